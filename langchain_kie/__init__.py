@@ -1,0 +1,41 @@
+"""LangChain chat model for the Gemini models that KIE.ai serves."""
+
+from langchain_kie._version import __version__
+from langchain_kie.chat_models import ChatKieGemini
+from langchain_kie.errors import (
+    KieAuthenticationError,
+    KieConfigurationError,
+    KieConnectionError,
+    KieContextOverflowError,
+    KieEmptyResponseError,
+    KieError,
+    KieInsufficientCreditsError,
+    KieInvalidRequestError,
+    KieModelNotFoundError,
+    KiePermissionDeniedError,
+    KieProtocolError,
+    KieRateLimitError,
+    KieServerError,
+    KieStreamInterruptedError,
+    KieTimeoutError,
+)
+
+__all__ = [
+    "ChatKieGemini",
+    "KieAuthenticationError",
+    "KieConfigurationError",
+    "KieConnectionError",
+    "KieContextOverflowError",
+    "KieEmptyResponseError",
+    "KieError",
+    "KieInsufficientCreditsError",
+    "KieInvalidRequestError",
+    "KieModelNotFoundError",
+    "KiePermissionDeniedError",
+    "KieProtocolError",
+    "KieRateLimitError",
+    "KieServerError",
+    "KieStreamInterruptedError",
+    "KieTimeoutError",
+    "__version__",
+]

@@ -1,0 +1,185 @@
+"""Content blocks of any provenance to text and media, the two things a dialect can carry.
+
+Knows LangChain's block forms. Knows nothing of dialects, opens no file and fetches no URL.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_DATA_URL = re.compile(r"data:([^;,]*)(?:;[^;,]*)*;base64,(.*)", re.DOTALL)
+_URL = re.compile(r"https?://", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A picture, sound, video or document: inline base64 `data`, or a `url`."""
+
+    mime_type: str | None
+    data: str | None = None
+    url: str | None = None
+
+
+Part: TypeAlias = str | Media
+
+
+def parts_of(message: BaseMessage) -> list[Part]:
+    """The text and media of a message, in order, without empty text.
+
+    Of an AI message, whoever wrote it, the reasoning and the server's own tool calls stay
+    behind (they mean nothing to another turn or model), and its tool calls are read from
+    `tool_calls` instead.
+
+    Raises:
+        ValueError: A block cannot be sent; the message says which and why.
+    """
+    content = message.content
+    if isinstance(content, str):
+        return [content] if content else []
+    parts: list[Part] = []
+    for block in content:
+        if isinstance(block, str):
+            parts.append(block)
+            continue
+        kind = block.get("type") or _untyped(block)
+        if isinstance(message, AIMessage) and kind in _NOT_REPLAYED:
+            continue
+        reader = _READERS.get(kind or "")
+        if reader is None:
+            raise ValueError(f"{message.type} message: cannot send a content block {_shown(block)}")
+        parts.extend(reader(block))
+    return [part for part in parts if part != ""]
+
+
+def text_of(parts: list[Part], separator: str = "\n") -> str:
+    """The text among `parts`."""
+    return separator.join(part for part in parts if isinstance(part, str))
+
+
+_NOT_REPLAYED = frozenset(
+    {
+        "reasoning",
+        "reasoning_content",
+        "thinking",
+        "redacted_thinking",
+        "tool_call",
+        "tool_call_chunk",
+        "invalid_tool_call",
+        "tool_use",
+        "input_json_delta",
+        "function_call",
+        "server_tool_call",
+        "server_tool_call_chunk",
+        "server_tool_result",
+        "server_tool_use",
+        "web_search_tool_result",
+        "web_search_call",
+        "code_interpreter_call",
+        "executable_code",
+        "code_execution_result",
+        "non_standard",
+    }
+)
+
+
+def _untyped(block: dict[str, Any]) -> str | None:
+    """The kind of a block that tells it by its only key, as Bedrock's and Gemini's do."""
+    return next((key for key in ("text", "inline_data", "file_data") if key in block), None)
+
+
+def _text(block: dict[str, Any]) -> Iterator[Part]:
+    yield block.get("text") or ""
+
+
+def _refusal(block: dict[str, Any]) -> Iterator[Part]:
+    yield block.get("refusal") or ""
+
+
+def _image_url(block: dict[str, Any]) -> Iterator[Part]:
+    image = block.get("image_url")
+    url = image.get("url") if isinstance(image, dict) else image
+    yield _at(url, None, block)
+
+
+def _data(block: dict[str, Any]) -> Iterator[Part]:
+    """LangChain's own media blocks, Anthropic's with `source`, and OpenAI's `file`."""
+    source = block.get("source")
+    if isinstance(source, dict):
+        block = {**source, "type": block.get("type"), "mime_type": source.get("media_type")}
+    file = block.get("file")
+    if isinstance(file, dict):
+        block = {"url": file.get("file_data"), "file_id": file.get("file_id"), **block}
+    mime_type = block.get("mime_type")
+    data = block.get("base64") or block.get("data")
+    if isinstance(data, str):
+        yield _inline(data, mime_type, block)
+    elif block.get("text") and (block["type"] == "text-plain" or source):
+        yield str(block["text"])
+    else:
+        yield _at(block.get("url") or block.get("file_uri"), mime_type, block)
+
+
+def _input_audio(block: dict[str, Any]) -> Iterator[Part]:
+    audio = block["input_audio"]
+    yield _inline(audio["data"], f"audio/{audio.get('format', 'wav')}", block)
+
+
+def _gemini_inline(block: dict[str, Any]) -> Iterator[Part]:
+    inline = block.get("inline_data") or {}
+    yield _inline(inline.get("data") or "", inline.get("mime_type"), block)
+
+
+def _gemini_file(block: dict[str, Any]) -> Iterator[Part]:
+    file = block.get("file_data") or {}
+    yield _at(file.get("file_uri"), file.get("mime_type"), block)
+
+
+_READERS: dict[str, Callable[[dict[str, Any]], Iterator[Part]]] = {
+    "text": _text,
+    "output_text": _text,
+    "input_text": _text,
+    "refusal": _refusal,
+    "image_url": _image_url,
+    "image": _data,
+    "audio": _data,
+    "video": _data,
+    "file": _data,
+    "document": _data,
+    "media": _data,
+    "text-plain": _data,
+    "input_audio": _input_audio,
+    "inline_data": _gemini_inline,
+    "file_data": _gemini_file,
+}
+
+
+def _inline(data: str, mime_type: str | None, block: dict[str, Any]) -> Media:
+    if data.startswith("data:"):
+        return _at(data, mime_type, block)
+    if not data or not mime_type:
+        missing = "mime_type" if data else "data"
+        raise ValueError(f"a content block without {missing} cannot be sent: {_shown(block)}")
+    return Media(mime_type, data=data)
+
+
+def _at(url: Any, mime_type: str | None, block: dict[str, Any]) -> Media:
+    if isinstance(url, str):
+        if inline := _DATA_URL.fullmatch(url):
+            return _inline(inline[2], inline[1] or mime_type, block)
+        if _URL.match(url):
+            return Media(mime_type, url=url)
+    raise ValueError(
+        f"cannot send {_shown(block)}: media must be base64 data, a data: URL or an http(s) URL"
+    )
+
+
+def _shown(block: dict[str, Any]) -> str:
+    """A block as an error may show it: its type and keys, not its contents."""
+    return f"of type {block.get('type')!r} with keys {sorted(map(str, block))}"

@@ -1,0 +1,79 @@
+"""What one event of an answer holds, in one form for all dialects.
+
+Data only: the codecs make it, the reader turns it into LangChain's chunks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langchain_core.messages.ai import UsageMetadata
+
+
+@dataclass(slots=True)
+class CallDelta:
+    """A tool call, or a piece of one.
+
+    Attributes:
+        name: The function, `None` in a later piece.
+        args: JSON text, or a piece of it.
+        id: The wire's id, `None` where it gives none.
+        index: The wire's index, likewise.
+        is_whole: Nothing more of this call will come.
+        extra: Members that no documentation names (signatures among them), to be echoed.
+        signature: The thought signature of the part that held the call.
+    """
+
+    name: str | None
+    args: str
+    id: str | None = None
+    index: int | None = None
+    is_whole: bool = False
+    extra: dict[str, Any] | None = None
+    signature: str | None = None
+
+
+Output = str | dict[str, Any] | CallDelta
+"""A piece of the answer proper: text, a content block that is not text, or a call."""
+
+
+@dataclass(slots=True)
+class Delta:
+    """What one event holds.
+
+    Attributes:
+        outputs: Text, blocks and calls, in order.
+        text_signatures: For each output that is signed text, its position and signature.
+        reasoning: Thought text.
+        refusal: Why the model refuses, in its words.
+        usage: Token counts so far (not since the last event).
+        finish_reason: As the wire writes it.
+        metadata: What else belongs into `response_metadata`.
+        is_terminal: Evidence that the answer is complete.
+    """
+
+    outputs: list[Output] = field(default_factory=list)
+    text_signatures: list[tuple[int, str]] = field(default_factory=list)
+    reasoning: str = ""
+    refusal: str = ""
+    usage: UsageMetadata | None = None
+    finish_reason: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    is_terminal: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds nothing that a user or a bill would miss.
+
+        An ordinary end of an answer without anything in it is nothing; a block is something.
+        """
+        return not (
+            self.outputs
+            or self.reasoning
+            or self.refusal
+            or self.usage
+            or "credits_consumed" in self.metadata
+            or (self.finish_reason or "stop").lower() not in {"stop", "length", "tool_calls"}
+        )

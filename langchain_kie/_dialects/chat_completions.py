@@ -1,0 +1,269 @@
+"""The OpenAI-shaped dialect: `/{slug}/v1/chat/completions`, and the shared gateway.
+
+Pure. Sources: wire facts 1.2 to 1.6, 2.1 to 2.3, and kie docs 000 to 002 and 004.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+
+from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
+from langchain_kie._content import Media, Part, parts_of, text_of
+from langchain_kie._delta import CallDelta, Delta
+from langchain_kie._dialects._shared import args_text, first_set, usage_of, without_none
+from langchain_kie._history import ToolTurn, turns_of
+from langchain_kie._schema import for_chat_completions
+from langchain_kie._signatures import extras_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_core.messages.ai import UsageMetadata
+
+    from langchain_kie._catalog import Target
+    from langchain_kie._options import Options
+    from langchain_kie._tools import ToolChoice
+
+_CALL_MEMBERS = frozenset({"index", "id", "type", "function"})
+_FUNCTION_MEMBERS = frozenset({"name", "arguments"})
+_THOUGHT_KINDS = frozenset({"reasoning", "thought", "thinking"})
+
+
+# --- messages and options to a body ---------------------------------------------------------
+
+
+def encode(
+    messages: Sequence[BaseMessage], options: Options, target: Target, *, stream: bool
+) -> tuple[str, dict[str, Any]]:
+    """A request to a model's own path; the path chooses the model.
+
+    Raises:
+        ValueError: A part of the conversation cannot be sent.
+    """
+    body = without_none(
+        messages=_messages(messages, target),
+        stream=stream,
+        include_thoughts=options.include_thoughts,
+        reasoning_effort=options.reasoning_effort,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        max_tokens=options.max_tokens,
+        stop=list(options.stop) or None,
+        tools=_tools(options) or None,
+        tool_choice=_tool_choice(options.tool_choice),
+        parallel_tool_calls=options.parallel_tool_calls,
+        response_format=_response_format(options.response_format),
+    )
+    return target.path, {**body, **options.extra}
+
+
+def encode_for_gateway(
+    messages: Sequence[BaseMessage], options: Options, target: Target, *, stream: bool
+) -> tuple[str, dict[str, Any]]:
+    """A request to the shared path, where the body names the model."""
+    path, body = encode(messages, options, target, stream=stream)
+    return path, {"model": target.route.model, **body}
+
+
+def _messages(messages: Sequence[BaseMessage], target: Target) -> list[dict[str, Any]]:
+    encoded: list[dict[str, Any]] = []
+    for message, tool_turns in turns_of(messages):
+        parts = parts_of(message)
+        if isinstance(message, AIMessage):
+            encoded.extend(_assistant(message, parts, tool_turns, target))
+            encoded.extend(_results(tool_turns))
+        elif parts:
+            role = "system" if isinstance(message, SystemMessage) else "user"
+            encoded.append(without_none(role=role, content=_content(parts), name=message.name))
+        elif isinstance(message, HumanMessage):
+            raise ValueError("a human message is empty, and KIE refuses empty text")
+    return encoded
+
+
+def _content(parts: list[Part]) -> str | list[dict[str, Any]]:
+    """One text as a string, anything else as parts: every medium is an `image_url` here."""
+    if len(parts) == 1 and isinstance(parts[0], str):
+        return parts[0]
+    return [
+        {"type": "text", "text": part}
+        if isinstance(part, str)
+        else {"type": "image_url", "image_url": {"url": _url(part)}}
+        for part in parts
+    ]
+
+
+def _url(media: Media) -> str:
+    return media.url or f"data:{media.mime_type};base64,{media.data}"
+
+
+def _assistant(
+    message: AIMessage, parts: list[Part], tool_turns: list[ToolTurn], target: Target
+) -> list[dict[str, Any]]:
+    """An answer of the model's; one that says nothing and calls nothing is left out."""
+    if not parts and not tool_turns:
+        return []
+    encoded: dict[str, Any] = {"role": "assistant", "content": _content(parts) if parts else ""}
+    if tool_turns:
+        extras = extras_of(message, target.name)
+        encoded["tool_calls"] = [
+            _call(turn, extras.get(turn.call["id"] or "", {})) for turn in tool_turns
+        ]
+    return [encoded]
+
+
+def _call(turn: ToolTurn, extra: dict[str, Any]) -> dict[str, Any]:
+    """A call as it came: with what the wire had put beside it."""
+    function = {"name": turn.call["name"], "arguments": args_text(turn.call["args"])}
+    return {
+        "id": turn.result.tool_call_id,
+        "type": "function",
+        **extra,
+        "function": {**function, **extra.get("function", {})},
+    }
+
+
+def _results(tool_turns: list[ToolTurn]) -> list[dict[str, Any]]:
+    """Tool messages, then a user message with the media that they cannot hold."""
+    encoded: list[dict[str, Any]] = []
+    attached: list[Part] = []
+    for turn in tool_turns:
+        parts = parts_of(turn.result)
+        text = text_of(parts)
+        media = [part for part in parts if isinstance(part, Media)]
+        if media:
+            note = f"result of {turn.call['name']} ({turn.result.tool_call_id})"
+            text = "\n".join(filter(None, (text, f"[attached below: {note}]")))
+            attached += [f"[{note}]", *media]
+        if turn.result.status == "error":
+            text = args_text({"error": text})
+        encoded.append(
+            {
+                "role": "tool",
+                "tool_call_id": turn.result.tool_call_id,
+                "content": text or '""',
+            }
+        )
+    if attached:
+        encoded.append({"role": "user", "content": _content(attached)})
+    return encoded
+
+
+def _tools(options: Options) -> list[dict[str, Any]]:
+    tools = [
+        {"type": "function", "function": {**function, **_parameters(function)}}
+        for function in options.functions
+    ]
+    return tools + [
+        {"type": "function", "function": {"name": BUILTIN_TOOLS_BY_NAME[name].wire_name}}
+        for name, _ in options.builtins
+    ]
+
+
+def _parameters(function: dict[str, Any]) -> dict[str, Any]:
+    schema = function.get("parameters") or {"type": "object", "properties": {}}
+    return {"parameters": for_chat_completions(schema)}
+
+
+def _tool_choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:
+    """One function can be named; of several, KIE's dialect can only ask for any tool."""
+    if choice is None:
+        return None
+    if len(choice.names) == 1:
+        return {"type": "function", "function": {"name": choice.names[0]}}
+    return choice.mode
+
+
+def _response_format(response_format: dict[str, Any] | None) -> dict[str, Any] | None:
+    if not response_format or response_format.get("type") != "json_schema":
+        return response_format
+    inner = response_format["json_schema"]
+    return {
+        "type": "json_schema",
+        "json_schema": {**inner, "schema": for_chat_completions(inner["schema"])},
+    }
+
+
+# --- an event or a whole body to a delta ----------------------------------------------------
+
+
+def decode(event: dict[str, Any]) -> Delta:
+    """Read one chunk of a stream, or a whole completion: both have `choices`."""
+    delta = Delta()
+    choices = event.get("choices") or []
+    for choice in choices[:1]:
+        message = choice.get("delta") or choice.get("message") or {}
+        _read_message(message, delta, whole="delta" not in choice)
+        delta.finish_reason = choice.get("finish_reason")
+    if usage := event.get("usage"):
+        delta.usage = _usage(usage)
+        delta.metadata["token_usage"] = usage
+    credits_consumed = event.get("credits_consumed")
+    if credits_consumed is not None:
+        delta.metadata["credits_consumed"] = float(credits_consumed)
+    delta.is_terminal = bool(
+        delta.finish_reason or credits_consumed is not None or (usage and not choices)
+    )
+    for name, member in (("id", "id"), ("model_version", "model")):
+        if event.get(member):
+            delta.metadata[name] = event[member]
+    return delta
+
+
+def _read_message(message: dict[str, Any], delta: Delta, *, whole: bool) -> None:
+    content = message.get("content")
+    for part in [content] if isinstance(content, str) else content or []:
+        _read_part(part, delta)
+    if reasoning := message.get("reasoning_content"):
+        delta.reasoning += reasoning
+    if refusal := message.get("refusal"):
+        delta.refusal = refusal
+    for call in message.get("tool_calls") or []:
+        delta.outputs.append(_read_call(call, whole=whole))
+
+
+def _read_part(part: str | dict[str, Any], delta: Delta) -> None:
+    """A part of a content that is a list: text, or thought (wire facts 10.32)."""
+    if isinstance(part, str):
+        if part:
+            delta.outputs.append(part)
+    elif part.get("type") in _THOUGHT_KINDS:
+        delta.reasoning += str(first_set(part.get(k) for k in ("text", "reasoning", "thinking")))
+    elif "text" in part:
+        delta.outputs.append(part["text"])
+    else:
+        delta.outputs.append({"type": "non_standard", "value": part})
+
+
+def _read_call(call: dict[str, Any], *, whole: bool) -> CallDelta:
+    function = call.get("function") or {}
+    arguments = function.get("arguments")
+    extra = {k: v for k, v in call.items() if k not in _CALL_MEMBERS}
+    if inner := {k: v for k, v in function.items() if k not in _FUNCTION_MEMBERS}:
+        extra["function"] = inner
+    return CallDelta(
+        name=function.get("name") or None,
+        args=args_text(arguments),
+        id=call.get("id") or None,
+        index=call.get("index"),
+        is_whole=whole or isinstance(arguments, dict),
+        extra=extra or None,
+    )
+
+
+def _usage(usage: dict[str, Any]) -> UsageMetadata:
+    """Token counts; what `total_tokens` has beyond the others is hidden thinking."""
+    prompt = usage.get("prompt_tokens") or 0
+    completion = usage.get("completion_tokens") or 0
+    hidden = max(0, (usage.get("total_tokens") or 0) - prompt - completion)
+    of_output = usage.get("completion_tokens_details") or {}
+    of_input = usage.get("prompt_tokens_details") or {}
+    return usage_of(
+        input_tokens=prompt,
+        output_tokens=completion + hidden,
+        reasoning=max(of_output.get("reasoning_tokens") or 0, hidden),
+        cache_read=of_input.get("cached_tokens"),
+        input_audio=of_input.get("audio_tokens"),
+        output_audio=of_output.get("audio_tokens"),
+    )

@@ -1,0 +1,330 @@
+"""The native dialect: `/gemini/v1/models/{model}:streamGenerateContent`.
+
+Pure. Sources: wire facts 1.7, 2.4 to 2.6, and kie doc 003.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+
+from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
+from langchain_kie._content import Media, Part, parts_of, text_of
+from langchain_kie._delta import CallDelta, Delta
+from langchain_kie._dialects._shared import args_text, first_set, usage_of, without_none
+from langchain_kie._history import ToolTurn, turns_of
+from langchain_kie._schema import for_generate_content
+from langchain_kie._signatures import BYPASS, entries_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_core.messages.ai import UsageMetadata
+
+    from langchain_kie._catalog import Target
+    from langchain_kie._options import Options
+    from langchain_kie._tools import ToolChoice
+
+Json = dict[str, Any]
+
+_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+
+
+# --- messages and options to a body ---------------------------------------------------------
+
+
+def encode(
+    messages: Sequence[BaseMessage], options: Options, target: Target, *, stream: bool
+) -> tuple[str, Json]:
+    """A request; one that searches always streams, or its sources would be lost.
+
+    Raises:
+        ValueError: A part of the conversation cannot be sent.
+    """
+    stream = stream or any(name == "google_search" for name, _ in options.builtins)
+    system: list[Json] = []
+    contents: list[Json] = []
+    for message, tool_turns in turns_of(messages):
+        parts = parts_of(message)
+        if isinstance(message, SystemMessage):
+            system.extend(map(_part, parts))
+        elif isinstance(message, AIMessage):
+            contents.extend(_model_turn(message, parts, tool_turns, target))
+        elif parts:
+            contents.append({"role": "user", "parts": [_part(part) for part in parts]})
+        elif isinstance(message, HumanMessage):
+            raise ValueError("a human message is empty, and KIE refuses empty text")
+    body = without_none(
+        contents=contents,
+        stream=stream,
+        systemInstruction={"parts": system} if system else None,
+        tools=_tools(options) or None,
+        toolConfig=_tool_config(options.tool_choice),
+        generationConfig=_generation_config(options) or None,
+    )
+    query = "?alt=sse" if stream else ""
+    return target.path + query, {**body, **options.extra}
+
+
+def _part(part: Part) -> Json:
+    if isinstance(part, str):
+        return {"text": part}
+    mime_type = part.mime_type
+    if part.data:
+        return {"inline_data": {"mime_type": mime_type, "data": part.data}}
+    return {"file_data": without_none(mime_type=mime_type, file_uri=part.url)}
+
+
+def _model_turn(
+    message: AIMessage, parts: list[Part], tool_turns: list[ToolTurn], target: Target
+) -> list[Json]:
+    """What the model said and called, and the results; nothing, if it did neither."""
+    calls = [(turn.result.tool_call_id, _function_call(turn)) for turn in tool_turns]
+    model_parts = _in_order(parts, calls, entries_of(message, target.name))
+    if calls and target.spec and target.spec.replays_signatures:
+        first = next(part for part in model_parts if "functionCall" in part)
+        first.setdefault("thoughtSignature", BYPASS)
+    contents: list[Json] = []
+    if model_parts:
+        contents.append({"role": "model", "parts": model_parts})
+    if tool_turns:
+        results = [part for turn in tool_turns for part in _function_response(turn)]
+        contents.append({"role": "user", "parts": results})
+    return contents
+
+
+def _in_order(parts: list[Part], calls: list[tuple[str, Json]], entries: list[Json]) -> list[Json]:
+    """The model's parts as they came: each signature on its own part, in its place.
+
+    Text between signed parts is sent as it stands. A call without a signature follows the one
+    before it, as in a parallel batch. Media are placed behind the text.
+    """
+    text = text_of(parts, separator="")
+    ordered: list[Json] = []
+    waiting = list(calls)
+    position = 0
+
+    def say(end: int) -> None:
+        nonlocal position
+        if position < end:
+            ordered.append({"text": text[position:end]})
+        position = max(position, end)
+
+    for entry in entries:
+        if "signature" not in entry:
+            continue
+        if entry["type"] == "text" and position <= entry["start"] <= entry["end"] <= len(text):
+            say(entry["start"])
+            position = entry["end"]
+            said = text[entry["start"] : position]
+            ordered.append({"text": said, "thoughtSignature": entry["signature"]})
+        elif entry["type"] == "tool_call" and entry["id"] in dict(waiting):
+            say(min(entry["at"], len(text)))
+            call_id = None
+            while call_id != entry["id"]:
+                call_id, part = waiting.pop(0)
+                ordered.append(part)
+            ordered[-1]["thoughtSignature"] = entry["signature"]
+    say(len(text))
+    media = [_part(part) for part in parts if isinstance(part, Media)]
+    return [*ordered, *media, *(part for _, part in waiting)]
+
+
+def _function_call(turn: ToolTurn) -> Json:
+    args = turn.call["args"]
+    call = {
+        "name": turn.call["name"],
+        "args": args if isinstance(args, dict) else {},
+        "id": turn.result.tool_call_id,
+    }
+    return {"functionCall": call}
+
+
+def _function_response(turn: ToolTurn) -> list[Json]:
+    """A result as an object, and behind it the media that an object cannot hold."""
+    parts = parts_of(turn.result)
+    text = text_of(parts)
+    media = [_part(part) for part in parts if isinstance(part, Media)]
+    response = {
+        "name": turn.call["name"],
+        "response": _response(text, is_error=turn.result.status == "error"),
+        "id": turn.result.tool_call_id,
+    }
+    return [{"functionResponse": response}, *media]
+
+
+def _response(text: str, *, is_error: bool) -> Json:
+    """Google's form of a result: an object as it is, anything else under `output`."""
+    if is_error:
+        return {"error": text}
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        value = None
+    return value if isinstance(value, dict) else {"output": text}
+
+
+def _tools(options: Options) -> list[Json]:
+    tools: list[Json] = [
+        {BUILTIN_TOOLS_BY_NAME[name].wire_name: config} for name, config in options.builtins
+    ]
+    declarations = [
+        {
+            "name": function["name"],
+            "description": function.get("description") or function["name"],
+            "parameters": for_generate_content(function.get("parameters") or {"type": "object"}),
+        }
+        for function in options.functions
+    ]
+    return [*tools, {"functionDeclarations": declarations}] if declarations else tools
+
+
+def _tool_config(choice: ToolChoice | None) -> Json | None:
+    if choice is None:
+        return None
+    names = list(choice.names) or None
+    return {
+        "functionCallingConfig": without_none(mode=_MODES[choice.mode], allowedFunctionNames=names)
+    }
+
+
+def _generation_config(options: Options) -> Json:
+    thinking = without_none(
+        includeThoughts=options.include_thoughts, thinkingLevel=options.reasoning_effort
+    )
+    return without_none(
+        temperature=options.temperature,
+        topP=options.top_p,
+        maxOutputTokens=options.max_tokens,
+        stopSequences=list(options.stop) or None,
+        thinkingConfig=thinking or None,
+        **_response_config(options.response_format),
+    )
+
+
+def _response_config(response_format: Json | None) -> Json:
+    if not response_format or response_format.get("type") == "text":
+        return {}
+    config: Json = {"responseMimeType": "application/json"}
+    if response_format.get("type") == "json_schema":
+        config["responseSchema"] = for_generate_content(response_format["json_schema"]["schema"])
+    return config
+
+
+# --- an event or a whole body to a delta ----------------------------------------------------
+
+_METADATA = {
+    "responseId": "id",
+    "modelVersion": "model_version",
+    "promptFeedback": "prompt_feedback",
+}
+_CANDIDATE_METADATA = {
+    "finishMessage": "finish_message",
+    "safetyRatings": "safety_ratings",
+    "groundingMetadata": "grounding_metadata",
+    "urlContextMetadata": "url_context_metadata",
+    "citationMetadata": "citation_metadata",
+}
+
+
+def decode(event: Json) -> Delta:
+    """Read one `GenerateContentResponse`, of a stream or alone."""
+    delta = Delta()
+    for candidate in (event.get("candidates") or [])[:1]:
+        content = candidate.get("content") or {}
+        for part in content.get("parts") or []:
+            _read_part(part, delta)
+        delta.finish_reason = candidate.get("finishReason")
+        _copy(candidate, _CANDIDATE_METADATA, delta)
+    _copy(event, _METADATA, delta)
+    if block_reason := (event.get("promptFeedback") or {}).get("blockReason"):
+        delta.finish_reason = delta.finish_reason or block_reason
+    if usage := event.get("usageMetadata"):
+        delta.usage = _usage(usage)
+        delta.metadata["token_usage"] = usage
+    credits_consumed = event.get("credits_consumed")
+    if credits_consumed is not None:
+        delta.metadata["credits_consumed"] = float(credits_consumed)
+    delta.is_terminal = bool(delta.finish_reason or credits_consumed is not None)
+    return delta
+
+
+def _copy(source: Json, names: dict[str, str], delta: Delta) -> None:
+    for member, name in names.items():
+        if source.get(member):
+            delta.metadata[name] = source[member]
+
+
+def _read_part(part: Json, delta: Delta) -> None:
+    signature = part.get("thoughtSignature") or part.get("thought_signature")
+    if part.get("thought"):
+        delta.reasoning += part.get("text") or ""
+        if signature:
+            _sign_text(delta, "", signature)
+    elif "text" in part:
+        if signature:
+            _sign_text(delta, part["text"], signature)
+        elif part["text"]:
+            delta.outputs.append(part["text"])
+    elif call := part.get("functionCall"):
+        delta.outputs.append(
+            CallDelta(
+                name=call.get("name"),
+                args=args_text(call.get("args") or {}),
+                id=call.get("id") or None,
+                is_whole=True,
+                signature=signature,
+            )
+        )
+    elif block := _block(part):
+        delta.outputs.append(block)
+    elif signature:
+        _sign_text(delta, "", signature)
+
+
+def _sign_text(delta: Delta, text: str, signature: str) -> None:
+    delta.text_signatures.append((len(delta.outputs), signature))
+    delta.outputs.append(text)
+
+
+def _block(part: Json) -> Json | None:
+    """A part that is neither text nor call, as LangChain's standard block."""
+    inline = part.get("inlineData") or part.get("inline_data")
+    if inline:
+        mime_type = first_set((inline.get("mimeType"), inline.get("mime_type")))
+        kind = str(mime_type or "").partition("/")[0]
+        block_type = kind if kind in {"image", "audio", "video"} else "file"
+        return {"type": block_type, "base64": inline["data"], "mime_type": mime_type}
+    if code := part.get("executableCode"):
+        return {
+            "type": "server_tool_call",
+            "id": code.get("id") or "code_execution",
+            "name": "code_execution",
+            "args": {"code": code.get("code"), "language": code.get("language")},
+        }
+    if result := part.get("codeExecutionResult"):
+        is_ok = result.get("outcome") == "OUTCOME_OK"
+        return {
+            "type": "server_tool_result",
+            "tool_call_id": result.get("id") or "code_execution",
+            "status": "success" if is_ok else "error",
+            "output": result.get("output"),
+        }
+    return {"type": "non_standard", "value": part} if part.keys() - _SIGNATURES else None
+
+
+_SIGNATURES = frozenset({"thoughtSignature", "thought_signature"})
+
+
+def _usage(usage: Json) -> UsageMetadata:
+    """Token counts; thinking is counted beside the candidates (wire facts 2.4)."""
+    thinking = first_set((usage.get("thinkingTokenCount"), usage.get("thoughtsTokenCount")))
+    prompt = (usage.get("promptTokenCount") or 0) + (usage.get("toolUsePromptTokenCount") or 0)
+    return usage_of(
+        input_tokens=prompt,
+        output_tokens=(usage.get("candidatesTokenCount") or 0) + (thinking or 0),
+        reasoning=thinking,
+        cache_read=usage.get("cachedContentTokenCount"),
+    )

@@ -1,0 +1,117 @@
+"""KIE's error envelopes: how failures look inside a body, whatever the HTTP status says.
+
+Knows JSON values and text. Knows nothing of HTTP clients, dialects or LangChain.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+
+from langchain_kie.errors import KieError, KieProtocolError, error_for
+
+_OK_CODES = frozenset({None, 0, 200})
+_WRAPPERS = ("data", "result", "response")
+_HTML = re.compile(r"^\s*<(!doctype|html|head|body)", re.IGNORECASE)
+_HTML_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_SHOWN_CHARS = 200
+
+# Whole answers that are really failures of the upstream, compared without their trailing
+# punctuation (wire facts 3.1-5 and 37).
+_ERROR_TEXTS = (
+    "the server is currently being maintained, please try again later",
+    "server exception, please try again later",
+    "the file mime type is not supported by gemini, please convert or change the file",
+    "failed to get file information",
+    "image download failed",
+    "internal error, please try again later",
+    "internal error",
+)
+
+
+def open_envelope(value: Any, **attributes: Any) -> dict[str, Any]:
+    """Take the answer out of one JSON value of a body or stream.
+
+    Args:
+        value: What was parsed.
+        **attributes: What an error should carry (`status_code`, `model`).
+
+    Raises:
+        KieError: The value is an error of KIE's, or nothing that an answer could be.
+    """
+    if not isinstance(value, dict):
+        text = orjson.dumps(value).decode()[:_SHOWN_CHARS]
+        raise KieProtocolError(f"KIE sent {text} where an object was expected", **attributes)
+    if "code" in value or "error" in value or value.get("type") == "error":
+        raise_if_error(value, **attributes)
+        for wrapper in _WRAPPERS:
+            if isinstance(value.get(wrapper), dict):
+                return value[wrapper]  # type: ignore[no-any-return]
+    return value
+
+
+def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
+    """Raise what `value` reports, if it is an error: an envelope or an `error` member."""
+    code = _number(value.get("code"))
+    error = value.get("error")
+    if not error and code in _OK_CODES and value.get("type") != "error":
+        return
+    if isinstance(error, dict):
+        code = _number(error.get("code")) if code in _OK_CODES else code
+        message = error.get("message") or error.get("type")
+    else:
+        message = error
+    message = value.get("msg") or value.get("message") or message
+    raise error_for(str(message or "an error without a message"), code=code, **attributes)
+
+
+def error_from_body(body: bytes, *, status_code: int, **attributes: Any) -> KieError:
+    """The error that an HTTP failure is, whatever its body looks like."""
+    text = body.decode("utf-8", "replace").strip()
+    message = _shown(text)
+    code = None
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        value = None
+    if isinstance(value, dict):
+        try:
+            raise_if_error(value)
+        except KieError as error:
+            message, code = error.message, error.code
+        else:
+            message = str(value.get("msg") or value.get("message") or message)
+    return error_for(
+        message or "the answer had no body", code=code, status_code=status_code, **attributes
+    )
+
+
+def error_from_text(text: str, **attributes: Any) -> KieError | None:
+    """The error that a whole answer is when its text is one of the upstream's error texts."""
+    if text.strip().rstrip("~.!…").lower() in _ERROR_TEXTS:
+        return error_for(text.strip(), **attributes)
+    return None
+
+
+def unreadable(body: bytes, **attributes: Any) -> KieProtocolError:
+    """The error for a body that is neither JSON nor an event stream."""
+    text = _shown(body.decode("utf-8", "replace").strip())
+    return KieProtocolError(f"the answer is neither JSON nor an event stream: {text}", **attributes)
+
+
+def _shown(text: str) -> str:
+    if _HTML.match(text):
+        title = _HTML_TITLE.search(text)
+        return f"an HTML page, {' '.join(title[1].split())!r}" if title else "an HTML page"
+    return text[:_SHOWN_CHARS]
+
+
+def _number(code: Any) -> int | None:
+    """A code as a number; some proxies send it as a string."""
+    if isinstance(code, bool):
+        return None
+    if isinstance(code, str):
+        return int(code) if code.isdecimal() and len(code) < 6 else None  # noqa: PLR2004
+    return code if isinstance(code, int) else None

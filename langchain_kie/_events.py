@@ -1,0 +1,128 @@
+"""Response bytes to JSON values: an event stream or a whole document, told by looking.
+
+Knows bytes, SSE and JSON. Knows nothing of HTTP, of errors inside the JSON, or of dialects.
+Content-Type is not consulted, because KIE's cannot be trusted (wire facts 3.1 and 8).
+"""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from httpx_sse._decoders import SSEDecoder, SSELineDecoder
+
+from langchain_kie._envelope import unreadable
+from langchain_kie.errors import KieProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_EVENT_CHARS = 64 * 1024 * 1024
+MAX_BODY_BYTES = 256 * 1024 * 1024
+_HEAD_BYTES = 512
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+
+
+class Done:
+    """What stands for `[DONE]` among the values."""
+
+
+DONE: Final = Done()
+
+
+class EventParser:
+    """Parses a body pushed in pieces; the values do not depend on where the pieces end.
+
+    `whole` tells, once something was fed, whether the body is one JSON document. httpx-sse's
+    decoders do the framing; fed with text from a strict UTF-8 decoder they meet neither a BOM
+    nor a server's idea of a charset.
+    """
+
+    def __init__(self) -> None:
+        self.whole: bool | None = None
+        self._head = bytearray()
+        self._size = 0
+        self._pending = 0
+        self._document = bytearray()
+        self._utf8 = codecs.getincrementaldecoder("utf-8-sig")("strict")
+        self._lines = SSELineDecoder()
+        self._events = SSEDecoder()
+        self._any_event = False
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        """Parse the next piece.
+
+        Yields:
+            JSON values, and `DONE`.
+
+        Raises:
+            KieProtocolError: The body is too large, is not UTF-8, or an event is not JSON.
+        """
+        self._size += len(data)
+        if self._size > MAX_BODY_BYTES:
+            raise KieProtocolError(f"the answer is larger than {MAX_BODY_BYTES} bytes")
+        if len(self._head) < _HEAD_BYTES:
+            self._head += data[:_HEAD_BYTES]
+            if self.whole is None:
+                self._look()
+        if self.whole:
+            self._document += data
+        else:
+            yield from self._feed_stream(data)
+
+    def close(self) -> Iterator[Any]:
+        """End the body; a whole document is parsed only now.
+
+        Yields:
+            The document, or each element of it when it is an array.
+
+        Raises:
+            KieProtocolError: The document is not JSON, or no event came out of a body that
+                has some other text in it.
+        """
+        if self.whole:
+            try:
+                value = orjson.loads(bytes(self._document).lstrip(_BLANK))
+            except orjson.JSONDecodeError as error:
+                raise KieProtocolError(f"the answer is not JSON: {error}") from None
+            yield from value if isinstance(value, list) else (value,)
+        elif not self._any_event and self._head.strip(_BLANK) and self._looks_foreign():
+            raise unreadable(bytes(self._head))
+
+    def _look(self) -> None:
+        start = self._head.lstrip(_BLANK)[:1]
+        if start:
+            self.whole = start in b"{["
+
+    def _looks_foreign(self) -> bool:
+        return not self._head.lstrip(_BLANK).startswith((b"data", b"event", b"id", b":", b"retry"))
+
+    def _feed_stream(self, data: bytes) -> Iterator[Any]:
+        try:
+            text = self._utf8.decode(data)
+        except UnicodeDecodeError as error:
+            raise KieProtocolError(f"the answer is not UTF-8: {error.reason}") from None
+        if not text:
+            return
+        self._pending += len(text)
+        if self._pending > MAX_EVENT_CHARS:
+            raise KieProtocolError(f"an event is larger than {MAX_EVENT_CHARS} characters")
+        for line in self._lines.decode(text):
+            event = self._events.decode(line)
+            if event is None:
+                continue
+            self._pending = 0
+            if event.data:
+                self._any_event = True
+                yield self._parse(event.data)
+
+    @staticmethod
+    def _parse(data: str) -> Any:
+        if data == "[DONE]":
+            return DONE
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            shown = data if len(data) <= 80 else data[:79] + "…"  # noqa: PLR2004
+            raise KieProtocolError(f"an event is not JSON ({error}): {shown}") from None

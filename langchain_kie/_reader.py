@@ -1,0 +1,258 @@
+"""The events of one answer to LangChain's chunks, and to the message they add up to.
+
+Whatever must come once, or be made up, or be told apart, is decided here; so a message is the
+same whether its chunks are looked at one by one or added up at once. Knows LangChain's
+messages. Knows nothing of dialects or I/O.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+from langchain_core.messages import AIMessageChunk, message_chunk_to_message
+from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
+
+from langchain_kie._delta import CallDelta, Delta
+from langchain_kie._envelope import error_from_text
+from langchain_kie._signatures import SignatureLog
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage
+    from langchain_core.messages.ai import UsageMetadata
+
+    from langchain_kie._catalog import Target
+
+PROVIDER = "kie"
+
+_LONGEST_ERROR_TEXT = 200
+
+
+@dataclass(slots=True)
+class _Call:
+    """A tool call as it grows.
+
+    Attributes:
+        index: Its place among the answer's calls.
+        wire_index: The index that its pieces carry.
+        id: The id it goes by.
+    """
+
+    index: int
+    wire_index: int | None
+    id: str | None
+    name: str | None
+    args: list[str] = field(default_factory=list)
+    is_whole: bool = False
+
+    def is_complete(self) -> bool:
+        """Whether its arguments are a whole JSON value, so that no more can belong to it."""
+        return self.is_whole or _is_json("".join(self.args))
+
+
+class MessageReader:
+    """Reads one answer.
+
+    Args:
+        target: The model that answers.
+        model_name: Its name as the caller wrote it.
+    """
+
+    def __init__(self, target: Target, model_name: str) -> None:
+        self.has_output = False
+        self._model_name = model_name
+        self._calls: list[_Call] = []
+        self._signatures = SignatureLog(target.name)
+        self._text_length = 0
+        self._blocks = 0
+        self._head = ""
+        self._usage: UsageMetadata | None = None
+        self._finish_reason: str | None = None
+        self._metadata: dict[str, Any] = {}
+
+    def feed(self, delta: Delta) -> AIMessageChunk | None:
+        """The chunk that an event is, `None` when it has nothing to show yet."""
+        self._note(delta)
+        if not (delta.outputs or delta.reasoning or delta.refusal):
+            return None
+        self.has_output = True
+        additional_kwargs: dict[str, Any] = {}
+        if delta.reasoning:
+            additional_kwargs["reasoning_content"] = delta.reasoning
+        if delta.refusal:
+            additional_kwargs["refusal"] = delta.refusal
+        return _chunk(self._content(delta), additional_kwargs, self._tool_call_chunks(delta))
+
+    def finish(self) -> AIMessageChunk:
+        """The last chunk: what is only known, or may only be said once, at the end.
+
+        Raises:
+            KieError: The answer's whole text is one of the upstream's error messages.
+        """
+        if not self._calls and (error := error_from_text(self._head, model=self._model_name)):
+            raise error
+        default = "tool_calls" if self._calls else "stop"
+        return AIMessageChunk(
+            content="",
+            additional_kwargs=self._signatures.additional_kwargs(),
+            tool_call_chunks=[*self._closing_chunks()],
+            usage_metadata=self._usage,
+            response_metadata={
+                "model_provider": PROVIDER,
+                "model_name": self._model_name,
+                "finish_reason": self._finish_reason or default,
+                **self._metadata,
+            },
+            chunk_position="last",
+        )
+
+    def _note(self, delta: Delta) -> None:
+        """Keep what later events may still correct; the last word counts."""
+        if delta.usage:
+            self._usage = delta.usage
+        if delta.finish_reason:
+            self._finish_reason = delta.finish_reason
+        for key, value in delta.metadata.items():
+            if key != "id" or "id" not in self._metadata:
+                self._metadata[key] = value
+
+    def _content(self, delta: Delta) -> str | list[str | dict[str, Any]]:
+        signatures = dict(delta.text_signatures)
+        content: list[str | dict[str, Any]] = []
+        for position, output in enumerate(delta.outputs):
+            if isinstance(output, str):
+                start = self._text_length
+                self._text_length += len(output)
+                if len(self._head) <= _LONGEST_ERROR_TEXT:
+                    self._head += output[: _LONGEST_ERROR_TEXT + 1]
+                if signature := signatures.get(position):
+                    self._signatures.add_text(start, self._text_length, signature)
+                if output:
+                    content.append(output)
+            elif isinstance(output, dict):
+                content.append({**output, "index": f"lc_block_{self._blocks}"})
+                self._blocks += 1
+        if all(isinstance(part, str) for part in content):
+            return "".join(content)  # type: ignore[arg-type]
+        return content
+
+    def _tool_call_chunks(self, delta: Delta) -> list[ToolCallChunk]:
+        chunks = []
+        for piece in delta.outputs:
+            if not isinstance(piece, CallDelta):
+                continue
+            call = self._continued(piece)
+            is_new = call is None
+            if call is None:
+                call = self._begin(piece)
+            new_id = None if is_new or call.id or not piece.id else self._unique(piece.id)
+            call.id = call.id or new_id
+            call.args.append(piece.args)
+            call.is_whole = call.is_whole or piece.is_whole
+            if piece.extra:
+                self._signatures.add_extra(call.index, piece.extra)
+            if piece.signature:
+                self._signatures.add_call(call.index, self._text_length, piece.signature)
+            chunks.append(
+                tool_call_chunk(
+                    name=call.name if is_new else None,
+                    args=piece.args,
+                    id=call.id if is_new else new_id,
+                    index=call.index,
+                )
+            )
+        return chunks
+
+    def _continued(self, piece: CallDelta) -> _Call | None:
+        """The call that a piece goes on with, `None` when it begins one.
+
+        The wire's index decides, then its id, then what stands open; but a new id, or a name
+        after a complete call, begins another (wire facts 10.2).
+        """
+        if piece.is_whole or not self._calls:
+            return None
+        if piece.index is not None:
+            same = [call for call in self._calls if call.wire_index == piece.index]
+        elif piece.id:
+            same = [call for call in self._calls if call.id == piece.id]
+        else:
+            same = self._calls
+        if not same:
+            return None
+        call = same[-1]
+        if piece.id and call.id and piece.id != call.id:
+            return None
+        if piece.name and not (piece.id and piece.id == call.id) and call.is_complete():
+            return None
+        return call
+
+    def _begin(self, piece: CallDelta) -> _Call:
+        call_id = self._unique(piece.id) if piece.id or piece.is_whole else None
+        call = _Call(len(self._calls), piece.index, call_id, piece.name or "")
+        self._calls.append(call)
+        return call
+
+    def _unique(self, call_id: str | None) -> str:
+        if call_id and all(call.id != call_id for call in self._calls):
+            return call_id
+        return f"call_{uuid.uuid4().hex}"
+
+    def _closing_chunks(self) -> list[ToolCallChunk]:
+        """What the calls still need: an id, and a mark on arguments that were cut.
+
+        LangChain completes cut JSON by itself when it adds chunks up, and would hand a tool
+        half of its arguments; a bracket too many turns them into an invalid call.
+        """
+        chunks = []
+        for call in self._calls:
+            args = "".join(call.args)
+            broken = args.strip() != "" and not _is_json(args)
+            call_id = None if call.id else self._unique(None)
+            if broken or call_id:
+                call.id = call.id or call_id
+                mark = ('"]' if _is_inside_string(args) else "]") if broken else ""
+                chunks.append(tool_call_chunk(args=mark, id=call_id, index=call.index))
+            self._signatures.name_call(call.index, call.id)
+        return chunks
+
+
+def message_of(chunks: list[AIMessageChunk]) -> AIMessage:
+    """The message that chunks add up to."""
+    first, *rest = chunks
+    return cast("AIMessage", message_chunk_to_message(first + rest if rest else first))
+
+
+def _chunk(
+    content: str | list[str | dict[str, Any]],
+    additional_kwargs: dict[str, Any],
+    tool_call_chunks: list[ToolCallChunk],
+) -> AIMessageChunk:
+    return AIMessageChunk(
+        content=content,
+        additional_kwargs=additional_kwargs,
+        tool_call_chunks=tool_call_chunks,
+        response_metadata={"model_provider": PROVIDER},
+    )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _is_inside_string(text: str) -> bool:
+    """Whether JSON text ends within a string."""
+    inside = escaped = False
+    for char in text:
+        if escaped:
+            escaped = False
+        elif char == "\\":
+            escaped = inside
+        elif char == '"':
+            inside = not inside
+    return inside

@@ -1,0 +1,69 @@
+"""`with_structured_output`: how a schema is asked for, and how the answer is parsed.
+
+Knows LangChain's runnables and parsers. Knows nothing of dialects.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
+from langchain_core.output_parsers.openai_tools import (
+    JsonOutputKeyToolsParser,
+    PydanticToolsParser,
+)
+from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
+from langchain_core.utils.pydantic import is_basemodel_subclass
+
+if TYPE_CHECKING:
+    from langchain_core.output_parsers.base import BaseLLMOutputParser
+
+Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+DEFAULT_NAME = "structured_output"
+
+
+def response_format_for(schema: dict[str, Any] | type, strict: bool | None) -> dict[str, Any]:
+    """A schema, or a ready `response_format`, as OpenAI's `response_format`."""
+    if isinstance(schema, dict) and schema.get("type") in {"json_schema", "json_object", "text"}:
+        return schema
+    if isinstance(schema, dict) and "title" not in schema and "name" not in schema:
+        schema = {**schema, "title": DEFAULT_NAME}
+    json_schema = convert_to_json_schema(schema)
+    name = str(json_schema.get("title") or DEFAULT_NAME)
+    inner: dict[str, Any] = {"name": name, "schema": json_schema}
+    if strict is not None:
+        inner["strict"] = strict
+    return {"type": "json_schema", "json_schema": inner}
+
+
+def parser_for(schema: dict[str, Any] | type | None) -> BaseLLMOutputParser[Any]:
+    """The parser of an answer that is JSON text, with or without a fence around it."""
+    if isinstance(schema, type) and is_basemodel_subclass(schema):
+        return PydanticOutputParser(pydantic_object=schema)
+    return JsonOutputParser()
+
+
+def tool_parser_for(schema: dict[str, Any] | type) -> BaseLLMOutputParser[Any]:
+    """The parser of an answer that is a call of the schema's function."""
+    if isinstance(schema, type) and is_basemodel_subclass(schema):
+        return PydanticToolsParser(tools=[schema], first_tool_only=True)
+    name = convert_to_openai_tool(schema)["function"]["name"]
+    return JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
+
+
+def piped(
+    model: Runnable[Any, Any], parser: BaseLLMOutputParser[Any], *, include_raw: bool
+) -> Runnable[Any, Any]:
+    """`model` and its parser; with `include_raw`, errors of the parser become a value."""
+    if not include_raw:
+        return model | parser  # type: ignore[operator,no-any-return]
+    parsed = RunnablePassthrough.assign(
+        parsed=itemgetter("raw") | parser,  # type: ignore[operator]
+        parsing_error=lambda _: None,
+    )
+    unparsed = RunnablePassthrough.assign(parsed=lambda _: None)
+    return RunnableMap(raw=model) | parsed.with_fallbacks([unparsed], exception_key="parsing_error")

@@ -1,0 +1,217 @@
+"""Sends a call and reads its answer, sync and async: the only place with sockets.
+
+Knows httpx. Knows nothing of LangChain or of what a body means; `_answer` guards what comes
+back, `_retry` says when to try again.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import httpx
+from tenacity import AsyncRetrying, Retrying
+
+from langchain_kie import _retry
+from langchain_kie._answer import Answer, Call, ItemT
+from langchain_kie._clients import shared_async_client, shared_client
+from langchain_kie._version import __version__
+from langchain_kie.errors import (
+    KieConnectionError,
+    KieError,
+    KieProtocolError,
+    KieStreamInterruptedError,
+    KieTimeoutError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+
+    from pydantic import SecretStr
+
+DEFAULT_TIMEOUT = httpx.Timeout(connect=10, read=180, write=60, pool=60)
+"""Seconds; KIE's slowest answers take minutes before their first byte (wire facts 3.3)."""
+
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "text/event-stream, application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"langchain-kie/{__version__}",
+}
+
+
+PiecesT = TypeVar("PiecesT")
+
+_Opened: TypeAlias = tuple[httpx.Response, Answer[ItemT], PiecesT, "Iterator[ItemT]"]
+"""A response up to its first item: what is still to come, and what was read already."""
+
+
+class BearerAuth(httpx.Auth):
+    """Puts the key into a request at the last moment, so that no frame of ours holds it."""
+
+    def __init__(self, key: SecretStr) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Authorize `request`."""
+        request.headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
+        yield request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transport:
+    """How a model reaches its server.
+
+    Attributes:
+        base_url: Scheme, host and path prefix, without a trailing slash.
+        auth: The key.
+        timeout: Seconds, or an `httpx.Timeout`; `None` is `DEFAULT_TIMEOUT`.
+        max_retries: How often a call is made again before its answer has begun.
+        headers: Headers of the user's.
+        client: The user's client, `None` for the shared one.
+        async_client: Likewise.
+    """
+
+    base_url: str
+    auth: BearerAuth
+    timeout: float | httpx.Timeout | None = None
+    max_retries: int = 2
+    headers: Mapping[str, str] = field(default_factory=dict)
+    client: httpx.Client | None = None
+    async_client: httpx.AsyncClient | None = None
+
+    def stream(self, call: Call[ItemT]) -> Iterator[ItemT]:
+        """Make `call` and yield what its answer holds.
+
+        Raises:
+            KieError: The call failed; after the first item it is not made again.
+        """
+        retrying = Retrying(**_retry.options(self.max_retries))
+        opened: _Opened[ItemT, Iterator[bytes]] = retrying(self._open, call)
+        response, answer, pieces, items = opened
+        try:
+            with _translated(call, response.request, answer, begun=True):
+                yield from items
+                for piece in pieces:
+                    yield from answer.feed(piece)
+            yield from answer.close()
+        finally:
+            response.close()
+
+    async def astream(self, call: Call[ItemT]) -> AsyncGenerator[ItemT]:
+        """Make `call` and yield what its answer holds.
+
+        Raises:
+            KieError: The call failed; after the first item it is not made again.
+        """
+        retrying = AsyncRetrying(**_retry.options(self.max_retries))
+        opened: _Opened[ItemT, AsyncIterator[bytes]] = await retrying(self._aopen, call)
+        response, answer, pieces, items = opened
+        try:
+            with _translated(call, response.request, answer, begun=True):
+                for item in items:
+                    yield item
+                async for piece in pieces:
+                    for item in answer.feed(piece):
+                        yield item
+            for item in answer.close():
+                yield item
+        finally:
+            await response.aclose()
+
+    def _open(self, call: Call[ItemT]) -> _Opened[ItemT, Iterator[bytes]]:
+        """Send the call and read up to the first item, so that it can be made again."""
+        client = self.client or shared_client()
+        request = client.build_request("POST", **self._request(call))
+        with _translated(call, request):
+            response = client.send(request, stream=True, auth=self.auth, follow_redirects=False)
+        try:
+            answer = Answer(call, response.status_code, response.headers)
+            pieces = response.iter_raw()
+            with _translated(call, request, answer):
+                for piece in pieces:
+                    items = answer.feed(piece)
+                    for item in items:
+                        return response, answer, pieces, _prepend(item, items)
+            return response, answer, pieces, iter([*answer.close()])
+        except BaseException:
+            response.close()
+            raise
+
+    async def _aopen(self, call: Call[ItemT]) -> _Opened[ItemT, AsyncIterator[bytes]]:
+        """Send the call and read up to the first item, so that it can be made again."""
+        client = self.async_client or await shared_async_client()
+        request = client.build_request("POST", **self._request(call))
+        with _translated(call, request):
+            response = await client.send(
+                request, stream=True, auth=self.auth, follow_redirects=False
+            )
+        try:
+            answer = Answer(call, response.status_code, response.headers)
+            pieces = response.aiter_raw()
+            with _translated(call, request, answer):
+                async for piece in pieces:
+                    items = answer.feed(piece)
+                    for item in items:
+                        return response, answer, pieces, _prepend(item, items)
+            return response, answer, pieces, iter([*answer.close()])
+        except BaseException:
+            await response.aclose()
+            raise
+
+    def _request(self, call: Call[Any]) -> dict[str, Any]:
+        return {
+            "url": self.base_url + call.path,
+            "content": call.body,
+            "headers": {**_HEADERS, **self.headers},
+            "timeout": DEFAULT_TIMEOUT if self.timeout is None else self.timeout,
+        }
+
+
+def _prepend(item: ItemT, items: Iterator[ItemT]) -> Iterator[ItemT]:
+    yield item
+    yield from items
+
+
+@contextmanager
+def _translated(
+    call: Call[Any],
+    request: httpx.Request,
+    answer: Answer[Any] | None = None,
+    *,
+    begun: bool = False,
+) -> Iterator[None]:
+    """Turn what the network raises into this package's errors.
+
+    Once the answer is complete, the network may break as it likes. httpx's error, which is
+    kept as the cause, holds the request: the key is taken out of it.
+    """
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+        if answer and answer.is_complete:
+            return
+        request.headers.pop("Authorization", None)
+        raise _error_of(error, call, begun=begun) from error
+
+
+def _error_of(error: Exception, call: Call[Any], *, begun: bool) -> KieError:
+    """The error of this package that an error of the network's is.
+
+    A time-out after the request went out is not tried again: the answer may have been billed.
+    A certificate that is refused will be refused again.
+    """
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, httpx.TimeoutException):
+        waiting = type(error).__name__.removesuffix("Timeout").lower()
+        retries = None if isinstance(error, httpx.ConnectTimeout) else 0
+        return KieTimeoutError(
+            f"timed out ({waiting})", model=call.model, max_retries=retries, is_retryable=True
+        )
+    if isinstance(error, (httpx.DecodingError, httpx.InvalidURL, httpx.UnsupportedProtocol)):
+        return KieProtocolError(what, model=call.model, max_retries=0)
+    if begun:
+        return KieStreamInterruptedError(f"the connection broke: {what}", model=call.model)
+    retries = 0 if "CERTIFICATE_VERIFY_FAILED" in what else None
+    return KieConnectionError(what, model=call.model, max_retries=retries)

@@ -1,0 +1,472 @@
+"""`ChatKieGemini`: joins LangChain, the dialects and the transport.
+
+Fields, options and glue only: what a message looks like on the wire is in `_dialects`, how it
+gets there in `_transport`, and what differs by model in `_catalog`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages.utils import count_tokens_approximately
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.utils import from_env, secret_from_env
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from langchain_kie import _blocks, _settings, _structured
+from langchain_kie._catalog import Api, profile_of, resolve
+from langchain_kie._dialects import ENCODERS, decode
+from langchain_kie._options import Options, check_features, effort_for
+from langchain_kie._reader import PROVIDER, MessageReader, message_of
+from langchain_kie._tools import normalize_tool, normalize_tool_choice, split_tools
+from langchain_kie.errors import KieConfigurationError, KieError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+
+    from langchain_core.callbacks import (
+        AsyncCallbackManagerForLLMRun,
+        CallbackManagerForLLMRun,
+    )
+    from langchain_core.language_models import LangSmithParams, LanguageModelInput
+    from langchain_core.language_models.model_profile import ModelProfile
+    from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+    from langchain_core.runnables import Runnable
+    from langchain_core.tools import BaseTool
+
+    from langchain_kie._answer import Call
+    from langchain_kie._delta import Delta
+    from langchain_kie._transport import Transport
+
+_blocks.register()
+
+_ALIASES = {
+    "model_name": "model",
+    "kie_api_key": "api_key",
+    "max_output_tokens": "max_tokens",
+    "stop_sequences": "stop",
+    "thinking_level": "reasoning_effort",
+    "request_timeout": "timeout",
+}
+
+
+class ChatKieGemini(BaseChatModel):
+    """Gemini models served by KIE.ai.
+
+    Example:
+        ```python
+        from langchain_kie import ChatKieGemini
+
+        model = ChatKieGemini(model="gemini-3.5-flash")
+        model.invoke("Why is the sky blue?").text
+        ```
+
+    Every option of a call can also be given to `invoke`, `stream` and `bind`. A pickled model
+    carries its key, for worker processes; in every other form the key stays behind.
+
+    Raises:
+        KieConfigurationError: The key, the URL or the model's name cannot work.
+    """
+
+    model: str
+    """A friendly name (`gemini-3.5-flash`) or one of KIE's spellings. Alias: `model_name`."""
+
+    api_key: SecretStr | None = Field(default_factory=secret_from_env("KIE_API_KEY", default=None))
+    """The key; by default `KIE_API_KEY`. Alias: `kie_api_key`."""
+
+    base_url: str = Field(
+        default_factory=from_env("KIE_BASE_URL", default=_settings.DEFAULT_BASE_URL)
+    )
+    """Where the API is; by default `KIE_BASE_URL`, else KIE's own address."""
+
+    api: Api | None = None
+    """The dialect; `None` chooses by the catalog. `gateway` takes any model's name."""
+
+    temperature: float | None = None
+    """Sampling temperature; sent only when set."""
+
+    top_p: float | None = None
+    """Nucleus sampling; sent only when set."""
+
+    max_tokens: int | None = None
+    """The longest answer, in tokens. Some models were measured to ignore it, and
+    gemini-2.5-flash to cut long answers without it. Alias: `max_output_tokens`."""
+
+    stop: list[str] | None = None
+    """Stop sequences. Alias: `stop_sequences`."""
+
+    reasoning_effort: str | None = None
+    """`low` or `high`; other levels are sent as the nearer of the two, with a warning.
+    Alias: `thinking_level`."""
+
+    include_thoughts: bool | None = None
+    """Whether thoughts come with the answer; `None` leaves it to the server."""
+
+    streaming: bool = False
+    """Whether `invoke` streams too."""
+
+    timeout: Any = None
+    """Seconds, or an `httpx.Timeout`; `None` is 10 s to connect, 180 s to wait for the next
+    piece of an answer, 60 s to write and to wait for a connection. Alias: `request_timeout`."""
+
+    max_retries: int = Field(default=2, ge=0)
+    """How often a call is made again that failed before its answer began."""
+
+    default_headers: dict[str, str] | None = Field(default=None, repr=False)
+    """Headers to send with every call."""
+
+    http_client: Any = Field(default=None, exclude=True, repr=False)
+    """An `httpx.Client` to use instead of the shared one."""
+
+    http_async_client: Any = Field(default=None, exclude=True, repr=False)
+    """An `httpx.AsyncClient` to use instead of the shared one."""
+
+    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Further members of the request's body, sent as they are."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_kwargs(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Resolve aliases; what is no field goes into `model_kwargs`, with a warning."""
+        known = {_ALIASES.get(name, name): value for name, value in values.items()}
+        extra = {name: known.pop(name) for name in known.keys() - cls.model_fields.keys()}
+        if extra:
+            warnings.warn(
+                f"{', '.join(sorted(extra))}: no parameter of ChatKieGemini; "
+                "sent in the request's body as given (model_kwargs)",
+                stacklevel=4,
+            )
+            known["model_kwargs"] = {**extra, **(known.get("model_kwargs") or {})}
+        return known
+
+    @field_validator("api_key")
+    @classmethod
+    def _check_api_key(cls, key: SecretStr | None) -> SecretStr | None:
+        return _settings.checked_key(key)
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, base_url: str) -> str:
+        return _settings.checked_base_url(base_url)
+
+    @model_validator(mode="after")
+    def _check_model(self) -> ChatKieGemini:
+        resolve(self.model, self.api)
+        return self
+
+    # --- what LangChain asks about the model ------------------------------------------------
+
+    @property
+    def model_name(self) -> str:
+        """The model, by LangChain's other name for it."""
+        return self.model
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """The environment variable that stands for the key in a serialised model."""
+        return {"api_key": "KIE_API_KEY"}
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Whether `langchain_core.load` can dump and load the model."""
+        return True
+
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """Where a serialised model says it comes from."""
+        return ["langchain_kie", "chat_models"]
+
+    @property
+    def _llm_type(self) -> str:
+        return "kie-gemini-chat"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        names = ("model", "api", "base_url", *_OPTION_FIELDS, "model_kwargs")
+        return {name: value for name in names if (value := getattr(self, name)) not in (None, {})}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop or self.stop or None, **kwargs)
+        params["ls_provider"] = PROVIDER
+        return params
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return profile_of(resolve(self.model, self.api))
+
+    def get_num_tokens(self, text: str) -> int:
+        """Estimate the tokens of a text, about four characters each; nothing is fetched."""
+        return -(-len(text) // 4)
+
+    def get_num_tokens_from_messages(
+        self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None
+    ) -> int:
+        """Estimate the tokens of messages and tools; nothing is fetched."""
+        schemas: list[Any] = [n for tool in tools or () for n in normalize_tool(tool)]
+        return count_tokens_approximately(messages, tools=schemas or None)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Leave the user's clients behind: connections cannot be pickled."""
+        state = super().__getstate__()
+        fields = {**state["__dict__"], "http_client": None, "http_async_client": None}
+        return {**state, "__dict__": fields}
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> ChatKieGemini:
+        """Share the user's clients with the copy."""
+        memo = memo if memo is not None else {}
+        for client in (self.http_client, self.http_async_client):
+            memo[id(client)] = client
+        return super().__deepcopy__(memo)
+
+    # --- calls ------------------------------------------------------------------------------
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - core calls it
+        **kwargs: Any,
+    ) -> ChatResult:
+        call, reader = self._prepare(messages, stop, kwargs, stream=False)
+        return _result(reader, [reader.feed(delta) for delta in self._transport().stream(call)])
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> ChatResult:
+        call, reader = self._prepare(messages, stop, kwargs, stream=False)
+        deltas = self._transport().astream(call)
+        return _result(reader, [reader.feed(delta) async for delta in deltas])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        call, reader = self._prepare(messages, stop, kwargs, stream=True)
+        try:
+            for delta in self._transport().stream(call):
+                if chunk := reader.feed(delta):
+                    yield ChatGenerationChunk(message=chunk)
+            yield ChatGenerationChunk(message=reader.finish())
+        except KieError as error:
+            error.partial = reader.has_output
+            raise
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        call, reader = self._prepare(messages, stop, kwargs, stream=True)
+        try:
+            async with aclosing(self._transport().astream(call)) as deltas:
+                async for delta in deltas:
+                    if chunk := reader.feed(delta):
+                        yield ChatGenerationChunk(message=chunk)
+            yield ChatGenerationChunk(message=reader.finish())
+        except KieError as error:
+            error.partial = reader.has_output
+            raise
+
+    def _prepare(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        kwargs: dict[str, Any],
+        *,
+        stream: bool,
+    ) -> tuple[Call[Delta], MessageReader]:
+        """Turn a call of LangChain's into one of the transport's: pure, and all checks.
+
+        Raises:
+            ValueError: The conversation or an option cannot be sent.
+        """
+        from langchain_kie._answer import Call  # noqa: PLC0415 - httpx loads at the first call
+
+        asked = {_ALIASES.get(name, name): value for name, value in kwargs.items()}
+        asked.pop("stream", None)
+        model = asked.pop("model", None) or self.model
+        target = resolve(model, asked.pop("api", None) or self.api)
+        asked["stop"] = stop or asked.get("stop") or self.stop
+        options = self._options(asked)
+        effort = effort_for(options.reasoning_effort, target)
+        if effort != options.reasoning_effort:
+            options = options.with_effort(effort)
+        check_features(options, target)
+        path, body = ENCODERS[target.api](messages, options, target, stream=stream)
+        call = Call(
+            model=model,
+            path=path,
+            body=_json(body),
+            decode=decode,
+            ends_without_evidence=target.route.ends_without_evidence,
+        )
+        return call, MessageReader(target, model)
+
+    def _options(self, asked: dict[str, Any]) -> Options:
+        """The options of one call: what was asked for, else the model's own."""
+        functions, builtins = split_tools(asked.pop("tools", None) or ())
+        names = [function["name"] for function in functions]
+        response_format = asked.pop("response_format", None)
+        if response_format is not None:
+            response_format = _structured.response_format_for(response_format, None)
+        choice = normalize_tool_choice(asked.pop("tool_choice", None), names)
+        own = {
+            name: getattr(self, name) if (value := asked.pop(name, None)) is None else value
+            for name in _OPTION_FIELDS
+        }
+        own["stop"] = own["stop"] or ()
+        return Options(
+            **own,
+            functions=functions,
+            builtins=builtins,
+            tool_choice=choice if names else None,
+            parallel_tool_calls=asked.pop("parallel_tool_calls", None),
+            response_format=response_format,
+            extra={**self.model_kwargs, **asked},
+        )
+
+    def _transport(self) -> Transport:
+        from langchain_kie._transport import BearerAuth, Transport  # noqa: PLC0415 - likewise
+
+        if self.api_key is None:
+            raise KieConfigurationError("there is no key: pass api_key= or set KIE_API_KEY")
+        return Transport(
+            base_url=self.base_url,
+            auth=BearerAuth(self.api_key),
+            timeout=self.timeout,
+            max_retries=self.max_retries,
+            headers=self.default_headers or {},
+            client=self.http_client,
+            async_client=self.http_async_client,
+        )
+
+    # --- tools and structured output --------------------------------------------------------
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | bool | dict[str, Any] | Sequence[str] | None = None,
+        strict: bool | None = None,
+        parallel_tool_calls: bool | None = None,
+        response_format: dict[str, Any] | type | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Offer tools to the model.
+
+        Args:
+            tools: All that LangChain takes as a tool, and Gemini's own: `google_search`,
+                `code_execution` and `url_context`, as `{"google_search": {}}` or
+                `{"type": "google_search"}`, likewise in Gemini's spelling.
+            tool_choice: `"auto"`, `"none"`, `"any"` or `True` (some tool must be called),
+                a tool's name or names, or OpenAI's dict.
+            strict: Ask for arguments exactly as the schema says, where the dialect can.
+            parallel_tool_calls: Whether several calls may come at once, where the dialect
+                can say so.
+            response_format: A schema for the answer, or OpenAI's `response_format`.
+            **kwargs: Further options of the call.
+
+        Raises:
+            ValueError: `tool_choice` names no bound tool.
+        """
+        formatted = [n for tool in tools for n in normalize_tool(tool, strict=strict)]
+        names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
+        choice = normalize_tool_choice(tool_choice, names)
+        bound: dict[str, Any] = {
+            "tools": formatted or None,
+            "tool_choice": choice and (list(choice.names) or choice.mode),
+            "parallel_tool_calls": parallel_tool_calls,
+            "response_format": response_format
+            and _structured.response_format_for(response_format, strict),
+        }
+        return super().bind(**{k: v for k, v in bound.items() if v is not None}, **kwargs)
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type,
+        *,
+        method: Literal["json_schema", "function_calling", "json_mode"] = "json_schema",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        tools: Sequence[Any] | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Make the model answer in a schema.
+
+        Args:
+            schema: A pydantic class, a `TypedDict`, a JSON schema or an OpenAI function.
+            method: `json_schema` lets KIE enforce the schema; `function_calling` forces a
+                call of a tool of that schema; `json_mode` only asks for JSON, so the prompt
+                must describe it.
+            include_raw: Return `{"raw", "parsed", "parsing_error"}` and raise no parsing
+                error.
+            strict: Passed on with the schema.
+            tools: Tools to offer besides, where the model takes both.
+            **kwargs: Further options of the call.
+
+        Raises:
+            ValueError: There is no such method.
+        """
+        ls_format = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
+        if method == "function_calling":
+            name = normalize_tool(schema)[0]["function"]["name"]
+            bound = self.bind_tools(
+                [schema, *(tools or ())],
+                tool_choice=name,
+                strict=strict,
+                ls_structured_output_format=ls_format,
+                **kwargs,
+            )
+            parser = _structured.tool_parser_for(schema)
+            return _structured.piped(bound, parser, include_raw=include_raw)
+        if method == "json_schema":
+            response_format = _structured.response_format_for(schema, strict)
+        elif method == "json_mode":
+            response_format = {"type": "json_object"}
+        else:
+            raise ValueError(f"method {method!r} is none of {', '.join(_structured.METHODS)}")
+        bound = self.bind_tools(
+            tools or (),
+            strict=strict,
+            response_format=response_format,
+            ls_structured_output_format=ls_format,
+            **kwargs,
+        )
+        return _structured.piped(bound, _structured.parser_for(schema), include_raw=include_raw)
+
+
+_OPTION_FIELDS = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "stop",
+    "reasoning_effort",
+    "include_thoughts",
+)
+
+
+def _result(reader: MessageReader, chunks: Sequence[AIMessageChunk | None]) -> ChatResult:
+    shown = [chunk for chunk in chunks if chunk]
+    message = message_of([*shown, reader.finish()])
+    return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError as error:
+        raise ValueError(f"the request cannot be written as JSON: {error}") from None

@@ -1,0 +1,245 @@
+"""The errors of this package, and the one table that decides which of them a failure is.
+
+    KieError
+    ├── KieConfigurationError          a setting of yours that cannot work (nothing was sent)
+    ├── KieAuthenticationError         401
+    ├── KiePermissionDeniedError       403, 505
+    ├── KieInsufficientCreditsError    402, 433: no credits, or a spending limit
+    ├── KieInvalidRequestError         400, 413, 422
+    │   └── KieContextOverflowError    the same, because the input is too long
+    ├── KieModelNotFoundError          404, or 422 "not supported"
+    ├── KieRateLimitError              429
+    ├── KieServerError                 455, 5xx
+    │   └── KieEmptyResponseError      an answer without anything in it
+    ├── KieProtocolError               an answer that cannot be read
+    ├── KieTimeoutError
+    └── KieConnectionError
+        └── KieStreamInterruptedError  a stream that ended before its answer did
+
+Each is also the `langchain_core.exceptions.ModelError` of its kind, which fallback and retry
+middleware look at. Knows of statuses, codes and messages; nothing of HTTP clients or dialects.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from langchain_core.exceptions import (
+    ContextOverflowError,
+    ModelAPIError,
+    ModelAuthenticationError,
+    ModelConnectionError,
+    ModelError,
+    ModelInvalidRequestError,
+    ModelNotFoundError,
+    ModelPermissionDeniedError,
+    ModelRateLimitError,
+    ModelTimeoutError,
+)
+
+MAX_MESSAGE_CHARS = 300
+MANY_RETRIES = 1_000_000
+
+
+class KieError(ModelError):
+    """A call that failed.
+
+    Attributes:
+        message: What happened, in the server's words where it spoke.
+        code: KIE's code, from the body (`None` when the body had none).
+        status_code: HTTP's status (`None` when there was no response).
+        model: The model that was called.
+        is_retryable: Whether the same request may succeed later.
+        partial: Whether tokens had been delivered before the failure.
+        max_retries: How often this package tries again by itself.
+        retry_after: Seconds that the server asked to wait.
+    """
+
+    hint = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        status_code: int | None = None,
+        model: str | None = None,
+        partial: bool = False,
+        max_retries: int | None = None,
+        is_retryable: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.status_code = status_code
+        self.model = model
+        self.partial = partial
+        self.retry_after = retry_after
+        if max_retries is None:
+            max_retries = MANY_RETRIES if type(self).is_retryable else 0
+        self.max_retries = max_retries
+        self.is_retryable = max_retries > 0 if is_retryable is None else is_retryable
+
+    def __str__(self) -> str:
+        """The message, where it came from, and what to do."""
+        facts = [
+            f"{name} {value}"
+            for name, value in (
+                ("code", self.code),
+                ("HTTP", self.status_code),
+                ("model", self.model),
+            )
+            if value is not None
+        ]
+        text = self.message + (f" ({', '.join(facts)})" if facts else "")
+        return f"{text}. {self.hint}" if self.hint else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy with every attribute."""
+        return (_rebuild, (type(self), self.message, self.__dict__))
+
+
+def _rebuild(cls: type[KieError], message: str, attributes: dict[str, Any]) -> KieError:
+    error = cls(message)
+    error.__dict__.update(attributes)
+    return error
+
+
+class KieConfigurationError(KieError, ModelInvalidRequestError):
+    """A key, URL, model name or option that cannot work; nothing was sent."""
+
+
+class KieAuthenticationError(KieError, ModelAuthenticationError):
+    """The key was refused (401)."""
+
+    hint = "Check the key: api_key= or KIE_API_KEY."
+
+
+class KiePermissionDeniedError(KieError, ModelPermissionDeniedError):
+    """The account or address may not do this (403), or the feature is disabled (505)."""
+
+
+class KieInsufficientCreditsError(KieError, ModelPermissionDeniedError):
+    """The account has no credits left (402), or the key's spending limit is reached (433)."""
+
+    hint = "Top up, or raise the key's limit, in KIE's console."
+
+
+class KieInvalidRequestError(KieError, ModelInvalidRequestError):
+    """KIE refuses the request as it is (400, 413, 422)."""
+
+
+class KieContextOverflowError(KieInvalidRequestError, ContextOverflowError):
+    """The input is longer than the model's context."""
+
+
+class KieModelNotFoundError(KieError, ModelNotFoundError):
+    """KIE does not serve this model at this place (404, 422)."""
+
+    hint = (
+        "KIE's spellings are exact: gemini-2.5-flash has a dot, "
+        "gemini-3-5-flash-openai dashes; see langchain_kie's table of models."
+    )
+
+
+class KieRateLimitError(KieError, ModelRateLimitError):
+    """Too many requests (429)."""
+
+
+class KieServerError(KieError, ModelAPIError):
+    """KIE, or the model behind it, failed (455, 5xx)."""
+
+
+class KieEmptyResponseError(KieServerError):
+    """An answer came with nothing in it: no text, no call, no reason."""
+
+
+class KieProtocolError(KieError, ModelAPIError):
+    """An answer came that cannot be read."""
+
+
+class KieTimeoutError(KieError, ModelTimeoutError):
+    """The server took too long."""
+
+
+class KieConnectionError(KieError, ModelConnectionError):
+    """The server could not be reached, or the connection broke."""
+
+
+class KieStreamInterruptedError(KieConnectionError):
+    """A stream ended before the answer did."""
+
+
+_Rule = tuple[type[KieError], int | None]
+
+# Messages come first: KIE's codes lie (a 500 may say that credits ran out, a 400 that the
+# server is being maintained). Sources: wire facts 3.2, 20, 41, 42; order matters.
+_BY_MESSAGE: dict[str, _Rule] = {
+    "context length|context window|too many (input )?tokens|token count .{0,40}exceeds": (
+        KieContextOverflowError,
+        0,
+    ),
+    "insufficient|balance isn.t enough|top up|spending limit": (KieInsufficientCreditsError, 0),
+    "unauthorized|access permissions": (KieAuthenticationError, 0),
+    "no user can use": (KieServerError, 1),
+    "does not exist|channel not supported|model is not supported": (KieModelNotFoundError, 0),
+    "cannot be empty|must be|image download failed": (KieInvalidRequestError, 0),
+    "mime type is not supported|failed to get file information": (KieInvalidRequestError, 0),
+    "maintain|server exception|internal error|try again later|retry fail|timeout": (
+        KieServerError,
+        None,
+    ),
+}
+_PATTERNS = [(re.compile(pattern), rule) for pattern, rule in _BY_MESSAGE.items()]
+
+_BY_CODE: dict[int, _Rule] = {
+    400: (KieInvalidRequestError, 0),
+    401: (KieAuthenticationError, 0),
+    402: (KieInsufficientCreditsError, 0),
+    403: (KiePermissionDeniedError, 0),
+    404: (KieModelNotFoundError, 0),
+    408: (KieTimeoutError, 1),
+    409: (KieServerError, None),
+    413: (KieInvalidRequestError, 0),
+    422: (KieInvalidRequestError, 0),
+    429: (KieRateLimitError, None),
+    433: (KieInsufficientCreditsError, 0),
+    455: (KieServerError, None),
+    501: (KieServerError, 1),
+    505: (KiePermissionDeniedError, 0),
+}
+
+
+def error_for(
+    message: str, *, code: int | None = None, status_code: int | None = None, **attributes: Any
+) -> KieError:
+    """The error that a failure is, by its message first, then its code, then its status.
+
+    Args:
+        message: The server's words.
+        code: KIE's code, from the body.
+        status_code: HTTP's status; a 200 counts for nothing.
+        **attributes: What else the error should carry.
+    """
+    cls, max_retries = _rule_for(message, code, status_code)
+    if len(message) > MAX_MESSAGE_CHARS:
+        message = message[: MAX_MESSAGE_CHARS - 1] + "…"
+    return cls(message, code=code, status_code=status_code, max_retries=max_retries, **attributes)
+
+
+def _rule_for(message: str, code: int | None, status_code: int | None) -> _Rule:
+    lowered = message.lower()
+    if code == 429 or status_code == 429:  # noqa: PLR2004 - a status
+        return _BY_CODE[429]
+    for pattern, rule in _PATTERNS:
+        if pattern.search(lowered):
+            return rule
+    for number in (code, status_code):
+        if number is not None and number in _BY_CODE:
+            return _BY_CODE[number]
+    number = code if code is not None else status_code
+    if number is None or number >= 500:  # noqa: PLR2004 - the first server error
+        return (KieServerError, None)
+    return (KieInvalidRequestError, 0) if number >= 400 else (KieProtocolError, None)  # noqa: PLR2004

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.load.load import ALL_SERIALIZABLE_MAPPINGS
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils import from_env, secret_from_env
@@ -43,6 +44,11 @@ if TYPE_CHECKING:
     from langchain_kie._transport import Transport
 
 _blocks.register()
+
+_LC_PATH = ("langchain_kie", "chat_models", "ChatKieGemini")
+ALL_SERIALIZABLE_MAPPINGS.setdefault(_LC_PATH, _LC_PATH)
+"""With `allowed_objects="all"`, `langchain_core.load` revives what stands here, and only where
+the caller lists the namespace too, as for the packages that LangChain knows by name."""
 
 _ALIASES = {
     "model_name": "model",
@@ -180,7 +186,7 @@ class ChatKieGemini(BaseChatModel):
     @classmethod
     def get_lc_namespace(cls) -> list[str]:
         """Where a serialised model says it comes from."""
-        return ["langchain_kie", "chat_models"]
+        return [*_LC_PATH[:-1]]
 
     @property
     def _llm_type(self) -> str:

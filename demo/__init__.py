@@ -1,0 +1,1 @@
+"""A LangGraph agent in the terminal, on KIE or on the emulator."""

@@ -1,0 +1,39 @@
+"""What every test runs under: a clean environment, and warnings that are errors."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+import pytest
+
+_PREFIXES = ("KIE_", "LANGSMITH", "LANGCHAIN")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that happens to be set on this machine can change a result."""
+    for name in list(os.environ):
+        if name.upper().startswith(_PREFIXES) or name.lower() in _PROXIES:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def garbage_is_told_of_where_it_was_made():
+    """A socket or loop that a module forgot is found at the module's end, not in another's."""
+    yield
+    gc.collect()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Any warning fails a test of this folder, save those that LangChain gives of itself."""
+    own = [item for item in items if item.path.parent.name == "unit_tests"]
+    for item in own:
+        for line in (
+            "error",
+            "ignore::langchain_core._api.LangChainBetaWarning",
+            "ignore::DeprecationWarning:langgraph",
+        ):
+            item.add_marker(pytest.mark.filterwarnings(line))

@@ -1,0 +1,43 @@
+"""The service under test: KIE itself when KIE_API_KEY is set, else the emulator."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from langchain_kie.emulator import Emulator
+
+MEDIA = Path(__file__).parent / "media"
+
+IMAGE_URL = (
+    "https://raw.githubusercontent.com/langchain-ai/docs/"
+    "4d11d08b6b0e210bd456943f7a22febbd168b543/src/images/agentic-rag-output.png"
+)
+DOWNLOADS = {
+    IMAGE_URL: MEDIA / "diagram.png",
+    "https://www.w3.org/WAI/ER/tests/xhtml/testfiles/resources/pdf/dummy.pdf": MEDIA
+    / "document.pdf",
+    "https://upload.wikimedia.org/wikipedia/commons/6/6a/Northern_Flicker_202280456.wav": MEDIA
+    / "tone.wav",
+}
+"""What langchain-tests downloads, and the small files that stand for it."""
+
+
+@pytest.fixture(scope="session")
+def service():
+    """The emulator, or `None` where KIE itself is tested."""
+    started = nullcontext() if os.environ.get("KIE_API_KEY") else Emulator(media=DOWNLOADS)
+    with started as emulator:
+        yield emulator
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(service, monkeypatch):
+    """Models find the service by the environment, as a user's would."""
+    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+    if service:
+        monkeypatch.setenv("KIE_API_KEY", service.api_key)
+        monkeypatch.setenv("KIE_BASE_URL", service.base_url)

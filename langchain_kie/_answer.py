@@ -52,6 +52,7 @@ class Call(Generic[ItemT]):
         body: The JSON body.
         decode: Turns an event into an item; raises `KieError` if it cannot.
         ends_without_evidence: Whether a stream may end without terminal evidence.
+        timeout: Seconds, or an `httpx.Timeout`, for this call only.
     """
 
     model: str
@@ -59,6 +60,7 @@ class Call(Generic[ItemT]):
     body: bytes
     decode: Callable[[dict[str, Any]], ItemT]
     ends_without_evidence: bool = False
+    timeout: Any = None
 
 
 class Answer(Generic[ItemT]):
@@ -67,13 +69,26 @@ class Answer(Generic[ItemT]):
     Items are held back until the first that is not empty, so that whoever opens the response
     knows whether there is an answer at all; up to that point the call can be made again.
 
+    Args:
+        call: What was asked.
+        status_code: HTTP's.
+        headers: The response's.
+        hide: Takes the key out of a text, should the server have echoed it.
+
     Attributes:
         is_complete: Terminal evidence was seen; whatever happens now cannot hurt.
     """
 
-    def __init__(self, call: Call[ItemT], status_code: int, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        call: Call[ItemT],
+        status_code: int,
+        headers: Mapping[str, str],
+        hide: Callable[[str], str],
+    ) -> None:
         self.is_complete = False
         self._call = call
+        self._hide = hide
         self._status_code = status_code
         self._headers = headers
         self._parser = EventParser()
@@ -155,7 +170,9 @@ class Answer(Generic[ItemT]):
         )
 
     def _known(self, error: KieError) -> KieError:
-        """Add to an error what the call knows."""
+        """Add to an error what the call knows, and take out of it what it must not tell."""
+        error.message = self._hide(error.message)
+        error.args = (error.message,)
         error.model = self._call.model
         error.status_code = self._status_code
         return error

@@ -19,7 +19,7 @@ _HTML_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL
 _SHOWN_CHARS = 200
 
 # Whole answers that are really failures of the upstream, compared without their trailing
-# punctuation (wire facts 3.1-5 and 37).
+# punctuation (docs/wire.md 7).
 _ERROR_TEXTS = (
     "the server is currently being maintained, please try again later",
     "server exception, please try again later",
@@ -56,7 +56,8 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
     """Raise what `value` reports, if it is an error: an envelope or an `error` member."""
     code = _number(value.get("code"))
     error = value.get("error")
-    if not error and code in _OK_CODES and value.get("type") != "error":
+    is_named = isinstance(value.get("code"), str) and code is None
+    if not (error or is_named or value.get("type") == "error") and code in _OK_CODES:
         return
     if isinstance(error, dict):
         code = _number(error.get("code")) if code in _OK_CODES else code

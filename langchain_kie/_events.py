@@ -1,7 +1,7 @@
 """Response bytes to JSON values: an event stream or a whole document, told by looking.
 
 Knows bytes, SSE and JSON. Knows nothing of HTTP, of errors inside the JSON, or of dialects.
-Content-Type is not consulted, because KIE's cannot be trusted (wire facts 3.1 and 8).
+Content-Type is not consulted, because KIE's cannot be trusted (docs/wire.md 4).
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ class MessageReader:
         """The call that a piece goes on with, `None` when it begins one.
 
         The wire's index decides, then its id, then what stands open; but a new id, or a name
-        after a complete call, begins another (wire facts 10.2).
+        after a complete call, begins another (docs/wire.md 5).
         """
         if piece.is_whole or not self._calls:
             return None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RATE_LIMIT_WINDOW = 10.0
-"""Seconds of KIE's rate-limit window (wire fact 40)."""
+"""Seconds of KIE's rate-limit window (docs/wire.md 8)."""
 
 MAX_RETRY_AFTER = 120.0
 """A server that asks for more seconds than this is not waited for."""

@@ -1,7 +1,7 @@
 """JSON Schema to what each dialect accepts, keeping the meaning.
 
 What a dialect cannot say goes into the description, in words. Pure; knows nothing of tools or
-messages. Sources: wire facts 1.5, 1.7 and 10.11.
+messages. Sources: docs/wire.md 2.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def for_chat_completions(schema: Schema) -> Schema:
     """A schema for the OpenAI-shaped dialect: references resolved, one type a schema.
 
     A list of types becomes `anyOf`, with each type's own keywords inside its branch, because
-    KIE loses those that stand beside it (wire facts 1.5).
+    KIE loses those that stand beside it (docs/wire.md 2).
     """
     plain: Schema = _plain(_resolved(schema, schema, ()))
     return plain

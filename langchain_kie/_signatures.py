@@ -1,7 +1,7 @@
 """Thought signatures: where a message keeps them, and which of them go back.
 
 A signature is an opaque string that came with one part of an answer and must return with that
-part, byte for byte (wire facts 2.3, 2.5, 10.3 and 10.4). They live in one place, which
+part, byte for byte (docs/wire.md 6). They live in one place, which
 LangChain carries through merging, v1 output, JSON, pickles and checkpoints alike:
 
     message.additional_kwargs["thought_signatures"] = {

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 DEFAULT_TIMEOUT = httpx.Timeout(connect=10, read=180, write=60, pool=60)
-"""Seconds; KIE's slowest answers take minutes before their first byte (wire facts 3.3)."""
+"""Seconds; KIE's slowest answers take minutes before their first byte (docs/wire.md 8)."""
 
 _HEADERS = {
     "Content-Type": "application/json",
@@ -57,6 +57,10 @@ class BearerAuth(httpx.Auth):
         """Authorize `request`."""
         request.headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
         yield request
+
+    def hide(self, text: str) -> str:
+        """Take the key out of a text."""
+        return text.replace(self._key.get_secret_value(), "[the key]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +131,7 @@ class Transport:
         with _translated(call, request):
             response = client.send(request, stream=True, auth=self.auth, follow_redirects=False)
         try:
-            answer = Answer(call, response.status_code, response.headers)
+            answer = Answer(call, response.status_code, response.headers, self.auth.hide)
             pieces = response.iter_raw()
             with _translated(call, request, answer):
                 for piece in pieces:
@@ -148,7 +152,7 @@ class Transport:
                 request, stream=True, auth=self.auth, follow_redirects=False
             )
         try:
-            answer = Answer(call, response.status_code, response.headers)
+            answer = Answer(call, response.status_code, response.headers, self.auth.hide)
             pieces = response.aiter_raw()
             with _translated(call, request, answer):
                 async for piece in pieces:
@@ -161,11 +165,12 @@ class Transport:
             raise
 
     def _request(self, call: Call[Any]) -> dict[str, Any]:
+        timeout = self.timeout if call.timeout is None else call.timeout
         return {
             "url": self.base_url + call.path,
             "content": call.body,
             "headers": {**_HEADERS, **self.headers},
-            "timeout": DEFAULT_TIMEOUT if self.timeout is None else self.timeout,
+            "timeout": DEFAULT_TIMEOUT if timeout is None else timeout,
         }
 
 

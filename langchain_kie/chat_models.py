@@ -307,6 +307,7 @@ class ChatKieGemini(BaseChatModel):
         model = asked.pop("model", None) or self.model
         target = resolve(model, asked.pop("api", None) or self.api)
         asked["stop"] = stop or asked.get("stop") or self.stop
+        timeout = asked.pop("timeout", None)
         options = self._options(asked)
         effort = effort_for(options.reasoning_effort, target)
         if effort != options.reasoning_effort:
@@ -319,6 +320,7 @@ class ChatKieGemini(BaseChatModel):
             body=_json(body),
             decode=decode,
             ends_without_evidence=target.route.ends_without_evidence,
+            timeout=timeout,
         )
         return call, MessageReader(target, model)
 
@@ -335,12 +337,17 @@ class ChatKieGemini(BaseChatModel):
             for name in _OPTION_FIELDS
         }
         own["stop"] = own["stop"] or ()
+        parallel_tool_calls = asked.pop("parallel_tool_calls", None)
+        if misplaced := asked.keys() & type(self).model_fields.keys():
+            raise KieConfigurationError(
+                f"{', '.join(sorted(misplaced))}: can be set on the model, not on a call"
+            )
         return Options(
             **own,
             functions=functions,
             builtins=builtins,
             tool_choice=choice if names else None,
-            parallel_tool_calls=asked.pop("parallel_tool_calls", None),
+            parallel_tool_calls=parallel_tool_calls,
             response_format=response_format,
             extra={**self.model_kwargs, **asked},
         )

@@ -93,7 +93,7 @@ class KieError(ModelError):
             )
             if value is not None
         ]
-        text = self.message + (f" ({', '.join(facts)})" if facts else "")
+        text = self.message.rstrip(".") + (f" ({', '.join(facts)})" if facts else "")
         return f"{text}. {self.hint}" if self.hint else text
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -175,7 +175,7 @@ class KieStreamInterruptedError(KieConnectionError):
 _Rule = tuple[type[KieError], int | None]
 
 # Messages come first: KIE's codes lie (a 500 may say that credits ran out, a 400 that the
-# server is being maintained). Sources: wire facts 3.2, 20, 41, 42; order matters.
+# server is being maintained). Sources: docs/wire.md 7; order matters.
 _BY_MESSAGE: dict[str, _Rule] = {
     "context length|context window|too many (input )?tokens|token count .{0,40}exceeds": (
         KieContextOverflowError,

@@ -52,7 +52,7 @@ _DECODERS: Mapping[str, Callable[[dict[str, Any]], Delta]] = {
 def decode(event: dict[str, Any]) -> Delta:
     """Read one object of an answer, in whichever dialect it came.
 
-    KIE has been documented to answer one dialect in the other (wire facts 2.1), so the
+    KIE has been documented to answer one dialect in the other (docs/wire.md 3), so the
     object's own shape decides.
 
     Raises:

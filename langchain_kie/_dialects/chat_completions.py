@@ -1,6 +1,6 @@
 """The OpenAI-shaped dialect: `/{slug}/v1/chat/completions`, and the shared gateway.
 
-Pure. Sources: wire facts 1.2 to 1.6, 2.1 to 2.3, and kie docs 000 to 002 and 004.
+Pure. Sources: docs/wire.md 1 to 6.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ def _read_message(message: dict[str, Any], delta: Delta, *, whole: bool) -> None
 
 
 def _read_part(part: str | dict[str, Any], delta: Delta) -> None:
-    """A part of a content that is a list: text, or thought (wire facts 10.32)."""
+    """A part of a content that is a list: text, or thought (docs/wire.md 3)."""
     if isinstance(part, str):
         if part:
             delta.outputs.append(part)

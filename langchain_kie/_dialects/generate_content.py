@@ -1,6 +1,6 @@
 """The native dialect: `/gemini/v1/models/{model}:streamGenerateContent`.
 
-Pure. Sources: wire facts 1.7, 2.4 to 2.6, and kie doc 003.
+Pure. Sources: docs/wire.md 1 to 6.
 """
 
 from __future__ import annotations
@@ -319,7 +319,7 @@ _SIGNATURES = frozenset({"thoughtSignature", "thought_signature"})
 
 
 def _usage(usage: Json) -> UsageMetadata:
-    """Token counts; thinking is counted beside the candidates (wire facts 2.4)."""
+    """Token counts; thinking is counted beside the candidates (docs/wire.md 3)."""
     thinking = first_set((usage.get("thinkingTokenCount"), usage.get("thoughtsTokenCount")))
     prompt = (usage.get("promptTokenCount") or 0) + (usage.get("toolUsePromptTokenCount") or 0)
     return usage_of(

@@ -31,12 +31,15 @@ class Decoded(Protocol):
         is_empty: It holds nothing that a user or a bill would miss.
         is_terminal: It is evidence that the answer is complete: a finish reason, the credits,
             or a usage chunk of its own.
+        is_last: Nothing that matters comes after it.
     """
 
     @property
     def is_empty(self) -> bool: ...
     @property
     def is_terminal(self) -> bool: ...
+    @property
+    def is_last(self) -> bool: ...
 
 
 ItemT = TypeVar("ItemT", bound=Decoded)
@@ -77,6 +80,7 @@ class Answer(Generic[ItemT]):
 
     Attributes:
         is_complete: Terminal evidence was seen; whatever happens now cannot hurt.
+        is_over: Nothing more that matters can come.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class Answer(Generic[ItemT]):
         hide: Callable[[str], str],
     ) -> None:
         self.is_complete = False
+        self.is_over = False
         self._call = call
         self._hide = hide
         self._status_code = status_code
@@ -94,8 +99,8 @@ class Answer(Generic[ItemT]):
         self._parser = EventParser()
         self._held: list[ItemT] | None = []
         self._error_body = bytearray()
-        self._over = False
         self._closed = False
+        self._ignores = False
 
     def feed(self, data: bytes) -> Iterator[ItemT]:
         """Read the next piece.
@@ -135,20 +140,20 @@ class Answer(Generic[ItemT]):
     def _items(self, values: Iterator[Any]) -> Iterator[ItemT]:
         try:
             for value in values:
-                if self._over:
+                if self._ignores:
                     continue
                 if value is DONE:
-                    self.is_complete = self._over = True
+                    self.is_complete = self.is_over = self._ignores = True
                     continue
                 event = open_envelope(value)
                 item = self._call.decode(event)
-                if item.is_terminal:
-                    self.is_complete = True
+                self.is_complete = self.is_complete or item.is_terminal
+                self.is_over = item.is_last
                 yield from self._release(item)
         except KieError as error:
             if not self.is_complete:
                 raise self._known(error) from error.__cause__
-            self._over = True
+            self.is_over = self._ignores = True
 
     def _release(self, item: ItemT) -> Iterator[ItemT]:
         if self._held is None:

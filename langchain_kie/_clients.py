@@ -6,6 +6,7 @@ Knows httpx and lifetimes. Knows nothing of KIE: keys, URLs and timeouts come wi
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 import weakref
@@ -37,6 +38,13 @@ def _after_fork() -> None:
     """Forget the parent's connections: two processes must not read one socket."""
     global _shared  # noqa: PLW0603 - this is the process's state
     _shared = _Shared()
+
+
+@atexit.register
+def _at_exit() -> None:
+    """Close the connections of threads; event loops close theirs when they end."""
+    if _shared.client:
+        _shared.client.close()
 
 
 if hasattr(os, "register_at_fork"):

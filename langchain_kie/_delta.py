@@ -34,6 +34,17 @@ class CallDelta:
     extra: dict[str, Any] | None = None
     signature: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what no wire should send, before LangChain's validation meets it.
+
+        Raises:
+            TypeError: The name or the id is no text, or the index no number.
+        """
+        if not isinstance(self.name or "", str) or not isinstance(self.id or "", str):
+            raise TypeError("a tool call's name and id must be text")
+        if not isinstance(self.index or 0, int):
+            raise TypeError("a tool call's index must be a number")
+
 
 Output = str | dict[str, Any] | CallDelta
 """A piece of the answer proper: text, a content block that is not text, or a call."""
@@ -45,7 +56,7 @@ class Delta:
 
     Attributes:
         outputs: Text, blocks and calls, in order.
-        text_signatures: For each output that is signed text, its position and signature.
+        text_signatures: The signatures of outputs that are signed text, by position.
         reasoning: Thought text.
         refusal: Why the model refuses, in its words.
         usage: Token counts so far (not since the last event).
@@ -55,13 +66,19 @@ class Delta:
     """
 
     outputs: list[Output] = field(default_factory=list)
-    text_signatures: list[tuple[int, str]] = field(default_factory=list)
+    text_signatures: dict[int, str] = field(default_factory=dict)
     reasoning: str = ""
     refusal: str = ""
     usage: UsageMetadata | None = None
-    finish_reason: str | None = None
+    finish_reason: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     is_terminal: bool = False
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing that matters comes after it: the credits come last."""
+        is_end = self.finish_reason or not (self.outputs or self.reasoning)
+        return bool(is_end and "credits_consumed" in self.metadata)
 
     @property
     def is_empty(self) -> bool:
@@ -74,6 +91,6 @@ class Delta:
             or self.reasoning
             or self.refusal
             or self.usage
-            or "credits_consumed" in self.metadata
+            or self.is_last
             or (self.finish_reason or "stop").lower() not in {"stop", "length", "tool_calls"}
         )

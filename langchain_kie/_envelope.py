@@ -61,6 +61,7 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
         return
     if isinstance(error, dict):
         code = _number(error.get("code")) if code in _OK_CODES else code
+        attributes["type_"] = str(error.get("type") or error.get("code"))
         message = error.get("message") or error.get("type")
     else:
         message = error
@@ -72,21 +73,17 @@ def error_from_body(body: bytes, *, status_code: int, **attributes: Any) -> KieE
     """The error that an HTTP failure is, whatever its body looks like."""
     text = body.decode("utf-8", "replace").strip()
     message = _shown(text)
-    code = None
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         value = None
     if isinstance(value, dict):
         try:
-            raise_if_error(value)
+            raise_if_error(value, status_code=status_code, **attributes)
         except KieError as error:
-            message, code = error.message, error.code
-        else:
-            message = str(value.get("msg") or value.get("message") or message)
-    return error_for(
-        message or "the answer had no body", code=code, status_code=status_code, **attributes
-    )
+            return error
+        message = str(value.get("msg") or value.get("message") or message)
+    return error_for(message or "the answer had no body", status_code=status_code, **attributes)
 
 
 def error_from_text(text: str, **attributes: Any) -> KieError | None:

@@ -87,7 +87,9 @@ class EventParser:
             except orjson.JSONDecodeError as error:
                 raise KieProtocolError(f"the answer is not JSON: {error}") from None
             yield from value if isinstance(value, list) else (value,)
-        elif not self._any_event and self._head.strip(_BLANK) and self._looks_foreign():
+            return
+        yield from self._events_of(self._lines.flush())
+        if not self._any_event and self._head.strip(_BLANK) and self._looks_foreign():
             raise unreadable(bytes(self._head))
 
     def _look(self) -> None:
@@ -99,16 +101,21 @@ class EventParser:
         return not self._head.lstrip(_BLANK).startswith((b"data", b"event", b"id", b":", b"retry"))
 
     def _feed_stream(self, data: bytes) -> Iterator[Any]:
+        broken: KieProtocolError | None = None
         try:
             text = self._utf8.decode(data)
         except UnicodeDecodeError as error:
-            raise KieProtocolError(f"the answer is not UTF-8: {error.reason}") from None
-        if not text:
-            return
+            text = error.object[: error.start].decode()
+            broken = KieProtocolError(f"the answer is not UTF-8: {error.reason}")
         self._pending += len(text)
         if self._pending > MAX_EVENT_CHARS:
             raise KieProtocolError(f"an event is larger than {MAX_EVENT_CHARS} characters")
-        for line in self._lines.decode(text):
+        yield from self._events_of(self._lines.decode(text))
+        if broken:
+            raise broken
+
+    def _events_of(self, lines: list[str]) -> Iterator[Any]:
+        for line in lines:
             event = self._events.decode(line)
             if event is None:
                 continue

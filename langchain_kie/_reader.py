@@ -49,7 +49,7 @@ class _Call:
 
     def is_complete(self) -> bool:
         """Whether its arguments are a whole JSON value, so that no more can belong to it."""
-        return self.is_whole or _is_json("".join(self.args))
+        return self.is_whole or _json_value("".join(self.args)) is not None
 
 
 class MessageReader:
@@ -69,7 +69,7 @@ class MessageReader:
         self._blocks = 0
         self._head = ""
         self._usage: UsageMetadata | None = None
-        self._finish_reason: str | None = None
+        self._finish_reason = ""
         self._metadata: dict[str, Any] = {}
 
     def feed(self, delta: Delta) -> AIMessageChunk | None:
@@ -78,12 +78,27 @@ class MessageReader:
         if not (delta.outputs or delta.reasoning or delta.refusal):
             return None
         self.has_output = True
+        content: list[str | dict[str, Any]] = []
+        calls: list[ToolCallChunk] = []
+        for position, output in enumerate(delta.outputs):
+            if isinstance(output, CallDelta):
+                calls.append(self._call_chunk(output))
+            elif isinstance(output, dict):
+                content.append({**output, "index": f"lc_block_{self._blocks}"})
+                self._blocks += 1
+            elif text := self._text(output, delta.text_signatures.get(position)):
+                content.append(text)
         additional_kwargs: dict[str, Any] = {}
         if delta.reasoning:
             additional_kwargs["reasoning_content"] = delta.reasoning
         if delta.refusal:
             additional_kwargs["refusal"] = delta.refusal
-        return _chunk(self._content(delta), additional_kwargs, self._tool_call_chunks(delta))
+        return AIMessageChunk(
+            content=content if self._blocks else "".join(content),  # type: ignore[arg-type]
+            additional_kwargs=additional_kwargs,
+            tool_call_chunks=calls,
+            response_metadata={"model_provider": PROVIDER},
+        )
 
     def finish(self) -> AIMessageChunk:
         """The last chunk: what is only known, or may only be said once, at the end.
@@ -118,52 +133,37 @@ class MessageReader:
             if key != "id" or "id" not in self._metadata:
                 self._metadata[key] = value
 
-    def _content(self, delta: Delta) -> str | list[str | dict[str, Any]]:
-        signatures = dict(delta.text_signatures)
-        content: list[str | dict[str, Any]] = []
-        for position, output in enumerate(delta.outputs):
-            if isinstance(output, str):
-                start = self._text_length
-                self._text_length += len(output)
-                if len(self._head) <= _LONGEST_ERROR_TEXT:
-                    self._head += output[: _LONGEST_ERROR_TEXT + 1]
-                if signature := signatures.get(position):
-                    self._signatures.add_text(start, self._text_length, signature)
-                if output:
-                    content.append(output)
-            elif isinstance(output, dict):
-                content.append({**output, "index": f"lc_block_{self._blocks}"})
-                self._blocks += 1
-        if all(isinstance(part, str) for part in content):
-            return "".join(content)  # type: ignore[arg-type]
-        return content
+    def _text(self, text: str, signature: str | None) -> str | dict[str, Any]:
+        """A piece of text; behind a block that is not text, it is one of its own."""
+        start = self._text_length
+        self._text_length += len(text)
+        if len(self._head) <= _LONGEST_ERROR_TEXT:
+            self._head += text[: _LONGEST_ERROR_TEXT + 1]
+        if signature:
+            self._signatures.add_text(start, self._text_length, signature)
+        if not self._blocks or not text:
+            return text
+        return {"type": "text", "text": text, "index": f"lc_txt_{self._blocks}"}
 
-    def _tool_call_chunks(self, delta: Delta) -> list[ToolCallChunk]:
-        chunks = []
-        for piece in delta.outputs:
-            if not isinstance(piece, CallDelta):
-                continue
-            call = self._continued(piece)
-            is_new = call is None
-            if call is None:
-                call = self._begin(piece)
-            new_id = None if is_new or call.id or not piece.id else self._unique(piece.id)
-            call.id = call.id or new_id
-            call.args.append(piece.args)
-            call.is_whole = call.is_whole or piece.is_whole
-            if piece.extra:
-                self._signatures.add_extra(call.index, piece.extra)
-            if piece.signature:
-                self._signatures.add_call(call.index, self._text_length, piece.signature)
-            chunks.append(
-                tool_call_chunk(
-                    name=call.name if is_new else None,
-                    args=piece.args,
-                    id=call.id if is_new else new_id,
-                    index=call.index,
-                )
-            )
-        return chunks
+    def _call_chunk(self, piece: CallDelta) -> ToolCallChunk:
+        call = self._continued(piece)
+        is_new = call is None
+        if call is None:
+            call = self._begin(piece)
+        new_id = None if is_new or call.id or not piece.id else self._unique(piece.id)
+        call.id = call.id or new_id
+        call.args.append(piece.args)
+        call.is_whole = call.is_whole or piece.is_whole
+        if piece.extra:
+            self._signatures.add_extra(call.index, piece.extra)
+        if piece.signature:
+            self._signatures.add_call(call.index, self._text_length, piece.signature)
+        return tool_call_chunk(
+            name=call.name if is_new else None,
+            args=piece.args,
+            id=call.id if is_new else new_id,
+            index=call.index,
+        )
 
     def _continued(self, piece: CallDelta) -> _Call | None:
         """The call that a piece goes on with, `None` when it begins one.
@@ -200,7 +200,7 @@ class MessageReader:
         return f"call_{uuid.uuid4().hex}"
 
     def _closing_chunks(self) -> list[ToolCallChunk]:
-        """What the calls still need: an id, and a mark on arguments that were cut.
+        """What the calls still need: an id, and a mark on arguments that are no object.
 
         LangChain completes cut JSON by itself when it adds chunks up, and would hand a tool
         half of its arguments; a bracket too many turns them into an invalid call.
@@ -208,11 +208,11 @@ class MessageReader:
         chunks = []
         for call in self._calls:
             args = "".join(call.args)
-            broken = args.strip() != "" and not _is_json(args)
+            broken = args.strip() != "" and not isinstance(_json_value(args), dict)
             call_id = None if call.id else self._unique(None)
             if broken or call_id:
                 call.id = call.id or call_id
-                mark = ('"]' if _is_inside_string(args) else "]") if broken else ""
+                mark = _breaking_mark(args) if broken else ""
                 chunks.append(tool_call_chunk(args=mark, id=call_id, index=call.index))
             self._signatures.name_call(call.index, call.id)
         return chunks
@@ -224,35 +224,29 @@ def message_of(chunks: list[AIMessageChunk]) -> AIMessage:
     return cast("AIMessage", message_chunk_to_message(first + rest if rest else first))
 
 
-def _chunk(
-    content: str | list[str | dict[str, Any]],
-    additional_kwargs: dict[str, Any],
-    tool_call_chunks: list[ToolCallChunk],
-) -> AIMessageChunk:
-    return AIMessageChunk(
-        content=content,
-        additional_kwargs=additional_kwargs,
-        tool_call_chunks=tool_call_chunks,
-        response_metadata={"model_provider": PROVIDER},
-    )
-
-
-def _is_json(text: str) -> bool:
+def _json_value(text: str) -> Any:
+    """The value of JSON text, `None` for what is none."""
     try:
-        orjson.loads(text)
+        return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return False
-    return True
+        return None
 
 
-def _is_inside_string(text: str) -> bool:
-    """Whether JSON text ends within a string."""
+def _breaking_mark(text: str) -> str:
+    """What makes JSON text, cut wherever it was, no JSON that could be completed."""
     inside = escaped = False
+    brackets = ""
     for char in text:
         if escaped:
             escaped = False
-        elif char == "\\":
-            escaped = inside
+        elif inside:
+            escaped = char == "\\"
+            inside = char != '"'
         elif char == '"':
-            inside = not inside
-    return inside
+            inside = True
+        elif char in "{[":
+            brackets += char
+        elif char in "}]":
+            brackets = brackets[:-1]
+    closed = ("\\" if escaped else "") + '"' if inside else ""
+    return closed + ("}" if brackets.endswith("[") else "]")

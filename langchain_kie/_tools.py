@@ -92,6 +92,16 @@ def split_tools(
     return list(functions.values()), list(builtins.items())
 
 
+def _chosen(choice: dict[str, Any]) -> Any:
+    """What a tool choice that is a dict says: a name, names or a mode."""
+    config = choice.get("functionCallingConfig") or choice.get("function_calling_config")
+    if config:
+        names = config.get("allowedFunctionNames") or config.get("allowed_function_names")
+        return names or str(config.get("mode")).lower()
+    function = choice.get("function") or {}
+    return function.get("name") or choice.get("name") or choice.get("type")
+
+
 def normalize_tool_choice(
     choice: str | bool | dict[str, Any] | Sequence[str] | None, names: Sequence[str]
 ) -> ToolChoice | None:
@@ -108,9 +118,7 @@ def normalize_tool_choice(
     if choice is None:
         return None
     if isinstance(choice, dict):
-        function = choice.get("function")
-        kind = choice.get("type")
-        choice = (function or {}).get("name") or choice.get("name") or kind
+        choice = _chosen(choice)
     if isinstance(choice, bool):
         return ToolChoice("required" if choice else "none")
     if isinstance(choice, str):

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = httpx.Timeout(connect=10, read=180, write=60, pool=60)
 """Seconds; KIE's slowest answers take minutes before their first byte (docs/wire.md 8)."""
 
+REST_TIMEOUT = 5.0
+"""Seconds to wait, after a finish reason, for the usage and credits that may follow."""
+
+DRAIN_TIMEOUT = 0.1
+"""Seconds to wait, after an answer's last event, for the end of its body."""
+
 _HEADERS = {
     "Content-Type": "application/json",
     "Accept": "text/event-stream, application/json",
@@ -132,7 +138,7 @@ class Transport:
             response = client.send(request, stream=True, auth=self.auth, follow_redirects=False)
         try:
             answer = Answer(call, response.status_code, response.headers, self.auth.hide)
-            pieces = response.iter_raw()
+            pieces = _pieces(response, answer)
             with _translated(call, request, answer):
                 for piece in pieces:
                     items = answer.feed(piece)
@@ -153,7 +159,7 @@ class Transport:
             )
         try:
             answer = Answer(call, response.status_code, response.headers, self.auth.hide)
-            pieces = response.aiter_raw()
+            pieces = _apieces(response, answer)
             with _translated(call, request, answer):
                 async for piece in pieces:
                     items = answer.feed(piece)
@@ -172,6 +178,41 @@ class Transport:
             "headers": {**_HEADERS, **self.headers},
             "timeout": DEFAULT_TIMEOUT if timeout is None else timeout,
         }
+
+
+def _pieces(response: httpx.Response, answer: Answer[Any]) -> Iterator[bytes]:
+    for piece in response.iter_raw():
+        yield piece
+        _limit_wait(response, answer)
+
+
+async def _apieces(response: httpx.Response, answer: Answer[Any]) -> AsyncIterator[bytes]:
+    async for piece in response.aiter_raw():
+        yield piece
+        _limit_wait(response, answer)
+
+
+def _limit_wait(response: httpx.Response, answer: Answer[Any]) -> None:
+    """Once an answer is complete, wait only a moment for the end of its body.
+
+    The body is still read to its end, so that the connection can be used again; but a server
+    that then says nothing must not hold up the caller. httpcore fixes the time-out of a body
+    when it begins; so the response's own network stream is told to read with less patience,
+    until the response is closed. Sync and async streams have the same `read`.
+    """
+    if not answer.is_complete:
+        return
+    stream = response.extensions.get("network_stream")
+    if stream is None:
+        return
+    patience = DRAIN_TIMEOUT if answer.is_over else REST_TIMEOUT
+
+    def read(max_bytes: int, timeout: float | None = None) -> Any:
+        if not response.is_closed:
+            timeout = patience
+        return type(stream).read(stream, max_bytes, timeout)
+
+    stream.read = read
 
 
 def _prepend(item: ItemT, items: Iterator[ItemT]) -> Iterator[ItemT]:

@@ -10,7 +10,6 @@ import warnings
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
 
-import orjson
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.load.load import ALL_SERIALIZABLE_MAPPINGS
 from langchain_core.messages.utils import count_tokens_approximately
@@ -21,13 +20,14 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator, model_valida
 from langchain_kie import _blocks, _settings, _structured
 from langchain_kie._catalog import Api, profile_of, resolve
 from langchain_kie._dialects import ENCODERS, decode
+from langchain_kie._dialects._shared import to_json
 from langchain_kie._options import Options, check_features, effort_for
 from langchain_kie._reader import PROVIDER, MessageReader, message_of
 from langchain_kie._tools import normalize_tool, normalize_tool_choice, split_tools
 from langchain_kie.errors import KieConfigurationError, KieError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from langchain_core.callbacks import (
         AsyncCallbackManagerForLLMRun,
@@ -81,11 +81,14 @@ class ChatKieGemini(BaseChatModel):
     model: str
     """A friendly name (`gemini-3.5-flash`) or one of KIE's spellings. Alias: `model_name`."""
 
-    api_key: SecretStr | None = Field(default_factory=secret_from_env("KIE_API_KEY", default=None))
+    api_key: SecretStr | None = Field(
+        default_factory=secret_from_env("KIE_API_KEY", default=None), validate_default=True
+    )
     """The key; by default `KIE_API_KEY`. Alias: `kie_api_key`."""
 
     base_url: str = Field(
-        default_factory=from_env("KIE_BASE_URL", default=_settings.DEFAULT_BASE_URL)
+        default_factory=from_env("KIE_BASE_URL", default=_settings.DEFAULT_BASE_URL),
+        validate_default=True,
     )
     """Where the API is; by default `KIE_BASE_URL`, else KIE's own address."""
 
@@ -317,7 +320,7 @@ class ChatKieGemini(BaseChatModel):
         call = Call(
             model=model,
             path=path,
-            body=_json(body),
+            body=to_json(body),
             decode=decode,
             ends_without_evidence=target.route.ends_without_evidence,
             timeout=timeout,
@@ -353,13 +356,15 @@ class ChatKieGemini(BaseChatModel):
         )
 
     def _transport(self) -> Transport:
+        """How the model reaches its server; checked again, since a copy may have changed it."""
         from langchain_kie._transport import BearerAuth, Transport  # noqa: PLC0415 - likewise
 
-        if self.api_key is None:
+        key = _settings.checked_key(self.api_key)
+        if key is None:
             raise KieConfigurationError("there is no key: pass api_key= or set KIE_API_KEY")
         return Transport(
-            base_url=self.base_url,
-            auth=BearerAuth(self.api_key),
+            base_url=_settings.checked_base_url(self.base_url),
+            auth=BearerAuth(key),
             timeout=self.timeout,
             max_retries=self.max_retries,
             headers=self.default_headers or {},
@@ -476,10 +481,3 @@ def _result(reader: MessageReader, chunks: Sequence[AIMessageChunk | None]) -> C
     shown = [chunk for chunk in chunks if chunk]
     message = message_of([*shown, reader.finish()])
     return ChatResult(generations=[ChatGeneration(message=message)])
-
-
-def _json(body: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(body)
-    except TypeError as error:
-        raise ValueError(f"the request cannot be written as JSON: {error}") from None

@@ -57,6 +57,7 @@ class KieError(ModelError):
     """
 
     hint = ""
+    own_retries = MANY_RETRIES
 
     def __init__(
         self,
@@ -77,10 +78,12 @@ class KieError(ModelError):
         self.model = model
         self.partial = partial
         self.retry_after = retry_after
+        if is_retryable is None:
+            is_retryable = type(self).is_retryable and max_retries != 0
+        self.is_retryable = is_retryable
         if max_retries is None:
-            max_retries = MANY_RETRIES if type(self).is_retryable else 0
+            max_retries = self.own_retries if is_retryable else 0
         self.max_retries = max_retries
-        self.is_retryable = max_retries > 0 if is_retryable is None else is_retryable
 
     def __str__(self) -> str:
         """The message, where it came from, and what to do."""
@@ -157,7 +160,9 @@ class KieEmptyResponseError(KieServerError):
 
 
 class KieProtocolError(KieError, ModelAPIError):
-    """An answer came that cannot be read."""
+    """An answer came that cannot be read; it may have been billed, so it is not asked again."""
+
+    own_retries = 0
 
 
 class KieTimeoutError(KieError, ModelTimeoutError):
@@ -187,12 +192,18 @@ _BY_MESSAGE: dict[str, _Rule] = {
     "does not exist|channel not supported|model is not supported": (KieModelNotFoundError, 0),
     "cannot be empty|must be|image download failed": (KieInvalidRequestError, 0),
     "mime type is not supported|failed to get file information": (KieInvalidRequestError, 0),
-    "maintain|server exception|internal error|try again later|retry fail|timeout": (
-        KieServerError,
-        None,
-    ),
 }
 _PATTERNS = [(re.compile(pattern), rule) for pattern, rule in _BY_MESSAGE.items()]
+_PASSING = re.compile("maintain|server exception|internal error|try again later|retry fail|timeout")
+
+_BY_TYPE = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "insufficient_quota": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "rate_limit_error": 429,
+}
 
 _BY_CODE: dict[int, _Rule] = {
     400: (KieInvalidRequestError, 0),
@@ -213,33 +224,44 @@ _BY_CODE: dict[int, _Rule] = {
 
 
 def error_for(
-    message: str, *, code: int | None = None, status_code: int | None = None, **attributes: Any
+    message: str,
+    *,
+    code: int | None = None,
+    status_code: int | None = None,
+    type_: str | None = None,
+    **attributes: Any,
 ) -> KieError:
-    """The error that a failure is, by its message first, then its code, then its status.
+    """The error that a failure is, by its message first, then its code, type and status.
 
     Args:
         message: The server's words.
         code: KIE's code, from the body.
         status_code: HTTP's status; a 200 counts for nothing.
+        type_: OpenAI's name for the kind of error.
         **attributes: What else the error should carry.
     """
-    cls, max_retries = _rule_for(message, code, status_code)
+    number = next(n for n in (code, _BY_TYPE.get(type_ or ""), status_code, 0) if n is not None)
+    cls, max_retries = _rule_for(message.lower(), number)
     if len(message) > MAX_MESSAGE_CHARS:
         message = message[: MAX_MESSAGE_CHARS - 1] + "…"
     return cls(message, code=code, status_code=status_code, max_retries=max_retries, **attributes)
 
 
-def _rule_for(message: str, code: int | None, status_code: int | None) -> _Rule:
-    lowered = message.lower()
-    if code == 429 or status_code == 429:  # noqa: PLR2004 - a status
-        return _BY_CODE[429]
-    for pattern, rule in _PATTERNS:
-        if pattern.search(lowered):
-            return rule
-    for number in (code, status_code):
-        if number is not None and number in _BY_CODE:
-            return _BY_CODE[number]
-    number = code if code is not None else status_code
-    if number is None or number >= 500:  # noqa: PLR2004 - the first server error
+def _rule_for(message: str, number: int) -> _Rule:
+    """The rule of a message in lower case and a code or status.
+
+    Words that promise better times overrule a code that says never, not one that agrees.
+    """
+    rule = _BY_CODE.get(number) or _rule_of_range(number)
+    if rule[0] is KieRateLimitError:
+        return rule
+    for pattern, said in _PATTERNS:
+        if pattern.search(message):
+            return said
+    return (KieServerError, None) if rule[1] == 0 and _PASSING.search(message) else rule
+
+
+def _rule_of_range(number: int) -> _Rule:
+    if number >= 500:  # noqa: PLR2004 - the first server error
         return (KieServerError, None)
-    return (KieInvalidRequestError, 0) if number >= 400 else (KieProtocolError, None)  # noqa: PLR2004
+    return (KieInvalidRequestError, 0) if number >= 400 else (KieServerError, None)  # noqa: PLR2004

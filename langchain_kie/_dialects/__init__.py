@@ -46,6 +46,7 @@ _DECODERS: Mapping[str, Callable[[dict[str, Any]], Delta]] = {
     "candidates": generate_content.decode,
     "usageMetadata": generate_content.decode,
     "promptFeedback": generate_content.decode,
+    "credits_consumed": chat_completions.decode,
 }
 
 
@@ -64,6 +65,4 @@ def decode(event: dict[str, Any]) -> Delta:
                 return decoder(event)
             except (TypeError, AttributeError, KeyError, ValueError) as error:
                 raise KieProtocolError(f"KIE's {key!r} has an unknown shape: {error}") from None
-    if "credits_consumed" in event:
-        return chat_completions.decode(event)
     raise KieProtocolError(f"an object of an unknown shape, with keys {sorted(event)[:8]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,11 +18,38 @@ def without_none(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
+def to_json(value: Any) -> bytes:
+    """JSON; numbers that orjson cannot write are left to the standard library.
+
+    Raises:
+        ValueError: The value has no form in JSON.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        pass
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the request cannot be written as JSON: {error}") from None
+
+
 def args_text(args: Any) -> str:
     """A call's arguments as JSON text; the wire has them as text or as an object."""
     if isinstance(args, str):
         return args
-    return "" if args is None else orjson.dumps(args).decode()
+    return "" if args is None else to_json(args).decode()
+
+
+def as_text(value: Any) -> str:
+    """What must be text.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where text was expected")
+    return value
 
 
 def usage_of(
@@ -35,15 +63,19 @@ def usage_of(
 ) -> UsageMetadata:
     """LangChain's form of token counts; details only where the wire has them."""
     usage: UsageMetadata = {
-        "input_tokens": input_tokens,
-        "output_tokens": output_tokens,
-        "total_tokens": input_tokens + output_tokens,
+        "input_tokens": int(input_tokens),
+        "output_tokens": int(output_tokens),
+        "total_tokens": int(input_tokens) + int(output_tokens),
     }
-    if details := without_none(cache_read=cache_read, audio=input_audio or None):
+    if details := _whole(cache_read=cache_read, audio=input_audio or None):
         usage["input_token_details"] = details  # type: ignore[typeddict-item]
-    if details := without_none(reasoning=reasoning, audio=output_audio or None):
+    if details := _whole(reasoning=reasoning, audio=output_audio or None):
         usage["output_token_details"] = details  # type: ignore[typeddict-item]
     return usage
+
+
+def _whole(**counts: int | None) -> dict[str, int]:
+    return {name: int(count) for name, count in counts.items() if count is not None}
 
 
 def first_set(values: Iterable[Any]) -> Any:

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._content import Media, Part, parts_of, text_of
 from langchain_kie._delta import CallDelta, Delta
-from langchain_kie._dialects._shared import args_text, first_set, usage_of, without_none
+from langchain_kie._dialects._shared import args_text, as_text, first_set, usage_of, without_none
 from langchain_kie._history import ToolTurn, turns_of
 from langchain_kie._schema import for_chat_completions
 from langchain_kie._signatures import extras_of
@@ -195,7 +195,7 @@ def decode(event: dict[str, Any]) -> Delta:
     for choice in choices[:1]:
         message = choice.get("delta") or choice.get("message") or {}
         _read_message(message, delta, whole="delta" not in choice)
-        delta.finish_reason = choice.get("finish_reason")
+        delta.finish_reason = as_text(choice.get("finish_reason") or "")
     if usage := event.get("usage"):
         delta.usage = _usage(usage)
         delta.metadata["token_usage"] = usage
@@ -231,7 +231,7 @@ def _read_part(part: str | dict[str, Any], delta: Delta) -> None:
     elif part.get("type") in _THOUGHT_KINDS:
         delta.reasoning += str(first_set(part.get(k) for k in ("text", "reasoning", "thinking")))
     elif "text" in part:
-        delta.outputs.append(part["text"])
+        delta.outputs.append(as_text(part["text"]))
     else:
         delta.outputs.append({"type": "non_standard", "value": part})
 

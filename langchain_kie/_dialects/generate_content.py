@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._content import Media, Part, parts_of, text_of
 from langchain_kie._delta import CallDelta, Delta
-from langchain_kie._dialects._shared import args_text, first_set, usage_of, without_none
+from langchain_kie._dialects._shared import args_text, as_text, first_set, usage_of, without_none
 from langchain_kie._history import ToolTurn, turns_of
 from langchain_kie._schema import for_generate_content
 from langchain_kie._signatures import BYPASS, entries_of
@@ -236,11 +236,11 @@ def decode(event: Json) -> Delta:
         content = candidate.get("content") or {}
         for part in content.get("parts") or []:
             _read_part(part, delta)
-        delta.finish_reason = candidate.get("finishReason")
+        delta.finish_reason = as_text(candidate.get("finishReason") or "")
         _copy(candidate, _CANDIDATE_METADATA, delta)
     _copy(event, _METADATA, delta)
     if block_reason := (event.get("promptFeedback") or {}).get("blockReason"):
-        delta.finish_reason = delta.finish_reason or block_reason
+        delta.finish_reason = delta.finish_reason or as_text(block_reason)
     if usage := event.get("usageMetadata"):
         delta.usage = _usage(usage)
         delta.metadata["token_usage"] = usage
@@ -260,14 +260,14 @@ def _copy(source: Json, names: dict[str, str], delta: Delta) -> None:
 def _read_part(part: Json, delta: Delta) -> None:
     signature = part.get("thoughtSignature") or part.get("thought_signature")
     if part.get("thought"):
-        delta.reasoning += part.get("text") or ""
+        delta.reasoning += as_text(part.get("text") or "")
         if signature:
             _sign_text(delta, "", signature)
     elif "text" in part:
         if signature:
             _sign_text(delta, part["text"], signature)
-        elif part["text"]:
-            delta.outputs.append(part["text"])
+        elif text := part["text"]:
+            delta.outputs.append(as_text(text))
     elif call := part.get("functionCall"):
         delta.outputs.append(
             CallDelta(
@@ -285,15 +285,15 @@ def _read_part(part: Json, delta: Delta) -> None:
 
 
 def _sign_text(delta: Delta, text: str, signature: str) -> None:
-    delta.text_signatures.append((len(delta.outputs), signature))
-    delta.outputs.append(text)
+    delta.text_signatures[len(delta.outputs)] = signature
+    delta.outputs.append(as_text(text))
 
 
 def _block(part: Json) -> Json | None:
     """A part that is neither text nor call, as LangChain's standard block."""
     inline = part.get("inlineData") or part.get("inline_data")
     if inline:
-        mime_type = first_set((inline.get("mimeType"), inline.get("mime_type")))
+        mime_type = first_set(inline.get(k) for k in ("mimeType", "mime_type"))
         kind = str(mime_type or "").partition("/")[0]
         block_type = kind if kind in {"image", "audio", "video"} else "file"
         return {"type": block_type, "base64": inline["data"], "mime_type": mime_type}
@@ -320,7 +320,7 @@ _SIGNATURES = frozenset({"thoughtSignature", "thought_signature"})
 
 def _usage(usage: Json) -> UsageMetadata:
     """Token counts; thinking is counted beside the candidates (docs/wire.md 3)."""
-    thinking = first_set((usage.get("thinkingTokenCount"), usage.get("thoughtsTokenCount")))
+    thinking = first_set(usage.get(k) for k in ("thinkingTokenCount", "thoughtsTokenCount"))
     prompt = (usage.get("promptTokenCount") or 0) + (usage.get("toolUsePromptTokenCount") or 0)
     return usage_of(
         input_tokens=prompt,

@@ -71,11 +71,11 @@ def _show(question: str, events: Iterator[Any]) -> None:
     """Print the stream; calls are shown when their arguments are whole."""
     started = time.monotonic()
     totals: dict[str, float] = {"input": 0, "output": 0, "thinking": 0, "credits": 0}
-    console.print(Text("you   ", "bold cyan") + Text(question))
+    console.print(Text("you   ", "bold cyan") + Text(question), soft_wrap=True)
     answer: AIMessageChunk | None = None
     for message, _ in events:
         if isinstance(message, AIMessageChunk):
-            _show_pieces(message, first=answer is None)
+            _show_pieces(message, answer)
             answer = message if answer is None else answer + message
             if message.chunk_position == "last":
                 _show_calls(answer)
@@ -91,13 +91,15 @@ def _show(question: str, events: Iterator[Any]) -> None:
     )
 
 
-def _show_pieces(chunk: AIMessageChunk, *, first: bool) -> None:
-    if first:
+def _show_pieces(chunk: AIMessageChunk, so_far: AIMessageChunk | None) -> None:
+    if so_far is None:
         console.print(Text("model ", "bold magenta"), end="")
     if thought := chunk.additional_kwargs.get("reasoning_content"):
-        console.print(Text(thought, "dim"), end="")
+        console.print(Text(thought, "dim"), end="", soft_wrap=True)
     if chunk.text:
-        console.print(Text(chunk.text), end="")
+        if so_far and so_far.additional_kwargs and not so_far.text:
+            console.print()
+        console.print(Text(chunk.text), end="", soft_wrap=True)
 
 
 def _show_calls(message: AIMessage) -> None:

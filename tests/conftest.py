@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 
 import pytest
+from pytest_asyncio import is_async_test
 
 _PREFIXES = ("KIE_", "LANGSMITH", "LANGCHAIN")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir")
@@ -28,12 +30,32 @@ def garbage_is_told_of_where_it_was_made():
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Any warning fails a test of this folder, save those that LangChain gives of itself."""
+    """Warnings are errors in unit tests, save LangChain's of itself; a module has one loop."""
     own = [item for item in items if item.path.parent.name == "unit_tests"]
     for item in own:
+        if item.path.name == "test_standard.py":
+            continue
+        if is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
         for line in (
             "error",
             "ignore::langchain_core._api.LangChainBetaWarning",
             "ignore::DeprecationWarning:langgraph",
         ):
             item.add_marker(pytest.mark.filterwarnings(line))
+
+
+@pytest.fixture
+def no_sleep(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Retries do not wait; the list holds the seconds that they would have waited."""
+    slept: list[float] = []
+    really_sleep = asyncio.sleep
+
+    async def asleep(delay: float, *args: object) -> None:
+        if delay:
+            slept.append(delay)
+        await really_sleep(0)
+
+    monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
+    monkeypatch.setattr("asyncio.sleep", asleep)
+    return slept

@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -66,6 +67,8 @@ class ScriptedServer:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
+        with suppress(OSError):  # wakes the thread in accept(), which would take one more
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def _accept(self) -> None:
@@ -85,7 +88,7 @@ class ScriptedServer:
                 while request := _read(reader):
                     if not self._answer(connection, request):
                         return
-        except OSError:
+        except (OSError, ValueError):  # the client broke off, or does not speak HTTP
             pass
         finally:
             with self._lock:
@@ -114,8 +117,16 @@ class ScriptedServer:
         elif scripted.ending == "rst":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         elif scripted.ending == "stall":
-            self._stopping.wait(30)
+            self._wait_for_the_end(connection)
         return False
+
+    def _wait_for_the_end(self, connection: socket.socket) -> None:
+        """Say nothing until the client hangs up, or the server stops."""
+        connection.settimeout(0.02)
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                if not connection.recv(1024):
+                    return
 
 
 def _read(reader) -> Received | None:

@@ -1,0 +1,315 @@
+"""Native requests: what they mean, and what Gemini refuses in them.
+
+Knows contents, parts, tools, generation settings and the law of thought signatures
+(docs/wire.md 2 and 4). Fields and their types are checked before, in `native_fields`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from langchain_kie._catalog import MODELS
+from langchain_kie.emulator import rules
+from langchain_kie.emulator.conversation import (
+    Call,
+    Conversation,
+    Function,
+    Medium,
+    Result,
+    ToolChoice,
+    Turn,
+)
+from langchain_kie.emulator.errors import bad_request, unprocessable
+from langchain_kie.emulator.media import from_base64
+from langchain_kie.emulator.native_fields import parse_request
+from langchain_kie.emulator.schemas import read_gemini_schema
+from langchain_kie.emulator.signatures import is_call_signature, is_text_signature
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from langchain_kie._catalog import Target
+    from langchain_kie.emulator.media import Internet
+
+CORRUPTED_SIGNATURE = "Corrupted thought signature."
+_MISSING_SIGNATURE = (
+    "Function call is missing a thought_signature in functionCall parts. This is required for "
+    "tools to work correctly, and missing thought_signature may lead to degraded model "
+    "performance. Additional data, function call `default_api:{name}` , position {position}. "
+    "Please refer to https://ai.google.dev/gemini-api/docs/thought-signatures for more details."
+)
+
+_DATA_FIELDS = (
+    "text",
+    "inlineData",
+    "fileData",
+    "functionCall",
+    "functionResponse",
+    "executableCode",
+    "codeExecutionResult",
+)
+_GOOGLE_FILES = "generativelanguage.googleapis.com"
+_MODES: Mapping[str, Literal["auto", "none", "any"]] = {"ANY": "any", "NONE": "none"}
+_RESULT_KEYS = ("result", "output", "content", "error")
+_JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class NativeRequest:
+    """A request as read.
+
+    Attributes:
+        conversation: What it says.
+        stream: KIE's own field, on unless it says no.
+        include_thoughts: Whether to show thoughts.
+    """
+
+    conversation: Conversation
+    stream: bool
+    include_thoughts: bool
+
+
+async def read_native_request(body: Any, target: Target, internet: Internet) -> NativeRequest:
+    """Read a body.
+
+    Raises:
+        WireError: If KIE or Gemini would refuse it.
+    """
+    request = parse_request(body)
+    contents = request.get("contents", [])
+    if not contents:
+        raise bad_request(rules.NO_CONTENTS)
+    config = request.get("generationConfig", {})
+    thinking = config.get("thinkingConfig", {})
+    functions, builtins = _read_tools(request.get("tools", []))
+    choice = _read_choice(request.get("toolConfig", {}).get("functionCallingConfig", {}))
+    rules.check_choice(choice, functions)
+    json_answer, schema = _read_format(config)
+    rules.check_features(
+        target.route, functions=bool(functions), builtins=builtins, json_answer=json_answer
+    )
+    effort = thinking.get("thinkingLevel")
+    effort = rules.check_effort(target.route, effort, "thinkingLevel")
+    turns = await _read_system(request.get("systemInstruction"))
+    for position, content in enumerate(contents):
+        turns += await _read_content(content, f"contents[{position}]", internet)
+    _check_order(contents)
+    if target.spec is not None and target.spec.replays_signatures:
+        _check_signatures(contents, target.route.model)
+    conversation = Conversation(
+        turns=tuple(turns),
+        functions=functions,
+        builtins=builtins,
+        choice=choice,
+        json_answer=json_answer,
+        schema=schema,
+        stop=tuple(stop for stop in config.get("stopSequences", ()) if stop),
+        effort=effort,
+    )
+    return NativeRequest(
+        conversation, request.get("stream", True), thinking.get("includeThoughts", True)
+    )
+
+
+def _read_tools(tools: list[dict[str, Any]]) -> tuple[tuple[Function, ...], frozenset[str]]:
+    functions: list[Function] = []
+    builtins: set[str] = set()
+    for position, tool in enumerate(tools):
+        builtins |= rules.BUILTIN_NAMES & tool.keys()
+        for number, declared in enumerate(tool.get("functionDeclarations", [])):
+            path = f"tools[{position}].functionDeclarations[{number}]"
+            for field in ("name", "description", "parameters"):  # all documented as required
+                if field not in declared:
+                    raise unprocessable(f"The '{path}.{field}' field is required.")
+            parameters = read_gemini_schema(declared["parameters"])
+            if parameters.get("type") != "object":
+                raise bad_request(
+                    f"* GenerateContentRequest.{path}.parameters: schema at top-level must be of "
+                    "type OBJECT\n"
+                )
+            functions.append(Function(declared["name"], declared["description"], parameters))
+    rules.check_functions(functions)
+    return tuple(functions), frozenset(builtins)
+
+
+def _read_choice(config: dict[str, Any]) -> ToolChoice:
+    mode = config.get("mode", "AUTO")
+    names = frozenset(config.get("allowedFunctionNames", ()))
+    if names and mode not in {"ANY", "VALIDATED"}:
+        raise bad_request(
+            "Please set allowed_function_names only when function calling mode is ANY."
+        )
+    return ToolChoice(_MODES.get(mode, "auto"), names)
+
+
+def _read_format(config: dict[str, Any]) -> tuple[bool, dict[str, Any] | None]:
+    schema = config.get("responseSchema")
+    json_answer = config.get("responseMimeType") == _JSON
+    if schema is not None and not json_answer:
+        raise bad_request(
+            "* GenerateContentRequest.generation_config.response_schema: only allowed with "
+            f"response_mime_type {_JSON}\n"
+        )
+    return json_answer, None if schema is None else read_gemini_schema(schema)
+
+
+async def _read_system(instruction: dict[str, Any] | None) -> list[Turn]:
+    if instruction is None:
+        return []
+    parts = instruction.get("parts", [])
+    return [Turn("system", "\n".join(part.get("text", "") for part in parts))]
+
+
+async def _read_content(content: dict[str, Any], path: str, internet: Internet) -> list[Turn]:
+    role, parts = content.get("role"), content.get("parts", [])
+    if role not in {"user", "model"}:
+        raise unprocessable("Please use a valid role: user, model.")
+    if not parts:
+        raise bad_request(
+            f"* GenerateContentRequest.{path}.parts: contents.parts must not be empty.\n"
+        )
+    texts, media, calls, results = [], [], [], []
+    for position, part in enumerate(parts):
+        _check_part(part, role, f"{path}.parts[{position}]")
+        if "text" in part and not part.get("thought"):
+            texts.append(part["text"])
+        media += await _read_media(part, internet)
+        if "functionCall" in part:
+            calls.append(_call_of(part))
+        if "functionResponse" in part:
+            response = part["functionResponse"]
+            results.append(Result(response.get("name", ""), _text_of(response.get("response", {}))))
+            for nested in response.get("parts", []):
+                media += await _read_media(nested, internet)
+    text = "".join(texts) if role == "model" else "\n".join(texts)
+    if role == "model":
+        return [Turn("model", text, tuple(media), tuple(calls))]
+    if results and text:
+        return [Turn("user", results=tuple(results)), Turn("user", text, tuple(media))]
+    return [Turn("user", text, tuple(media), results=tuple(results))]
+
+
+def _check_part(part: dict[str, Any], role: str, path: str) -> None:
+    held = [field for field in _DATA_FIELDS if field in part]
+    if len(held) > 1:
+        raise bad_request(
+            f"Invalid value at '{path}' (oneof), oneof field 'data' is already set. "
+            f"Cannot set '{held[1]}'"
+        )
+    signed = bool(part.get("thoughtSignature"))
+    if not held and not signed:
+        raise bad_request(
+            f"* GenerateContentRequest.{path}.data: required oneof field 'data' must have one "
+            "initialized field\n"
+        )
+    if part.get("text") == "" and not signed and not part.get("thought"):
+        raise unprocessable("The 'text' field within the parts cannot be empty.")
+    if ("functionCall" in part and role != "model") or (
+        "functionResponse" in part and role != "user"
+    ):
+        wanted = "model" if "functionCall" in part else "user"
+        raise bad_request(f"* GenerateContentRequest.{path}: {held[0]} must be of role {wanted}\n")
+    for field in ("functionCall", "functionResponse"):
+        if field in part and not part[field].get("name"):
+            raise bad_request(
+                f"* GenerateContentRequest.{path}.{field}.name: Name cannot be empty.\n"
+            )
+
+
+async def _read_media(part: dict[str, Any], internet: Internet) -> list[Medium]:
+    if "inlineData" in part:
+        blob = part["inlineData"]
+        return [from_base64(blob.get("mimeType", ""), blob.get("data", ""))]
+    if "fileData" in part:
+        uri = part["fileData"].get("fileUri", "")
+        if _GOOGLE_FILES in uri:  # docs/wire.md 9
+            raise bad_request(
+                "You do not have permission to access the File or it may not exist: " + uri
+            )
+        return [await internet.medium(uri)]
+    return []
+
+
+def _call_of(part: dict[str, Any]) -> Call:
+    call = part["functionCall"]
+    return Call(call["name"], call.get("args", {}))
+
+
+def _text_of(response: dict[str, Any]) -> str:
+    """Give a function's response as text: its one value, or all of it as JSON."""
+    if len(response) == 1:
+        key, value = next(iter(response.items()))
+        if key in _RESULT_KEYS:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            return f"Error: {text}" if key == "error" and "error" not in text.lower() else text
+    return json.dumps(response, ensure_ascii=False)
+
+
+def _of_kind(content: dict[str, Any] | None, field: str) -> list[dict[str, Any]]:
+    parts = content.get("parts", []) if content else []
+    return [part[field] for part in parts if field in part]
+
+
+def _check_order(contents: list[dict[str, Any]]) -> None:
+    """Hold calls and responses to Gemini's order."""
+    before: list[dict[str, Any] | None] = [None, *contents]
+    after: list[dict[str, Any] | None] = [*contents[1:], None]
+    for previous, content, following in zip(before, contents, after, strict=False):
+        calls = _of_kind(content, "functionCall")
+        if calls and (previous is None or previous.get("role") != "user"):
+            raise bad_request(rules.CALL_OUT_OF_PLACE)
+        responses = _of_kind(following, "functionResponse")
+        if calls and not _answers(responses, calls):
+            raise bad_request(rules.RESPONSES_MISCOUNTED)
+        if _of_kind(content, "functionResponse") and not _of_kind(previous, "functionCall"):
+            raise bad_request(rules.RESPONSE_OUT_OF_PLACE)
+
+
+def _answers(responses: list[dict[str, Any]], calls: list[dict[str, Any]]) -> bool:
+    """Say whether responses match calls: as many, by name, and by id where both have one."""
+    if Counter(r["name"] for r in responses) != Counter(c["name"] for c in calls):
+        return False
+    identified = {call["id"] for call in calls if call.get("id")}
+    return not identified or all(
+        response["id"] in identified for response in responses if response.get("id")
+    )
+
+
+def _check_signatures(contents: list[dict[str, Any]], model: str) -> None:
+    """Hold signatures to Gemini 3's law: needed in the active tool loop, whole everywhere."""
+    loop_start = max(
+        (
+            position
+            for position, content in enumerate(contents)
+            if content["role"] == "user" and not _of_kind(content, "functionResponse")
+        ),
+        default=-1,
+    )
+    natives = {
+        spec.routes["generate_content"].model
+        for spec in MODELS
+        if "generate_content" in spec.routes
+    }
+    for position, content in enumerate(contents):
+        active = position > loop_start
+        signed = [part for part in content.get("parts", []) if part.get("thoughtSignature")]
+        if not all(_is_whole(part, {model} if active else natives) for part in signed):
+            raise bad_request(CORRUPTED_SIGNATURE)
+        calls = [part for part in content.get("parts", []) if "functionCall" in part]
+        if active and calls and not calls[0].get("thoughtSignature"):
+            raise bad_request(
+                _MISSING_SIGNATURE.format(
+                    name=calls[0]["functionCall"]["name"], position=position + 1
+                )
+            )
+
+
+def _is_whole(part: dict[str, Any], models: set[str]) -> bool:
+    """Say whether a part's signature is one that one of `models` gave it."""
+    signature = part["thoughtSignature"]
+    if "functionCall" in part:
+        return any(is_call_signature(signature, model, _call_of(part)) for model in models)
+    return any(is_text_signature(signature, model) for model in models)

@@ -1,0 +1,19 @@
+"""The fixture `kie_emulator`, for `pytest_plugins = ["langchain_kie.emulator.pytest_plugin"]`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from langchain_kie.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def kie_emulator() -> Iterator[Emulator]:
+    """Serve an emulator for the whole session."""
+    with Emulator() as emulator:
+        yield emulator

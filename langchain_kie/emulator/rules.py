@@ -1,0 +1,94 @@
+"""What both dialects refuse alike: names of functions, forced strangers, features at odds.
+
+Knows Gemini's rules and the catalog's pairs. Does not know how either dialect writes them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from langchain_kie._catalog import BUILTIN_TOOLS
+from langchain_kie.emulator.errors import bad_request, unprocessable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_kie._catalog import Feature, Route
+    from langchain_kie.emulator.conversation import Function, ToolChoice
+
+BUILTIN_NAMES = frozenset(tool.wire_name for tool in BUILTIN_TOOLS)
+_FEATURE_OF_BUILTIN = {tool.wire_name: tool.feature for tool in BUILTIN_TOOLS}
+
+CALL_OUT_OF_PLACE = (
+    "Please ensure that function call turn comes immediately after a user turn or after a "
+    "function response turn."
+)
+RESPONSE_OUT_OF_PLACE = (
+    "Please ensure that function response turn comes immediately after a function call turn."
+)
+RESPONSES_MISCOUNTED = (
+    "Please ensure that the number of function response parts is equal to the number of "
+    "function call parts of the function call turn."
+)
+NO_CONTENTS = "* GenerateContentRequest.contents: contents is not specified\n"
+
+_FUNCTION_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
+_AT_ODDS: dict[frozenset[str], str] = {
+    frozenset({"search", "functions"}): "Tool use with function calling is unsupported",
+    frozenset({"functions", "response_format"}): (
+        "Function calling with a response mime type: 'application/json' is unsupported"
+    ),
+}
+
+
+def check_functions(functions: Sequence[Function]) -> None:
+    """Refuse names that Gemini does not take, and names given twice."""
+    seen: set[str] = set()
+    for position, function in enumerate(functions):
+        if not _FUNCTION_NAME.fullmatch(function.name):
+            raise bad_request(
+                f"* GenerateContentRequest.tools[0].function_declarations[{position}].name: "
+                "Invalid function name. Must start with a letter or an underscore. Must be "
+                "alphanumeric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or "
+                "dashes (-), with a maximum length of 64.\n"
+            )
+        if function.name in seen:
+            raise bad_request(f"Duplicate function declaration found: {function.name}")
+        seen.add(function.name)
+
+
+def check_choice(choice: ToolChoice, functions: Sequence[Function]) -> None:
+    """Refuse to be forced to call what is not on offer."""
+    offered = {function.name for function in functions}
+    strangers = sorted(choice.names - offered)
+    if strangers:
+        raise bad_request(
+            "* GenerateContentRequest.tool_config.function_calling_config."
+            f"allowed_function_names: '{strangers[0]}' is not a declared function name.\n"
+        )
+
+
+def check_features(
+    route: Route, *, functions: bool, builtins: frozenset[str], json_answer: bool
+) -> None:
+    """Refuse features that this route does not take together."""
+    used: set[Feature | None] = {_FEATURE_OF_BUILTIN[name] for name in builtins}
+    used |= {"functions"} if functions else set()
+    used |= {"response_format"} if json_answer else set()
+    for pair in route.exclusive:
+        if pair <= used:
+            named = " and ".join(sorted(pair))
+            raise bad_request(
+                _AT_ODDS.get(frozenset(pair), f"{named} cannot be used at the same time")
+            )
+
+
+def check_effort(route: Route, effort: str | None, field: str) -> str:
+    """Refuse an effort that is not documented; a row without efforts ignores it."""
+    if not route.efforts or effort is None:
+        return "high"
+    if effort not in route.efforts:
+        known = ", ".join(route.efforts)
+        raise unprocessable(f"The '{field}' field must be one of: {known}")
+    return effort

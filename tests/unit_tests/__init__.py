@@ -1,0 +1,1 @@
+"""The unit tests: no network but loopback, no service, no key."""

@@ -1,0 +1,155 @@
+"""Starting, stopping, looking at what arrived, and the command line."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from langchain_kie.emulator import Emulator
+
+BODY = {"messages": [{"role": "user", "content": "Hello"}]}
+PATH = "/gemini-3-flash/v1/chat/completions"
+
+
+def ask(base_url, api_key, body=None):
+    headers = {"Authorization": f"Bearer {api_key}"}
+    return httpx.post(f"{base_url}{PATH}", json=body or BODY, headers=headers, trust_env=False)
+
+
+@pytest.mark.filterwarnings("error")
+def test_it_starts_and_stops_without_a_trace():
+    """No warning, no thread's exception, and a port that is free again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            with Emulator(api_key="mine") as emulator:
+                assert ask(emulator.base_url, "mine").json()["choices"]
+                assert ask(emulator.base_url, emulator.api_key + "x").json()["code"] == 401
+                port = int(emulator.base_url.rpartition(":")[2])
+            with socket.create_server(("127.0.0.1", port)):
+                pass
+
+
+def test_it_has_an_address_only_while_it_serves():
+    """And refuses to be started twice."""
+    emulator = Emulator()
+    with pytest.raises(RuntimeError, match="inside its `with` block"):
+        _ = emulator.base_url
+    with emulator, pytest.raises(RuntimeError, match="serves already"):
+        emulator.__enter__()
+
+
+def test_a_taken_port_is_an_error():
+    """Nothing is left behind."""
+    with Emulator() as first:
+        port = int(first.base_url.rpartition(":")[2])
+        with pytest.raises(OSError, match="in use"), Emulator(port=port):
+            pass
+
+
+def test_requests_are_kept_in_order_without_the_key():
+    """Tests can look at what was sent; also at what was refused."""
+    with Emulator() as emulator:
+        ask(emulator.base_url, emulator.api_key)
+        ask(emulator.base_url, "wrong", {"messages": []})
+        httpx.get(f"{emulator.base_url}/elsewhere?a=b", trust_env=False)
+        first, second, third = emulator.requests
+        assert (first.path, first.query, first.body) == (PATH, {}, BODY)
+        assert first.headers["content-type"] == "application/json"
+        assert "authorization" not in first.headers
+        assert second.body == {"messages": []}
+        assert (third.path, third.query, third.body) == ("/elsewhere", {"a": "b"}, None)
+        emulator.clear()
+        assert emulator.requests == []
+
+
+def test_answers_are_the_same_in_every_run():
+    """Two emulators give the same bytes for the same requests."""
+
+    def run():
+        with Emulator() as emulator:
+            return [ask(emulator.base_url, emulator.api_key).text for _ in range(2)]
+
+    first, second = run()
+    assert [first, second] == run()
+    assert first != second  # ids are new each time
+
+
+def test_many_at_once_are_served():
+    """Parallel requests neither fail nor share an id."""
+    with Emulator() as emulator, ThreadPoolExecutor(16) as pool:
+        answers = pool.map(lambda _: ask(emulator.base_url, emulator.api_key).json(), range(64))
+        assert len({answer["id"] for answer in answers}) == 64
+
+
+def test_files_are_media_too(tmp_path):
+    """A path stands for its bytes; one that is gone is a file that cannot be downloaded."""
+    image = tmp_path / "photo.jpeg"
+    image.write_bytes(b"12345")
+    media = {"https://x.example/photo": image, "https://x.example/gone": tmp_path / "gone.png"}
+    with Emulator(media=media) as emulator:
+
+        def look(url):
+            content = [{"type": "image_url", "image_url": {"url": url}}]
+            body = {"messages": [{"role": "user", "content": content}]}
+            return ask(emulator.base_url, emulator.api_key, body).text
+
+        assert "image/jpeg (5 bytes)" in look("https://x.example/photo")
+        assert "HTTP 404: Not Found" in look("https://x.example/gone")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_until_interrupted(interruption):
+    """It prints where it is, answers, and ends cleanly."""
+    command = [sys.executable, "-m", "langchain_kie.emulator", "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        base_url = re.fullmatch(r"KIE_BASE_URL=(\S+)\n", run.stdout.readline()).group(1)
+        api_key = re.fullmatch(r"KIE_API_KEY=(\S+)\n", run.stdout.readline()).group(1)
+        assert ask(base_url, api_key).json()["choices"]
+        run.send_signal(interruption)
+        _, errors = run.communicate(timeout=10)
+    assert (run.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn", "jsonschema"])
+def test_a_missing_extra_is_named(missing):
+    """The import error says what to install."""
+    code = f"import sys; sys.modules[{missing!r}] = None; import langchain_kie.emulator"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert 'pip install "langchain-kie[emulator]"' in run.stderr
+
+
+def test_the_plugin_has_a_fixture(pytestconfig, tmp_path):
+    """`pytest_plugins` is all that a user needs."""
+    (tmp_path / "conftest.py").write_text(
+        'pytest_plugins = ["langchain_kie.emulator.pytest_plugin"]\n'
+    )
+    (tmp_path / "test_it.py").write_text(
+        "def test_it(kie_emulator):\n    assert kie_emulator.base_url.startswith('http://')\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(pytestconfig.rootpath)])}
+    run = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "1 passed" in run.stdout

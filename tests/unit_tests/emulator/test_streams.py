@@ -1,0 +1,312 @@
+"""The recorded shapes of streams and bodies, seen in the raw text."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from langchain_kie._catalog import MODELS
+from unit_tests.emulator.wire import SEARCH, STRING, WEATHER, declaration, payloads
+
+PROMPT = "Tell me a story about a lighthouse."
+CHAT_ROUTES = [
+    spec.routes["chat_completions"] for spec in MODELS if "chat_completions" in spec.routes
+]
+CALLING = "What is the weather in Paris and in Rome?"
+
+
+def text_of(chunks, key="content"):
+    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    return "".join(delta.get(key) or "" for delta in deltas)
+
+
+@pytest.mark.parametrize("slug", ["gemini-2.5-flash", "gemini-3-pro", "gemini-3-flash"])
+def test_shape_a(wire, slug):
+    """Role, thoughts, text, finish reason, then a chunk of its own with usage and credits."""
+    *chunks, done = payloads(wire.chat_stream(PROMPT, slug))
+    first, *middle, finish, last = chunks
+    assert done == "[DONE]"
+    assert {chunk["model"] for chunk in chunks} == {slug}
+    assert len({chunk["id"] for chunk in chunks}) == 1
+    assert first["choices"][0]["delta"] == {"content": "", "role": "assistant"}
+    assert all(
+        set(chunk["choices"][0]["delta"]) <= {"reasoning_content", "content"} for chunk in middle
+    )
+    assert (finish["choices"][0]["delta"], finish["choices"][0]["finish_reason"]) == ({}, "stop")
+    assert last["choices"] == []
+    assert last["credits_consumed"] >= 0.01
+    usage = last["usage"]
+    assert usage["completion_tokens_details"]["reasoning_tokens"] > 0
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert not any("usage" in chunk for chunk in chunks[:-1])
+
+
+def test_shape_b(wire):
+    """The role rides with the first thought, usage and credits with the finish reason."""
+    *chunks, done = payloads(wire.chat_stream(PROMPT, "gemini-3.1-pro"))
+    assert done == "[DONE]"
+    assert set(chunks[0]["choices"][0]["delta"]) == {"role", "reasoning_content"}
+    assert chunks[-1]["choices"][0] == {"index": 0, "delta": {}, "finish_reason": "stop"}
+    assert {"usage", "credits_consumed"} <= chunks[-1].keys()
+    assert not any("model" in chunk for chunk in chunks)
+
+
+@pytest.mark.parametrize("slug", [r.model for r in CHAT_ROUTES if r.stream_shape == "C"])
+def test_shape_c(wire, slug):
+    """A role in every delta, an id for every chunk, no finish reason, two closing chunks."""
+    *chunks, done = payloads(wire.chat_stream(PROMPT, slug))
+    *said, bare, last = chunks
+    assert done == "[DONE]"
+    assert all(chunk["choices"][0]["delta"]["role"] == "assistant" for chunk in said)
+    assert len({chunk["id"] for chunk in chunks}) == len(chunks)
+    assert "finish_reason" not in json.dumps(chunks)
+    assert not any("model" in chunk for chunk in chunks)
+    assert bare["choices"] == last["choices"] == []
+    assert "usage" not in bare
+    assert {"usage", "credits_consumed"} <= last.keys()
+    usage = last["usage"]
+    assert usage["completion_tokens_details"] == {"reasoning_tokens": 0}
+    assert usage["total_tokens"] > usage["prompt_tokens"] + usage["completion_tokens"]
+
+
+@pytest.mark.parametrize("slug", [route.model for route in CHAT_ROUTES])
+def test_streams_say_what_bodies_say(wire, slug):
+    """Text and thoughts are the same, cut into several pieces."""
+    message = wire.chat(PROMPT, slug)["choices"][0]["message"]
+    *chunks, _ = payloads(wire.chat_stream(PROMPT, slug))
+    assert text_of(chunks) == message["content"]
+    assert text_of(chunks, "reasoning_content") == message["reasoning_content"]
+    assert len(chunks) > 10
+
+
+@pytest.mark.parametrize("slug", [route.model for route in CHAT_ROUTES])
+def test_calls_can_be_put_together(wire, slug):
+    """Each row has its own variant of deltas; arguments come out whole in all of them."""
+    *chunks, _ = payloads(wire.chat_stream(CALLING, slug, tools=[WEATHER]))
+    deltas = [c["choices"][0]["delta"] for c in chunks if c["choices"]]
+    calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
+    arguments = []
+    for call in calls:
+        given = call["function"]["arguments"]
+        if "name" in call["function"]:
+            arguments.append(given if isinstance(given, str) else json.dumps(given))
+        else:
+            arguments[call["index"]] += given
+    assert [json.loads(text) for text in arguments] == [{"location": "Paris"}, {"location": "Rome"}]
+
+
+def test_the_variants_of_calls_differ(wire):
+    """A client meets indexes, no indexes, fragments, objects, and missing ids."""
+    seen = set()
+    for route in CHAT_ROUTES:
+        *chunks, _ = payloads(wire.chat_stream(CALLING, route.model, tools=[WEATHER]))
+        deltas = [c["choices"][0]["delta"] for c in chunks if c["choices"]]
+        calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
+        whole = all("name" in call["function"] for call in calls)
+        indexes = tuple(dict.fromkeys(call.get("index") for call in calls))
+        kinds = {type(call["function"]["arguments"]).__name__ for call in calls}
+        seen.add((whole, indexes, *kinds, "id" in calls[0]))
+    assert seen == {
+        (False, (0, 1), "str", True),
+        (True, (0, 1), "str", True),
+        (True, (None,), "str", True),
+        (True, (0,), "str", True),
+        (True, (None,), "dict", False),
+        (True, (0,), "dict", True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("slug", "finish"),
+    [
+        ("gemini-3-flash", "tool_calls"),
+        ("gemini-3.1-pro", "stop"),
+        ("gemini-3-6-flash-openai", "stop"),
+    ],
+)
+def test_finish_reasons_of_calls(wire, slug, finish):
+    """Only shape A says that it stopped to call."""
+    body = wire.chat(CALLING, slug, tools=[WEATHER])
+    assert body["choices"][0]["finish_reason"] == finish
+
+
+def test_the_recorded_body(wire):
+    """No model, usage with a hidden surplus, credits on top (docs/wire.md 3)."""
+    body = wire.chat(
+        "Say 'pong'",
+        "gemini-3.1-pro",
+        stream=False,
+        include_thoughts=False,
+        reasoning_effort="low",
+    )
+    assert body.keys() == {"id", "object", "created", "choices", "usage", "credits_consumed"}
+    assert body["choices"] == [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "pong"},
+            "finish_reason": "stop",
+        }
+    ]
+    usage = body["usage"]
+    assert usage["completion_tokens_details"] == {"reasoning_tokens": 0}
+    assert usage["total_tokens"] > usage["prompt_tokens"] + usage["completion_tokens"]
+
+
+def test_thoughts_follow_the_effort(wire):
+    """`low` thinks less than `high`, and hidden thoughts are still counted."""
+    high = wire.chat("Hello", reasoning_effort="high")
+    low = wire.chat("Hello", reasoning_effort="low")
+    hidden = wire.chat("Hello", include_thoughts=False)
+    thoughts = [
+        b["choices"][0]["message"].get("reasoning_content", "") for b in (high, low, hidden)
+    ]
+    assert len(thoughts[0]) > len(thoughts[1]) > len(thoughts[2]) == 0
+    assert hidden["usage"]["completion_tokens_details"]["reasoning_tokens"] > 0
+
+
+def test_native_stream(wire):
+    """Bare responses, cumulative counters, credits and the finish reason at the end."""
+    events = payloads(wire.native_stream(PROMPT))
+    parts = [part for event in events for part in event["candidates"][0]["content"]["parts"]]
+    counts = [event["usageMetadata"] for event in events]
+    assert [p.get("thought", False) for p in parts[:4]] == [True, True, True, False]
+    assert parts[-1].keys() == {"text", "thoughtSignature"}
+    assert parts[-1]["text"] == ""
+    assert ["finishReason" in e["candidates"][0] for e in events].index(True) == len(events) - 1
+    assert ["credits_consumed" in event for event in events].index(True) == len(events) - 1
+    answers = [count["candidatesTokenCount"] for count in counts]
+    assert answers == sorted(answers)
+    assert all(
+        count["totalTokenCount"]
+        == count["promptTokenCount"] + count["candidatesTokenCount"] + count["thinkingTokenCount"]
+        for count in counts
+    )
+    whole = wire.native(PROMPT)["candidates"][0]["content"]["parts"][-1]["text"]
+    assert "".join(p["text"] for p in parts if not p.get("thought")) == whole
+
+
+def test_native_body(wire):
+    """One document as recorded: no version, no id, the thinking counter apart (docs/wire.md 3)."""
+    body = wire.native(
+        "Say 'pong'", generationConfig={"thinkingConfig": {"includeThoughts": False}}
+    )
+    assert body.keys() == {"candidates", "usageMetadata", "credits_consumed"}
+    (candidate,) = body["candidates"]
+    assert (candidate["finishReason"], candidate["index"]) == ("STOP", 0)
+    assert candidate["content"]["parts"][0]["text"] == "pong"
+    assert body["usageMetadata"].keys() == {
+        "promptTokenCount",
+        "candidatesTokenCount",
+        "thinkingTokenCount",
+        "totalTokenCount",
+    }
+
+
+@pytest.mark.parametrize("query", ["", "?alt=sse"])
+def test_which_native_requests_stream(wire, query):
+    """`:streamGenerateContent` unless the body says no; `:generateContent` never."""
+
+    def content_type(method, **body):
+        response = wire.http.post(
+            f"/gemini/v1/models/gemini-3-8-flash:{method}{query}",
+            json={"contents": [{"role": "user", "parts": [{"text": "Hello"}]}], **body},
+        )
+        return response.headers["content-type"].partition(";")[0]
+
+    assert content_type("streamGenerateContent") == "text/event-stream"
+    assert content_type("streamGenerateContent", stream=True) == "text/event-stream"
+    assert content_type("streamGenerateContent", stream=False) == "application/json"
+    assert content_type("generateContent") == "application/json"
+
+
+def test_native_calls(wire):
+    """Whole calls with ids, one an event; the finish reason is STOP all the same."""
+    events = payloads(wire.native_stream(CALLING, tools=[declaration(WEATHER)]))
+    parts = [part for event in events for part in event["candidates"][0]["content"]["parts"]]
+    calls = [part["functionCall"] for part in parts if "functionCall" in part]
+    assert [call["args"] for call in calls] == [{"location": "Paris"}, {"location": "Rome"}]
+    assert len({call["id"] for call in calls}) == 2
+    assert events[-1]["candidates"][0]["finishReason"] == "STOP"
+
+
+def test_grounding_is_counted_in_bytes_and_only_streamed(wire):
+    """Segments fit the UTF-8 text; a whole document drops all of it."""
+    prompt, tools = "What is new about Z\u00fcrich?", [{"googleSearch": {}}]
+    events = payloads(wire.native_stream(prompt, tools=tools))
+    text = "".join(
+        part["text"]
+        for event in events
+        for part in event["candidates"][0]["content"]["parts"]
+        if not part.get("thought")
+    )
+    grounding = events[-1]["candidates"][0]["groundingMetadata"]
+    assert grounding["webSearchQueries"] == ["Z\u00fcrich"]
+    assert len(grounding["groundingSupports"]) == 2
+    for support in grounding["groundingSupports"]:
+        segment = support["segment"]
+        cut = text.encode()[segment["startIndex"] : segment["endIndex"]].decode()
+        assert cut == segment["text"]
+        for index in support["groundingChunkIndices"]:
+            assert grounding["groundingChunks"][index]["web"].keys() == {"uri", "title"}
+    assert "groundingMetadata" not in json.dumps(wire.native(prompt, tools=tools))
+
+
+def test_searching_on_the_chat_path_leaves_links_only(wire):
+    """No annotations: sources are Markdown in the text (docs/wire.md 3)."""
+    message = wire.chat("What is new about tides?", tools=[SEARCH])["choices"][0]["message"]
+    assert "](https://" in message["content"]
+    assert message.keys() == {"role", "content", "reasoning_content"}
+
+
+def test_gateway(wire):
+    """The relay's body is the documented one; its stream is of shape A."""
+    body = {
+        "model": "gemini-3.1-flash-lite-preview",
+        "messages": [{"role": "user", "content": "Hi"}],
+    }
+    answer = wire.post("/v1/chat/completions", body)
+    assert answer.keys() == {"id", "object", "created", "choices", "usage"}
+    assert answer["usage"].keys() == {"prompt_tokens", "completion_tokens", "total_tokens"}
+    *chunks, _ = payloads(wire.http.post("/v1/chat/completions", json=body | {"stream": True}))
+    assert {chunk["model"] for chunk in chunks} == {body["model"]}
+    for model in (None, "gpt-5-2"):
+        assert wire.post("/v1/chat/completions", body | {"model": model})["code"] == 422
+
+
+def test_gateway_has_gemini_s_own_tools(wire):
+    """Named functions stand for code execution and URL context."""
+
+    def ask(name, prompt):
+        body = {
+            "model": "gemini-3.5-flash",
+            "messages": [{"role": "user", "content": prompt}],
+            "tools": [{"type": "function", "function": {"name": name}}],
+        }
+        return wire.post("/v1/chat/completions", body)["choices"][0]["message"]["content"]
+
+    assert "```python\nprint(6*7)\n```" in ask("codeExecution", "Compute 6*7")
+    assert "Tides rise and fall." in ask("urlContext", "Read https://files.example/page.html")
+
+
+def test_native_code_and_pages(wire):
+    """Code and its result are parts; pages are metadata of the candidate."""
+    body = wire.native("Compute 6*7", tools=[{"codeExecution": {}}])
+    parts = body["candidates"][0]["content"]["parts"]
+    assert {"executableCode": {"language": "PYTHON", "code": "print(6*7)\n"}} in parts
+    assert {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "42\n"}} in parts
+    urls = "https://files.example/page.html and https://elsewhere.example/"
+    events = payloads(wire.native_stream(f"Read {urls}", tools=[{"urlContext": {}}]))
+    metadata = events[-1]["candidates"][0]["urlContextMetadata"]["urlMetadata"]
+    assert [page["urlRetrievalStatus"] for page in metadata] == [
+        "URL_RETRIEVAL_STATUS_SUCCESS",
+        "URL_RETRIEVAL_STATUS_ERROR",
+    ]
+
+
+def test_json_is_cut_inside_its_tokens(wire):
+    """JSON answers come in pieces that are no JSON."""
+    named = {"name": "x", "schema": {"type": "object", "properties": {"response": STRING}}}
+    form = {"type": "json_schema", "json_schema": named}
+    *chunks, _ = payloads(wire.chat_stream(PROMPT, "gemini-3-flash", response_format=form))
+    assert json.loads(text_of(chunks)).keys() == {"response"}

@@ -6,16 +6,39 @@ Pure. Knows the catalog's rules. Knows nothing of wire bodies.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from langchain_kie._structured import response_format_for
+from langchain_kie._tools import normalize_tool_choice, split_tools
 from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from langchain_kie._catalog import Feature, Target
     from langchain_kie._tools import ToolChoice
+
+NAMES = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "stop",
+    "reasoning_effort",
+    "include_thoughts",
+)
+"""The options that a model has values of its own for."""
+
+ALIASES = {
+    "model_name": "model",
+    "kie_api_key": "api_key",
+    "max_output_tokens": "max_tokens",
+    "stop_sequences": "stop",
+    "thinking_level": "reasoning_effort",
+    "request_timeout": "timeout",
+}
+
+_KNOWN = {*NAMES, "tools", "tool_choice", "parallel_tool_calls", "response_format"}
 
 _NEAREST_EFFORT = {
     "none": "low",
@@ -58,12 +81,48 @@ class Options:
     response_format: dict[str, Any] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
-    def with_effort(self, effort: str | None) -> Options:
-        """The same options with another `reasoning_effort`."""
-        return replace(self, reasoning_effort=effort)
+
+def options_for(
+    asked: dict[str, Any], own: Mapping[str, Any], target: Target, extra: Mapping[str, Any]
+) -> Options:
+    """The options of one call: what was asked for, else the model's own.
+
+    Args:
+        asked: The call's keyword arguments, by their proper names; what is no option is sent
+            in the body as it is.
+        own: The model's values of `NAMES`.
+        target: Where the call goes.
+        extra: Further members of the body, from the model.
+
+    Raises:
+        ValueError: A tool, a choice or a combination cannot be sent.
+    """
+    functions, builtins = split_tools(asked.get("tools") or ())
+    names = [function["name"] for function in functions]
+    choice = normalize_tool_choice(asked.get("tool_choice"), names)
+    response_format = asked.get("response_format")
+    set_ = {
+        name: value if (asked_for := asked.get(name)) is None else asked_for
+        for name, value in own.items()
+    }
+    set_["stop"] = set_["stop"] or ()
+    set_["reasoning_effort"] = _effort_for(set_["reasoning_effort"], target)
+    options = Options(
+        **set_,
+        functions=functions,
+        builtins=builtins,
+        tool_choice=choice if names else None,
+        parallel_tool_calls=asked.get("parallel_tool_calls"),
+        response_format=None
+        if response_format is None
+        else response_format_for(response_format, None),
+        extra={**extra, **{k: v for k, v in asked.items() if k not in _KNOWN}},
+    )
+    _check_features(options, target)
+    return options
 
 
-def effort_for(effort: str | None, target: Target) -> str | None:
+def _effort_for(effort: str | None, target: Target) -> str | None:
     """The `reasoning_effort` to send: the nearest that the model documents, with a warning.
 
     To send another value raw, put it into `model_kwargs`.
@@ -83,7 +142,7 @@ def effort_for(effort: str | None, target: Target) -> str | None:
     return nearest
 
 
-def check_features(options: Options, target: Target) -> None:
+def _check_features(options: Options, target: Target) -> None:
     """Refuse a combination of features that KIE documents as impossible.
 
     Raises:

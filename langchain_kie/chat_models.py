@@ -21,9 +21,10 @@ from langchain_kie import _blocks, _settings, _structured
 from langchain_kie._catalog import Api, profile_of, resolve
 from langchain_kie._dialects import ENCODERS, decode
 from langchain_kie._dialects._shared import to_json
-from langchain_kie._options import Options, check_features, effort_for
+from langchain_kie._options import ALIASES, options_for
+from langchain_kie._options import NAMES as OPTION_NAMES
 from langchain_kie._reader import PROVIDER, MessageReader, message_of
-from langchain_kie._tools import normalize_tool, normalize_tool_choice, split_tools
+from langchain_kie._tools import normalize_tool, normalize_tool_choice
 from langchain_kie.errors import KieConfigurationError, KieError
 
 if TYPE_CHECKING:
@@ -49,15 +50,6 @@ _LC_PATH = ("langchain_kie", "chat_models", "ChatKieGemini")
 ALL_SERIALIZABLE_MAPPINGS.setdefault(_LC_PATH, _LC_PATH)
 """With `allowed_objects="all"`, `langchain_core.load` revives what stands here, and only where
 the caller lists the namespace too, as for the packages that LangChain knows by name."""
-
-_ALIASES = {
-    "model_name": "model",
-    "kie_api_key": "api_key",
-    "max_output_tokens": "max_tokens",
-    "stop_sequences": "stop",
-    "thinking_level": "reasoning_effort",
-    "request_timeout": "timeout",
-}
 
 
 class ChatKieGemini(BaseChatModel):
@@ -143,7 +135,7 @@ class ChatKieGemini(BaseChatModel):
     @classmethod
     def _gather_kwargs(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Resolve aliases; what is no field goes into `model_kwargs`, with a warning."""
-        known = {_ALIASES.get(name, name): value for name, value in values.items()}
+        known = {ALIASES.get(name, name): value for name, value in values.items()}
         extra = {name: known.pop(name) for name in known.keys() - cls.model_fields.keys()}
         if extra:
             warnings.warn(
@@ -197,7 +189,7 @@ class ChatKieGemini(BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        names = ("model", "api", "base_url", *_OPTION_FIELDS, "model_kwargs")
+        names = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
         return {name: value for name in names if (value := getattr(self, name)) not in (None, {})}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -305,17 +297,18 @@ class ChatKieGemini(BaseChatModel):
         """
         from langchain_kie._answer import Call  # noqa: PLC0415 - httpx loads at the first call
 
-        asked = {_ALIASES.get(name, name): value for name, value in kwargs.items()}
+        asked = {ALIASES.get(name, name): value for name, value in kwargs.items()}
         asked.pop("stream", None)
+        asked["stop"] = stop or asked.get("stop")
         model = asked.pop("model", None) or self.model
         target = resolve(model, asked.pop("api", None) or self.api)
-        asked["stop"] = stop or asked.get("stop") or self.stop
         timeout = asked.pop("timeout", None)
-        options = self._options(asked)
-        effort = effort_for(options.reasoning_effort, target)
-        if effort != options.reasoning_effort:
-            options = options.with_effort(effort)
-        check_features(options, target)
+        if misplaced := asked.keys() & type(self).model_fields.keys() - {*OPTION_NAMES}:
+            raise KieConfigurationError(
+                f"{', '.join(sorted(misplaced))}: can be set on the model, not on a call"
+            )
+        own = {name: getattr(self, name) for name in OPTION_NAMES}
+        options = options_for(asked, own, target, self.model_kwargs)
         path, body = ENCODERS[target.api](messages, options, target, stream=stream)
         call = Call(
             model=model,
@@ -326,34 +319,6 @@ class ChatKieGemini(BaseChatModel):
             timeout=timeout,
         )
         return call, MessageReader(target, model)
-
-    def _options(self, asked: dict[str, Any]) -> Options:
-        """The options of one call: what was asked for, else the model's own."""
-        functions, builtins = split_tools(asked.pop("tools", None) or ())
-        names = [function["name"] for function in functions]
-        response_format = asked.pop("response_format", None)
-        if response_format is not None:
-            response_format = _structured.response_format_for(response_format, None)
-        choice = normalize_tool_choice(asked.pop("tool_choice", None), names)
-        own = {
-            name: getattr(self, name) if (value := asked.pop(name, None)) is None else value
-            for name in _OPTION_FIELDS
-        }
-        own["stop"] = own["stop"] or ()
-        parallel_tool_calls = asked.pop("parallel_tool_calls", None)
-        if misplaced := asked.keys() & type(self).model_fields.keys():
-            raise KieConfigurationError(
-                f"{', '.join(sorted(misplaced))}: can be set on the model, not on a call"
-            )
-        return Options(
-            **own,
-            functions=functions,
-            builtins=builtins,
-            tool_choice=choice if names else None,
-            parallel_tool_calls=parallel_tool_calls,
-            response_format=response_format,
-            extra={**self.model_kwargs, **asked},
-        )
 
     def _transport(self) -> Transport:
         """How the model reaches its server; checked again, since a copy may have changed it."""
@@ -465,16 +430,6 @@ class ChatKieGemini(BaseChatModel):
             **kwargs,
         )
         return _structured.piped(bound, _structured.parser_for(schema), include_raw=include_raw)
-
-
-_OPTION_FIELDS = (
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "stop",
-    "reasoning_effort",
-    "include_thoughts",
-)
 
 
 def _result(reader: MessageReader, chunks: Sequence[AIMessageChunk | None]) -> ChatResult:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_EVENT_CHARS = 64 * 1024 * 1024
 MAX_BODY_BYTES = 256 * 1024 * 1024
 _HEAD_BYTES = 512
+_FIELDS = (b"data", b"event", b"id", b"retry", b":")
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
@@ -98,7 +99,9 @@ class EventParser:
             self.whole = start in b"{["
 
     def _looks_foreign(self) -> bool:
-        return not self._head.lstrip(_BLANK).startswith((b"data", b"event", b"id", b":", b"retry"))
+        """Whether what came is no beginning of an event stream, cut as it may be."""
+        head = bytes(self._head.lstrip(_BLANK))
+        return not any(head.startswith(f) or f.startswith(head) for f in _FIELDS)
 
     def _feed_stream(self, data: bytes) -> Iterator[Any]:
         broken: KieProtocolError | None = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from langchain_kie.errors import KieConfigurationError
+
+_VISIBLE_ASCII = re.compile(r"[!-~]+")
 
 DEFAULT_BASE_URL = "https://api.kie.ai"
 
@@ -20,12 +23,12 @@ def checked_key(key: SecretStr | None) -> SecretStr | None:
     """
     if key is None:
         return None
-    value = key.get_secret_value().strip()
-    if not value:
+    stripped = SecretStr(key.get_secret_value().strip())
+    if not stripped:
         raise KieConfigurationError("the key is empty: check api_key= and KIE_API_KEY")
-    if not (value.isascii() and value.isprintable()) or " " in value:
+    if not _VISIBLE_ASCII.fullmatch(stripped.get_secret_value()):
         raise KieConfigurationError("the key has characters that no header can carry")
-    return SecretStr(value)
+    return stripped
 
 
 def checked_base_url(base_url: str) -> str:

@@ -5,23 +5,30 @@ Knows LangChain's runnables and parsers. Knows nothing of dialects.
 
 from __future__ import annotations
 
+import json
+import re
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
+from langchain_core.exceptions import OutputParserException
+from langchain_core.output_parsers import BaseCumulativeTransformOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import (
     JsonOutputKeyToolsParser,
     PydanticToolsParser,
 )
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
+from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
 if TYPE_CHECKING:
     from langchain_core.output_parsers.base import BaseLLMOutputParser
+    from langchain_core.outputs import Generation
 
 Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
 METHODS: tuple[Method, ...] = get_args(Method)
+
+_FENCED = re.compile(r"```(?:json)?\s*\n(.*)```", re.DOTALL | re.IGNORECASE)
 
 DEFAULT_NAME = "structured_output"
 
@@ -44,7 +51,38 @@ def parser_for(schema: dict[str, Any] | type | None) -> BaseLLMOutputParser[Any]
     """The parser of an answer that is JSON text, with or without a fence around it."""
     if isinstance(schema, type) and is_basemodel_subclass(schema):
         return PydanticOutputParser(pydantic_object=schema)
-    return JsonOutputParser()
+    return WholeJsonOutputParser()
+
+
+class WholeJsonOutputParser(BaseCumulativeTransformOutputParser[Any]):
+    """Takes only a whole JSON value for an answer.
+
+    LangChain's `JsonOutputParser` completes an answer that was cut, and would pass half of it
+    for all. While an answer streams, half of it is what is asked for.
+    """
+
+    def parse(self, text: str) -> Any:
+        """Parse the text of an answer.
+
+        Raises:
+            OutputParserException: It is not JSON, or was cut.
+        """
+        text = text.strip()
+        fenced = None if text[:1] in {"{", "["} else _FENCED.search(text)
+        try:
+            return json.loads(fenced[1] if fenced else text, strict=False)
+        except json.JSONDecodeError as error:
+            message = f"the answer is not whole JSON ({error})"
+            raise OutputParserException(message, llm_output=text) from error
+
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+        """Parse an answer, or what there is of it."""
+        if not partial:
+            return self.parse(result[0].text)
+        try:
+            return parse_json_markdown(result[0].text.strip())
+        except json.JSONDecodeError:
+            return None
 
 
 def tool_parser_for(schema: dict[str, Any] | type) -> BaseLLMOutputParser[Any]:

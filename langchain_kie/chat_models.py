@@ -117,8 +117,8 @@ class ChatKieGemini(BaseChatModel):
     max_retries: int = Field(default=2, ge=0)
     """How often a call is made again that failed before its answer began."""
 
-    default_headers: dict[str, str] | None = Field(default=None, repr=False)
-    """Headers to send with every call."""
+    default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
+    """Headers to send with every call. They may be secrets, so they are not serialised."""
 
     http_client: Any = Field(default=None, exclude=True, repr=False)
     """An `httpx.Client` to use instead of the shared one."""

@@ -196,6 +196,9 @@ _BY_MESSAGE: dict[str, _Rule] = {
 _PATTERNS = [(re.compile(pattern), rule) for pattern, rule in _BY_MESSAGE.items()]
 _PASSING = re.compile("maintain|server exception|internal error|try again later|retry fail|timeout")
 
+_CERTAIN = frozenset({401, 402, 403, 429, 433})
+"""Codes that mean what they say, whatever the message is."""
+
 _BY_TYPE = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -253,7 +256,7 @@ def _rule_for(message: str, number: int) -> _Rule:
     Words that promise better times overrule a code that says never, not one that agrees.
     """
     rule = _BY_CODE.get(number) or _rule_of_range(number)
-    if rule[0] is KieRateLimitError:
+    if number in _CERTAIN:
         return rule
     for pattern, said in _PATTERNS:
         if pattern.search(message):

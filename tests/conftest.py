@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import threading
+import time
 
 import pytest
 from pytest_asyncio import is_async_test
@@ -49,13 +51,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def no_sleep(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Retries do not wait; the list holds the seconds that they would have waited."""
     slept: list[float] = []
-    really_sleep = asyncio.sleep
+    really_sleep, really_asleep = time.sleep, asyncio.sleep
+    own_thread = threading.get_ident()
+
+    def sleep(delay: float) -> None:
+        if threading.get_ident() != own_thread:
+            return really_sleep(delay)
+        return slept.append(delay)
 
     async def asleep(delay: float, *args: object) -> None:
+        if threading.get_ident() != own_thread:
+            return await really_asleep(delay, *args)
         if delay:
             slept.append(delay)
-        await really_sleep(0)
+        return await really_asleep(0)
 
-    monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
+    monkeypatch.setattr("tenacity.nap.time.sleep", sleep)
     monkeypatch.setattr("asyncio.sleep", asleep)
     return slept

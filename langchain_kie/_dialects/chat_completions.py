@@ -14,7 +14,7 @@ from langchain_kie._content import Media, Part, parts_of, text_of
 from langchain_kie._delta import CallDelta, Delta
 from langchain_kie._dialects._shared import args_text, as_text, first_set, usage_of, without_none
 from langchain_kie._history import ToolTurn, turns_of
-from langchain_kie._schema import for_chat_completions
+from langchain_kie._schema import for_chat_completions, reserved_property
 from langchain_kie._signatures import extras_of
 
 if TYPE_CHECKING:
@@ -179,10 +179,13 @@ def _response_format(response_format: dict[str, Any] | None) -> dict[str, Any] |
     if not response_format or response_format.get("type") != "json_schema":
         return response_format
     inner = response_format["json_schema"]
-    return {
-        "type": "json_schema",
-        "json_schema": {**inner, "schema": for_chat_completions(inner["schema"])},
-    }
+    schema = for_chat_completions(inner["schema"])
+    if path := reserved_property(schema):
+        raise ValueError(
+            f"{path}: KIE refuses a response_format with a property named 'type'; "
+            "give the property another name, or use method='function_calling'"
+        )
+    return {"type": "json_schema", "json_schema": {**inner, "schema": schema}}
 
 
 # --- an event or a whole body to a delta ----------------------------------------------------

@@ -1,0 +1,142 @@
+"""Names in, URL paths out: every model that KIE serves, by every name it has."""
+
+from __future__ import annotations
+
+import pytest
+
+from langchain_kie import ChatKieGemini, KieConfigurationError
+from langchain_kie._catalog import APIS, MODELS, resolve
+from unit_tests.ways import fixture, model_at, served
+
+# Friendly name, the chat path's slug, the native path's model: docs/wire.md 1.
+NAMES = [
+    ("gemini-2.5-flash", "gemini-2.5-flash", None),
+    ("gemini-2.5-pro", "gemini-2.5-pro", None),
+    ("gemini-3-flash", "gemini-3-flash", "gemini-3-flash-v1betamodels"),
+    ("gemini-3-pro", "gemini-3-pro", None),
+    ("gemini-3.1-pro", "gemini-3.1-pro", None),
+    ("gemini-3.5-flash", "gemini-3-5-flash-openai", "gemini-3-5-flash"),
+    ("gemini-3.6-flash", "gemini-3-6-flash-openai", "gemini-3-6-flash"),
+    ("gemini-3.7-flash", "gemini-3-7-flash-openai", "gemini-3-7-flash"),
+    ("gemini-3.8-flash", "gemini-3-8-flash-openai", "gemini-3-8-flash"),
+]
+DEFAULTS = {
+    "gemini-2.5-flash": "/gemini-2.5-flash/v1/chat/completions",
+    "gemini-2.5-pro": "/gemini-2.5-pro/v1/chat/completions",
+    "gemini-3-flash": "/gemini-3-flash/v1/chat/completions",
+    "gemini-3-pro": "/gemini-3-pro/v1/chat/completions",
+    "gemini-3.1-pro": "/gemini-3.1-pro/v1/chat/completions",
+    "gemini-3.5-flash": "/gemini/v1/models/gemini-3-5-flash:streamGenerateContent",
+    "gemini-3.6-flash": "/gemini/v1/models/gemini-3-6-flash:streamGenerateContent",
+    "gemini-3.7-flash": "/gemini/v1/models/gemini-3-7-flash:streamGenerateContent",
+    "gemini-3.8-flash": "/gemini/v1/models/gemini-3-8-flash:streamGenerateContent",
+}
+
+
+def chat_path(slug: str) -> str:
+    return f"/{slug}/v1/chat/completions"
+
+
+def native_path(model: str) -> str:
+    return f"/gemini/v1/models/{model}:streamGenerateContent"
+
+
+def test_the_catalog_has_these_models_and_no_others() -> None:
+    assert [model.name for model in MODELS] == [friendly for friendly, _, _ in NAMES]
+
+
+@pytest.mark.parametrize(("friendly", "slug", "native"), NAMES)
+def test_every_name_of_a_model_goes_to_its_url(
+    friendly: str, slug: str, native: str | None
+) -> None:
+    cases = {
+        (friendly, None): DEFAULTS[friendly],
+        (friendly, "chat_completions"): chat_path(slug),
+        (slug, "chat_completions"): chat_path(slug),
+    }
+    if slug != friendly:
+        cases[slug, None] = chat_path(slug)
+    if native:
+        cases[native, None] = native_path(native)
+        cases[friendly, "generate_content"] = native_path(native)
+        cases[slug, "generate_content"] = native_path(native)
+        cases[native, "chat_completions"] = chat_path(slug)
+    with served(fixture("chat_whole.json")) as server:
+        for (name, api), path in cases.items():
+            server.requests.clear()
+            answer = model_at(server, model=name, api=api).invoke("hi")
+            (request,) = server.requests
+            assert request.path == path, (name, api)
+            assert "model" not in request.json
+            assert answer.response_metadata["model_name"] == name
+
+
+@pytest.mark.parametrize(
+    ("name", "api", "path"),
+    [
+        ("gemini-9-ultra", None, "/gemini-9-ultra/v1/chat/completions"),
+        ("gemini-9-ultra", "generate_content", native_path("gemini-9-ultra")),
+        ("gemini-2-5-flash", None, "/gemini-2-5-flash/v1/chat/completions"),
+        ("gemini-3-flash-v1beta", "generate_content", native_path("gemini-3-flash-v1beta")),
+        ("gemini-2.5-pro", "generate_content", native_path("gemini-2.5-pro")),
+    ],
+)
+def test_a_name_or_a_route_that_is_not_known_goes_out_as_written(name, api, path) -> None:
+    with served(fixture("chat_whole.json")) as server:
+        model_at(server, model=name, api=api).invoke("hi")
+        assert server.requests[0].path == path
+
+
+@pytest.mark.parametrize(
+    "name", ["gemini-3-flash", "google/gemini-3.1-flash", "any thing", "gpt-5"]
+)
+def test_the_gateway_takes_any_name_in_the_body(name: str) -> None:
+    with served(fixture("chat_whole.json")) as server:
+        model_at(server, model=name, api="gateway").invoke("hi")
+        (request,) = server.requests
+        assert request.path == "/v1/chat/completions"
+        assert request.json["model"] == name
+
+
+def test_a_model_of_the_body_wins_over_none_only_when_the_user_gives_it() -> None:
+    with served(fixture("chat_whole.json")) as server:
+        model_at(server, model_kwargs={"model": "gemini-3-5-flash-thinking"}).invoke("hi")
+        assert server.requests[0].json["model"] == "gemini-3-5-flash-thinking"
+
+
+@pytest.mark.parametrize("friendly", DEFAULTS)
+def test_a_profile_says_what_the_model_can(friendly: str) -> None:
+    profile = ChatKieGemini(model=friendly, api_key="k").profile
+    assert profile is not None
+    assert profile["max_input_tokens"] == 1_048_576
+    assert profile["max_output_tokens"] == 65_536
+    for capability in ("image_inputs", "pdf_inputs", "audio_inputs", "video_inputs"):
+        assert profile[capability] is True
+    assert profile["image_outputs"] is False
+    assert profile["reasoning_output"] is True
+    efforts = [] if friendly == "gemini-2.5-flash" else ["low", "high"]
+    assert profile["reasoning_effort_levels"] == efforts
+
+
+def test_a_profile_does_not_promise_what_kie_forbids_to_agents() -> None:
+    """Tools with a response format: an agent must not be led into it (docs/wire.md 2)."""
+    for friendly, _, _ in NAMES:
+        profile = ChatKieGemini(model=friendly, api_key="k").profile
+        assert profile["structured_output"] is (friendly in {"gemini-2.5-flash", "gemini-2.5-pro"})
+
+
+def test_an_unknown_model_has_no_profile_and_a_given_one_is_kept() -> None:
+    assert not ChatKieGemini(model="gemini-9", api_key="k").profile
+    own = {"max_input_tokens": 5}
+    assert ChatKieGemini(model="gemini-9", api_key="k", profile=own).profile == own
+
+
+def test_resolving_is_pure_and_total_over_the_catalog() -> None:
+    for model in MODELS:
+        for api in (None, *APIS):
+            target = resolve(model.name, api)
+            assert target.spec is model
+            assert target == resolve(model.name, api)
+            assert target.name == model.name
+    with pytest.raises(KieConfigurationError):
+        resolve("gemini-3-flash", "soap")

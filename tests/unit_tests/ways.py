@@ -1,0 +1,127 @@
+"""The ways to ask a model; whatever the way, the message must be the same."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
+from scripted_server import Scripted, ScriptedServer
+
+from langchain_kie import ChatKieGemini
+from langchain_kie._answer import Answer, Call
+from langchain_kie._dialects import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+FIXTURES = Path(__file__).parent / "fixtures"
+KEY = "test-key"
+
+
+def fixture(name: str) -> bytes:
+    """The bytes of a fixture; where they are from is told in fixtures/README.md."""
+    return (FIXTURES / name).read_bytes()
+
+
+def served(*bodies: bytes, **response: Any) -> ScriptedServer:
+    """A server that answers with each body in turn, the last again and again."""
+    return ScriptedServer(*(Scripted([body] if body else [], **response) for body in bodies))
+
+
+def model_at(server: ScriptedServer, **fields: Any) -> ChatKieGemini:
+    """A model that asks `server`, once."""
+    defaults = {"model": "gemini-3-flash", "api_key": KEY, "max_retries": 0}
+    return ChatKieGemini(base_url=server.base_url, **{**defaults, **fields})
+
+
+def answer(status: int = 200) -> Answer[Any]:
+    """The guard of a response, without a connection."""
+    return Answer(Call("m", "/", b"", decode), status, {}, lambda text: text)
+
+
+def v1(model: ChatKieGemini) -> ChatKieGemini:
+    """The same model with `output_version="v1"`."""
+    return model.model_copy(update={"output_version": "v1"})
+
+
+def total(chunks: list[AIMessageChunk]) -> AIMessage:
+    """What chunks add up to, one after the other; only the last may tell of tokens."""
+    assert chunks, "a stream must have chunks"
+    assert [chunk.usage_metadata for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
+    message = message_chunk_to_message(reduce(add, chunks))
+    assert isinstance(message, AIMessage)
+    return message
+
+
+async def invoke(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
+    return model.invoke(prompt)
+
+
+async def ainvoke(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
+    return await model.ainvoke(prompt)
+
+
+async def stream(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
+    return total([*model.stream(prompt)])
+
+
+async def astream(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
+    return total([chunk async for chunk in model.astream(prompt)])
+
+
+async def streaming(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
+    return model.model_copy(update={"streaming": True}).invoke(prompt)
+
+
+async def astreaming(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
+    return await model.model_copy(update={"streaming": True}).ainvoke(prompt)
+
+
+async def events(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
+    return model.stream_events(prompt, version="v3").output
+
+
+async def aevents(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
+    running = await model.astream_events(prompt, version="v3")
+    return await running.output
+
+
+async def v1_invoke(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
+    return v1(model).invoke(prompt)
+
+
+async def v1_ainvoke(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
+    return await v1(model).ainvoke(prompt)
+
+
+async def v1_stream(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
+    return await stream(v1(model), prompt)
+
+
+async def v1_astream(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
+    return await astream(v1(model), prompt)
+
+
+WAYS: list[Callable[..., Awaitable[AIMessage]]] = [
+    invoke,
+    ainvoke,
+    stream,
+    astream,
+    streaming,
+    astreaming,
+    events,
+    aevents,
+    v1_invoke,
+    v1_ainvoke,
+    v1_stream,
+    v1_astream,
+]
+BASIC_WAYS = [invoke, ainvoke, stream, astream]
+
+
+def blocks_of(message: AIMessage) -> list[dict[str, Any]]:
+    """The standard blocks of a message, without the indexes that only merging needs."""
+    return [{k: v for k, v in block.items() if k != "index"} for block in message.content_blocks]

@@ -81,6 +81,7 @@ class Answer(Generic[ItemT]):
     Attributes:
         is_complete: Terminal evidence was seen; whatever happens now cannot hurt.
         is_over: Nothing more that matters can come.
+        event_count: How many events came.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Answer(Generic[ItemT]):
     ) -> None:
         self.is_complete = False
         self.is_over = False
+        self.event_count = 0
         self._call = call
         self._hide = hide
         self._status_code = status_code
@@ -140,6 +142,7 @@ class Answer(Generic[ItemT]):
     def _items(self, values: Iterator[Any]) -> Iterator[ItemT]:
         try:
             for value in values:
+                self.event_count += 1
                 if self._ignores:
                     continue
                 if value is DONE:

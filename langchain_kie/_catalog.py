@@ -61,7 +61,8 @@ class Route:
         model: KIE's spelling in the path (dots and dashes are not interchangeable).
         documented: The features that KIE's page of this route describes.
         exclusive: Features of which a request may use only one at a time.
-        efforts: The accepted values of `reasoning_effort`, empty where there is none.
+        efforts: The accepted values of `reasoning_effort`; empty where it does not exist,
+            `None` where nothing is known.
         stream_shape: How the model streams here.
         ends_without_evidence: Whether complete streams are known to end with neither a
             finish reason nor credits, usage of their own, or `[DONE]`.
@@ -70,7 +71,7 @@ class Route:
     model: str
     documented: frozenset[Feature] = _ALL
     exclusive: tuple[frozenset[Feature], ...] = _NOT_TOGETHER
-    efforts: tuple[str, ...] = _LOW_HIGH
+    efforts: tuple[str, ...] | None = _LOW_HIGH
     stream_shape: StreamShape = "A"
     ends_without_evidence: bool = False
 
@@ -271,7 +272,7 @@ def _unruled(model: str, api: Api) -> Route:
     in_path = "{model}" in PATHS[api]
     if not model or (in_path and (".." in model or not _PATH_SEGMENT.fullmatch(model))):
         raise KieConfigurationError(f"{model[:60]!r} cannot be a model's name")
-    return Route(model, exclusive=())
+    return Route(model, exclusive=(), efforts=None)
 
 
 def profile_of(target: Target) -> ModelProfile | None:
@@ -302,7 +303,7 @@ def profile_of(target: Target) -> ModelProfile | None:
         "audio_outputs": False,
         "video_outputs": False,
         "reasoning_output": True,
-        "reasoning_effort_levels": list(route.efforts),
+        "reasoning_effort_levels": list(route.efforts or ()),
         "tool_calling": "functions" in route.documented,
         "tool_choice": "functions" in route.documented,
         "tool_call_streaming": True,

@@ -9,7 +9,7 @@ import asyncio
 import atexit
 import os
 import threading
-import weakref
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
 import httpx
@@ -26,9 +26,9 @@ class _Shared:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.client: httpx.Client | None = None
-        self.async_clients: weakref.WeakKeyDictionary[
+        self.async_clients: dict[
             asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, AsyncGenerator[None]]
-        ] = weakref.WeakKeyDictionary()
+        ] = {}
 
 
 _shared = _Shared()
@@ -56,7 +56,7 @@ def shared_client() -> httpx.Client:
     if _shared.client is None:
         with _shared.lock:
             if _shared.client is None:
-                _shared.client = httpx.Client(limits=LIMITS)
+                _shared.client = httpx.Client(limits=LIMITS, cookies=_no_cookies())
     return _shared.client
 
 
@@ -69,14 +69,25 @@ async def shared_async_client() -> httpx.AsyncClient:
     loop = asyncio.get_running_loop()
     entry = _shared.async_clients.get(loop)
     if entry is None:
-        client = httpx.AsyncClient(limits=LIMITS)
-        entry = _shared.async_clients[loop] = (client, _close_at_end(client))
+        for other in list(_shared.async_clients):
+            if other.is_closed():
+                _shared.async_clients.pop(other, None)
+        client = httpx.AsyncClient(limits=LIMITS, cookies=_no_cookies())
+        entry = _shared.async_clients[loop] = (client, _close_at_end(loop, client))
         await anext(entry[1])
     return entry[0]
 
 
-async def _close_at_end(client: httpx.AsyncClient) -> AsyncGenerator[None]:
+async def _close_at_end(
+    loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient
+) -> AsyncGenerator[None]:
     try:
         yield
     finally:
+        _shared.async_clients.pop(loop, None)
         await client.aclose()
+
+
+def _no_cookies() -> CookieJar:
+    """A jar that keeps nothing: the accounts that share a client must not share cookies."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))

@@ -20,11 +20,15 @@ _URL = re.compile(r"https?://", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A picture, sound, video or document: inline base64 `data`, or a `url`."""
+    """A picture, sound, video or document: inline base64 `data`, or a `url`.
+
+    `index` tells the blocks of one answer apart.
+    """
 
     mime_type: str | None
     data: str | None = None
     url: str | None = None
+    index: str | None = None
 
 
 Part: TypeAlias = str | Media
@@ -54,7 +58,10 @@ def parts_of(message: BaseMessage) -> list[Part]:
         reader = _READERS.get(kind or "")
         if reader is None:
             raise ValueError(f"{message.type} message: cannot send a content block {_shown(block)}")
-        parts.extend(reader(block))
+        try:
+            parts.extend(reader(block))
+        except (KeyError, TypeError, AttributeError):
+            raise ValueError(f"cannot send a malformed content block {_shown(block)}") from None
     return [part for part in parts if part != ""]
 
 
@@ -112,6 +119,9 @@ def _data(block: dict[str, Any]) -> Iterator[Part]:
     """LangChain's own media blocks, Anthropic's with `source`, and OpenAI's `file`."""
     source = block.get("source")
     if isinstance(source, dict):
+        if source.get("type") == "text":
+            yield str(source["data"])
+            return
         block = {**source, "type": block.get("type"), "mime_type": source.get("media_type")}
     file = block.get("file")
     if isinstance(file, dict):
@@ -120,7 +130,7 @@ def _data(block: dict[str, Any]) -> Iterator[Part]:
     data = block.get("base64") or block.get("data")
     if isinstance(data, str):
         yield _inline(data, mime_type, block)
-    elif block.get("text") and (block["type"] == "text-plain" or source):
+    elif block.get("text") and block["type"] == "text-plain":
         yield str(block["text"])
     else:
         yield _at(block.get("url") or block.get("file_uri"), mime_type, block)
@@ -166,7 +176,7 @@ def _inline(data: str, mime_type: str | None, block: dict[str, Any]) -> Media:
     if not data or not mime_type:
         missing = "mime_type" if data else "data"
         raise ValueError(f"a content block without {missing} cannot be sent: {_shown(block)}")
-    return Media(mime_type, data=data)
+    return Media(mime_type, data=data, index=block.get("index"))
 
 
 def _at(url: Any, mime_type: str | None, block: dict[str, Any]) -> Media:
@@ -174,7 +184,7 @@ def _at(url: Any, mime_type: str | None, block: dict[str, Any]) -> Media:
         if inline := _DATA_URL.fullmatch(url):
             return _inline(inline[2], inline[1] or mime_type, block)
         if _URL.match(url):
-            return Media(mime_type, url=url)
+            return Media(mime_type, url=url, index=block.get("index"))
     raise ValueError(
         f"cannot send {_shown(block)}: media must be base64 data, a data: URL or an http(s) URL"
     )

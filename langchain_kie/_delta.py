@@ -56,7 +56,7 @@ class Delta:
 
     Attributes:
         outputs: Text, blocks and calls, in order.
-        text_signatures: The signatures of outputs that are signed text, by position.
+        signatures: The signatures of outputs that are text or blocks, by position.
         reasoning: Thought text.
         refusal: Why the model refuses, in its words.
         usage: Token counts so far (not since the last event).
@@ -66,7 +66,7 @@ class Delta:
     """
 
     outputs: list[Output] = field(default_factory=list)
-    text_signatures: dict[int, str] = field(default_factory=dict)
+    signatures: dict[int, str] = field(default_factory=dict)
     reasoning: str = ""
     refusal: str = ""
     usage: UsageMetadata | None = None

@@ -10,10 +10,23 @@ from typing import Any
 
 import orjson
 
-from langchain_kie.errors import KieError, KieProtocolError, error_for
+from langchain_kie.errors import KieEmptyResponseError, KieError, KieProtocolError, error_for
 
 _OK_CODES = frozenset({None, 0, 200})
+_ENVELOPES = frozenset({"code", "error"})
 _WRAPPERS = ("data", "result", "response")
+_ANSWERS = frozenset(
+    {
+        "choices",
+        "usage",
+        "credits_consumed",
+        "candidates",
+        "usageMetadata",
+        "promptFeedback",
+    }
+)
+"""The members by which an answer is known, in either dialect."""
+
 _HTML = re.compile(r"^\s*<(!doctype|html|head|body)", re.IGNORECASE)
 _HTML_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _SHOWN_CHARS = 200
@@ -44,11 +57,15 @@ def open_envelope(value: Any, **attributes: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         text = orjson.dumps(value).decode()[:_SHOWN_CHARS]
         raise KieProtocolError(f"KIE sent {text} where an object was expected", **attributes)
-    if "code" in value or "error" in value or value.get("type") == "error":
+    if _ANSWERS.isdisjoint(value) or not _ENVELOPES.isdisjoint(value):
         raise_if_error(value, **attributes)
         for wrapper in _WRAPPERS:
-            if isinstance(value.get(wrapper), dict):
-                return value[wrapper]  # type: ignore[no-any-return]
+            inner = value.get(wrapper)
+            if isinstance(inner, dict):
+                raise_if_error(inner, **attributes)
+                return inner
+        if _ANSWERS.isdisjoint(value):
+            raise _shapeless(value, **attributes)
     return value
 
 
@@ -65,8 +82,20 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
         message = error.get("message") or error.get("type")
     else:
         message = error
+        code = _number(value.get("status")) if code in _OK_CODES else code
     message = value.get("msg") or value.get("message") or message
     raise error_for(str(message or "an error without a message"), code=code, **attributes)
+
+
+def _shapeless(value: dict[str, Any], **attributes: Any) -> KieError:
+    """The error for an object that is neither an answer nor an envelope."""
+    if value.keys() <= {"code", "msg", *_WRAPPERS}:
+        return KieEmptyResponseError("KIE's answer is empty", **attributes)
+    words = value.get("msg") or value.get("message") or value.get("detail")
+    if isinstance(words, str):
+        return error_for(words, **attributes)
+    keys = sorted(map(str, value))[:8]
+    return KieProtocolError(f"an object of an unknown shape, with keys {keys}", **attributes)
 
 
 def error_from_body(body: bytes, *, status_code: int, **attributes: Any) -> KieError:

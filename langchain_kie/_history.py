@@ -39,6 +39,8 @@ class ToolTurn:
     result: ToolMessage
 
 
+NOTHING_TO_ANSWER = "nothing to answer: the messages hold no words of a human's or a model's"
+
 Turn = tuple[BaseMessage, list[ToolTurn]]
 
 
@@ -49,8 +51,8 @@ def turns_of(messages: Sequence[BaseMessage]) -> list[Turn]:
     follow the results.
 
     Raises:
-        ValueError: There is nothing to answer, a call has no result, a result no call, or a
-            message is of a kind that cannot be sent.
+        ValueError: A call has no result, a result no call, or a message is of a kind that
+            cannot be sent.
     """
     turns: list[Turn] = []
     pending = list(messages)
@@ -63,12 +65,6 @@ def turns_of(messages: Sequence[BaseMessage]) -> list[Turn]:
         turns.append((message, []))
         if isinstance(message, AIMessage) and (message.tool_calls or message.invalid_tool_calls):
             turns[-1][1].extend(_answered(message, pending))
-    if not any(isinstance(message, (HumanMessage, AIMessage)) for message, _ in turns):
-        raise ValueError(
-            "nothing to answer: the messages hold no human, AI or tool message"
-            if turns
-            else "nothing to answer: there are no messages"
-        )
     return turns
 
 

@@ -100,12 +100,16 @@ def options_for(
     functions, builtins = split_tools(asked.get("tools") or ())
     names = [function["name"] for function in functions]
     choice = normalize_tool_choice(asked.get("tool_choice"), names)
+    if choice and choice.mode == "none":
+        builtins = []
+    if choice and choice.mode == "required" and not names:
+        raise ValueError(f"tool_choice {asked['tool_choice']!r} asks for a call, of no tool")
     response_format = asked.get("response_format")
     set_ = {
         name: value if (asked_for := asked.get(name)) is None else asked_for
         for name, value in own.items()
     }
-    set_["stop"] = set_["stop"] or ()
+    set_["stop"] = stop_list(set_["stop"])
     set_["reasoning_effort"] = _effort_for(set_["reasoning_effort"], target)
     options = Options(
         **set_,
@@ -116,10 +120,31 @@ def options_for(
         response_format=None
         if response_format is None
         else response_format_for(response_format, None),
-        extra={**extra, **{k: v for k, v in asked.items() if k not in _KNOWN}},
+        extra={**extra, **_unknown(asked)},
     )
     _check_features(options, target)
     return options
+
+
+def by_proper_names(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with their aliases resolved."""
+    return {ALIASES.get(name, name): value for name, value in options.items()}
+
+
+def stop_list(stop: str | Sequence[str] | None) -> list[str]:
+    """Stop sequences as a list; one may be given alone."""
+    return [stop] if isinstance(stop, str) else list(stop or ())
+
+
+def _unknown(asked: dict[str, Any]) -> dict[str, Any]:
+    unknown = {name: value for name, value in asked.items() if name not in _KNOWN}
+    if unknown:
+        warnings.warn(
+            f"{', '.join(sorted(unknown))}: no option of a call; sent in the request's body "
+            "as given",
+            stacklevel=4,
+        )
+    return unknown
 
 
 def _effort_for(effort: str | None, target: Target) -> str | None:
@@ -128,7 +153,10 @@ def _effort_for(effort: str | None, target: Target) -> str | None:
     To send another value raw, put it into `model_kwargs`.
     """
     known = target.route.efforts
-    if effort is None or effort in known or target.spec is None:
+    if effort is None or known is None:
+        return effort
+    effort = effort.lower()
+    if effort in known:
         return effort
     nearest = _NEAREST_EFFORT.get(effort) if known else None
     if known and nearest is None:

@@ -67,6 +67,7 @@ class MessageReader:
         self._signatures = SignatureLog(target.name)
         self._text_length = 0
         self._blocks = 0
+        self._server_call: str | None = None
         self._head = ""
         self._usage: UsageMetadata | None = None
         self._finish_reason = ""
@@ -79,14 +80,13 @@ class MessageReader:
             return None
         self.has_output = True
         content: list[str | dict[str, Any]] = []
-        calls: list[ToolCallChunk] = []
+        calls: dict[int, ToolCallChunk] = {}
         for position, output in enumerate(delta.outputs):
             if isinstance(output, CallDelta):
-                calls.append(self._call_chunk(output))
+                self._add_call(output, calls)
             elif isinstance(output, dict):
-                content.append({**output, "index": f"lc_block_{self._blocks}"})
-                self._blocks += 1
-            elif text := self._text(output, delta.text_signatures.get(position)):
+                content.append(self._block(output, delta.signatures.get(position)))
+            elif text := self._text(output, delta.signatures.get(position)):
                 content.append(text)
         additional_kwargs: dict[str, Any] = {}
         if delta.reasoning:
@@ -96,7 +96,7 @@ class MessageReader:
         return AIMessageChunk(
             content=content if self._blocks else "".join(content),  # type: ignore[arg-type]
             additional_kwargs=additional_kwargs,
-            tool_call_chunks=calls,
+            tool_call_chunks=list(calls.values()),
             response_metadata={"model_provider": PROVIDER},
         )
 
@@ -108,7 +108,9 @@ class MessageReader:
         """
         if not self._calls and (error := error_from_text(self._head, model=self._model_name)):
             raise error
-        default = "tool_calls" if self._calls else "stop"
+        finish_reason = self._finish_reason or "stop"
+        if self._calls and finish_reason == "stop":
+            finish_reason = "tool_calls"
         return AIMessageChunk(
             content="",
             additional_kwargs=self._signatures.additional_kwargs(),
@@ -117,7 +119,7 @@ class MessageReader:
             response_metadata={
                 "model_provider": PROVIDER,
                 "model_name": self._model_name,
-                "finish_reason": self._finish_reason or default,
+                "finish_reason": finish_reason,
                 **self._metadata,
             },
             chunk_position="last",
@@ -145,31 +147,48 @@ class MessageReader:
             return text
         return {"type": "text", "text": text, "index": f"lc_txt_{self._blocks}"}
 
-    def _call_chunk(self, piece: CallDelta) -> ToolCallChunk:
+    def _block(self, block: dict[str, Any], signature: str | None) -> dict[str, Any]:
+        """A block that is not text, numbered, so that LangChain adds it to no other.
+
+        A call of the server's own tools that has no id gets one, and its result the same.
+        """
+        index = f"lc_block_{self._blocks}"
+        self._blocks += 1
+        if signature:
+            self._signatures.add_block(index, signature)
+        if block["type"] == "server_tool_call":
+            self._server_call = block["id"] or f"{block['name']}_{self._blocks}"
+            block = {**block, "id": self._server_call}
+        elif block["type"] == "server_tool_result":
+            block = {**block, "tool_call_id": block["tool_call_id"] or self._server_call}
+        return {**block, "index": index}
+
+    def _add_call(self, piece: CallDelta, chunks: dict[int, ToolCallChunk]) -> None:
+        """Add a piece to the chunks of its event, of which each call has one."""
         call = self._continued(piece)
-        is_new = call is None
         if call is None:
             call = self._begin(piece)
-        new_id = None if is_new or call.id or not piece.id else self._unique(piece.id)
-        call.id = call.id or new_id
+            chunk = tool_call_chunk(name=call.name, args="", id=call.id, index=call.index)
+        else:
+            chunk = chunks.get(call.index) or tool_call_chunk(args="", index=call.index)
+            if piece.id and not call.id:
+                call.id = chunk["id"] = self._unique(piece.id)
+            if piece.name and not call.name:
+                call.name = chunk["name"] = piece.name
+        chunk["args"] = (chunk["args"] or "") + piece.args
+        chunks[call.index] = chunk
         call.args.append(piece.args)
         call.is_whole = call.is_whole or piece.is_whole
         if piece.extra:
             self._signatures.add_extra(call.index, piece.extra)
         if piece.signature:
             self._signatures.add_call(call.index, self._text_length, piece.signature)
-        return tool_call_chunk(
-            name=call.name if is_new else None,
-            args=piece.args,
-            id=call.id if is_new else new_id,
-            index=call.index,
-        )
 
     def _continued(self, piece: CallDelta) -> _Call | None:
         """The call that a piece goes on with, `None` when it begins one.
 
-        The wire's index decides, then its id, then what stands open; but a new id, or a name
-        after a complete call, begins another (docs/wire.md 5).
+        The wire's index decides, then its id, then what stands open; but a new id, another
+        name, or a name after a complete call begins another (docs/wire.md 5).
         """
         if piece.is_whole or not self._calls:
             return None
@@ -184,8 +203,9 @@ class MessageReader:
         call = same[-1]
         if piece.id and call.id and piece.id != call.id:
             return None
-        if piece.name and not (piece.id and piece.id == call.id) and call.is_complete():
-            return None
+        is_same = piece.id and piece.id == call.id
+        if piece.name and call.name and not is_same:
+            return call if piece.name == call.name and not call.is_complete() else None
         return call
 
     def _begin(self, piece: CallDelta) -> _Call:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from langchain_kie.errors import KieConfigurationError
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t -~]*")
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 
 DEFAULT_BASE_URL = "https://api.kie.ai"
@@ -38,16 +41,62 @@ def checked_base_url(base_url: str) -> str:
         KieConfigurationError: The key would not be safe on its way there, or the URL has
             parts that a base cannot have.
     """
-    parts = urlsplit(base_url.strip())
+    try:
+        parts = urlsplit(base_url.strip())
+        host = parts.hostname or ""
+        host.encode("idna")
+        _ = parts.port
+    except ValueError:
+        raise KieConfigurationError("base_url has a host or a port that cannot be") from None
     if parts.username or parts.password:
         raise KieConfigurationError("base_url must not hold a user or a password")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not host:
         raise KieConfigurationError("base_url must begin with https:// and a host")
     if parts.query or parts.fragment:
         raise KieConfigurationError("base_url must have neither a query nor a fragment")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not _is_loopback(host):
         raise KieConfigurationError("base_url must be https, except on this machine")
     return parts.geturl().rstrip("/")
+
+
+def checked_headers(headers: dict[str, str] | None) -> dict[str, str] | None:
+    """Headers as they are.
+
+    Raises:
+        KieConfigurationError: A name or value cannot be sent; no value is shown.
+    """
+    for name, value in (headers or {}).items():
+        if not _TOKEN.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise KieConfigurationError(f"default_headers: {name!r} cannot be sent as it is")
+    return headers
+
+
+def checked_timeout(timeout: Any) -> Any:
+    """Seconds, an `httpx.Timeout` or `None`, as it is.
+
+    Raises:
+        KieConfigurationError: It is something else.
+    """
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if timeout is None or (is_number and timeout > 0) or hasattr(timeout, "as_dict"):
+        return timeout
+    raise KieConfigurationError(
+        f"timeout must be seconds above 0 or an httpx.Timeout, not {timeout!r}"
+    )
+
+
+def checked_client(client: Any, kind: Literal["Client", "AsyncClient"]) -> Any:
+    """A client of httpx's, or `None`, as it is.
+
+    Raises:
+        KieConfigurationError: It is something else.
+    """
+    if client is not None:
+        import httpx  # noqa: PLC0415 - whoever gives a client has loaded it
+
+        if not isinstance(client, getattr(httpx, kind)):
+            raise KieConfigurationError(f"httpx.{kind} expected, not {type(client).__name__}")
+    return client
 
 
 def _is_loopback(host: str) -> bool:

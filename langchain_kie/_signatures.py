@@ -8,13 +8,15 @@ LangChain carries through merging, v1 output, JSON, pickles and checkpoints alik
         "gemini-3.5-flash": [
             {"type": "text", "start": 0, "end": 12, "signature": "..."},
             {"type": "tool_call", "id": "call_1", "at": 12, "signature": "..."},
+            {"type": "block", "index": "lc_block_0", "signature": "..."},
             {"type": "tool_call", "id": "call_1", "extra": {"extra_content": {...}}},
         ]
     }
 
 The key is the model that gave them, because to another model they mean nothing. `start`,
-`end` and `at` are positions in the message's text; `extra` holds what the OpenAI-shaped
-dialect put beside a call. Pure; knows nothing of dialects.
+`end` and `at` are positions in the message's text; `index` is that of a content block which
+is not text; `extra` holds what the OpenAI-shaped dialect put beside a call. Pure; knows
+nothing of dialects.
 """
 
 from __future__ import annotations
@@ -45,6 +47,10 @@ class SignatureLog:
     def add_text(self, start: int, end: int, signature: str) -> None:
         """Keep the signature of the text between two positions; they may be the same."""
         self._entries.append({"type": "text", "start": start, "end": end, "signature": signature})
+
+    def add_block(self, index: str, signature: str) -> None:
+        """Keep the signature of a content block that is not text."""
+        self._entries.append({"type": "block", "index": index, "signature": signature})
 
     def add_call(self, index: int, at: int, signature: str) -> None:
         """Keep the signature of the call that came `index`-th, after `at` characters of text."""

@@ -36,6 +36,9 @@ DEFAULT_NAME = "structured_output"
 def response_format_for(schema: dict[str, Any] | type, strict: bool | None) -> dict[str, Any]:
     """A schema, or a ready `response_format`, as OpenAI's `response_format`."""
     if isinstance(schema, dict) and schema.get("type") in {"json_schema", "json_object", "text"}:
+        given = (schema.get("json_schema") or {}).get("schema")
+        if schema["type"] == "json_schema" and not isinstance(given, dict):
+            raise ValueError("response_format has no json_schema with a schema in it")
         return schema
     if isinstance(schema, dict) and "title" not in schema and "name" not in schema:
         schema = {**schema, "title": DEFAULT_NAME}

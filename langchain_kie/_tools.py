@@ -41,11 +41,13 @@ def normalize_tool(
         if builtins := _builtins(tool):
             return builtins
         if tool.get("type") == "function" and "function" in tool:
-            return [tool if strict is None else _function(tool["function"], strict)]
+            return [_function(tool["function"], strict)]
     return [convert_to_openai_tool(tool, strict=strict)]
 
 
 def _function(declaration: dict[str, Any], strict: bool | None) -> dict[str, Any]:
+    if not declaration.get("name"):
+        raise ValueError(f"a tool has no name: {sorted(declaration)}")
     function = {k: v for k, v in declaration.items() if v is not None}
     if strict is not None:
         function["strict"] = strict
@@ -65,7 +67,7 @@ def _builtins(tool: dict[str, Any]) -> list[dict[str, Any]]:
     if "type" in tool or "name" in tool:
         return []
     return [
-        {"type": BUILTIN_TOOLS_BY_NAME[key].name, **(config or {})}
+        {"type": BUILTIN_TOOLS_BY_NAME[key].name, **(config if isinstance(config, dict) else {})}
         for key, config in tool.items()
         if key in BUILTIN_TOOLS_BY_NAME
     ]

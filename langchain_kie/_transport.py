@@ -6,6 +6,7 @@ back, `_retry` says when to try again.
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -18,6 +19,7 @@ from langchain_kie._answer import Answer, Call, ItemT
 from langchain_kie._clients import shared_async_client, shared_client
 from langchain_kie._version import __version__
 from langchain_kie.errors import (
+    KieConfigurationError,
     KieConnectionError,
     KieError,
     KieProtocolError,
@@ -65,8 +67,12 @@ class BearerAuth(httpx.Auth):
         yield request
 
     def hide(self, text: str) -> str:
-        """Take the key out of a text."""
-        return text.replace(self._key.get_secret_value(), "[the key]")
+        """Take the key out of a text, and its beginning off the end of one that was cut."""
+        text = text.replace(self._key.get_secret_value(), "[the key]")
+        for length in range(len(self._key) - 1, 3, -1):
+            if text.rstrip("…").endswith(self._key.get_secret_value()[:length]):
+                return text.rstrip("…")[:-length] + "[the key]"
+        return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +139,7 @@ class Transport:
     def _open(self, call: Call[ItemT]) -> _Opened[ItemT, Iterator[bytes]]:
         """Send the call and read up to the first item, so that it can be made again."""
         client = self.client or shared_client()
-        request = client.build_request("POST", **self._request(call))
+        request = self._request(client, call)
         with _translated(call, request):
             response = client.send(request, stream=True, auth=self.auth, follow_redirects=False)
         try:
@@ -152,7 +158,7 @@ class Transport:
     async def _aopen(self, call: Call[ItemT]) -> _Opened[ItemT, AsyncIterator[bytes]]:
         """Send the call and read up to the first item, so that it can be made again."""
         client = self.async_client or await shared_async_client()
-        request = client.build_request("POST", **self._request(call))
+        request = self._request(client, call)
         with _translated(call, request):
             response = await client.send(
                 request, stream=True, auth=self.auth, follow_redirects=False
@@ -170,49 +176,81 @@ class Transport:
             await response.aclose()
             raise
 
-    def _request(self, call: Call[Any]) -> dict[str, Any]:
+    def _request(self, client: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
+        if client.is_closed:
+            raise KieConfigurationError("the client that you gave the model is closed")
         timeout = self.timeout if call.timeout is None else call.timeout
-        return {
-            "url": self.base_url + call.path,
-            "content": call.body,
-            "headers": {**_HEADERS, **self.headers},
-            "timeout": DEFAULT_TIMEOUT if timeout is None else timeout,
-        }
+        return client.build_request(
+            "POST",
+            self.base_url + call.path,
+            content=call.body,
+            headers={**_HEADERS, **self.headers},
+            timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
+        )
 
 
 def _pieces(response: httpx.Response, answer: Answer[Any]) -> Iterator[bytes]:
+    patience = _Patience(response, answer)
     for piece in response.iter_raw():
         yield piece
-        _limit_wait(response, answer)
+        if patience.is_at_end():
+            return
 
 
 async def _apieces(response: httpx.Response, answer: Answer[Any]) -> AsyncIterator[bytes]:
+    patience = _Patience(response, answer)
     async for piece in response.aiter_raw():
         yield piece
-        _limit_wait(response, answer)
+        if patience.is_at_end():
+            return
 
 
-def _limit_wait(response: httpx.Response, answer: Answer[Any]) -> None:
-    """Once an answer is complete, wait only a moment for the end of its body.
+class _Patience:
+    """How long to wait for the next event of an answer; bytes that are none do not count.
 
-    The body is still read to its end, so that the connection can be used again; but a server
-    that then says nothing must not hold up the caller. httpcore fixes the time-out of a body
-    when it begins; so the response's own network stream is told to read with less patience,
-    until the response is closed. Sync and async streams have the same `read`.
+    Once an answer is complete, its body is still read to the end, so that the connection can
+    be used again; but a server that says nothing more, or only comments, must not hold up the
+    caller. httpcore fixes the time-out of a body when it begins; so the response's own network
+    stream is told to read with less patience, until the response is closed. Sync and async
+    streams have the same `read`.
     """
-    if not answer.is_complete:
-        return
-    stream = response.extensions.get("network_stream")
-    if stream is None:
-        return
-    patience = DRAIN_TIMEOUT if answer.is_over else REST_TIMEOUT
 
-    def read(max_bytes: int, timeout: float | None = None) -> Any:
-        if not response.is_closed:
-            timeout = patience
-        return type(stream).read(stream, max_bytes, timeout)
+    def __init__(self, response: httpx.Response, answer: Answer[Any]) -> None:
+        self._response = response
+        self._answer = answer
+        self._seen = 0
+        self._since = time.monotonic()
+        self._limit = response.request.extensions.get("timeout", {}).get("read")
 
-    stream.read = read
+    def is_at_end(self) -> bool:
+        """Whether to read no more.
+
+        Raises:
+            httpx.ReadTimeout: No event came in time, and the answer is not complete.
+        """
+        now = time.monotonic()
+        answer = self._answer
+        if answer.event_count != self._seen:
+            self._seen, self._since = answer.event_count, now
+            if answer.is_complete:
+                self._limit = DRAIN_TIMEOUT if answer.is_over else REST_TIMEOUT
+                self._hurry()
+        elif self._limit is not None and now - self._since > self._limit:
+            if not answer.is_complete:
+                raise httpx.ReadTimeout("no event came in time", request=self._response.request)
+            return True
+        return False
+
+    def _hurry(self) -> None:
+        response, limit = self._response, self._limit
+        stream = response.extensions.get("network_stream")
+        if stream is None:
+            return
+
+        def read(max_bytes: int, timeout: float | None = None) -> Any:
+            return type(stream).read(stream, max_bytes, timeout if response.is_closed else limit)
+
+        stream.read = read
 
 
 def _prepend(item: ItemT, items: Iterator[ItemT]) -> Iterator[ItemT]:

@@ -21,7 +21,7 @@ from langchain_kie import _blocks, _settings, _structured
 from langchain_kie._catalog import Api, profile_of, resolve
 from langchain_kie._dialects import ENCODERS, decode
 from langchain_kie._dialects._shared import to_json
-from langchain_kie._options import ALIASES, options_for
+from langchain_kie._options import ALIASES, by_proper_names, options_for, stop_list
 from langchain_kie._options import NAMES as OPTION_NAMES
 from langchain_kie._reader import PROVIDER, MessageReader, message_of
 from langchain_kie._tools import normalize_tool, normalize_tool_choice
@@ -97,7 +97,7 @@ class ChatKieGemini(BaseChatModel):
     """The longest answer, in tokens. Some models were measured to ignore it, and
     gemini-2.5-flash to cut long answers without it. Alias: `max_output_tokens`."""
 
-    stop: list[str] | None = None
+    stop: list[str] | str | None = None
     """Stop sequences. Alias: `stop_sequences`."""
 
     reasoning_effort: str | None = None
@@ -131,11 +131,22 @@ class ChatKieGemini(BaseChatModel):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, *, model: str = ..., api_key: SecretStr | str | None = ..., **kwargs: Any
+        ) -> None: ...
+
     @model_validator(mode="before")
     @classmethod
     def _gather_kwargs(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Resolve aliases; what is no field goes into `model_kwargs`, with a warning."""
-        known = {ALIASES.get(name, name): value for name, value in values.items()}
+        known: dict[str, Any] = {}
+        for given, value in values.items():
+            name = ALIASES.get(given, given)
+            if name in known:
+                raise KieConfigurationError(f"{name} is given twice, once by another name")
+            known[name] = value
         extra = {name: known.pop(name) for name in known.keys() - cls.model_fields.keys()}
         if extra:
             warnings.warn(
@@ -155,6 +166,26 @@ class ChatKieGemini(BaseChatModel):
     @classmethod
     def _check_base_url(cls, base_url: str) -> str:
         return _settings.checked_base_url(base_url)
+
+    @field_validator("default_headers")
+    @classmethod
+    def _check_headers(cls, headers: dict[str, str] | None) -> dict[str, str] | None:
+        return _settings.checked_headers(headers)
+
+    @field_validator("timeout")
+    @classmethod
+    def _check_timeout(cls, timeout: Any) -> Any:
+        return _settings.checked_timeout(timeout)
+
+    @field_validator("http_client")
+    @classmethod
+    def _check_client(cls, client: Any) -> Any:
+        return _settings.checked_client(client, "Client")
+
+    @field_validator("http_async_client")
+    @classmethod
+    def _check_async_client(cls, client: Any) -> Any:
+        return _settings.checked_client(client, "AsyncClient")
 
     @model_validator(mode="after")
     def _check_model(self) -> ChatKieGemini:
@@ -192,8 +223,17 @@ class ChatKieGemini(BaseChatModel):
         names = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
         return {name: value for name in names if (value := getattr(self, name)) not in (None, {})}
 
+    def _get_invocation_params(
+        self, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        asked = by_proper_names(kwargs)
+        asked_stop = asked.pop("stop", None) if stop is None else stop
+        return super()._get_invocation_params(stop=asked_stop, **asked)
+
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=stop or self.stop or None, **kwargs)
+        asked = by_proper_names(kwargs)
+        asked_stop = asked.pop("stop", self.stop) if stop is None else stop
+        params = super()._get_ls_params(stop=stop_list(asked_stop) or None, **asked)
         params["ls_provider"] = PROVIDER
         return params
 
@@ -297,12 +337,12 @@ class ChatKieGemini(BaseChatModel):
         """
         from langchain_kie._answer import Call  # noqa: PLC0415 - httpx loads at the first call
 
-        asked = {ALIASES.get(name, name): value for name, value in kwargs.items()}
+        asked = by_proper_names(kwargs)
         asked.pop("stream", None)
-        asked["stop"] = stop or asked.get("stop")
+        asked["stop"] = asked.get("stop") if stop is None else stop
         model = asked.pop("model", None) or self.model
         target = resolve(model, asked.pop("api", None) or self.api)
-        timeout = asked.pop("timeout", None)
+        timeout = _settings.checked_timeout(asked.pop("timeout", None))
         if misplaced := asked.keys() & type(self).model_fields.keys() - {*OPTION_NAMES}:
             raise KieConfigurationError(
                 f"{', '.join(sorted(misplaced))}: can be set on the model, not on a call"

@@ -142,8 +142,7 @@ class KieModelNotFoundError(KieError, ModelNotFoundError):
     """KIE does not serve this model at this place (404, 422)."""
 
     hint = (
-        "KIE's spellings are exact: gemini-2.5-flash has a dot, "
-        "gemini-3-5-flash-openai dashes; see langchain_kie's table of models."
+        "Names are exact, dots and dashes included; KIE's are in langchain_kie's table of models."
     )
 
 
@@ -186,7 +185,8 @@ _BY_MESSAGE: dict[str, _Rule] = {
         KieContextOverflowError,
         0,
     ),
-    "insufficient|balance isn.t enough|top up|spending limit": (KieInsufficientCreditsError, 0),
+    "credits? insufficient|insufficient.(credit|balance|quota|fund)|balance isn.t enough|top up"
+    "|spending limit": (KieInsufficientCreditsError, 0),
     "unauthorized|access permissions": (KieAuthenticationError, 0),
     "no user can use": (KieServerError, 1),
     "does not exist|channel not supported|model is not supported": (KieModelNotFoundError, 0),
@@ -197,7 +197,7 @@ _PATTERNS = [(re.compile(pattern), rule) for pattern, rule in _BY_MESSAGE.items(
 _PASSING = re.compile("maintain|server exception|internal error|try again later|retry fail|timeout")
 
 _CERTAIN = frozenset({401, 402, 403, 429, 433})
-"""Codes that mean what they say, whatever the message is."""
+"""Codes that mean what they say, unless the message speaks of credits."""
 
 _BY_TYPE = {
     "invalid_request_error": 400,
@@ -256,11 +256,14 @@ def _rule_for(message: str, number: int) -> _Rule:
     Words that promise better times overrule a code that says never, not one that agrees.
     """
     rule = _BY_CODE.get(number) or _rule_of_range(number)
-    if number in _CERTAIN:
-        return rule
     for pattern, said in _PATTERNS:
-        if pattern.search(message):
-            return said
+        if not pattern.search(message):
+            continue
+        if number in _CERTAIN and said[0] is not KieInsufficientCreditsError:
+            continue
+        if number >= 500 and said[0] is KieInvalidRequestError:  # noqa: PLR2004
+            continue
+        return said
     return (KieServerError, None) if rule[1] == 0 and _PASSING.search(message) else rule
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from langchain_core.messages.ai import UsageMetadata
 
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 def without_none(**members: Any) -> dict[str, Any]:
     """The members that are set."""
     return {name: value for name, value in members.items() if value is not None}
+
+
+def merged(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """`body` with the members of `extra`; objects in both are merged, not replaced."""
+    result = dict(body)
+    for name, value in extra.items():
+        old = result.get(name)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        result[name] = merged(old, value) if both else value  # type: ignore[arg-type]
+    return result
 
 
 def to_json(value: Any) -> bytes:
@@ -76,6 +86,11 @@ def usage_of(
 
 def _whole(**counts: int | None) -> dict[str, int]:
     return {name: int(count) for name, count in counts.items() if count is not None}
+
+
+def first_of(choices: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The choice that is the answer, where a server sends several."""
+    return [choice for choice in choices if not choice.get("index")][:1]
 
 
 def first_set(values: Iterable[Any]) -> Any:

@@ -12,8 +12,16 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._content import Media, Part, parts_of, text_of
 from langchain_kie._delta import CallDelta, Delta
-from langchain_kie._dialects._shared import args_text, as_text, first_set, usage_of, without_none
-from langchain_kie._history import ToolTurn, turns_of
+from langchain_kie._dialects._shared import (
+    args_text,
+    as_text,
+    first_of,
+    first_set,
+    merged,
+    usage_of,
+    without_none,
+)
+from langchain_kie._history import NOTHING_TO_ANSWER, ToolTurn, turns_of
 from langchain_kie._schema import for_chat_completions, reserved_property
 from langchain_kie._signatures import extras_of
 
@@ -56,7 +64,7 @@ def encode(
         parallel_tool_calls=options.parallel_tool_calls,
         response_format=_response_format(options.response_format),
     )
-    return target.path, {**body, **options.extra}
+    return target.path, merged(body, options.extra)
 
 
 def encode_for_gateway(
@@ -79,6 +87,8 @@ def _messages(messages: Sequence[BaseMessage], target: Target) -> list[dict[str,
             encoded.append(without_none(role=role, content=_content(parts), name=message.name))
         elif isinstance(message, HumanMessage):
             raise ValueError("a human message is empty, and KIE refuses empty text")
+    if all(message["role"] == "system" for message in encoded):
+        raise ValueError(NOTHING_TO_ANSWER)
     return encoded
 
 
@@ -151,6 +161,8 @@ def _results(tool_turns: list[ToolTurn]) -> list[dict[str, Any]]:
 
 
 def _tools(options: Options) -> list[dict[str, Any]]:
+    if configured := [name for name, config in options.builtins if config]:
+        raise ValueError(f"{configured}: this dialect takes no settings of built-in tools")
     tools = [
         {"type": "function", "function": {**function, **_parameters(function)}}
         for function in options.functions
@@ -195,7 +207,7 @@ def decode(event: dict[str, Any]) -> Delta:
     """Read one chunk of a stream, or a whole completion: both have `choices`."""
     delta = Delta()
     choices = event.get("choices") or []
-    for choice in choices[:1]:
+    for choice in first_of(choices):
         message = choice.get("delta") or choice.get("message") or {}
         _read_message(message, delta, whole="delta" not in choice)
         delta.finish_reason = as_text(choice.get("finish_reason") or "")
@@ -216,7 +228,7 @@ def decode(event: dict[str, Any]) -> Delta:
 
 def _read_message(message: dict[str, Any], delta: Delta, *, whole: bool) -> None:
     content = message.get("content")
-    for part in [content] if isinstance(content, str) else content or []:
+    for part in [content] if isinstance(content, (str, dict)) else content or []:
         _read_part(part, delta)
     if reasoning := message.get("reasoning_content"):
         delta.reasoning += reasoning
@@ -232,7 +244,8 @@ def _read_part(part: str | dict[str, Any], delta: Delta) -> None:
         if part:
             delta.outputs.append(part)
     elif part.get("type") in _THOUGHT_KINDS:
-        delta.reasoning += str(first_set(part.get(k) for k in ("text", "reasoning", "thinking")))
+        text = first_set(part.get(key) for key in ("text", *_THOUGHT_KINDS))
+        delta.reasoning += as_text(text or "")
     elif "text" in part:
         delta.outputs.append(as_text(part["text"]))
     else:

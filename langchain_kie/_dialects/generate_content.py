@@ -13,8 +13,17 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._content import Media, Part, parts_of, text_of
 from langchain_kie._delta import CallDelta, Delta
-from langchain_kie._dialects._shared import args_text, as_text, first_set, usage_of, without_none
-from langchain_kie._history import ToolTurn, turns_of
+from langchain_kie._dialects._replay import model_parts
+from langchain_kie._dialects._shared import (
+    args_text,
+    as_text,
+    first_of,
+    first_set,
+    merged,
+    usage_of,
+    without_none,
+)
+from langchain_kie._history import NOTHING_TO_ANSWER, ToolTurn, turns_of
 from langchain_kie._schema import for_generate_content
 from langchain_kie._signatures import BYPASS, entries_of
 
@@ -65,7 +74,9 @@ def encode(
         generationConfig=_generation_config(options) or None,
     )
     query = "?alt=sse" if stream else ""
-    return target.path + query, {**body, **options.extra}
+    if not contents:
+        raise ValueError(NOTHING_TO_ANSWER)
+    return target.path + query, merged(body, options.extra)
 
 
 def _part(part: Part) -> Json:
@@ -82,61 +93,24 @@ def _model_turn(
 ) -> list[Json]:
     """What the model said and called, and the results; nothing, if it did neither."""
     calls = [(turn.result.tool_call_id, _function_call(turn)) for turn in tool_turns]
-    model_parts = _in_order(parts, calls, entries_of(message, target.name))
+    own_parts = model_parts(parts, calls, entries_of(message, target.name), _part)
     if calls and target.spec and target.spec.replays_signatures:
-        first = next(part for part in model_parts if "functionCall" in part)
+        first = next(part for part in own_parts if "functionCall" in part)
         first.setdefault("thoughtSignature", BYPASS)
     contents: list[Json] = []
-    if model_parts:
-        contents.append({"role": "model", "parts": model_parts})
+    if own_parts:
+        contents.append({"role": "model", "parts": own_parts})
     if tool_turns:
         results = [part for turn in tool_turns for part in _function_response(turn)]
         contents.append({"role": "user", "parts": results})
     return contents
 
 
-def _in_order(parts: list[Part], calls: list[tuple[str, Json]], entries: list[Json]) -> list[Json]:
-    """The model's parts as they came: each signature on its own part, in its place.
-
-    Text between signed parts is sent as it stands. A call without a signature follows the one
-    before it, as in a parallel batch. Media are placed behind the text.
-    """
-    text = text_of(parts, separator="")
-    ordered: list[Json] = []
-    waiting = list(calls)
-    position = 0
-
-    def say(end: int) -> None:
-        nonlocal position
-        if position < end:
-            ordered.append({"text": text[position:end]})
-        position = max(position, end)
-
-    for entry in entries:
-        if "signature" not in entry:
-            continue
-        if entry["type"] == "text" and position <= entry["start"] <= entry["end"] <= len(text):
-            say(entry["start"])
-            position = entry["end"]
-            said = text[entry["start"] : position]
-            ordered.append({"text": said, "thoughtSignature": entry["signature"]})
-        elif entry["type"] == "tool_call" and entry["id"] in dict(waiting):
-            say(min(entry["at"], len(text)))
-            call_id = None
-            while call_id != entry["id"]:
-                call_id, part = waiting.pop(0)
-                ordered.append(part)
-            ordered[-1]["thoughtSignature"] = entry["signature"]
-    say(len(text))
-    media = [_part(part) for part in parts if isinstance(part, Media)]
-    return [*ordered, *media, *(part for _, part in waiting)]
-
-
 def _function_call(turn: ToolTurn) -> Json:
     args = turn.call["args"]
     call = {
         "name": turn.call["name"],
-        "args": args if isinstance(args, dict) else {},
+        "args": args if isinstance(args, dict) else {"invalid_json": args},
         "id": turn.result.tool_call_id,
     }
     return {"functionCall": call}
@@ -232,7 +206,7 @@ _CANDIDATE_METADATA = {
 def decode(event: Json) -> Delta:
     """Read one `GenerateContentResponse`, of a stream or alone."""
     delta = Delta()
-    for candidate in (event.get("candidates") or [])[:1]:
+    for candidate in first_of(event.get("candidates") or []):
         content = candidate.get("content") or {}
         for part in content.get("parts") or []:
             _read_part(part, delta)
@@ -259,7 +233,7 @@ def _copy(source: Json, names: dict[str, str], delta: Delta) -> None:
 
 def _read_part(part: Json, delta: Delta) -> None:
     signature = part.get("thoughtSignature") or part.get("thought_signature")
-    if part.get("thought"):
+    if part.get("thought") and "text" in part:
         delta.reasoning += as_text(part.get("text") or "")
         if signature:
             _sign_text(delta, "", signature)
@@ -279,20 +253,22 @@ def _read_part(part: Json, delta: Delta) -> None:
             )
         )
     elif block := _block(part):
+        if signature:
+            delta.signatures[len(delta.outputs)] = signature
         delta.outputs.append(block)
     elif signature:
         _sign_text(delta, "", signature)
 
 
 def _sign_text(delta: Delta, text: str, signature: str) -> None:
-    delta.text_signatures[len(delta.outputs)] = signature
+    delta.signatures[len(delta.outputs)] = signature
     delta.outputs.append(as_text(text))
 
 
 def _block(part: Json) -> Json | None:
     """A part that is neither text nor call, as LangChain's standard block."""
     inline = part.get("inlineData") or part.get("inline_data")
-    if inline:
+    if inline and not part.get("thought"):
         mime_type = first_set(inline.get(k) for k in ("mimeType", "mime_type"))
         kind = str(mime_type or "").partition("/")[0]
         block_type = kind if kind in {"image", "audio", "video"} else "file"
@@ -300,7 +276,7 @@ def _block(part: Json) -> Json | None:
     if code := part.get("executableCode"):
         return {
             "type": "server_tool_call",
-            "id": code.get("id") or "code_execution",
+            "id": code.get("id"),
             "name": "code_execution",
             "args": {"code": code.get("code"), "language": code.get("language")},
         }
@@ -308,7 +284,7 @@ def _block(part: Json) -> Json | None:
         is_ok = result.get("outcome") == "OUTCOME_OK"
         return {
             "type": "server_tool_result",
-            "tool_call_id": result.get("id") or "code_execution",
+            "tool_call_id": result.get("id"),
             "status": "success" if is_ok else "error",
             "output": result.get("output"),
         }
@@ -322,9 +298,12 @@ def _usage(usage: Json) -> UsageMetadata:
     """Token counts; thinking is counted beside the candidates (docs/wire.md 3)."""
     thinking = first_set(usage.get(k) for k in ("thinkingTokenCount", "thoughtsTokenCount"))
     prompt = (usage.get("promptTokenCount") or 0) + (usage.get("toolUsePromptTokenCount") or 0)
+    said = usage.get("candidatesTokenCount") or 0
+    if hidden := max(0, (usage.get("totalTokenCount") or 0) - prompt - said - (thinking or 0)):
+        thinking = (thinking or 0) + hidden
     return usage_of(
         input_tokens=prompt,
-        output_tokens=(usage.get("candidatesTokenCount") or 0) + (thinking or 0),
+        output_tokens=said + (thinking or 0),
         reasoning=thinking,
         cache_read=usage.get("cachedContentTokenCount"),
     )

@@ -858,7 +858,7 @@ TOOL_CALLS = [
             ],
         ),
         calls=[call(), ("g", {}, None)],
-        metadata=STOP,
+        metadata=CALLS,
     ),
     Row(
         "arguments that are empty, null or white space",
@@ -974,13 +974,13 @@ BLOCKS = [
         blocks=[
             {
                 "type": "server_tool_call",
-                "id": "code_execution",
+                "id": "code_execution_1",
                 "name": "code_execution",
                 "args": {"code": "print(6*7)", "language": "PYTHON"},
             },
             {
                 "type": "server_tool_result",
-                "tool_call_id": "code_execution",
+                "tool_call_id": "code_execution_1",
                 "status": "success",
                 "output": "42\n",
             },

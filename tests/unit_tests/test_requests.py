@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import orjson
@@ -290,7 +291,7 @@ MESSAGES: list[tuple[Any, ...]] = [
           {"id": "c0", "type": "function", "function": {"name": "f", "arguments": '{"i'}}]},
       {"role": "tool", "tool_call_id": "c0", "content": '{"error":"bad"}'}],
      [user(text("hi")), {"role": "model", "parts": [{"functionCall": {
-         "name": "f", "args": {}, "id": "c0"}, "thoughtSignature": BYPASS}]},
+         "name": "f", "args": {"invalid_json": '{"i'}, "id": "c0"}, "thoughtSignature": BYPASS}]},
       user(native_result("c0", {"error": "bad"}))]),
     ("OpenAI's answer keeps its text and calls", [HI, AIMessage(
         [{"type": "reasoning", "id": "rs_1", "summary": []},
@@ -626,24 +627,29 @@ def test_options_have_their_place_in_each_dialect_and_unset_ones_are_absent(
     where: str, options: Json, chat: Json, native: Json, asked: Asked
 ) -> None:
     given: Json = {"fields": options} if where == "field" else options
+    expected: AbstractContextManager[Any] = nullcontext()
     if where == "call" and "model_kwargs" in options:
         given = options["model_kwargs"]
-    assert asked([HI], model=CHAT, **copy.deepcopy(given)) == {
-        "messages": [{"role": "user", "content": "hi"}],
-        "stream": False,
-        **chat,
-    }
-    assert asked([HI], model=NATIVE, **copy.deepcopy(given)) == {
-        "contents": [user(text("hi"))],
-        "stream": False,
-        **native,
-    }
+        expected = pytest.warns(UserWarning, match="no option of a call")
+    with expected:
+        assert asked([HI], model=CHAT, **copy.deepcopy(given)) == {
+            "messages": [{"role": "user", "content": "hi"}],
+            "stream": False,
+            **chat,
+        }
+        assert asked([HI], model=NATIVE, **copy.deepcopy(given)) == {
+            "contents": [user(text("hi"))],
+            "stream": False,
+            **native,
+        }
 
 
 def test_a_call_s_options_go_before_the_model_s_own(asked: Asked) -> None:
     own = {"temperature": 0.1, "max_tokens": 5, "stop": ["x"], "reasoning_effort": "low",
            "model_kwargs": {"seed": 1, "k": 2}}  # fmt: skip
-    body = asked([HI], fields=own, temperature=0.9, stop=["y"], reasoning_effort="high", seed=3)
+    asking = {"temperature": 0.9, "stop": ["y"], "reasoning_effort": "high", "seed": 3}
+    with pytest.warns(UserWarning, match="seed: no option of a call"):
+        body = asked([HI], fields=own, **asking)
     assert body == {
         "messages": [{"role": "user", "content": "hi"}],
         "stream": False,
@@ -997,8 +1003,11 @@ def test_a_property_named_type_which_kie_refuses_in_a_response_format_is_told_by
 # --- refusals --------------------------------------------------------------------------------
 
 REFUSED: list[tuple[str, list[BaseMessage], str]] = [
-    ("no messages", [], "no messages"),
-    ("only a system message", [SystemMessage("be kind")], "no human"),
+    ("no messages", [], "nothing to answer"),
+    ("only an empty answer", [AIMessage("")], "nothing to answer"),
+    ("only thoughts", [SystemMessage("s"), AIMessage([{"type": "reasoning", "reasoning": "hm"}])],
+     "nothing to answer"),
+    ("only a system message", [SystemMessage("be kind")], "nothing to answer"),
     ("an empty human message", [HumanMessage("")], "empty"),
     ("an empty text part", [HumanMessage([{"type": "text", "text": ""}])], "empty"),
     ("an unknown block", [HumanMessage([{"type": "hologram", "x": 1}])], "hologram"),
@@ -1116,7 +1125,8 @@ def test_an_unknown_api_is_refused() -> None:
 
 
 def test_a_body_that_is_no_json_is_refused_by_name(asked: Asked) -> None:
-    asked.nothing([HI], "JSON", thing=object())
+    with pytest.warns(UserWarning, match="thing"):
+        asked.nothing([HI], "JSON", thing=object())
 
 
 @pytest.mark.parametrize("model", [CHAT, NATIVE])

@@ -89,7 +89,7 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
 
 def _shapeless(value: dict[str, Any], **attributes: Any) -> KieError:
     """The error for an object that is neither an answer nor an envelope."""
-    if value.keys() <= {"code", "msg", *_WRAPPERS}:
+    if "code" in value:
         return KieEmptyResponseError("KIE's answer is empty", **attributes)
     words = value.get("msg") or value.get("message") or value.get("detail")
     if isinstance(words, str):

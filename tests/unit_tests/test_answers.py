@@ -1006,7 +1006,118 @@ BLOCKS = [
     ),
 ]
 
-TABLE = [*RECORDED, *FORMS, *ENDINGS, *USAGES, *TOOL_CALLS, *BLOCKS]
+
+def event(*calls: dict[str, Any]) -> dict[str, Any]:
+    """One chunk that holds several pieces of calls."""
+    made = [
+        {"index": 0, "function": {"name": name, "arguments": arguments}}
+        if name
+        else {"index": 0, "function": {"arguments": arguments}}
+        for name, arguments in (c.values() for c in calls)
+    ]
+    return delta(tool_calls=made)
+
+
+MIXED = [
+    Row(
+        "two pieces of one call in one chunk",
+        sse(event({"n": "f", "a": '{"i"'}, {"n": None, "a": ":1}"}), delta("stop"), "[DONE]"),
+        calls=[call(call_id=None)],
+        metadata=CALLS,
+    ),
+    Row(
+        "two calls without ids, all at index 0, in one chunk",
+        sse(event({"n": "f", "a": '{"i":1}'}, {"n": "g", "a": ""}), delta("stop"), "[DONE]"),
+        calls=[call(call_id=None), ("g", {}, None)],
+        metadata=CALLS,
+    ),
+    Row(
+        "calls without arguments or ids, one after the other",
+        sse(event({"n": "f", "a": ""}), event({"n": "g", "a": ""}), delta("stop"), "[DONE]"),
+        calls=[("f", {}, None), ("g", {}, None)],
+        metadata=CALLS,
+    ),
+    Row(
+        "a second candidate, which nobody asked for",
+        sse(
+            delta(content="A"),
+            {"id": "x", "choices": [{"index": 1, "delta": {"content": "B"}}]},
+            delta("stop", content="C"),
+            "[DONE]",
+        ),
+        text="AC",
+        metadata=STOP,
+    ),
+    Row(
+        "a thought among the parts of a content, under its own name",
+        whole(content=[{"type": "thought", "thought": "hm"}, {"type": "text", "text": "hi"}]),
+        text="hi",
+        reasoning="hm",
+        metadata=STOP,
+    ),
+    Row(
+        "a content that is one part",
+        whole(content={"type": "text", "text": "hi"}),
+        text="hi",
+        metadata=STOP,
+    ),
+    Row(
+        "a wrapper without a code",
+        orjson.dumps({"data": orjson.loads(whole(content="hi"))}),
+        text="hi",
+        metadata=STOP,
+    ),
+    Row(
+        "a call in a part that is marked as thought",
+        sse(
+            native(
+                {"thought": True, "functionCall": {"name": "f", "args": {"i": 1}, "id": "c1"}},
+                finish="STOP",
+            )
+        ),
+        calls=[call()],
+        metadata={"finish_reason": "STOP"},
+        model="gemini-3-5-flash",
+    ),
+    Row(
+        "a native total with thinking that was not counted apart",
+        sse(
+            native(
+                {"text": "hi"},
+                finish="STOP",
+                usageMetadata={
+                    "promptTokenCount": 8,
+                    "candidatesTokenCount": 1,
+                    "totalTokenCount": 115,
+                },
+            )
+        ),
+        text="hi",
+        usage=usage(8, 107, reasoning=106),
+        metadata={"finish_reason": "STOP"},
+        model="gemini-3-5-flash",
+    ),
+    Row(
+        "a signature on a picture",
+        sse(
+            native(
+                {
+                    "inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="},
+                    "thoughtSignature": "S~1",
+                },
+                finish="STOP",
+            )
+        ),
+        blocks=[{"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}],
+        metadata={"finish_reason": "STOP"},
+        extra=signed(
+            "gemini-3.5-flash", {"type": "block", "index": "lc_block_0", "signature": "S~1"}
+        ),
+        model="gemini-3-5-flash",
+    ),
+]
+
+TABLE = [*RECORDED, *FORMS, *ENDINGS, *USAGES, *TOOL_CALLS, *BLOCKS, *MIXED]
 CLOSELY = {row.name for row in RECORDED}
 
 

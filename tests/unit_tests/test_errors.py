@@ -576,3 +576,28 @@ async def test_an_error_of_the_user_s_own_in_mid_stream_is_the_error() -> None:
         for ask in BASIC_WAYS:
             with pytest.raises(ZeroDivisionError):
                 await ask(chain)
+
+
+@pytest.mark.parametrize(
+    ("body", "cls", "words"),
+    [
+        ({"code": 200, "data": {"code": 500, "msg": "boom"}}, KieServerError, "boom"),
+        ({"data": {"error": {"message": "boom"}}}, KieServerError, "boom"),
+        ({"message": "Server exception, try again later"}, KieServerError, "Server exception"),
+        ({"msg": "Credits insufficient"}, KieInsufficientCreditsError, "Credits insufficient"),
+        ({"success": False, "detail": "bad thing"}, KieServerError, "bad thing"),
+        ({"status": 404, "error": "Not Found", "path": "/x"}, KieModelNotFoundError, "Not Found"),
+        ({"code": 200, "msg": "success", "data": None}, KieEmptyResponseError, "empty"),
+        ({"code": 429, "msg": "Credits insufficient"}, KieInsufficientCreditsError, "Credits"),
+        ({"code": 403, "msg": "Insufficient permissions"}, KiePermissionDeniedError, "perm"),
+        ({"code": 503, "msg": "insufficient resources"}, KieServerError, "resources"),
+        ({"code": 500, "msg": "The server must be restarted"}, KieServerError, "restarted"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("as_event", [False, True])
+def test_a_failure_keeps_the_server_s_words(body, cls, words, as_event) -> None:
+    data = sse(body, "[DONE]") if as_event else orjson.dumps(body)
+    with served(data) as server, pytest.raises(KieError, match=words) as caught:
+        model_at(server).invoke("hi")
+    assert type(caught.value) is cls

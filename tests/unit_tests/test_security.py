@@ -317,3 +317,11 @@ def test_no_field_of_ours_is_a_dataclass_that_would_print_the_key() -> None:
         assert KEY not in repr(
             {f.name: getattr(transport, f.name) for f in dataclasses.fields(transport)}
         )
+
+
+@pytest.mark.parametrize("length", range(240, 300, 7))
+async def test_an_echoed_key_that_the_cut_of_a_message_splits_is_hidden(length: int) -> None:
+    body = orjson.dumps({"code": 400, "msg": "y" * length + KEY})
+    with served(body) as server, pytest.raises(KieError) as caught:
+        canary(server).invoke("hi")
+    assert KEY[:6] not in str(caught.value)

@@ -19,7 +19,14 @@ import orjson
 import pytest
 from scripted_server import Scripted, ScriptedServer, sse
 
-from langchain_kie import KieConnectionError, KieError, KieRateLimitError, KieServerError
+from langchain_kie import (
+    KieConnectionError,
+    KieError,
+    KieRateLimitError,
+    KieServerError,
+    KieTimeoutError,
+    _clients,
+)
 from langchain_kie._retry import parse_retry_after
 from unit_tests.ways import BASIC_WAYS, ainvoke, fixture, invoke, model_at, served
 
@@ -191,6 +198,44 @@ def test_a_model_works_in_one_event_loop_after_another() -> None:
                 return [answer.text for answer in answers]
 
             assert asyncio.run(ask()) == [f"{i} {k}" for k in range(5)]
+
+
+def test_event_loops_that_ended_are_forgotten() -> None:
+    with served(WHOLE) as server:
+        model = model_at(server)
+        for _ in range(5):
+            asyncio.run(model.ainvoke("hi"))
+    assert not [loop for loop in _clients._shared.async_clients if loop.is_closed()]
+
+
+@pytest.mark.parametrize("ask", [invoke, ainvoke])
+async def test_accounts_that_share_a_client_share_no_cookies(ask) -> None:
+    headers = {"Content-Type": "application/json", "Set-Cookie": "session=of-a; Path=/"}
+    with ScriptedServer(Scripted([WHOLE], headers=headers)) as server:
+        await ask(model_at(server, api_key="key-a"))
+        await ask(model_at(server, api_key="key-b"))
+        assert "cookie" not in server.requests[1].headers
+
+
+@pytest.mark.parametrize("ask", BASIC_WAYS)
+async def test_comments_do_not_hold_a_caller_whose_answer_is_complete(ask) -> None:
+    comments = [b": still here\n\n"] * 100
+    with ScriptedServer(Scripted([fixture("shape_a.sse"), *comments], pause=0.05)) as server:
+        begun = time.monotonic()
+        await ask(model_at(server, timeout=30))
+        assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize("ask", BASIC_WAYS)
+async def test_comments_are_no_sign_of_life(ask) -> None:
+    begun = [b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n']
+    comments = [b": still here\n\n"] * 100
+    with (
+        ScriptedServer(Scripted([*begun, *comments], pause=0.05)) as server,
+        pytest.raises(KieTimeoutError),
+    ):
+        await ask(model_at(server, timeout=0.4))
+    assert len(server.requests) == 1
 
 
 def test_a_model_works_in_two_event_loops_at_once() -> None:

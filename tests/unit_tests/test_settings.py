@@ -1,0 +1,137 @@
+"""Settings and options that cannot work are refused by name, before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from langchain_core.messages import HumanMessage
+
+from langchain_kie import ChatKieGemini, KieConfigurationError
+from unit_tests.ways import fixture, model_at, served
+
+WHOLE = fixture("chat_whole.json")
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"base_url": "https://api.kie.ai:abc"}, "port"),
+        ({"base_url": "http://[::1"}, "host"),
+        ({"base_url": f"https://{'a' * 300}.example"}, "host"),
+        ({"default_headers": {"X-Team": "né"}}, "X-Team"),
+        ({"default_headers": {"X-Team": "secret\nX-Evil: 1"}}, "X-Team"),
+        ({"timeout": "10"}, "timeout"),
+        ({"timeout": -1}, "timeout"),
+        ({"timeout": True}, "timeout"),
+        ({"http_client": httpx.AsyncClient}, "Client"),
+        ({"http_async_client": "a client"}, "AsyncClient"),
+        ({"model_name": "gemini-3-pro"}, "model is given twice"),
+    ],
+    ids=str,
+)
+def test_a_setting_that_cannot_work_is_refused_by_name(settings: dict[str, Any], named) -> None:
+    with pytest.raises(KieConfigurationError, match=named) as caught:
+        ChatKieGemini(**{"model": "gemini-3-flash", "api_key": "k", **settings})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_closed_client_is_refused_by_name() -> None:
+    client = httpx.Client()
+    client.close()
+    with served(WHOLE) as server, pytest.raises(KieConfigurationError, match="closed"):
+        model_at(server, http_client=client).invoke("hi")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"response_format": {"type": "json_schema"}}, "schema"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}, "schema"),
+        ({"tools": [{"type": "function", "function": {"description": "d"}}]}, "name"),
+        ({"tool_choice": "any"}, "tool_choice"),
+        ({"tools": [{"google_search": {}}], "tool_choice": "any"}, "tool_choice"),
+        ({"tools": [{"google_search": {"excludeDomains": ["x.org"]}}]}, "google_search"),
+        ({"timeout": "soon"}, "timeout"),
+        ({"max_retries": 3}, "max_retries"),
+        ({"api_key": "other"}, "api_key"),
+    ],
+    ids=str,
+)
+def test_an_option_that_cannot_work_is_refused_by_name(options: dict[str, Any], named) -> None:
+    with served(WHOLE) as server:
+        with pytest.raises((ValueError, KieConfigurationError), match=named):
+            model_at(server).invoke("hi", **options)
+        assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "block",
+    [{"type": "input_audio"}, {"type": "input_audio", "input_audio": {"format": "wav"}}],
+    ids=str,
+)
+def test_a_malformed_block_is_refused_by_its_type(block: dict[str, Any]) -> None:
+    with served(WHOLE) as server:
+        with pytest.raises(ValueError, match="input_audio"):
+            model_at(server).invoke([HumanMessage([{"type": "text", "text": "hi"}, block])])
+        assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "sent"),
+    [
+        ("END", None, ["END"]),
+        (["A"], "END", ["END"]),
+        (["A"], [], None),
+        (None, ["A", "B"], ["A", "B"]),
+    ],
+)
+def test_stop_may_be_one_or_several_or_taken_back(own, asked, sent) -> None:
+    with served(WHOLE) as server:
+        model_at(server, stop=own).invoke("hi", stop=asked)
+        assert server.requests[0].json.get("stop") == sent
+
+
+def test_further_members_of_a_body_do_not_replace_what_stands_beside_them() -> None:
+    body = fixture("native_whole.json")
+    extra = {"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}, "cachedContent": "c"}
+    with served(body) as server:
+        model = model_at(
+            server,
+            api="generate_content",
+            temperature=0.1,
+            reasoning_effort="low",
+            model_kwargs=extra,
+        )
+        model.invoke("hi")
+        sent = server.requests[0].json
+    assert sent["cachedContent"] == "c"
+    assert sent["generationConfig"] == {
+        "temperature": 0.1,
+        "thinkingConfig": {"thinkingLevel": "low", "thinkingBudget": 0},
+    }
+
+
+@pytest.mark.parametrize(("given", "sent"), [("HIGH", "high"), ("low", "low")])
+def test_an_effort_may_be_in_capitals(given: str, sent: str) -> None:
+    with served(WHOLE) as server:
+        model_at(server, reasoning_effort=given).invoke("hi")
+        assert server.requests[0].json["reasoning_effort"] == sent
+
+
+def test_the_gateway_has_no_rules_of_its_own() -> None:
+    with served(WHOLE) as server:
+        model = model_at(server, model="gemini-2.5-flash", api="gateway")
+        model.invoke("hi", reasoning_effort="ultra")
+        assert server.requests[0].json["reasoning_effort"] == "ultra"
+
+
+def test_aliases_reach_the_trace() -> None:
+    model = ChatKieGemini(model="gemini-3-flash", api_key="k")
+    asked = {"model_name": "gemini-3-pro", "max_output_tokens": 50, "stop_sequences": ["Z"]}
+    params = model._get_ls_params(**asked)
+    assert params["ls_model_name"] == "gemini-3-pro"
+    assert params["ls_max_tokens"] == 50
+    assert params["ls_stop"] == ["Z"]
+    assert model._get_invocation_params(**asked)["model"] == "gemini-3-pro"

@@ -101,8 +101,8 @@ class ChatKieGemini(BaseChatModel):
     """Stop sequences. Alias: `stop_sequences`."""
 
     reasoning_effort: str | None = None
-    """`low` or `high`; other levels are sent as the nearer of the two, with a warning.
-    Alias: `thinking_level`."""
+    """`low` or `high`; `none`, `minimal`, `medium`, `max` and `xhigh` are sent as the nearer of
+    the two, with a warning. Alias: `thinking_level`."""
 
     include_thoughts: bool | None = None
     """Whether thoughts come with the answer; `None` leaves it to the server."""
@@ -121,10 +121,10 @@ class ChatKieGemini(BaseChatModel):
     """Headers to send with every call. They may be secrets, so they are not serialised."""
 
     http_client: Any = Field(default=None, exclude=True, repr=False)
-    """An `httpx.Client` to use instead of the shared one."""
+    """An `httpx.Client` to use instead of the shared one; `timeout` stays the model's."""
 
     http_async_client: Any = Field(default=None, exclude=True, repr=False)
-    """An `httpx.AsyncClient` to use instead of the shared one."""
+    """An `httpx.AsyncClient` to use instead of the shared one, likewise."""
 
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Further members of the request's body, sent as they are."""

@@ -63,6 +63,8 @@ class Route:
         exclusive: Features of which a request may use only one at a time.
         efforts: The accepted values of `reasoning_effort`; empty where it does not exist,
             `None` where nothing is known.
+        limits_schemas: Whether `response_format` refuses properties named `type` and loses
+            maps.
         stream_shape: How the model streams here.
         ends_without_evidence: Whether complete streams are known to end with neither a
             finish reason nor credits, usage of their own, or `[DONE]`.
@@ -72,6 +74,7 @@ class Route:
     documented: frozenset[Feature] = _ALL
     exclusive: tuple[frozenset[Feature], ...] = _NOT_TOGETHER
     efforts: tuple[str, ...] | None = _LOW_HIGH
+    limits_schemas: bool = True
     stream_shape: StreamShape = "A"
     ends_without_evidence: bool = False
 
@@ -272,7 +275,7 @@ def _unruled(model: str, api: Api) -> Route:
     in_path = "{model}" in PATHS[api]
     if not model or (in_path and (".." in model or not _PATH_SEGMENT.fullmatch(model))):
         raise KieConfigurationError(f"{model[:60]!r} cannot be a model's name")
-    return Route(model, exclusive=(), efforts=None)
+    return Route(model, exclusive=(), efforts=None, limits_schemas=False)
 
 
 def profile_of(target: Target) -> ModelProfile | None:

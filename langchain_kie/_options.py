@@ -9,15 +9,15 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from langchain_kie import _answer_tool
 from langchain_kie._structured import response_format_for
-from langchain_kie._tools import normalize_tool_choice, split_tools
+from langchain_kie._tools import ToolChoice, normalize_tool_choice, split_tools
 from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from langchain_kie._catalog import Feature, Target
-    from langchain_kie._tools import ToolChoice
+    from langchain_kie._catalog import Feature, Route, Target
 
 NAMES = (
     "temperature",
@@ -26,6 +26,7 @@ NAMES = (
     "stop",
     "reasoning_effort",
     "include_thoughts",
+    "check_combinations",
 )
 """The options that a model has values of its own for."""
 
@@ -65,6 +66,7 @@ class Options:
         tool_choice: What the model must do about tools.
         parallel_tool_calls: Whether several calls may come at once.
         response_format: OpenAI's form, `json_schema` or `json_object`.
+        answer_tool: The function, if any, whose arguments are the answer.
         extra: Further members of the body, as the user wrote them.
     """
 
@@ -79,6 +81,7 @@ class Options:
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: dict[str, Any] | None = None
+    answer_tool: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -97,33 +100,56 @@ def options_for(
     Raises:
         ValueError: A tool, a choice or a combination cannot be sent.
     """
-    functions, builtins = split_tools(asked.get("tools") or ())
-    names = [function["name"] for function in functions]
-    choice = normalize_tool_choice(asked.get("tool_choice"), names)
-    if choice and choice.mode == "none":
-        builtins = []
-    if choice and choice.mode == "required" and not names:
-        raise ValueError(f"tool_choice {asked['tool_choice']!r} asks for a call, of no tool")
-    response_format = asked.get("response_format")
     set_ = {
         name: value if (asked_for := asked.get(name)) is None else asked_for
         for name, value in own.items()
     }
+    check = set_.pop("check_combinations")
     set_["stop"] = stop_list(set_["stop"])
     set_["reasoning_effort"] = _effort_for(set_["reasoning_effort"], target)
     options = Options(
         **set_,
-        functions=functions,
-        builtins=builtins,
-        tool_choice=choice if names else None,
+        **_tool_options(asked, target.route if check else None),
         parallel_tool_calls=asked.get("parallel_tool_calls"),
-        response_format=None
-        if response_format is None
-        else response_format_for(response_format, None),
         extra={**extra, **_unknown(asked)},
     )
-    _check_features(options, target)
+    if check:
+        _check_features(options, target)
     return options
+
+
+def _tool_options(asked: dict[str, Any], route: Route | None) -> dict[str, Any]:
+    """The options that have to do with tools, and the answer's form, which may become one.
+
+    Args:
+        asked: The call's keyword arguments.
+        route: The rules to keep, `None` to try without.
+    """
+    functions, builtins = split_tools(asked.get("tools") or ())
+    choice = normalize_tool_choice(asked.get("tool_choice"), [f["name"] for f in functions])
+    if choice and choice.mode == "none":
+        builtins = []
+    if choice and choice.mode == "required" and not functions:
+        raise ValueError(f"tool_choice {asked['tool_choice']!r} asks for a call, of no tool")
+    answer_tool = None
+    response_format = asked.get("response_format")
+    if response_format is not None:
+        response_format = response_format_for(response_format, None)
+    if choice and choice.mode == "none" and response_format:
+        functions = []
+    if route and response_format and _answer_tool.is_needed(response_format, functions, route):
+        function = _answer_tool.function_for(response_format, functions)
+        answer_tool = function["name"]
+        functions, response_format = [*functions, function], None
+        if not choice or choice.mode != "required":
+            choice = ToolChoice("required")
+    return {
+        "functions": functions,
+        "builtins": builtins,
+        "tool_choice": choice if functions else None,
+        "response_format": response_format,
+        "answer_tool": answer_tool,
+    }
 
 
 def by_proper_names(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,5 +213,5 @@ def _check_features(options: Options, target: Target) -> None:
         if pair <= used:
             raise ValueError(
                 f"{target.name} takes {' or '.join(sorted(pair))} in a request, not both "
-                f"({target.api}); make two calls, or use a route without this rule"
+                f"({target.api}); make two calls, or try with check_combinations=False"
             )

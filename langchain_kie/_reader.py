@@ -7,49 +7,26 @@ messages. Knows nothing of dialects or I/O.
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-import orjson
 from langchain_core.messages import AIMessageChunk, message_chunk_to_message
-from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
 from langchain_kie._delta import CallDelta, Delta
 from langchain_kie._envelope import error_from_text
 from langchain_kie._signatures import SignatureLog
+from langchain_kie._tool_calls import ToolCalls
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
     from langchain_core.messages.ai import UsageMetadata
+    from langchain_core.messages.tool import ToolCallChunk
 
     from langchain_kie._catalog import Target
+    from langchain_kie._options import Options
 
 PROVIDER = "kie"
 
 _LONGEST_ERROR_TEXT = 200
-
-
-@dataclass(slots=True)
-class _Call:
-    """A tool call as it grows.
-
-    Attributes:
-        index: Its place among the answer's calls.
-        wire_index: The index that its pieces carry.
-        id: The id it goes by.
-    """
-
-    index: int
-    wire_index: int | None
-    id: str | None
-    name: str | None
-    args: list[str] = field(default_factory=list)
-    is_whole: bool = False
-
-    def is_complete(self) -> bool:
-        """Whether its arguments are a whole JSON value, so that no more can belong to it."""
-        return self.is_whole or _json_value("".join(self.args)) is not None
 
 
 class MessageReader:
@@ -58,13 +35,14 @@ class MessageReader:
     Args:
         target: The model that answers.
         model_name: Its name as the caller wrote it.
+        options: What it was asked for.
     """
 
-    def __init__(self, target: Target, model_name: str) -> None:
+    def __init__(self, target: Target, model_name: str, options: Options) -> None:
         self.has_output = False
         self._model_name = model_name
-        self._calls: list[_Call] = []
         self._signatures = SignatureLog(target.name)
+        self._calls = ToolCalls(options.functions, options.answer_tool, self._signatures)
         self._text_length = 0
         self._blocks = 0
         self._server_call: str | None = None
@@ -83,7 +61,8 @@ class MessageReader:
         calls: dict[int, ToolCallChunk] = {}
         for position, output in enumerate(delta.outputs):
             if isinstance(output, CallDelta):
-                self._add_call(output, calls)
+                if answer := self._calls.add(output, self._text_length, calls):
+                    content.append(self._text(answer, None))
             elif isinstance(output, dict):
                 content.append(self._block(output, delta.signatures.get(position)))
             elif text := self._text(output, delta.signatures.get(position)):
@@ -109,12 +88,12 @@ class MessageReader:
         if not self._calls and (error := error_from_text(self._head, model=self._model_name)):
             raise error
         finish_reason = self._finish_reason or "stop"
-        if self._calls and finish_reason == "stop":
-            finish_reason = "tool_calls"
+        if finish_reason in {"stop", "tool_calls"}:
+            finish_reason = "tool_calls" if self._calls else "stop"
         return AIMessageChunk(
             content="",
             additional_kwargs=self._signatures.additional_kwargs(),
-            tool_call_chunks=[*self._closing_chunks()],
+            tool_call_chunks=self._calls.closing_chunks(),
             usage_metadata=self._usage,
             response_metadata={
                 "model_provider": PROVIDER,
@@ -163,110 +142,8 @@ class MessageReader:
             block = {**block, "tool_call_id": block["tool_call_id"] or self._server_call}
         return {**block, "index": index}
 
-    def _add_call(self, piece: CallDelta, chunks: dict[int, ToolCallChunk]) -> None:
-        """Add a piece to the chunks of its event, of which each call has one."""
-        call = self._continued(piece)
-        if call is None:
-            call = self._begin(piece)
-            chunk = tool_call_chunk(name=call.name, args="", id=call.id, index=call.index)
-        else:
-            chunk = chunks.get(call.index) or tool_call_chunk(args="", index=call.index)
-            if piece.id and not call.id:
-                call.id = chunk["id"] = self._unique(piece.id)
-            if piece.name and not call.name:
-                call.name = chunk["name"] = piece.name
-        chunk["args"] = (chunk["args"] or "") + piece.args
-        chunks[call.index] = chunk
-        call.args.append(piece.args)
-        call.is_whole = call.is_whole or piece.is_whole
-        if piece.extra:
-            self._signatures.add_extra(call.index, piece.extra)
-        if piece.signature:
-            self._signatures.add_call(call.index, self._text_length, piece.signature)
-
-    def _continued(self, piece: CallDelta) -> _Call | None:
-        """The call that a piece goes on with, `None` when it begins one.
-
-        The wire's index decides, then its id, then what stands open; but a new id, another
-        name, or a name after a complete call begins another (docs/wire.md 5).
-        """
-        if piece.is_whole or not self._calls:
-            return None
-        if piece.index is not None:
-            same = [call for call in self._calls if call.wire_index == piece.index]
-        elif piece.id:
-            same = [call for call in self._calls if call.id == piece.id]
-        else:
-            same = self._calls
-        if not same:
-            return None
-        call = same[-1]
-        if piece.id and call.id and piece.id != call.id:
-            return None
-        is_same = piece.id and piece.id == call.id
-        if piece.name and call.name and not is_same:
-            return call if piece.name == call.name and not call.is_complete() else None
-        return call
-
-    def _begin(self, piece: CallDelta) -> _Call:
-        call_id = self._unique(piece.id) if piece.id or piece.is_whole else None
-        call = _Call(len(self._calls), piece.index, call_id, piece.name or "")
-        self._calls.append(call)
-        return call
-
-    def _unique(self, call_id: str | None) -> str:
-        if call_id and all(call.id != call_id for call in self._calls):
-            return call_id
-        return f"call_{uuid.uuid4().hex}"
-
-    def _closing_chunks(self) -> list[ToolCallChunk]:
-        """What the calls still need: an id, and a mark on arguments that are no object.
-
-        LangChain completes cut JSON by itself when it adds chunks up, and would hand a tool
-        half of its arguments; a bracket too many turns them into an invalid call.
-        """
-        chunks = []
-        for call in self._calls:
-            args = "".join(call.args)
-            broken = args.strip() != "" and not isinstance(_json_value(args), dict)
-            call_id = None if call.id else self._unique(None)
-            if broken or call_id:
-                call.id = call.id or call_id
-                mark = _breaking_mark(args) if broken else ""
-                chunks.append(tool_call_chunk(args=mark, id=call_id, index=call.index))
-            self._signatures.name_call(call.index, call.id)
-        return chunks
-
 
 def message_of(chunks: list[AIMessageChunk]) -> AIMessage:
     """The message that chunks add up to."""
     first, *rest = chunks
     return cast("AIMessage", message_chunk_to_message(first + rest if rest else first))
-
-
-def _json_value(text: str) -> Any:
-    """The value of JSON text, `None` for what is none."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _breaking_mark(text: str) -> str:
-    """What makes JSON text, cut wherever it was, no JSON that could be completed."""
-    inside = escaped = False
-    brackets = ""
-    for char in text:
-        if escaped:
-            escaped = False
-        elif inside:
-            escaped = char == "\\"
-            inside = char != '"'
-        elif char == '"':
-            inside = True
-        elif char in "{[":
-            brackets += char
-        elif char in "}]":
-            brackets = brackets[:-1]
-    closed = ("\\" if escaped else "") + '"' if inside else ""
-    return closed + ("}" if brackets.endswith("[") else "]")

@@ -107,6 +107,10 @@ class ChatKieGemini(BaseChatModel):
     include_thoughts: bool | None = None
     """Whether thoughts come with the answer; `None` leaves it to the server."""
 
+    check_combinations: bool = True
+    """Whether to refuse what KIE documents as impossible, such as search beside functions, and
+    to ask through a function for what `response_format` cannot carry. `False` sends it all."""
+
     streaming: bool = False
     """Whether `invoke` streams too."""
 
@@ -221,7 +225,10 @@ class ChatKieGemini(BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         names = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
-        return {name: value for name in names if (value := getattr(self, name)) not in (None, {})}
+        values = {name: getattr(self, name) for name in names}
+        if values["check_combinations"]:
+            del values["check_combinations"]
+        return {name: value for name, value in values.items() if value not in (None, {})}
 
     def _get_invocation_params(
         self, stop: list[str] | None = None, **kwargs: Any
@@ -358,7 +365,7 @@ class ChatKieGemini(BaseChatModel):
             ends_without_evidence=target.route.ends_without_evidence,
             timeout=timeout,
         )
-        return call, MessageReader(target, model)
+        return call, MessageReader(target, model, options)
 
     def _transport(self) -> Transport:
         """How the model reaches its server; checked again, since a copy may have changed it."""

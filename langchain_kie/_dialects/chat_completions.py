@@ -22,7 +22,7 @@ from langchain_kie._dialects._shared import (
     without_none,
 )
 from langchain_kie._history import NOTHING_TO_ANSWER, ToolTurn, turns_of
-from langchain_kie._schema import for_chat_completions, reserved_property
+from langchain_kie._schema import for_chat_completions
 from langchain_kie._signatures import extras_of
 
 if TYPE_CHECKING:
@@ -192,11 +192,6 @@ def _response_format(response_format: dict[str, Any] | None) -> dict[str, Any] |
         return response_format
     inner = response_format["json_schema"]
     schema = for_chat_completions(inner["schema"])
-    if path := reserved_property(schema):
-        raise ValueError(
-            f"{path}: KIE refuses a response_format with a property named 'type'; "
-            "give the property another name, or use method='function_calling'"
-        )
     return {"type": "json_schema", "json_schema": {**inner, "schema": schema}}
 
 

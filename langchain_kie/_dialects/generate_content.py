@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_BEGINNING_LEFT_OUT = "(The beginning of this conversation was left out.)"
+"""Gemini wants a user's turn first; a history that was trimmed may begin with the model's."""
+
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
@@ -62,7 +65,7 @@ def encode(
         elif isinstance(message, AIMessage):
             contents.extend(_model_turn(message, parts, tool_turns, target))
         elif parts:
-            contents.append({"role": "user", "parts": [_part(part) for part in parts]})
+            contents.append({"role": "user", "parts": _user_parts(parts, message.name)})
         elif isinstance(message, HumanMessage):
             raise ValueError("a human message is empty, and KIE refuses empty text")
     body = without_none(
@@ -76,6 +79,8 @@ def encode(
     query = "?alt=sse" if stream else ""
     if not contents:
         raise ValueError(NOTHING_TO_ANSWER)
+    if contents[0]["role"] == "model":
+        contents.insert(0, {"role": "user", "parts": [{"text": _BEGINNING_LEFT_OUT}]})
     return target.path + query, merged(body, options.extra)
 
 
@@ -86,6 +91,12 @@ def _part(part: Part) -> Json:
     if part.data:
         return {"inline_data": {"mime_type": mime_type, "data": part.data}}
     return {"file_data": without_none(mime_type=mime_type, file_uri=part.url)}
+
+
+def _user_parts(parts: list[Part], name: str | None) -> list[Json]:
+    """What a human said; who it was has no other place here than the text."""
+    said = [_part(part) for part in parts]
+    return [{"text": f"{name}:"}, *said] if name else said
 
 
 def _model_turn(

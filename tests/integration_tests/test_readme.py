@@ -1,4 +1,4 @@
-"""The README's snippets, run as they stand."""
+"""The snippets of the README and of docs/, run as they stand."""
 
 from __future__ import annotations
 
@@ -8,13 +8,26 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-_SNIPPET = r"^#+ ([^\n]+)\n(?:(?!^#+ ).)*?```python\n(.*?)```"
-SNIPPETS = dict(re.findall(_SNIPPET, README, re.DOTALL | re.MULTILINE))
+_SNIPPET = re.compile(r"^#+ ([^\n]+)$|^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def snippets_of(page: Path) -> list[tuple[str, str]]:
+    """The Python of a page, each piece with the heading that it stands under."""
+    snippets, heading = [], page.name
+    for title, code in _SNIPPET.findall(page.read_text(encoding="utf-8")):
+        if title:
+            heading = title
+        else:
+            snippets.append((f"{page.name}: {heading}", code))
+    return snippets
+
+
+README = snippets_of(ROOT / "README.md")
+DOCS = [snippet for page in sorted((ROOT / "docs").glob("*.md")) for snippet in snippets_of(page)]
 
 
 def test_the_readme_has_a_snippet_for_each_use():
-    assert list(SNIPPETS) == [
+    assert [heading.removeprefix("README.md: ") for heading, _ in README] == [
         "Invoke",
         "Stream",
         "Async",
@@ -28,8 +41,8 @@ def test_the_readme_has_a_snippet_for_each_use():
     ]
 
 
-@pytest.mark.parametrize("heading", SNIPPETS)
-def test_a_snippet_runs_and_prints_something(heading, capsys, monkeypatch):
+@pytest.mark.parametrize(("heading", "code"), README + DOCS, ids=[h for h, _ in README + DOCS])
+def test_a_snippet_runs_and_prints_something(heading, code, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
-    exec(compile(SNIPPETS[heading], heading, "exec"), {"__name__": "__main__"})
+    exec(compile(code, heading, "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out.strip()

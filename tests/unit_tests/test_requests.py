@@ -156,7 +156,7 @@ MESSAGES: list[tuple[Any, ...]] = [
     ("an empty part is left out", [HumanMessage([{"type": "text", "text": ""}, "b"])],
      [{"role": "user", "content": "b"}], [user(text("b"))]),
     ("a name goes where it can", [HumanMessage("hi", name="ann")],
-     [{"role": "user", "content": "hi", "name": "ann"}], [user(text("hi"))]),
+     [{"role": "user", "content": "hi", "name": "ann"}], [user(text("ann:"), text("hi"))]),
     ("roles alternate as they come", [HI, AIMessage("yes?"), HumanMessage("a"), HumanMessage("b")],
      [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes?"},
       {"role": "user", "content": "a"}, {"role": "user", "content": "b"}],
@@ -919,7 +919,8 @@ def test_two_tools_of_one_name_and_forbidden_pairs_are_refused(asked: Asked) -> 
     asked.nothing([HI], "two tools are named 'tell'", tools=[tell, other])
     pro = "gemini-2.5-pro"
     asked.nothing([HI], "search", model=pro, tools=[tell, {"google_search": {}}])
-    asked.nothing([HI], "response_format", model=pro, tools=[tell], response_format=SCHEMA)
+    json_mode = {"type": "json_object"}
+    asked.nothing([HI], "response_format", model=pro, tools=[tell], response_format=json_mode)
     body = asked([HI], model=pro, tools=[{"google_search": {}}], response_format=SCHEMA)
     assert len(body["tools"]) == 1
 
@@ -985,19 +986,42 @@ def test_a_schema_says_unions_and_references_as_each_dialect_can(asked: Asked) -
     assert schema == before
 
 
-def test_a_property_named_type_which_kie_refuses_in_a_response_format_is_told_by_its_path(
-    asked: Asked,
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"risks": {"type": "array", "items": {"properties": {"type": {"type": "string"}}}}},
+        {"prices": {"type": "object", "additionalProperties": {"type": "number"}}},
+    ],
+    ids=["a property named type", "a map"],
+)
+@pytest.mark.parametrize("model", [CHAT, NATIVE])
+def test_what_a_response_format_cannot_carry_goes_as_a_function(
+    properties: Json, model: str, asked: Asked
 ) -> None:
-    """Wire fact 26; in a tool's parameters, and on the native path, it is a name like any other."""
-    risk = {"type": "object", "properties": {"type": {"type": "string"}}}
-    schema = {
-        "title": "t",
-        "type": "object",
-        "properties": {"risks": {"type": "array", "items": risk}},
-    }
-    asked.nothing([HI], r"risks\.items\.properties\.type", response_format=schema)
-    assert "tools" in asked([HI], tools=[schema])
-    assert "generationConfig" in asked([HI], model=NATIVE, response_format=schema)
+    """docs/wire.md 2: KIE refuses a property named `type` there, and loses maps."""
+    schema = {"title": "report", "type": "object", "properties": properties}
+    body = asked([HI], model=model, response_format=schema)
+    assert "response_format" not in body
+    assert "responseSchema" not in body.get("generationConfig", {})
+    if model == CHAT:
+        assert body["tools"][0]["function"]["name"] == "report"
+        assert body["tool_choice"] == "required"
+    else:
+        assert body["tools"][0]["functionDeclarations"][0]["name"] == "report"
+        assert body["toolConfig"]["functionCallingConfig"]["mode"] == "ANY"
+    raw = asked([HI], model=model, response_format=schema, check_combinations=False)
+    assert "response_format" in raw or "responseSchema" in raw["generationConfig"]
+
+
+def test_a_response_format_beside_functions_goes_as_one_of_them(asked: Asked) -> None:
+    body = asked([HI], model="gemini-3-pro", tools=[tell], response_format=FORMAT)
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["tell", "answer_tell"]
+    assert "response_format" not in body
+    forbidden = asked(
+        [HI], model="gemini-3-pro", tools=[tell], response_format=FORMAT, tool_choice="none"
+    )
+    assert "tools" not in forbidden
+    assert "response_format" in forbidden
 
 
 # --- refusals --------------------------------------------------------------------------------

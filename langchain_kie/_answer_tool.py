@@ -1,0 +1,62 @@
+"""An answer in a schema, asked for through a function where `response_format` cannot carry it.
+
+KIE takes no `response_format` beside functions, refuses one with a property named `type`, and
+loses maps in it (docs/wire.md 2). A function has none of these limits: the model is made to
+call it for its final answer, and the reader hands its arguments out as the answer's text, so
+that nobody else sees a difference. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from langchain_kie._schema import reserved_property
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_kie._catalog import Route
+
+_ILLEGAL = re.compile(r"[^a-zA-Z0-9_]")
+
+
+def is_needed(
+    response_format: dict[str, Any], functions: Sequence[dict[str, Any]], route: Route
+) -> bool:
+    """Whether a route can give this `response_format` only through a function."""
+    if response_format.get("type") != "json_schema":
+        return False
+    pair = frozenset({"functions", "response_format"})
+    if functions and pair in route.exclusive:
+        return True
+    schema = response_format["json_schema"]["schema"]
+    return route.limits_schemas and bool(reserved_property(schema) or _has_map(schema))
+
+
+def function_for(
+    response_format: dict[str, Any], functions: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """The function that stands for a `response_format`, named like no other."""
+    inner = response_format["json_schema"]
+    schema = inner["schema"]
+    name = _ILLEGAL.sub("_", inner.get("name") or "answer")[:48]
+    taken = {function["name"] for function in functions}
+    while name in taken or not name[:1].isalpha():
+        name = f"answer_{name}"
+    says = "Call this, alone, to give the final answer."
+    description = f"{says} {schema.get('description') or ''}".strip()
+    strict = {"strict": inner["strict"]} if "strict" in inner else {}
+    return {"name": name, "description": description, "parameters": schema, **strict}
+
+
+def _has_map(schema: Any) -> bool:
+    """Whether a schema has an object whose keys are not known beforehand."""
+    if isinstance(schema, list):
+        return any(map(_has_map, schema))
+    if not isinstance(schema, dict):
+        return False
+    values = schema.get("additionalProperties")
+    if values not in (None, False) and not schema.get("properties"):
+        return True
+    return any(map(_has_map, schema.values()))

@@ -1,0 +1,240 @@
+"""The tool calls of one answer, put together from pieces in whatever form the wire has them.
+
+Knows LangChain's tool-call chunks. Knows nothing of dialects or I/O.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
+
+from langchain_kie._coercion import coerced
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_kie._delta import CallDelta
+    from langchain_kie._signatures import SignatureLog
+
+_PLAIN_TYPES = frozenset({"string", "null"})
+
+
+@dataclass(slots=True)
+class _Call:
+    """A tool call as it grows.
+
+    Attributes:
+        index: Its place among the answer's calls.
+        wire_index: The index that its pieces carry.
+        id: The id it goes by.
+        schema: What its arguments are held back for, to be fitted to it when they are whole;
+            `None` where they can be passed on as they come.
+        is_answer: Its arguments are the answer's text.
+    """
+
+    index: int
+    wire_index: int | None
+    id: str | None
+    name: str
+    schema: dict[str, Any] | None
+    is_answer: bool
+    args: list[str] = field(default_factory=list)
+    is_whole: bool = False
+    is_told: bool = False
+
+    def text(self) -> str:
+        """The arguments so far."""
+        return "".join(self.args)
+
+    def is_complete(self) -> bool:
+        """Whether its arguments are a whole JSON value, so that no more can belong to it."""
+        return self.is_whole or _json_value(self.text()) is not None
+
+
+class ToolCalls:
+    """Puts the calls of one answer together.
+
+    Args:
+        functions: The functions that the model was offered.
+        answer_tool: The one, if any, whose arguments are the answer.
+        signatures: Where what came beside a call is kept.
+    """
+
+    def __init__(
+        self,
+        functions: Sequence[dict[str, Any]],
+        answer_tool: str | None,
+        signatures: SignatureLog,
+    ) -> None:
+        self._functions = functions
+        self._answer_tool = answer_tool
+        self._signatures = signatures
+        self._calls: list[_Call] = []
+
+    def __bool__(self) -> bool:
+        """Whether there are calls that somebody must answer."""
+        return any(not call.is_answer for call in self._calls)
+
+    def add(self, piece: CallDelta, at: int, chunks: dict[int, ToolCallChunk]) -> str:
+        """Add a piece to the chunks of its event, of which each call has one.
+
+        Args:
+            piece: A call, or a piece of one.
+            at: The length of the answer's text before it.
+            chunks: The event's chunks so far, by the call's index; changed.
+
+        Returns:
+            What of the piece is text of the answer.
+        """
+        call = self._continued(piece)
+        is_new = call is None
+        if call is None:
+            call = self._begin(piece)
+        call.args.append(piece.args)
+        call.is_whole = call.is_whole or piece.is_whole
+        if call.is_answer:
+            return piece.args
+        if piece.extra:
+            self._signatures.add_extra(call.index, piece.extra)
+        if piece.signature:
+            self._signatures.add_call(call.index, at, piece.signature)
+        chunk = chunks.get(call.index) or tool_call_chunk(args="", index=call.index)
+        if is_new:
+            chunk["name"], chunk["id"] = call.name, call.id
+        if piece.id and not call.id:
+            call.id = chunk["id"] = self._unique(piece.id)
+        if piece.name and not call.name:
+            call.name = chunk["name"] = piece.name
+        chunk["args"] = (chunk["args"] or "") + _tellable(call, piece)
+        chunks[call.index] = chunk
+        return ""
+
+    def closing_chunks(self) -> list[ToolCallChunk]:
+        """What the calls still need: an id, and a mark on arguments that are no object.
+
+        LangChain completes cut JSON by itself when it adds chunks up, and would hand a tool
+        half of its arguments; a bracket too many turns them into an invalid call.
+        """
+        chunks = []
+        for call in self._calls:
+            if call.is_answer:
+                continue
+            args = call.text()
+            broken = args.strip() != "" and not isinstance(_json_value(args), dict)
+            call_id = None if call.id else self._unique(None)
+            if broken or call_id:
+                call.id = call.id or call_id
+                untold = args if call.schema and not call.is_told else ""
+                mark = untold + _breaking_mark(args) if broken else ""
+                chunks.append(tool_call_chunk(args=mark, id=call_id, index=call.index))
+            self._signatures.name_call(call.index, call.id)
+        return chunks
+
+    def _continued(self, piece: CallDelta) -> _Call | None:
+        """The call that a piece goes on with, `None` when it begins one.
+
+        The wire's index decides, then its id, then what stands open; but a new id, another
+        name, or a name after a complete call begins another (docs/wire.md 5).
+        """
+        if piece.is_whole or not self._calls:
+            return None
+        if piece.index is not None:
+            same = [call for call in self._calls if call.wire_index == piece.index]
+        elif piece.id:
+            same = [call for call in self._calls if call.id == piece.id]
+        else:
+            same = self._calls
+        if not same:
+            return None
+        call = same[-1]
+        if piece.id and call.id and piece.id != call.id:
+            return None
+        is_same = piece.id and piece.id == call.id
+        if piece.name and call.name and not is_same:
+            return call if piece.name == call.name and not call.is_complete() else None
+        return call
+
+    def _begin(self, piece: CallDelta) -> _Call:
+        call = _Call(
+            index=len(self._calls),
+            wire_index=piece.index,
+            id=self._unique(piece.id) if piece.id or piece.is_whole else None,
+            name=piece.name or "",
+            schema=self._schema_of(piece.name),
+            is_answer=piece.name is not None and piece.name == self._answer_tool,
+        )
+        self._calls.append(call)
+        return call
+
+    def _schema_of(self, name: str | None) -> dict[str, Any] | None:
+        """The schema of a function whose arguments may come in the wrong types."""
+        for function in self._functions:
+            if function["name"] == name:
+                schema = function.get("parameters") or {}
+                return schema if _has_types(schema.get("properties")) else None
+        return None
+
+    def _unique(self, call_id: str | None) -> str:
+        if call_id and all(call.id != call_id for call in self._calls):
+            return call_id
+        return f"call_{uuid.uuid4().hex}"
+
+
+def _tellable(call: _Call, piece: CallDelta) -> str:
+    """What can be passed on of a call's arguments now that `piece` came.
+
+    Text is passed on as it comes. Arguments with other types wait until they are whole, to be
+    fitted to the tool's schema.
+    """
+    if call.schema is None:
+        return piece.args
+    if call.is_told or not piece.args.rstrip().endswith("}"):
+        return ""
+    args = _json_value(call.text())
+    if not isinstance(args, dict):
+        return ""
+    call.is_told = True
+    fitting = coerced(args, call.schema)
+    return call.text() if fitting is args else orjson.dumps(fitting).decode()
+
+
+def _has_types(properties: Any) -> bool:
+    """Whether any property may be something other than text."""
+    if not isinstance(properties, dict):
+        return False
+    return any(
+        not isinstance(schema, dict) or schema.get("type") not in _PLAIN_TYPES
+        for schema in properties.values()
+    )
+
+
+def _json_value(text: str) -> Any:
+    """The value of JSON text, `None` for what is none."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _breaking_mark(text: str) -> str:
+    """What makes JSON text, cut wherever it was, no JSON that could be completed."""
+    inside = escaped = False
+    brackets = ""
+    for char in text:
+        if escaped:
+            escaped = False
+        elif inside:
+            escaped = char == "\\"
+            inside = char != '"'
+        elif char == '"':
+            inside = True
+        elif char in "{[":
+            brackets += char
+        elif char in "}]":
+            brackets = brackets[:-1]
+    closed = ("\\" if escaped else "") + '"' if inside else ""
+    return closed + ("}" if brackets.endswith("[") else "]")

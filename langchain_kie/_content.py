@@ -37,9 +37,9 @@ Part: TypeAlias = str | Media
 def parts_of(message: BaseMessage) -> list[Part]:
     """The text and media of a message, in order, without empty text.
 
-    Of an AI message, whoever wrote it, the reasoning and the server's own tool calls stay
-    behind (they mean nothing to another turn or model), and its tool calls are read from
-    `tool_calls` instead.
+    Of an AI message, whoever wrote it, only text and media are sent: reasoning and what the
+    provider's own tools did mean nothing to another turn or model, and its tool calls are read
+    from `tool_calls` instead.
 
     Raises:
         ValueError: A block cannot be sent; the message says which and why.
@@ -53,9 +53,9 @@ def parts_of(message: BaseMessage) -> list[Part]:
             parts.append(block)
             continue
         kind = block.get("type") or _untyped(block)
-        if isinstance(message, AIMessage) and kind in _NOT_REPLAYED:
-            continue
         reader = _READERS.get(kind or "")
+        if reader is None and isinstance(message, AIMessage):
+            continue
         if reader is None:
             raise ValueError(f"{message.type} message: cannot send a content block {_shown(block)}")
         try:
@@ -68,32 +68,6 @@ def parts_of(message: BaseMessage) -> list[Part]:
 def text_of(parts: list[Part], separator: str = "\n") -> str:
     """The text among `parts`."""
     return separator.join(part for part in parts if isinstance(part, str))
-
-
-_NOT_REPLAYED = frozenset(
-    {
-        "reasoning",
-        "reasoning_content",
-        "thinking",
-        "redacted_thinking",
-        "tool_call",
-        "tool_call_chunk",
-        "invalid_tool_call",
-        "tool_use",
-        "input_json_delta",
-        "function_call",
-        "server_tool_call",
-        "server_tool_call_chunk",
-        "server_tool_result",
-        "server_tool_use",
-        "web_search_tool_result",
-        "web_search_call",
-        "code_interpreter_call",
-        "executable_code",
-        "code_execution_result",
-        "non_standard",
-    }
-)
 
 
 def _untyped(block: dict[str, Any]) -> str | None:

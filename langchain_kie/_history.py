@@ -6,6 +6,7 @@ Pure. Knows LangChain's messages. Knows nothing of dialects.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import (
@@ -18,7 +19,7 @@ from langchain_core.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 _CHAT_ROLES: dict[str, type[BaseMessage]] = {
     "user": HumanMessage,
@@ -33,11 +34,18 @@ _CHAT_ROLES: dict[str, type[BaseMessage]] = {
 
 @dataclass(frozen=True, slots=True)
 class ToolTurn:
-    """One call of an AI message, and the message that answers it."""
+    """One call of an AI message, and the message that answers it.
 
+    `id` is unique in the turn; it is the call's own where it has one.
+    """
+
+    id: str
     call: dict[str, Any]
     result: ToolMessage
 
+
+BEGINNING_LEFT_OUT = "(The beginning of this conversation was left out.)"
+"""Gemini wants a human's turn before a call; a history that was trimmed may begin with one."""
 
 NOTHING_TO_ANSWER = "nothing to answer: the messages hold no words of a human's or a model's"
 
@@ -82,24 +90,35 @@ def _known(message: BaseMessage) -> BaseMessage:
     raise ValueError(f"a message of type {message.type!r} cannot be sent")
 
 
-def _answered(message: AIMessage, pending: list[BaseMessage]) -> Iterator[ToolTurn]:
+def _answered(message: AIMessage, pending: list[BaseMessage]) -> list[ToolTurn]:
     """Take the results of `message`'s calls out of `pending`.
 
-    A call whose arguments could not be parsed is sent again only when something answered it.
+    A call without an id takes what the others leave. A call whose arguments could not be
+    parsed is sent again only when something answered it.
     """
     results = _take_results(pending)
-    for call in message.tool_calls:
-        result = _take(results, call["id"])
+    calls: list[dict[str, Any]] = [dict(call) for call in message.tool_calls]
+    calls += [
+        {**call, "args": {"invalid_json": call["args"] or ""}}
+        for call in message.invalid_tool_calls
+        if any(result.tool_call_id == call["id"] for result in results)
+    ]
+    answers = [_take(results, call["id"]) if call["id"] else None for call in calls]
+    turns: list[ToolTurn] = []
+    for call, answer in zip(calls, answers, strict=True):
+        result = answer or (results.pop(0) if results and not call["id"] else None)
         if result is None:
             raise ValueError(f"tool call {call['id']!r} ({call['name']}) has no result after it")
-        yield ToolTurn(dict(call), result)
-    for invalid in message.invalid_tool_calls:
-        if result := _take(results, invalid["id"]):
-            yield ToolTurn({**invalid, "args": invalid["args"] or ""}, result)
+        taken = {turn.id for turn in turns}
+        call_id = call["id"] or result.tool_call_id
+        if not call_id or call_id in taken:
+            call_id = next(i for n in count(len(turns)) if (i := f"call_{n}") not in taken)
+        turns.append(ToolTurn(call_id, call, result))
     if results:
         raise ValueError(
             f"the result of tool call {results[0].tool_call_id!r} answers no call before it"
         )
+    return turns
 
 
 def _take_results(pending: list[BaseMessage]) -> list[ToolMessage]:
@@ -110,9 +129,9 @@ def _take_results(pending: list[BaseMessage]) -> list[ToolMessage]:
     return results
 
 
-def _take(results: list[ToolMessage], call_id: str | None) -> ToolMessage | None:
-    """Remove the result of a call; a call without an id takes the next one."""
+def _take(results: list[ToolMessage], call_id: str) -> ToolMessage | None:
+    """Remove the result of a call."""
     for i, result in enumerate(results):
-        if call_id is None or result.tool_call_id == call_id:
+        if result.tool_call_id == call_id:
             return results.pop(i)
     return None

@@ -21,7 +21,7 @@ from langchain_kie._dialects._shared import (
     usage_of,
     without_none,
 )
-from langchain_kie._history import NOTHING_TO_ANSWER, ToolTurn, turns_of
+from langchain_kie._history import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, turns_of
 from langchain_kie._schema import for_chat_completions
 from langchain_kie._signatures import extras_of
 
@@ -80,7 +80,7 @@ def _messages(messages: Sequence[BaseMessage], target: Target) -> list[dict[str,
     for message, tool_turns in turns_of(messages):
         parts = parts_of(message)
         if isinstance(message, AIMessage):
-            encoded.extend(_assistant(message, parts, tool_turns, target))
+            _add_assistant(encoded, _assistant(message, parts, tool_turns, target))
             encoded.extend(_results(tool_turns))
         elif parts:
             role = "system" if isinstance(message, SystemMessage) else "user"
@@ -90,6 +90,29 @@ def _messages(messages: Sequence[BaseMessage], target: Target) -> list[dict[str,
     if all(message["role"] == "system" for message in encoded):
         raise ValueError(NOTHING_TO_ANSWER)
     return encoded
+
+
+def _add_assistant(encoded: list[dict[str, Any]], message: dict[str, Any] | None) -> None:
+    """Add an answer; one that calls takes up what the model had just said.
+
+    Gemini refuses a call that does not come right after a human's turn or a result.
+    """
+    if message is None:
+        return
+    last = next((m for m in reversed(encoded) if m["role"] != "system"), None)
+    if "tool_calls" in message and last is None:
+        encoded.append({"role": "user", "content": BEGINNING_LEFT_OUT})
+    elif "tool_calls" in message and last and last["role"] == "assistant":
+        encoded[:] = [m for m in encoded if m is not last]
+        message["content"] = _parts(last["content"]) + _parts(message["content"])
+    encoded.append(message)
+
+
+def _parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A content as parts, of which none is empty."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content else []
+    return content
 
 
 def _content(parts: list[Part]) -> str | list[dict[str, Any]]:
@@ -110,24 +133,24 @@ def _url(media: Media) -> str:
 
 def _assistant(
     message: AIMessage, parts: list[Part], tool_turns: list[ToolTurn], target: Target
-) -> list[dict[str, Any]]:
+) -> dict[str, Any] | None:
     """An answer of the model's; one that says nothing and calls nothing is left out."""
     if not parts and not tool_turns:
-        return []
+        return None
     encoded: dict[str, Any] = {"role": "assistant", "content": _content(parts) if parts else ""}
     if tool_turns:
         extras = extras_of(message, target.name)
         encoded["tool_calls"] = [
             _call(turn, extras.get(turn.call["id"] or "", {})) for turn in tool_turns
         ]
-    return [encoded]
+    return encoded
 
 
 def _call(turn: ToolTurn, extra: dict[str, Any]) -> dict[str, Any]:
     """A call as it came: with what the wire had put beside it."""
     function = {"name": turn.call["name"], "arguments": args_text(turn.call["args"])}
     return {
-        "id": turn.result.tool_call_id,
+        "id": turn.id,
         "type": "function",
         **extra,
         "function": {**function, **extra.get("function", {})},
@@ -143,18 +166,12 @@ def _results(tool_turns: list[ToolTurn]) -> list[dict[str, Any]]:
         text = text_of(parts)
         media = [part for part in parts if isinstance(part, Media)]
         if media:
-            note = f"result of {turn.call['name']} ({turn.result.tool_call_id})"
+            note = f"result of {turn.call['name']} ({turn.id})"
             text = "\n".join(filter(None, (text, f"[attached below: {note}]")))
             attached += [f"[{note}]", *media]
         if turn.result.status == "error":
             text = args_text({"error": text})
-        encoded.append(
-            {
-                "role": "tool",
-                "tool_call_id": turn.result.tool_call_id,
-                "content": text or '""',
-            }
-        )
+        encoded.append({"role": "tool", "tool_call_id": turn.id, "content": text or '""'})
     if attached:
         encoded.append({"role": "user", "content": _content(attached)})
     return encoded
@@ -163,9 +180,11 @@ def _results(tool_turns: list[ToolTurn]) -> list[dict[str, Any]]:
 def _tools(options: Options) -> list[dict[str, Any]]:
     if configured := [name for name, config in options.builtins if config]:
         raise ValueError(f"{configured}: this dialect takes no settings of built-in tools")
+    named = options.tool_choice.names if options.tool_choice else ()
     tools = [
         {"type": "function", "function": {**function, **_parameters(function)}}
         for function in options.functions
+        if len(named) < 2 or function["name"] in named  # noqa: PLR2004 - one is named itself
     ]
     return tools + [
         {"type": "function", "function": {"name": BUILTIN_TOOLS_BY_NAME[name].wire_name}}
@@ -179,7 +198,7 @@ def _parameters(function: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tool_choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:
-    """One function can be named; of several, KIE's dialect can only ask for any tool."""
+    """One function can be named; where several are, only they are offered, and one required."""
     if choice is None:
         return None
     if len(choice.names) == 1:
@@ -229,6 +248,8 @@ def _read_message(message: dict[str, Any], delta: Delta, *, whole: bool) -> None
         delta.reasoning += reasoning
     if refusal := message.get("refusal"):
         delta.refusal = refusal
+    if annotations := message.get("annotations"):
+        delta.metadata["annotations"] = annotations
     for call in message.get("tool_calls") or []:
         delta.outputs.append(_read_call(call, whole=whole))
 

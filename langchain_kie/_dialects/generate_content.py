@@ -5,6 +5,7 @@ Pure. Sources: docs/wire.md 1 to 6.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -23,7 +24,7 @@ from langchain_kie._dialects._shared import (
     usage_of,
     without_none,
 )
-from langchain_kie._history import NOTHING_TO_ANSWER, ToolTurn, turns_of
+from langchain_kie._history import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, turns_of
 from langchain_kie._schema import for_generate_content
 from langchain_kie._signatures import BYPASS, entries_of
 
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from langchain_kie._tools import ToolChoice
 
 Json = dict[str, Any]
-
-_BEGINNING_LEFT_OUT = "(The beginning of this conversation was left out.)"
-"""Gemini wants a user's turn first; a history that was trimmed may begin with the model's."""
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
@@ -56,6 +54,8 @@ def encode(
         ValueError: A part of the conversation cannot be sent.
     """
     stream = stream or any(name == "google_search" for name, _ in options.builtins)
+    if options.parallel_tool_calls is False:
+        warnings.warn("the native dialect cannot ask for one call at a time", stacklevel=2)
     system: list[Json] = []
     contents: list[Json] = []
     for message, tool_turns in turns_of(messages):
@@ -63,7 +63,7 @@ def encode(
         if isinstance(message, SystemMessage):
             system.extend(map(_part, parts))
         elif isinstance(message, AIMessage):
-            contents.extend(_model_turn(message, parts, tool_turns, target))
+            _add_model_turn(contents, _model_turn(message, parts, tool_turns, target))
         elif parts:
             contents.append({"role": "user", "parts": _user_parts(parts, message.name)})
         elif isinstance(message, HumanMessage):
@@ -80,7 +80,7 @@ def encode(
     if not contents:
         raise ValueError(NOTHING_TO_ANSWER)
     if contents[0]["role"] == "model":
-        contents.insert(0, {"role": "user", "parts": [{"text": _BEGINNING_LEFT_OUT}]})
+        contents.insert(0, {"role": "user", "parts": [{"text": BEGINNING_LEFT_OUT}]})
     return target.path + query, merged(body, options.extra)
 
 
@@ -93,6 +93,16 @@ def _part(part: Part) -> Json:
     return {"file_data": without_none(mime_type=mime_type, file_uri=part.url)}
 
 
+def _add_model_turn(contents: list[Json], turn: list[Json]) -> None:
+    """Add a turn; one that follows another of the model's goes on with it.
+
+    Gemini refuses a call that does not come right after a human's turn or a result.
+    """
+    if contents and turn and contents[-1]["role"] == turn[0]["role"]:
+        contents[-1]["parts"] += turn.pop(0)["parts"]
+    contents.extend(turn)
+
+
 def _user_parts(parts: list[Part], name: str | None) -> list[Json]:
     """What a human said; who it was has no other place here than the text."""
     said = [_part(part) for part in parts]
@@ -103,7 +113,7 @@ def _model_turn(
     message: AIMessage, parts: list[Part], tool_turns: list[ToolTurn], target: Target
 ) -> list[Json]:
     """What the model said and called, and the results; nothing, if it did neither."""
-    calls = [(turn.result.tool_call_id, _function_call(turn)) for turn in tool_turns]
+    calls = [(turn.call["id"] or turn.id, _function_call(turn)) for turn in tool_turns]
     own_parts = model_parts(parts, calls, entries_of(message, target.name), _part)
     if calls and target.spec and target.spec.replays_signatures:
         first = next(part for part in own_parts if "functionCall" in part)
@@ -118,13 +128,7 @@ def _model_turn(
 
 
 def _function_call(turn: ToolTurn) -> Json:
-    args = turn.call["args"]
-    call = {
-        "name": turn.call["name"],
-        "args": args if isinstance(args, dict) else {"invalid_json": args},
-        "id": turn.result.tool_call_id,
-    }
-    return {"functionCall": call}
+    return {"functionCall": {"name": turn.call["name"], "args": turn.call["args"], "id": turn.id}}
 
 
 def _function_response(turn: ToolTurn) -> list[Json]:
@@ -135,7 +139,7 @@ def _function_response(turn: ToolTurn) -> list[Json]:
     response = {
         "name": turn.call["name"],
         "response": _response(text, is_error=turn.result.status == "error"),
-        "id": turn.result.tool_call_id,
+        "id": turn.id,
     }
     return [{"functionResponse": response}, *media]
 

@@ -288,7 +288,8 @@ MESSAGES: list[tuple[Any, ...]] = [
         ToolMessage("bad", tool_call_id="c0", status="error")],
      [{"role": "user", "content": "hi"},
       {"role": "assistant", "content": "", "tool_calls": [
-          {"id": "c0", "type": "function", "function": {"name": "f", "arguments": '{"i'}}]},
+          {"id": "c0", "type": "function",
+           "function": {"name": "f", "arguments": '{"invalid_json":"{\\"i"}'}}]},
       {"role": "tool", "tool_call_id": "c0", "content": '{"error":"bad"}'}],
      [user(text("hi")), {"role": "model", "parts": [{"functionCall": {
          "name": "f", "args": {"invalid_json": '{"i'}, "id": "c0"}, "thoughtSignature": BYPASS}]},

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._schema import reserved_property
+from langchain_kie._keywords import reserved_property, schemas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,13 +50,9 @@ def function_for(
     return {"name": name, "description": description, "parameters": schema, **strict}
 
 
-def _has_map(schema: Any) -> bool:
+def _has_map(schema: dict[str, Any]) -> bool:
     """Whether a schema has an object whose keys are not known beforehand."""
-    if isinstance(schema, list):
-        return any(map(_has_map, schema))
-    if not isinstance(schema, dict):
-        return False
-    values = schema.get("additionalProperties")
-    if values not in (None, False) and not schema.get("properties"):
-        return True
-    return any(map(_has_map, schema.values()))
+    return any(
+        inner.get("additionalProperties") not in (None, False) and not inner.get("properties")
+        for _, inner in schemas(schema)
+    )

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages.block_translators import register_translator
 
+from langchain_kie._grounding import FIRST_TEXT, add_sources
+
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, AIMessageChunk
     from langchain_core.messages.content import ContentBlock
+    from langchain_core.messages.tool import ToolCallChunk
 
 Blocks = list[dict[str, Any]]
 
@@ -32,7 +35,13 @@ def _content(message: AIMessage) -> Blocks:
 
 
 def translate_content(message: AIMessage) -> list[ContentBlock]:
-    """The standard blocks of a whole message."""
+    """The standard blocks of a whole message, with its sources."""
+    blocks = _whole(message)
+    add_sources(blocks, message.response_metadata, is_chunk=False)
+    return cast("list[ContentBlock]", blocks)
+
+
+def _whole(message: AIMessage) -> Blocks:
     blocks = _content(message)
     shown = {block.get("id") for block in blocks if block.get("type") == "tool_call"}
     blocks += [
@@ -40,7 +49,7 @@ def translate_content(message: AIMessage) -> list[ContentBlock]:
         for call in message.tool_calls
         if call["id"] not in shown
     ]
-    return cast("list[ContentBlock]", blocks)
+    return blocks
 
 
 def translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
@@ -51,8 +60,13 @@ def translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
     names in earlier ones; a sum has them.
     """
     calls = chunk.tool_call_chunks
-    if chunk.chunk_position == "last" and all(call["name"] for call in calls):
-        return translate_content(chunk)
+    is_whole = chunk.chunk_position == "last" and all(call["name"] for call in calls)
+    blocks = _whole(chunk) if is_whole else _unfinished(chunk, calls)
+    add_sources(blocks, chunk.response_metadata, is_chunk=True)
+    return cast("list[ContentBlock]", blocks)
+
+
+def _unfinished(chunk: AIMessageChunk, calls: list[ToolCallChunk]) -> Blocks:
     blocks = _content(chunk)
     for block in blocks:
         if block["type"] in _INDEXES:
@@ -67,10 +81,10 @@ def translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
         }
         for call in calls
     ]
-    return cast("list[ContentBlock]", blocks)
+    return blocks
 
 
-_INDEXES = {"reasoning": "lc_rs_0", "text": "lc_txt_0"}
+_INDEXES = {"reasoning": "lc_rs_0", "text": FIRST_TEXT}
 
 
 def register() -> None:

@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from langchain_core.messages import AIMessage, BaseMessage
+import orjson
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +40,7 @@ def parts_of(message: BaseMessage) -> list[Part]:
 
     Of an AI message, whoever wrote it, only text and media are sent: reasoning and what the
     provider's own tools did mean nothing to another turn or model, and its tool calls are read
-    from `tool_calls` instead.
+    from `tool_calls` instead. What a tool gave back that is no block is sent as JSON.
 
     Raises:
         ValueError: A block cannot be sent; the message says which and why.
@@ -55,6 +56,9 @@ def parts_of(message: BaseMessage) -> list[Part]:
         kind = block.get("type") or _untyped(block)
         reader = _READERS.get(kind or "")
         if reader is None and isinstance(message, AIMessage):
+            continue
+        if reader is None and isinstance(message, ToolMessage):
+            parts.append(orjson.dumps(block.get("json", block.get("value", block)), default=str).decode())
             continue
         if reader is None:
             raise ValueError(f"{message.type} message: cannot send a content block {_shown(block)}")
@@ -115,6 +119,12 @@ def _input_audio(block: dict[str, Any]) -> Iterator[Part]:
     yield _inline(audio["data"], f"audio/{audio.get('format', 'wav')}", block)
 
 
+def _drawn(block: dict[str, Any]) -> Iterator[Part]:
+    """A picture that an OpenAI model drew."""
+    if result := block.get("result"):
+        yield _inline(result, f"image/{block.get('output_format') or 'png'}", block)
+
+
 def _gemini_inline(block: dict[str, Any]) -> Iterator[Part]:
     inline = block.get("inline_data") or {}
     yield _inline(inline.get("data") or "", inline.get("mime_type"), block)
@@ -139,6 +149,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Iterator[Part]]] = {
     "media": _data,
     "text-plain": _data,
     "input_audio": _input_audio,
+    "image_generation_call": _drawn,
     "inline_data": _gemini_inline,
     "file_data": _gemini_file,
 }

@@ -106,6 +106,8 @@ def _answered(message: AIMessage, pending: list[BaseMessage]) -> list[ToolTurn]:
     answers = [_take(results, call["id"]) if call["id"] else None for call in calls]
     turns: list[ToolTurn] = []
     for call, answer in zip(calls, answers, strict=True):
+        if not call["name"]:
+            raise ValueError(f"tool call {call['id']!r} has no name")
         result = answer or (results.pop(0) if results and not call["id"] else None)
         if result is None:
             raise ValueError(f"tool call {call['id']!r} ({call['name']}) has no result after it")

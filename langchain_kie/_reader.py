@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 
 from langchain_kie._delta import CallDelta, Delta
 from langchain_kie._envelope import error_from_text
+from langchain_kie._grounding import SPANS, citation_spans, merged
 from langchain_kie._signatures import SignatureLog
 from langchain_kie._tool_calls import ToolCalls
 
@@ -44,6 +45,7 @@ class MessageReader:
         self._signatures = SignatureLog(target.name)
         self._calls = ToolCalls(options.functions, options.answer_tool, self._signatures)
         self._text_length = 0
+        self._texts: dict[str, list[str]] = {}
         self._blocks = 0
         self._server_call: str | None = None
         self._head = ""
@@ -87,6 +89,9 @@ class MessageReader:
         """
         if not self._calls and (error := error_from_text(self._head, model=self._model_name)):
             raise error
+        texts = {index: "".join(pieces) for index, pieces in self._texts.items()}
+        if spans := citation_spans(self._metadata, texts):
+            self._metadata[SPANS] = spans
         finish_reason = self._finish_reason or "stop"
         if finish_reason in {"stop", "tool_calls"}:
             finish_reason = "tool_calls" if self._calls else "stop"
@@ -112,19 +117,22 @@ class MessageReader:
             self._finish_reason = delta.finish_reason
         for key, value in delta.metadata.items():
             if key != "id" or "id" not in self._metadata:
-                self._metadata[key] = value
+                self._metadata[key] = merged(key, self._metadata.get(key), value)
 
     def _text(self, text: str, signature: str | None) -> str | dict[str, Any]:
         """A piece of text; behind a block that is not text, it is one of its own."""
         start = self._text_length
         self._text_length += len(text)
+        index = f"lc_txt_{self._blocks}"
+        if text:
+            self._texts.setdefault(index, []).append(text)
         if len(self._head) <= _LONGEST_ERROR_TEXT:
             self._head += text[: _LONGEST_ERROR_TEXT + 1]
         if signature:
             self._signatures.add_text(start, self._text_length, signature)
         if not self._blocks or not text:
             return text
-        return {"type": "text", "text": text, "index": f"lc_txt_{self._blocks}"}
+        return {"type": "text", "text": text, "index": index}
 
     def _block(self, block: dict[str, Any], signature: str | None) -> dict[str, Any]:
         """A block that is not text, numbered, so that LangChain adds it to no other.

@@ -1,265 +1,355 @@
 """JSON Schema to what each dialect accepts, keeping the meaning.
 
+Both go through one plain form: references resolved, one type a schema, alternatives as `anyOf`.
 What a dialect cannot say goes into the description, in words. Pure; knows nothing of tools or
 messages. Sources: docs/wire.md 2.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+import json
+from typing import TYPE_CHECKING, Any
 
-import orjson
+from langchain_kie._keywords import (
+    ABOUT,
+    BOUND_KEYS,
+    CONDITIONS,
+    KEYS_OF_TYPE,
+    LISTED_SCHEMAS,
+    MAX_DEPTH,
+    NAMED_SCHEMAS,
+    ONE_SCHEMA,
+    WELL_FORMED,
+    Schema,
+    find,
+    schemas,
+    type_names,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-Schema: TypeAlias = dict[str, Any]
+_ROOM = 2_000
+"""How many schemas the references may add to a schema before they are cut shorter."""
 
-_MAX_DEPTH = 64
-_ANNOTATIONS = frozenset({"$schema", "$id", "$comment", "$anchor", "$defs", "definitions"})
-_NATIVE_KEYS = frozenset(
-    {
-        "description",
-        "nullable",
-        "maxItems",
-        "minItems",
-        "required",
-        "minProperties",
-        "maxProperties",
-        "minimum",
-        "maximum",
-        "minLength",
-        "maxLength",
-        "pattern",
-    }
-)
-_NATIVE_FORMATS = {
-    "string": {"date-time", "enum"},
-    "integer": {"int32", "int64"},
-    "number": {"float", "double"},
-}
-_SAID_OTHERWISE = frozenset(
-    {"type", "properties", "items", "anyOf", "enum", "format", "title", "default"}
-)
+
+_REACHES = ((MAX_DEPTH, True), (8, True), (4, False), (2, False), (0, False))
+"""How deep references are followed, and whether keywords are copied into branches: the first
+that leaves a schema small enough."""
 
 
 def for_chat_completions(schema: Schema) -> Schema:
     """A schema for the OpenAI-shaped dialect: references resolved, one type a schema.
 
     A list of types becomes `anyOf`, with each type's own keywords inside its branch, because
-    KIE loses those that stand beside it (docs/wire.md 2).
+    KIE loses those that stand beside it (docs/wire.md 2). A recursion is cut where it begins
+    again, and sooner where the whole would become too large.
+
+    Raises:
+        ValueError: A reference leads nowhere.
     """
-    plain: Schema = _plain(_resolved(schema, schema, ()))
-    return plain
-
-
-def for_generate_content(schema: Schema) -> Schema:
-    """A schema for the native dialect: Gemini's OpenAPI subset, nothing else."""
-    native = _native(for_chat_completions(schema))
-    if native.get("type") == "OBJECT":
-        native.setdefault("properties", {})
-    return native
-
-
-def reserved_property(schema: Any, path: str = "$") -> str | None:
-    """Where a schema has a property named `type`, which KIE refuses in a response format."""
-    if isinstance(schema, list):
-        found = (reserved_property(s, f"{path}[{i}]") for i, s in enumerate(schema))
-        return next(filter(None, found), None)
-    if not isinstance(schema, dict):
-        return None
-    for name, inner in schema.items():
-        is_map = name == "properties" and isinstance(inner, dict)
-        if is_map and "type" in inner:
-            return f"{path}.properties.type"
-        children = inner.items() if is_map else ((name, inner),)
-        for child, value in children:
-            inside = f"{path}.properties.{child}" if is_map else f"{path}.{child}"
-            if found_at := reserved_property(value, inside):
-                return found_at
-    return None
-
-
-def _resolved(schema: Any, root: Schema, open_refs: tuple[str, ...]) -> Any:
-    """Put what references point to in their place; a recursion ends in any object."""
-    if isinstance(schema, list):
-        return [_resolved(item, root, open_refs) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        beside = {k: v for k, v in schema.items() if k != "$ref"}
-        if reference in open_refs or len(open_refs) > _MAX_DEPTH:
-            return {"type": "object", **beside}
-        target = _looked_up(reference, root)
-        return _resolved({**target, **beside}, root, (*open_refs, reference))
-    return {
-        key: _map(value, root, open_refs)
-        if key in {"properties", "patternProperties"}
-        else value
-        if key in {"enum", "const", "default", "examples", "required"}
-        else _resolved(value, root, open_refs)
-        for key, value in schema.items()
-        if key not in _ANNOTATIONS
-    }
-
-
-def _map(properties: Any, root: Schema, open_refs: tuple[str, ...]) -> Any:
-    """Properties by name: the names are the user's, whatever they look like."""
-    if not isinstance(properties, dict):
-        return properties
-    return {name: _resolved(inner, root, open_refs) for name, inner in properties.items()}
-
-
-def _looked_up(reference: str, root: Schema) -> Schema:
-    node: Any = root
-    for step in reference.removeprefix("#").strip("/").split("/"):
-        if not step:
+    room = _ROOM + 4 * _size(schema)
+    for reach, spread in _REACHES[:-1]:
+        try:
+            return _Plain(schema, reach, room, spread=spread).schema(schema)
+        except _TooLarge:
             continue
-        name = step.replace("~1", "/").replace("~0", "~")
-        if not isinstance(node, dict) or name not in node:
-            raise ValueError(f"the schema refers to {reference!r}, which it does not hold")
-        node = node[name]
-    return dict(node) if isinstance(node, dict) else {}
+    return _Plain(schema, 0, room, spread=False, is_last=True).schema(schema)
 
 
-def _plain(schema: Any) -> Any:
-    """Say type lists, `const`, `oneOf` and `allOf` with the keywords that every dialect has."""
-    if not isinstance(schema, dict):
-        return schema
-    schema = _merged(schema)
-    plain: Schema = {}
-    for key, value in schema.items():
-        if key == "properties" and isinstance(value, dict):
-            plain[key] = {name: _plain(inner) for name, inner in value.items()}
-        elif key == "items" and isinstance(value, dict):
-            plain[key] = _plain(value)
-        elif key in {"anyOf", "prefixItems"}:
-            plain[key] = [_plain(branch) for branch in value]
-        elif key == "const":
-            plain["enum"] = [value]
-        else:
-            plain[key] = value
-    if isinstance(plain.get("type"), list):
-        return _one_type_a_branch(plain)
-    return plain
+def _size(schema: Any) -> int:
+    return sum(1 for _ in schemas(schema))
 
 
-def _merged(schema: Schema) -> Schema:
-    """`oneOf` as `anyOf`, and the branches of `allOf` in one."""
-    schema = dict(schema)
-    if "oneOf" in schema:
-        schema["anyOf"] = [*schema.get("anyOf", ()), *schema.pop("oneOf")]
-    for branch in map(_merged, schema.pop("allOf", ())):
-        for key, value in branch.items():
-            if key == "properties":
-                schema[key] = {**value, **schema.get(key, {})}
-            elif key == "required":
-                schema[key] = list(dict.fromkeys([*schema.get(key, ()), *value]))
+class _TooLarge(Exception):  # noqa: N818
+    """The references of a schema make it too large."""
+
+
+class _Plain:
+    """One schema on its way to the plain form.
+
+    Args:
+        root: Where references are looked up.
+        reach: How many references may lead from one to the next.
+        room: How many schemas may be made.
+        spread: Whether keywords beside alternatives are copied into each.
+        is_last: What finds no room is cut, where else all is given up.
+    """
+
+    def __init__(
+        self, root: Schema, reach: int, room: int, *, spread: bool, is_last: bool = False
+    ) -> None:
+        self._root = root
+        self._reach = reach
+        self._room = room
+        self._spread = spread
+        self._is_last = is_last
+
+    def schema(self, schema: Any, refs: frozenset[str] = frozenset(), depth: int = 0) -> Schema:
+        """A schema in the plain form.
+
+        Args:
+            schema: What may be a schema.
+            refs: The references that led here.
+            depth: How deep it stands.
+        """
+        flat, refs = self._flat(schema, refs, depth)
+        alternatives = flat.pop("anyOf", None)
+        if alternatives is None:
+            return _one_type_a_branch(flat, self._walked(flat, refs, depth))
+        return self._with_alternatives(flat, alternatives, refs, depth)
+
+    def _flat(self, schema: Any, refs: frozenset[str], depth: int) -> tuple[Schema, frozenset[str]]:
+        """A schema that says itself what its `$ref` and `allOf` say, one level of it."""
+        self._room -= 1
+        if self._room < 0 and not self._is_last:
+            raise _TooLarge
+        if not isinstance(schema, dict):
+            return {}, refs
+        if depth > MAX_DEPTH or self._room < 0:
+            return _stub(schema), refs
+        flat = _well_formed(schema)
+        parts = schema["allOf"] if isinstance(schema.get("allOf"), list) else []
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            target = find(reference, self._root)
+            if reference in refs or len(refs) >= self._reach:
+                parts = [_stub(target, reference), *parts]
             else:
-                schema.setdefault(key, value)
-    return schema
+                refs |= {reference}
+                parts = [target, *parts]
+        for part in parts:
+            inner, refs = self._flat(part, refs, depth + 1)
+            flat = _both(flat, inner)
+        return flat, refs
+
+    def _walked(self, flat: Schema, refs: frozenset[str], depth: int) -> Schema:
+        """A schema's keywords, the schemas in them in the plain form."""
+        walked: Schema = {}
+        for key, value in flat.items():
+            if key in NAMED_SCHEMAS:
+                walked[key] = {
+                    name: self.schema(inner, refs, depth + 1)
+                    for name, inner in value.items()
+                    if inner is not False
+                }
+            elif key in LISTED_SCHEMAS:
+                walked[key] = [self.schema(inner, refs, depth + 1) for inner in value]
+            elif key in ONE_SCHEMA and (key == "items" or isinstance(value, dict)):
+                walked[key] = self.schema(value, refs, depth + 1)
+            else:
+                walked[key] = value
+        return walked
+
+    def _with_alternatives(
+        self, flat: Schema, alternatives: list[Any], refs: frozenset[str], depth: int
+    ) -> Schema:
+        """A schema with alternatives; what stands beside them goes into each, or into words."""
+        outside = {k: v for k, v in flat.items() if k in ABOUT | CONDITIONS}
+        beside = {k: v for k, v in flat.items() if k not in outside and k != "nullable"}
+        are_remarks = bool(beside) and not any(map(_says_what, alternatives))
+        if beside and self._spread and not are_remarks:
+            alternatives = [a if _is_null(a) else {"allOf": [a, beside]} for a in alternatives]
+            beside = {}
+        made = [self.schema(a, refs, depth + 1) for a in alternatives if a is not False]
+        outside = self._walked(outside, refs, depth)
+        if beside and (are_remarks or "type" in beside or "properties" in beside):
+            flat = {k: v for k, v in flat.items() if k not in outside}
+            plain = _one_type_a_branch(flat, self._walked(flat, refs, depth) | outside)
+            return telling(plain, f"One of these holds: {said(made)}.")
+        if flat.get("nullable"):
+            made.append({"type": "null"})
+        plain = joined(made, outside)
+        return telling(plain, f"All of this holds: {said(beside)}.") if beside else plain
 
 
-def _one_type_a_branch(schema: Schema) -> Schema:
-    outside = {k: v for k, v in schema.items() if k in {"title", "description", "default"}}
-    inside = {k: v for k, v in schema.items() if k not in outside and k != "type"}
-    types = schema["type"]
-    branches = [
-        {"type": name} if name == "null" else {"type": name, **_fitting(inside, name)}
-        for name in types
-    ]
-    return {**outside, **(branches[0] if len(branches) == 1 else {"anyOf": branches})}
+def _well_formed(schema: Schema) -> Schema:
+    """The keywords of a schema that mean something, older ones in today's words."""
+    flat = dict(schema)
+    items = flat.get("items")
+    if isinstance(items, list):
+        flat["prefixItems"] = items
+        flat["items"] = flat.get("additionalItems", True)
+    for bound, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if flat.get(bound) is True and limit in flat:
+            flat[bound] = flat.pop(limit)
+    flat = {
+        key: value for key, value in flat.items() if key in WELL_FORMED and WELL_FORMED[key](value)
+    }
+    for key in ("const", "type", "oneOf"):
+        if key in schema:
+            flat = _both(flat, _OLDER[key](schema[key]))
+    if "required" in flat:
+        flat["required"] = [name for name in flat["required"] if isinstance(name, str)]
+    if flat.get("items") is False:
+        most = len(flat.get("prefixItems", ()))
+        flat["maxItems"] = min(most, flat.get("maxItems", most))
+        del flat["items"]
+    return flat
 
 
-_KEYS_OF_TYPE: Mapping[str, tuple[str, ...]] = {
-    "array": ("items", "prefixItems", "minItems", "maxItems", "uniqueItems"),
-    "object": ("properties", "required", "additionalProperties"),
-    "string": ("minLength", "maxLength", "pattern", "format"),
+_OLDER: Mapping[str, Callable[[Any], Schema]] = {
+    "const": lambda value: {"enum": [value]},
+    "type": lambda value: {"type": names} if (names := type_names(value)) else {},
+    "oneOf": lambda value: {"anyOf": value} if isinstance(value, list) and value else {},
 }
 
 
-def _fitting(keywords: Schema, type_name: str) -> Schema:
-    """The keywords that can hold of a type: its own, and those that belong to none."""
-    foreign = {k for name, keys in _KEYS_OF_TYPE.items() if name != type_name for k in keys}
-    return {k: v for k, v in keywords.items() if k not in foreign}
-
-
-def _native(schema: Any) -> Schema:
-    """A plain schema in Gemini's subset."""
+def _stub(schema: Any, reference: str = "") -> Schema:
+    """A schema without what is inside it."""
     if not isinstance(schema, dict):
-        return {"type": "OBJECT"} if schema else {"type": "STRING"}
-    branches = schema.get("anyOf")
-    if branches:
-        return _native_branches(schema, branches)
-    kind = schema.get("type") or _guessed_type(schema)
-    native: Schema = {k: v for k, v in schema.items() if k in _NATIVE_KEYS}
-    words = [str(schema["description"])] if schema.get("description") else []
-    native["type"] = str(kind).upper()
-    if kind == "null":
-        return {"type": "STRING", "nullable": True}
-    if "properties" in schema:
-        native["properties"] = {k: _native(v) for k, v in schema["properties"].items()}
-    if kind == "array":
-        items = schema.get("items") or {"anyOf": schema.get("prefixItems") or [{}]}
-        native["items"] = _native(items)
-    if "enum" in schema:
-        words += _native_enum(native, schema["enum"])
-    if (format_ := schema.get("format")) in _NATIVE_FORMATS.get(str(kind), ()):
-        native["format"] = format_
-    elif format_:
-        words.append(f"Format: {format_}.")
-    words += _unsayable(schema)
-    if words:
-        native["description"] = " ".join(words)
-    return native
+        return {}
+    names = type_names(schema.get("type"))
+    kept: Schema = {"type": names} if names else {}
+    if reference and (names or "properties" in schema):
+        kept.setdefault("type", ["object"])
+        name = reference.rsplit("/", 1)[-1].lstrip("#")
+        kept["description"] = f"Another {name}." if name else "Of the form of the whole."
+    elif isinstance(schema.get("description"), str):
+        kept["description"] = schema["description"]
+    return kept
 
 
-def _native_branches(schema: Schema, branches: list[Any]) -> Schema:
-    """Alternatives; "or null" is the flag `nullable` here."""
-    beside = {k: v for k, v in schema.items() if k != "anyOf"}
-    is_null = [isinstance(b, dict) and b.get("type") == "null" for b in branches]
-    kept = [b for b, null in zip(branches, is_null, strict=True) if not null]
-    if len(kept) == 1 and isinstance(kept[0], dict):
-        native = _native({**kept[0], **beside})
-    else:
-        native = {"anyOf": [_native(b) for b in kept] or [{"type": "STRING"}]}
-        if schema.get("description"):
-            native["description"] = schema["description"]
-    if any(is_null):
-        native["nullable"] = True
-    return native
+def _common(first: list[Any], second: list[Any]) -> list[Any]:
+    return [value for value in first if value in second] or first
 
 
-def _native_enum(native: Schema, values: list[Any]) -> list[str]:
-    """An enum of strings stays one; of anything else, it can only be told in words."""
-    strings = [value for value in values if isinstance(value, str)]
-    if None in values:
-        native["nullable"] = True
-    if len(strings) == len(values) - values.count(None):
-        native["enum"] = strings
-        return []
-    return [f"One of {orjson.dumps(values).decode()}."]
+def _common_types(first: list[str], second: list[str]) -> list[str]:
+    """The types in both lists; an integer is a number."""
+    wide = {"integer"} if "number" in first else set()
+    narrow = {"integer"} if "number" in second else set()
+    both = [name for name in first if name in second or name in narrow]
+    return both + [name for name in second if name in wide and name not in both] or first
 
 
-def _guessed_type(schema: Schema) -> str:
-    """The type of a schema that names none, from what it says."""
-    if values := schema.get("enum"):
-        kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
-        return kinds.get(type(values[0]), "string")
-    if "items" in schema or "prefixItems" in schema:
-        return "array"
-    return "object" if "properties" in schema or "additionalProperties" in schema else "string"
+def _pairs(first: list[Any], second: list[Any]) -> list[Any]:
+    if len(first) * len(second) > MAX_DEPTH:
+        return first
+    return [{"allOf": [a, b]} for a in first for b in second]
 
 
-def _unsayable(schema: Schema) -> list[str]:
-    """Constraints that Gemini's subset has no keyword for, in words."""
-    said = _NATIVE_KEYS | _SAID_OTHERWISE | {"prefixItems"}
-    words = []
-    for key, value in schema.items():
-        if key in said or (key == "additionalProperties" and value in (True, False)):
-            continue
-        if key in {"strict", "examples", "example", "readOnly", "writeOnly", "deprecated"}:
-            continue
-        words.append(f"{key}: {orjson.dumps(value).decode()}.")
-    return words
+def _each_name(first: Schema, second: Schema) -> Schema:
+    shared = {name: _all_of(first[name], second[name]) for name in second if name in first}
+    return {**second, **first, **shared}
+
+
+def _all_of(first: Any, second: Any) -> Any:
+    return False if first is False or second is False else {"allOf": [first, second]}
+
+
+_BOTH: Mapping[str, Callable[[Any, Any], Any]] = {
+    **dict.fromkeys(ABOUT, lambda first, _: first),
+    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems"), max),
+    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems"), min),
+    **dict.fromkeys(("minProperties", "minContains"), max),
+    **dict.fromkeys(("maxProperties", "maxContains"), min),
+    **dict.fromkeys(("items", "additionalProperties"), _all_of),
+    **dict.fromkeys(NAMED_SCHEMAS, _each_name),
+    "nullable": lambda first, second: first and second,
+    "uniqueItems": lambda first, second: first or second,
+    "required": lambda first, second: list(dict.fromkeys([*first, *second])),
+    "type": _common_types,
+    "enum": _common,
+    "anyOf": _pairs,
+}
+"""What a keyword says when two schemas must both hold; of any other, the second is told."""
+
+
+def _both(first: Schema, second: Schema) -> Schema:
+    """What two flat schemas say together; about themselves, the first one speaks."""
+    merged = {**second, **first}
+    for key in [key for key in second if key in first]:
+        if key in _BOTH:
+            merged[key] = _BOTH[key](first[key], second[key])
+        elif first[key] != second[key]:
+            merged = telling(merged, f"Also {key}: {said(second[key])}.")
+    return merged
+
+
+def _is_null(schema: Any) -> bool:
+    return isinstance(schema, dict) and type_names(schema.get("type")) == ["null"]
+
+
+def _says_what(schema: Any) -> bool:
+    """Whether an alternative says what a value is, and not only which parts it must have."""
+    return isinstance(schema, dict) and not schema.keys() <= {"required", "not", "description"}
+
+
+def _kind_of(value: Any) -> str:
+    """The type of a value of an enum."""
+    if value is None or isinstance(value, (bool, int)):
+        kind = "integer" if isinstance(value, int) else "null"
+        return "boolean" if isinstance(value, bool) else kind
+    kinds = {float: "number", str: "string", list: "array", tuple: "array", dict: "object"}
+    return next((name for cls, name in kinds.items() if isinstance(value, cls)), "string")
+
+
+def _types_of(flat: Schema) -> list[str]:
+    """The types of a flat schema; of one that names none, those that it must mean."""
+    values = flat.get("enum")
+    types: list[str] = list(flat.get("type", ()))
+    if not types and values:
+        types = list(dict.fromkeys(map(_kind_of, values)))
+    elif not types:
+        types = [name for name, keys in KEYS_OF_TYPE.items() if not keys.isdisjoint(flat)]
+        types = types if len(types) == 1 else []
+    is_nullable = flat.get("nullable") or (types and values and None in values)
+    return [*types, "null"] if is_nullable and types and "null" not in types else types
+
+
+def _one_type_a_branch(flat: Schema, walked: Schema) -> Schema:
+    """A plain schema of the keywords `walked`, with a branch for each of the flat one's types."""
+    types = _types_of(flat)
+    walked = {k: v for k, v in walked.items() if k not in {"type", "nullable"}}
+    if not types:
+        return walked
+    outside = {k: v for k, v in walked.items() if k in ABOUT | CONDITIONS}
+    inside = {k: v for k, v in walked.items() if k not in outside}
+    branches = [branch for name in types if (branch := _of_type(name, inside))]
+    if not branches:
+        untyped = {k: v for k, v in inside.items() if k != "enum"}
+        branches = [_of_type(types[0], untyped) or {}]
+        outside = telling(outside, f"One of: {said(inside['enum'])[1:-1]}.")
+    return joined(branches, outside)
+
+
+def _of_type(name: str, keywords: Schema) -> Schema | None:
+    """What keywords say of one type, `None` if they rule it out."""
+    own = KEYS_OF_TYPE.get("number" if name == "integer" else name, frozenset())
+    branch = {k: v for k, v in keywords.items() if k not in BOUND_KEYS or k in own}
+    if "enum" in branch:
+        kinds = {name, "integer"} if name == "number" else {name}
+        branch["enum"] = [v for v in branch["enum"] if _kind_of(v) in kinds]
+        if not branch["enum"] and name != "null":
+            return None
+    if name == "null":
+        return {"type": "null"}
+    if name == "array" and "prefixItems" not in branch:
+        branch.setdefault("items", {})
+    return {"type": name, **branch}
+
+
+def joined(alternatives: list[Schema], outside: Schema) -> Schema:
+    """Plain alternatives in one schema, those inside others with them, each once."""
+    made: list[Schema] = []
+    for alternative in alternatives:
+        inner = alternative["anyOf"] if alternative.keys() == {"anyOf"} else [alternative]
+        made += [schema for schema in inner if schema not in made]
+    if len(made) == 1:
+        return {**made[0], **outside}
+    return {**({"anyOf": made} if made else {}), **outside}
+
+
+def telling(schema: Schema, words: str) -> Schema:
+    """A schema whose description ends in `words`."""
+    told = schema.get("description") or ""
+    if words in told:
+        return schema
+    return {**schema, "description": f"{told} {words}".strip()}
+
+
+def said(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    except (ValueError, TypeError, RecursionError):
+        return "(what JSON cannot say)"

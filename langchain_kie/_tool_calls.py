@@ -13,6 +13,7 @@ import orjson
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
 from langchain_kie._coercion import coerced
+from langchain_kie._keywords import type_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from langchain_kie._delta import CallDelta
     from langchain_kie._signatures import SignatureLog
 
-_PLAIN_TYPES = frozenset({"string", "null"})
+_PLAIN_TYPES = frozenset({"string"})
+_INDIRECT = frozenset({"$ref", "allOf", "anyOf", "oneOf", "additionalProperties"})
 
 
 @dataclass(slots=True)
@@ -175,7 +177,7 @@ class ToolCalls:
         for function in self._functions:
             if function["name"] == name:
                 schema = function.get("parameters") or {}
-                return schema if _has_types(schema.get("properties")) else None
+                return schema if _has_types(schema) else None
         return None
 
     def _unique(self, call_id: str | None) -> str:
@@ -202,13 +204,13 @@ def _tellable(call: _Call, piece: CallDelta) -> str:
     return call.text() if fitting is args else orjson.dumps(fitting).decode()
 
 
-def _has_types(properties: Any) -> bool:
-    """Whether any property may be something other than text."""
-    if not isinstance(properties, dict):
-        return False
+def _has_types(schema: dict[str, Any]) -> bool:
+    """Whether any argument may be something other than text."""
+    if not schema.keys().isdisjoint(_INDIRECT):
+        return True
     return any(
-        not isinstance(schema, dict) or schema.get("type") not in _PLAIN_TYPES
-        for schema in properties.values()
+        not isinstance(inner, dict) or not {*type_names(inner.get("type"))} & _PLAIN_TYPES
+        for inner in (schema.get("properties") or {}).values()
     )
 
 

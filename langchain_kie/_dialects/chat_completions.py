@@ -99,10 +99,12 @@ def _add_assistant(encoded: list[dict[str, Any]], message: dict[str, Any] | None
     """
     if message is None:
         return
-    last = next((m for m in reversed(encoded) if m["role"] != "system"), None)
-    if "tool_calls" in message and last is None:
-        encoded.append({"role": "user", "content": BEGINNING_LEFT_OUT})
-    elif "tool_calls" in message and last and last["role"] == "assistant":
+    while "tool_calls" in message:
+        last = next((m for m in reversed(encoded) if m["role"] != "system"), None)
+        if last is None:
+            encoded.append({"role": "user", "content": BEGINNING_LEFT_OUT})
+        if last is None or last["role"] != "assistant":
+            break
         encoded[:] = [m for m in encoded if m is not last]
         message["content"] = _parts(last["content"]) + _parts(message["content"])
     encoded.append(message)
@@ -137,7 +139,8 @@ def _assistant(
     """An answer of the model's; one that says nothing and calls nothing is left out."""
     if not parts and not tool_turns:
         return None
-    encoded: dict[str, Any] = {"role": "assistant", "content": _content(parts) if parts else ""}
+    content = _content(parts) if parts else ""
+    encoded = without_none(role="assistant", content=content, name=message.name)
     if tool_turns:
         extras = extras_of(message, target.name)
         encoded["tool_calls"] = [
@@ -161,14 +164,13 @@ def _results(tool_turns: list[ToolTurn]) -> list[dict[str, Any]]:
     """Tool messages, then a user message with the media that they cannot hold."""
     encoded: list[dict[str, Any]] = []
     attached: list[Part] = []
-    for turn in tool_turns:
+    for number, turn in enumerate(tool_turns, start=1):
         parts = parts_of(turn.result)
         text = text_of(parts)
         media = [part for part in parts if isinstance(part, Media)]
         if media:
-            note = f"result of {turn.call['name']} ({turn.id})"
-            text = "\n".join(filter(None, (text, f"[attached below: {note}]")))
-            attached += [f"[{note}]", *media]
+            text = "\n".join(filter(None, (text, f"[attached below as result {number}]")))
+            attached += [f"[result {number}]", *media]
         if turn.result.status == "error":
             text = args_text({"error": text})
         encoded.append({"role": "tool", "tool_call_id": turn.id, "content": text or '""'})

@@ -25,7 +25,7 @@ from langchain_kie._dialects._shared import (
     without_none,
 )
 from langchain_kie._history import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, turns_of
-from langchain_kie._schema import for_generate_content
+from langchain_kie._native_schema import for_generate_content
 from langchain_kie._signatures import BYPASS, entries_of
 
 if TYPE_CHECKING:

@@ -378,6 +378,21 @@ FORMS = [
             },
         ),
         text="Because.",
+        blocks=[
+            {"type": "text", "text": "Because."},
+            {
+                "type": "server_tool_call",
+                "id": "web_search_1",
+                "name": "web_search",
+                "args": {"queries": ["why is the sky blue"]},
+            },
+            {
+                "type": "server_tool_result",
+                "tool_call_id": "web_search_1",
+                "status": "success",
+                "output": [{"url": "https://example.com/sky", "title": "Sky"}],
+            },
+        ],
         metadata={"finish_reason": "STOP", "grounding_metadata": GROUNDING},
         model="gemini-3-5-flash",
     ),

@@ -279,8 +279,8 @@ MESSAGES: list[tuple[Any, ...]] = [
      [{"role": "user", "content": "hi"},
       {"role": "assistant", "content": "", "tool_calls": [chat_call("c0", 0)]},
       {"role": "tool", "tool_call_id": "c0",
-       "content": "see \nthis\n[attached below: result of f (c0)]"},
-      {"role": "user", "content": [{"type": "text", "text": "[result of f (c0)]"}, IMAGE_PART]}],
+       "content": "see \nthis\n[attached below as result 1]"},
+      {"role": "user", "content": [{"type": "text", "text": "[result 1]"}, IMAGE_PART]}],
      [user(text("hi")), {"role": "model", "parts": [native_call("c0", 0, BYPASS)]},
       user(native_result("c0", {"output": "see \nthis"}), *media("image/png")[1])]),
     ("a call whose arguments could not be parsed, answered by an error", [HI, AIMessage(

@@ -1,0 +1,93 @@
+"""Another process that finds conversations in a SQLite file and goes on with them.
+
+    python checkpoint_reader.py continue <file>   answers every open call of every thread
+    python checkpoint_reader.py resume <file> <thread> <decision>   answers an interrupted agent
+
+Prints one line of JSON for a thread, in the order of their names.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from langchain.agents import create_agent
+from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.tools import tool
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import Command
+
+from langchain_kie import ChatKieGemini
+
+
+@tool
+def get_weather(city: str) -> str:
+    """Get the weather in a city."""
+    return f"rain in {city}"
+
+
+@tool
+def send_email(to: str, subject: str) -> str:
+    """Send an email."""
+    return f"sent {subject!r} to {to}"
+
+
+def conversation(checkpointer, **fields):
+    """A graph that only asks the model."""
+
+    def ask(state):
+        model = ChatKieGemini(**fields).bind_tools([get_weather])
+        return {"messages": [model.invoke(state["messages"])]}
+
+    graph = StateGraph(MessagesState).add_node("model", ask).add_edge(START, "model")
+    return graph.compile(checkpointer)
+
+
+def approved_agent(checkpointer, **fields):
+    """An agent that sends emails only when a person approves."""
+    return create_agent(
+        ChatKieGemini(**fields),
+        [get_weather, send_email],
+        middleware=[HumanInTheLoopMiddleware({"send_email": True})],
+        checkpointer=checkpointer,
+    )
+
+
+def followed_up(message):
+    """What a user, or the tools, say next."""
+    results = [ToolMessage("rain", tool_call_id=c["id"]) for c in message.tool_calls]
+    return results or [HumanMessage("Go on.")]
+
+
+def thread(name):
+    """LangGraph's name for a conversation."""
+    return {"configurable": {"thread_id": name}}
+
+
+def go_on(checkpointer):
+    """Continue every thread; its name is `<model>/<api>/<whatever>`."""
+    names = {c.config["configurable"]["thread_id"] for c in checkpointer.list(None)}
+    for name in sorted(names):
+        model, api, _ = name.split("/", 2)
+        graph = conversation(checkpointer, model=model, api=api)
+        last = graph.get_state(thread(name)).values["messages"][-1]
+        assert isinstance(last, AIMessage)
+        state = graph.invoke({"messages": followed_up(last)}, thread(name))
+        yield {"thread": name, "text": state["messages"][-1].text}
+
+
+def resume(checkpointer, name, decision):
+    """Give an interrupted agent its answer."""
+    model, api, _ = name.split("/", 2)
+    agent = approved_agent(checkpointer, model=model, api=api)
+    state = agent.invoke(Command(resume={"decisions": [json.loads(decision)]}), thread(name))
+    yield {"thread": name, "messages": [[m.type, m.text] for m in state["messages"]]}
+
+
+if __name__ == "__main__":
+    command, path, *arguments = sys.argv[1:]
+    with SqliteSaver.from_conn_string(path) as saver:
+        for line in {"continue": go_on, "resume": resume}[command](saver, *arguments):
+            print(json.dumps(line))  # noqa: T201 - the caller reads it

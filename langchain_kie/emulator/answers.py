@@ -98,7 +98,7 @@ def plain_answer(active: Active, media: Iterable[Medium], said: Iterable[str]) -
 
 def _report(active: Active) -> str:
     """Use every result in the answer."""
-    failed = [text for text in active.results if text.lower().lstrip().startswith("error")]
+    failed = [text for text in active.results if text.lower().lstrip(' {"').startswith("error")]
     worked = [text for text in active.results if text not in failed]
     sentences = []
     if worked:

@@ -58,7 +58,8 @@ def parts_of(message: BaseMessage) -> list[Part]:
         if reader is None and isinstance(message, AIMessage):
             continue
         if reader is None and isinstance(message, ToolMessage):
-            parts.append(orjson.dumps(block.get("json", block.get("value", block)), default=str).decode())
+            value = block.get("json", block.get("value", block))
+            parts.append(orjson.dumps(value, default=str).decode())
             continue
         if reader is None:
             raise ValueError(f"{message.type} message: cannot send a content block {_shown(block)}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._keywords import reserved_property, schemas
+from langchain_kie._keywords import reserved_property, schemas, type_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,12 @@ def function_for(
 
 def _has_map(schema: dict[str, Any]) -> bool:
     """Whether a schema has an object whose keys are not known beforehand."""
-    return any(
-        inner.get("additionalProperties") not in (None, False) and not inner.get("properties")
-        for _, inner in schemas(schema)
-    )
+    return any(map(_is_map, (inner for _, inner in schemas(schema))))
+
+
+def _is_map(schema: dict[str, Any]) -> bool:
+    others = schema.get("additionalProperties")
+    if "patternProperties" in schema or isinstance(others, dict):
+        return True
+    is_object = type_names(schema.get("type")) == ["object"]
+    return is_object and not schema.get("properties") and others is not False

@@ -182,7 +182,7 @@ def _converted(value: Any, kinds: list[str], allowed: list[Any] | None) -> Any:
     """The same value in the first of `kinds` that has it, else itself."""
     for kind in kinds:
         made = _CONVERTERS[kind](value)
-        if made is _NOTHING or (kind == "string" and kinds != ["string"]):
+        if made is _NOTHING or (kind == "string" and {*kinds} - {"null"} != {"string"}):
             continue
         if _is_of(made, kinds, allowed):
             return made

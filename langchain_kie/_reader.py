@@ -44,6 +44,7 @@ class MessageReader:
         self._model_name = model_name
         self._signatures = SignatureLog(target.name)
         self._calls = ToolCalls(options.functions, options.answer_tool, self._signatures)
+        self._beside = "" if options.answer_tool else None
         self._text_length = 0
         self._texts: dict[str, list[str]] = {}
         self._blocks = 0
@@ -67,6 +68,8 @@ class MessageReader:
                     content.append(self._text(answer, None))
             elif isinstance(output, dict):
                 content.append(self._block(output, delta.signatures.get(position)))
+            elif self._beside is not None:
+                self._beside += output
             elif text := self._text(output, delta.signatures.get(position)):
                 content.append(text)
         additional_kwargs: dict[str, Any] = {}
@@ -95,9 +98,13 @@ class MessageReader:
         finish_reason = self._finish_reason or "stop"
         if finish_reason in {"stop", "tool_calls"}:
             finish_reason = "tool_calls" if self._calls else "stop"
+        additional_kwargs = self._signatures.additional_kwargs()
+        content = self._beside or ""
+        if content and self._calls.has_answer:
+            additional_kwargs["reasoning_content"], content = content, ""
         return AIMessageChunk(
-            content="",
-            additional_kwargs=self._signatures.additional_kwargs(),
+            content=content,
+            additional_kwargs=additional_kwargs,
             tool_call_chunks=self._calls.closing_chunks(),
             usage_metadata=self._usage,
             response_metadata={

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from langchain_core.exceptions import OutputParserException
-from langchain_core.output_parsers import BaseCumulativeTransformOutputParser, PydanticOutputParser
+from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
 from langchain_core.output_parsers.openai_tools import (
     JsonOutputKeyToolsParser,
     PydanticToolsParser,
@@ -21,6 +21,9 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
+from langchain_kie._coercion import coerced
+from langchain_kie._tools import schema_of
+
 if TYPE_CHECKING:
     from langchain_core.output_parsers.base import BaseLLMOutputParser
     from langchain_core.outputs import Generation
@@ -29,6 +32,8 @@ Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*)```", re.DOTALL | re.IGNORECASE)
+
+_FUNCTION_KEYS = frozenset({"parameters", "input_schema", "inputSchema", "function"})
 
 DEFAULT_NAME = "structured_output"
 
@@ -40,9 +45,7 @@ def response_format_for(schema: dict[str, Any] | type, strict: bool | None) -> d
         if schema["type"] == "json_schema" and not isinstance(given, dict):
             raise ValueError("response_format has no json_schema with a schema in it")
         return schema
-    if isinstance(schema, dict) and "title" not in schema and "name" not in schema:
-        schema = {**schema, "title": DEFAULT_NAME}
-    json_schema = convert_to_json_schema(schema)
+    json_schema = _json_schema_of(schema)
     name = str(json_schema.get("title") or DEFAULT_NAME)
     inner: dict[str, Any] = {"name": name, "schema": json_schema}
     if strict is not None:
@@ -50,19 +53,38 @@ def response_format_for(schema: dict[str, Any] | type, strict: bool | None) -> d
     return {"type": "json_schema", "json_schema": inner}
 
 
-def parser_for(schema: dict[str, Any] | type | None) -> BaseLLMOutputParser[Any]:
+def _json_schema_of(schema: dict[str, Any] | type) -> dict[str, Any]:
+    """A JSON schema as it stands; references are this package's own to resolve.
+
+    LangChain's conversion keeps of a dict only what is below `properties`, and of a class
+    that holds itself nothing.
+    """
+    if isinstance(schema, type) and is_basemodel_subclass(schema):
+        return {"title": schema.__name__, **schema_of(schema)}
+    if isinstance(schema, dict) and _FUNCTION_KEYS.isdisjoint(schema):
+        return schema
+    return convert_to_json_schema(schema)
+
+
+def parser_for(schema: dict[str, Any] | type) -> BaseLLMOutputParser[Any]:
     """The parser of an answer that is JSON text, with or without a fence around it."""
     if isinstance(schema, type) and is_basemodel_subclass(schema):
-        return PydanticOutputParser(pydantic_object=schema)
-    return WholeJsonOutputParser()
+        return WholeJsonOutputParser(json_schema=_json_schema_of(schema), model_class=schema)
+    return WholeJsonOutputParser(json_schema=_json_schema_of(schema))
 
 
 class WholeJsonOutputParser(BaseCumulativeTransformOutputParser[Any]):
-    """Takes only a whole JSON value for an answer.
+    """Takes only a whole JSON value for an answer, and fits its types to the schema.
 
-    LangChain's `JsonOutputParser` completes an answer that was cut, and would pass half of it
-    for all. While an answer streams, half of it is what is asked for.
+    LangChain's own parsers complete an answer that was cut, and would pass half of it for all.
+    While an answer streams, half of it is what is asked for.
     """
+
+    json_schema: dict[str, Any]
+    """What the answer should be."""
+
+    model_class: Any = None
+    """The pydantic class, of either version, to make of the answer."""
 
     def parse(self, text: str) -> Any:
         """Parse the text of an answer.
@@ -73,19 +95,28 @@ class WholeJsonOutputParser(BaseCumulativeTransformOutputParser[Any]):
         text = text.strip()
         fenced = None if text[:1] in {"{", "["} else _FENCED.search(text)
         try:
-            return json.loads(fenced[1] if fenced else text, strict=False)
+            return self._made(json.loads(fenced[1] if fenced else text, strict=False))
         except json.JSONDecodeError as error:
             message = f"the answer is not whole JSON ({error})"
-            raise OutputParserException(message, llm_output=text) from error
+        except ValueError as error:
+            message = f"the answer does not fit the schema: {error}"
+        raise OutputParserException(message, llm_output=text)
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
         """Parse an answer, or what there is of it."""
         if not partial:
             return self.parse(result[0].text)
         try:
-            return parse_json_markdown(result[0].text.strip())
-        except json.JSONDecodeError:
+            return self._made(parse_json_markdown(result[0].text.strip()))
+        except ValueError:
             return None
+
+    def _made(self, value: Any) -> Any:
+        value = coerced(value, self.json_schema) if isinstance(value, dict) else value
+        if self.model_class is None:
+            return value
+        validate = getattr(self.model_class, "model_validate", None) or self.model_class.parse_obj
+        return validate(value)
 
 
 def tool_parser_for(schema: dict[str, Any] | type) -> BaseLLMOutputParser[Any]:

@@ -81,6 +81,15 @@ class ToolCalls:
         """Whether there are calls that somebody must answer."""
         return any(not call.is_answer for call in self._calls)
 
+    def _answer(self) -> _Call | None:
+        """The call that is the answer; a second one is none."""
+        return next((call for call in self._calls if call.is_answer), None)
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether the answer came as a call."""
+        return self._answer() is not None
+
     def add(self, piece: CallDelta, at: int, chunks: dict[int, ToolCallChunk]) -> str:
         """Add a piece to the chunks of its event, of which each call has one.
 
@@ -99,7 +108,7 @@ class ToolCalls:
         call.args.append(piece.args)
         call.is_whole = call.is_whole or piece.is_whole
         if call.is_answer:
-            return piece.args
+            return piece.args if call is self._answer() else ""
         if piece.extra:
             self._signatures.add_extra(call.index, piece.extra)
         if piece.signature:

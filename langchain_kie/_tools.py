@@ -5,6 +5,7 @@ Pure. Knows LangChain's, MCP's and Gemini's forms of a tool. Knows nothing of wi
 
 from __future__ import annotations
 
+import inspect
 import re
 import weakref
 from dataclasses import dataclass
@@ -257,10 +258,12 @@ def _function_of_code(tool: Any) -> Json:
     """
     if isinstance(tool, BaseTool) and tool.args_schema is not None:
         schema = tool.tool_call_schema
-        schema = schema if isinstance(schema, dict) else _schema_of(schema)
+        schema = schema if isinstance(schema, dict) else schema_of(schema)
         return _function_of_schema(schema, tool.name, tool.description)
     if isinstance(tool, type) and is_basemodel_subclass(tool):
-        return _function_of_schema(_schema_of(tool))
+        schema = schema_of(tool)
+        doc = inspect.cleandoc(vars(tool).get("__doc__") or "")
+        return _function_of_schema(schema, schema.get("title") or tool.__name__, doc)
     is_plain_tool = isinstance(tool, BaseTool) or is_typeddict(tool)
     if is_plain_tool or not callable(tool) or isinstance(tool, type):
         made = convert_to_openai_function(tool)
@@ -269,10 +272,10 @@ def _function_of_code(tool: Any) -> Json:
     model = create_schema_from_function(
         name, tool, filter_args=(), parse_docstring=True, include_injected=False
     )
-    return _function_of_schema(_schema_of(model), name, model.__doc__)
+    return _function_of_schema(schema_of(model), name, model.__doc__)
 
 
-def _schema_of(model: Any) -> Json:
+def schema_of(model: Any) -> Json:
     """The JSON schema of a pydantic class, of either version."""
     schema: Json = (
         model.model_json_schema() if hasattr(model, "model_json_schema") else model.schema()

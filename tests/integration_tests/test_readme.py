@@ -42,7 +42,7 @@ def test_the_readme_has_a_snippet_for_each_use():
 
 
 @pytest.mark.parametrize(("heading", "code"), README + DOCS, ids=[h for h, _ in README + DOCS])
-def test_a_snippet_runs_and_prints_something(heading, code, capsys, monkeypatch):
+def test_a_snippet_runs_and_prints_something(heading, code, capfd, monkeypatch):
     monkeypatch.chdir(ROOT)
     exec(compile(code, heading, "exec"), {"__name__": "__main__"})
-    assert capsys.readouterr().out.strip()
+    assert capfd.readouterr().out.strip()

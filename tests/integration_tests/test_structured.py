@@ -178,3 +178,77 @@ def test_arguments_of_the_answer_s_function_stream_as_text(piece):
     assert message.tool_calls == []
     assert message.response_metadata["finish_reason"] == "stop"
     assert "".join(chunk.text for chunk in streamed) == args
+
+
+class Node(BaseModel):
+    """A node that holds others."""
+
+    name: str
+    kids: list[Node] = []
+
+
+def test_a_class_that_holds_itself_is_a_schema():
+    with _served(_said('{"name":"root","kids":[{"name":"leaf"}]}')) as server:
+        answer = _at(server).with_structured_output(Node).invoke("?")
+        sent = server.requests[0].json["response_format"]["json_schema"]["schema"]
+    assert answer == Node(name="root", kids=[Node(name="leaf")])
+    assert sent["properties"]["kids"]["items"]["type"] == "object"
+    for api in ("chat_completions", "generate_content"):
+        model = ChatKieGemini(model="gemini-3-flash", api=api)
+        assert model.bind_tools([Node], tool_choice="Node").invoke("A 'root'.").tool_calls
+
+
+CUT = '{"city":"Porto","sky":"clear bl'
+
+
+@pytest.mark.parametrize("text", [CUT, f"```json\n{CUT}", '{"city":"a","sky":"b"}{"city":"c"}'])
+def test_no_class_is_made_of_half_an_answer(text):
+    with _served(_said(text)) as server, pytest.raises(OutputParserException):
+        _at(server).with_structured_output(Weather).invoke("?")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"title": "a", "anyOf": [{"type": "string"}, {"type": "array", "items": {}}]},
+        {"title": "a", "type": "array", "items": {"type": "string"}},
+        {"title": "a", "$ref": "#/$defs/X", "$defs": {"X": {"type": "array", "items": {}}}},
+    ],
+)
+def test_a_schema_whose_root_has_no_properties_is_sent_whole(schema):
+    with _served(_said("[]")) as server:
+        _at(server).with_structured_output(schema).invoke("?")
+        sent = server.requests[0].json["response_format"]["json_schema"]["schema"]
+    assert sent.keys() & {"anyOf", "items"}
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"m": {"type": "object"}},
+        {"m": {"type": "object", "patternProperties": {"^a": {"type": "number"}}}},
+        {"m": {"properties": {"x": {}}, "additionalProperties": {"type": "number"}}},
+    ],
+)
+def test_every_kind_of_map_goes_through_a_function(properties):
+    schema = {"title": "a", "type": "object", "properties": properties}
+    with _served(_said("{}")) as server:
+        _at(server).with_structured_output(schema).invoke("?")
+        assert "tools" in server.requests[0].json
+
+
+def test_words_beside_the_answer_s_call_are_not_the_answer():
+    schema = {
+        "title": "a",
+        "type": "object",
+        "properties": {"type": {"type": "string"}, "n": {"type": "integer"}},
+    }
+    call = {"index": 0, "id": "c", "function": {"name": "a", "arguments": '{"type":"x","n":2.0}'}}
+    with _served(_said("Here it is."), _said("", tool_calls=[call])) as server:
+        chain = _at(server).with_structured_output(schema, include_raw=True)
+        result = chain.invoke("?")
+        parts = list(_at(server).with_structured_output(schema).stream("?"))
+    assert result["parsed"] == {"type": "x", "n": 2}
+    assert isinstance(result["parsed"]["n"], int)
+    assert parts[-1] == result["parsed"]
+    assert "Here it is." in result["raw"].additional_kwargs["reasoning_content"]

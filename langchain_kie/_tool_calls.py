@@ -33,9 +33,10 @@ class _Call:
         index: Its place among the answer's calls.
         wire_index: The index that its pieces carry.
         id: The id it goes by.
-        schema: What its arguments are held back for, to be fitted to it when they are whole;
-            `None` where they can be passed on as they come.
+        schema: What its arguments are fitted to when they are whole, if it is known.
+        is_held: Its arguments wait until they are whole.
         is_answer: Its arguments are the answer's text.
+        is_told: Its arguments were passed on, or begun to be.
     """
 
     index: int
@@ -43,6 +44,7 @@ class _Call:
     id: str | None
     name: str
     schema: dict[str, Any] | None
+    is_held: bool
     is_answer: bool
     args: list[str] = field(default_factory=list)
     is_whole: bool = False
@@ -139,7 +141,7 @@ class ToolCalls:
             call_id = None if call.id else self._unique(None)
             if broken or call_id:
                 call.id = call.id or call_id
-                untold = args if call.schema and not call.is_told else ""
+                untold = "" if call.is_told else args
                 mark = untold + _breaking_mark(args) if broken else ""
                 chunks.append(tool_call_chunk(args=mark, id=call_id, index=call.index))
             self._signatures.name_call(call.index, call.id)
@@ -170,24 +172,22 @@ class ToolCalls:
         return call
 
     def _begin(self, piece: CallDelta) -> _Call:
+        schema = self._schema_of(piece.name)
         call = _Call(
             index=len(self._calls),
             wire_index=piece.index,
             id=self._unique(piece.id) if piece.id or piece.is_whole else None,
             name=piece.name or "",
-            schema=self._schema_of(piece.name),
+            schema=schema,
+            is_held=schema is not None and (piece.is_whole or _has_types(schema)),
             is_answer=piece.name is not None and piece.name == self._answer_tool,
         )
         self._calls.append(call)
         return call
 
     def _schema_of(self, name: str | None) -> dict[str, Any] | None:
-        """The schema of a function whose arguments may come in the wrong types."""
-        for function in self._functions:
-            if function["name"] == name:
-                schema = function.get("parameters") or {}
-                return schema if _has_types(schema) else None
-        return None
+        found = (f for f in self._functions if f["name"] == name)
+        return next((function.get("parameters") or {} for function in found), None)
 
     def _unique(self, call_id: str | None) -> str:
         if call_id and all(call.id != call_id for call in self._calls):
@@ -198,10 +198,11 @@ class ToolCalls:
 def _tellable(call: _Call, piece: CallDelta) -> str:
     """What can be passed on of a call's arguments now that `piece` came.
 
-    Text is passed on as it comes. Arguments with other types wait until they are whole, to be
-    fitted to the tool's schema.
+    Pieces of text are passed on as they come. Arguments with other types wait until they are
+    whole, to be fitted to the tool's schema.
     """
-    if call.schema is None:
+    if call.schema is None or not call.is_held:
+        call.is_told = True
         return piece.args
     if call.is_told or not piece.args.rstrip().endswith("}"):
         return ""

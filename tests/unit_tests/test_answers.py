@@ -1337,3 +1337,37 @@ async def test_the_friendly_name_and_the_call_name_the_model_in_the_metadata(ask
         assert (await ask(model)).response_metadata["model_name"] == "gemini-2.5-pro"
         bound = model.bind(model="gemini-3.1-pro")
         assert (await ask(bound)).response_metadata["model_name"] == "gemini-3.1-pro"
+
+
+@pytest.mark.parametrize("size", [1, 4, 1000])
+@pytest.mark.parametrize(
+    ("wire", "fitting"),
+    [
+        ('{"n":2.0,"flag":"true","zip":10115}', {"n": 2, "flag": True, "zip": "10115"}),
+        ('{"n":"3","flag":false,"zip":"x"}', {"n": 3, "flag": False, "zip": "x"}),
+    ],
+)
+async def test_arguments_come_in_the_types_that_the_tool_expects(wire, fitting, size) -> None:
+    """Whole, in pieces, asked in any way, on either dialect."""
+    types = {"n": "integer", "flag": "boolean", "zip": "string"}
+    schema = {"type": "object", "properties": {name: {"type": t} for name, t in types.items()}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    cuts = [wire[i : i + size] for i in range(0, len(wire), size)]
+    first = {"index": 0, "id": "c1", "name": "f", "arguments": cuts[0]}
+    chat = pieces(first, *({"index": 0, "arguments": cut} for cut in cuts[1:]))
+    part = {"functionCall": {"name": "f", "args": orjson.loads(wire), "id": "c1"}}
+    for body in (chat, sse(native(part, finish="STOP"))):
+        with served(body) as server:
+            model = model_at(server).bind_tools(tools)
+            first_chunk, *rest = model.stream("hi")
+            for message in (model.invoke("hi"), await model.ainvoke("hi"), first_chunk + rest):
+                assert [call["args"] for call in message.tool_calls] == [fitting]
+
+
+def test_a_whole_call_is_fitted_to_a_tool_that_takes_only_text() -> None:
+    schema = {"type": "object", "properties": {"zip": {"type": "string"}}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    part = {"functionCall": {"name": "f", "args": {"zip": 10115}, "id": "c1"}}
+    with served(sse(native(part, finish="STOP"))) as server:
+        message = model_at(server).bind_tools(tools).invoke("hi")
+    assert message.tool_calls[0]["args"] == {"zip": "10115"}

@@ -55,19 +55,20 @@ def parts_of(message: BaseMessage) -> list[Part]:
             continue
         kind = block.get("type") or _untyped(block)
         reader = _READERS.get(kind or "")
-        if reader is None and isinstance(message, AIMessage):
-            continue
-        if reader is None and isinstance(message, ToolMessage):
-            value = block.get("json", block.get("value", block))
-            parts.append(orjson.dumps(value, default=str).decode())
-            continue
-        if reader is None:
-            raise ValueError(f"{message.type} message: cannot send a content block {_shown(block)}")
         try:
-            parts.extend(reader(block))
+            parts.extend(reader(block) if reader else _unknown(block, message))
         except (KeyError, TypeError, AttributeError):
             raise ValueError(f"cannot send a malformed content block {_shown(block)}") from None
     return [part for part in parts if part != ""]
+
+
+def _unknown(block: dict[str, Any], message: BaseMessage) -> Iterator[Part]:
+    """What can be sent of a block of no known kind, by whose message it is in."""
+    if isinstance(message, ToolMessage):
+        value = block.get("json", block.get("value", block))
+        yield orjson.dumps(value, default=str).decode()
+    elif not isinstance(message, AIMessage):
+        raise ValueError(f"{message.type} message: cannot send a content block {_shown(block)}")
 
 
 def text_of(parts: list[Part], separator: str = "\n") -> str:

@@ -90,6 +90,12 @@ class MessageReader:
         Raises:
             KieError: The answer's whole text is one of the upstream's error messages.
         """
+        additional_kwargs: dict[str, Any] = {}
+        content: str | dict[str, Any] = ""
+        if self._beside and self._calls.has_answer:
+            additional_kwargs["reasoning_content"] = self._beside
+        elif self._beside:
+            content = self._text(self._beside, None)
         if not self._calls and (error := error_from_text(self._head, model=self._model_name)):
             raise error
         texts = {index: "".join(pieces) for index, pieces in self._texts.items()}
@@ -98,14 +104,11 @@ class MessageReader:
         finish_reason = self._finish_reason or "stop"
         if finish_reason in {"stop", "tool_calls"}:
             finish_reason = "tool_calls" if self._calls else "stop"
-        additional_kwargs = self._signatures.additional_kwargs()
-        content = self._beside or ""
-        if content and self._calls.has_answer:
-            additional_kwargs["reasoning_content"], content = content, ""
+        closing_chunks = self._calls.closing_chunks()
         return AIMessageChunk(
-            content=content,
-            additional_kwargs=additional_kwargs,
-            tool_call_chunks=self._calls.closing_chunks(),
+            content=content if isinstance(content, str) else [content],
+            additional_kwargs={**self._signatures.additional_kwargs(), **additional_kwargs},
+            tool_call_chunks=closing_chunks,
             usage_metadata=self._usage,
             response_metadata={
                 "model_provider": PROVIDER,

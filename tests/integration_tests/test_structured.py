@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from scripted_server import Scripted, ScriptedServer, sse
 from typing_extensions import TypedDict
 
-from langchain_kie import ChatKieGemini
+from langchain_kie import ChatKieGemini, KieServerError
 from langchain_kie._catalog import MODELS
 
 SPELLINGS = [(spec.name, api, route.model) for spec in MODELS for api, route in spec.routes.items()]
@@ -252,3 +252,10 @@ def test_words_beside_the_answer_s_call_are_not_the_answer():
     assert isinstance(result["parsed"]["n"], int)
     assert parts[-1] == result["parsed"]
     assert "Here it is." in result["raw"].additional_kwargs["reasoning_content"]
+
+
+@pytest.mark.parametrize("beside", [[], [get_weather]], ids=["alone", "beside tools"])
+def test_an_error_text_that_is_the_whole_answer_is_an_error(beside):
+    said = _said("Server exception, please try again later")
+    with _served(said) as server, pytest.raises(KieServerError):
+        _at(server).bind_tools(beside, response_format=Weather).invoke("?")

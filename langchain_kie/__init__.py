@@ -11,6 +11,7 @@ from langchain_kie.errors import (
     KieError,
     KieInsufficientCreditsError,
     KieInvalidRequestError,
+    KieMediaNotSeenError,
     KieModelNotFoundError,
     KiePermissionDeniedError,
     KieProtocolError,
@@ -19,6 +20,7 @@ from langchain_kie.errors import (
     KieStreamInterruptedError,
     KieTimeoutError,
 )
+from langchain_kie.files import KieFile, KieFiles, media_block
 
 __all__ = [
     "ChatKieGemini",
@@ -28,8 +30,11 @@ __all__ = [
     "KieContextOverflowError",
     "KieEmptyResponseError",
     "KieError",
+    "KieFile",
+    "KieFiles",
     "KieInsufficientCreditsError",
     "KieInvalidRequestError",
+    "KieMediaNotSeenError",
     "KieModelNotFoundError",
     "KiePermissionDeniedError",
     "KieProtocolError",
@@ -38,4 +43,5 @@ __all__ = [
     "KieStreamInterruptedError",
     "KieTimeoutError",
     "__version__",
+    "media_block",
 ]

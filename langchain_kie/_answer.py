@@ -46,21 +46,31 @@ ItemT = TypeVar("ItemT", bound=Decoded)
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart body: fields, and a file that is read as it is sent."""
+
+    fields: dict[str, str]
+    name: str
+    file: Any
+    mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Call(Generic[ItemT]):
     """One request, as the transport needs to know it.
 
     Attributes:
-        model: The model's name, for errors.
+        model: The model's name, for errors; `None` where no model is called.
         path: The URL's path and query, from the base on.
-        body: The JSON body.
+        body: The JSON body, or a form.
         decode: Turns an event into an item; raises `KieError` if it cannot.
         ends_without_evidence: Whether a stream may end without terminal evidence.
         timeout: Seconds, or an `httpx.Timeout`, for this call only.
     """
 
-    model: str
+    model: str | None
     path: str
-    body: bytes
+    body: bytes | Form
     decode: Callable[[dict[str, Any]], ItemT]
     ends_without_evidence: bool = False
     timeout: Any = None

@@ -1,38 +1,25 @@
 """Content blocks of any provenance to text and media, the two things a dialect can carry.
 
-Knows LangChain's block forms. Knows nothing of dialects, opens no file and fetches no URL.
+Knows the block forms of LangChain, OpenAI, Anthropic and Gemini. Knows nothing of dialects,
+opens no file and fetches no URL.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
+from langchain_kie._media import NO_FILES, Media, inline, remote
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_DATA_URL = re.compile(r"data:([^;,]*)(?:;[^;,]*)*;base64,(.*)", re.DOTALL)
-_URL = re.compile(r"https?://", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """A picture, sound, video or document: inline base64 `data`, or a `url`.
-
-    `index` tells the blocks of one answer apart.
-    """
-
-    mime_type: str | None
-    data: str | None = None
-    url: str | None = None
-    index: str | None = None
-
-
 Part: TypeAlias = str | Media
+
+Block: TypeAlias = dict[str, Any]
 
 
 def parts_of(message: BaseMessage) -> list[Part]:
@@ -59,16 +46,18 @@ def parts_of(message: BaseMessage) -> list[Part]:
             parts.extend(reader(block) if reader else _unknown(block, message))
         except (KeyError, TypeError, AttributeError):
             raise ValueError(f"cannot send a malformed content block {_shown(block)}") from None
+        except ValueError as error:
+            raise ValueError(f"{message.type} message, block {_shown(block)}: {error}") from None
     return [part for part in parts if part != ""]
 
 
-def _unknown(block: dict[str, Any], message: BaseMessage) -> Iterator[Part]:
+def _unknown(block: Block, message: BaseMessage) -> Iterator[Part]:
     """What can be sent of a block of no known kind, by whose message it is in."""
     if isinstance(message, ToolMessage):
         value = block.get("json", block.get("value", block))
         yield orjson.dumps(value, default=str).decode()
     elif not isinstance(message, AIMessage):
-        raise ValueError(f"{message.type} message: cannot send a content block {_shown(block)}")
+        raise ValueError("a block of this type cannot be sent")
 
 
 def text_of(parts: list[Part], separator: str = "\n") -> str:
@@ -76,107 +65,178 @@ def text_of(parts: list[Part], separator: str = "\n") -> str:
     return separator.join(part for part in parts if isinstance(part, str))
 
 
-def _untyped(block: dict[str, Any]) -> str | None:
+def _untyped(block: Block) -> str | None:
     """The kind of a block that tells it by its only key, as Bedrock's and Gemini's do."""
-    return next((key for key in ("text", "inline_data", "file_data") if key in block), None)
+    return next((key for key in ("text", *_GEMINI) if key in block), None)
 
 
-def _text(block: dict[str, Any]) -> Iterator[Part]:
-    yield block.get("text") or ""
+def _text(block: Block) -> Iterator[Part]:
+    yield _said(block.get("text"))
 
 
-def _refusal(block: dict[str, Any]) -> Iterator[Part]:
-    yield block.get("refusal") or ""
+def _refusal(block: Block) -> Iterator[Part]:
+    yield _said(block.get("refusal"))
 
 
-def _image_url(block: dict[str, Any]) -> Iterator[Part]:
+def _said(text: Any) -> str:
+    if not isinstance(text or "", str):
+        raise TypeError("a text must be a string")
+    return text or ""
+
+
+def _image_url(block: Block) -> Iterator[Part]:
     image = block.get("image_url")
     url = image.get("url") if isinstance(image, dict) else image
-    yield _at(url, None, block)
+    yield _medium("image", url=url, block=block)
 
 
-def _data(block: dict[str, Any]) -> Iterator[Part]:
-    """LangChain's own media blocks, Anthropic's with `source`, and OpenAI's `file`."""
+def _data(block: Block) -> Iterator[Part]:
+    """LangChain's own media blocks, of both versions, and those that resemble them."""
+    if text := block.get("text") if block.get("source_type", "text") == "text" else None:
+        yield str(text)
+        return
+    yield _medium(
+        _KINDS.get(block["type"], "file"),
+        data=block.get("base64") or block.get("data"),
+        url=block.get("url") or block.get("file_uri"),
+        path=block.get("path"),
+        file_id=block.get("file_id") or block.get("id" if "source_type" in block else ""),
+        mime_type=block.get("mime_type"),
+        name=block.get("filename") or (block.get("metadata") or {}).get("filename"),
+        block=block,
+    )
+
+
+def _sourced(block: Block) -> Iterator[Part]:
+    """Anthropic's form of a block, where it is one."""
     source = block.get("source")
-    if isinstance(source, dict):
-        if source.get("type") == "text":
-            yield str(source["data"])
-            return
-        block = {**source, "type": block.get("type"), "mime_type": source.get("media_type")}
-    file = block.get("file")
-    if isinstance(file, dict):
-        block = {"url": file.get("file_data"), "file_id": file.get("file_id"), **block}
-    mime_type = block.get("mime_type")
-    data = block.get("base64") or block.get("data")
-    if isinstance(data, str):
-        yield _inline(data, mime_type, block)
-    elif block.get("text") and block["type"] == "text-plain":
-        yield str(block["text"])
+    if not isinstance(source, dict):
+        yield from _data(block)
+    elif source.get("type") == "text":
+        yield str(source["data"])
+    elif source.get("type") == "content":
+        inner = source["content"]
+        for part in [{"type": "text", "text": inner}] if isinstance(inner, str) else inner:
+            yield from _READERS[part["type"]](part)
     else:
-        yield _at(block.get("url") or block.get("file_uri"), mime_type, block)
+        own = {"type": block["type"], "mime_type": source.get("media_type")}
+        yield from _data({**source, **own, "filename": block.get("title")})
 
 
-def _input_audio(block: dict[str, Any]) -> Iterator[Part]:
+def _file(block: Block) -> Iterator[Part]:
+    """OpenAI's form of a file, where it is one."""
+    file = block.get("file")
+    if not isinstance(file, dict):
+        yield from _sourced(block)
+        return
+    data = file.get("file_data") or ""
+    is_url = ":" in data[:8]
+    yield _medium(
+        "file",
+        data=None if is_url else data,
+        url=data if is_url else file.get("file_url"),
+        file_id=file.get("file_id"),
+        name=file.get("filename"),
+        block=block,
+    )
+
+
+def _input_file(block: Block) -> Iterator[Part]:
+    """The same in OpenAI's Responses API, which has its members one level up."""
+    yield from _file({"file": block})
+
+
+def _input_audio(block: Block) -> Iterator[Part]:
     audio = block["input_audio"]
-    yield _inline(audio["data"], f"audio/{audio.get('format', 'wav')}", block)
+    mime_type = f"audio/{audio.get('format') or 'wav'}"
+    yield _medium("audio", data=audio["data"], mime_type=mime_type, block=block)
 
 
-def _drawn(block: dict[str, Any]) -> Iterator[Part]:
+def _drawn(block: Block) -> Iterator[Part]:
     """A picture that an OpenAI model drew."""
     if result := block.get("result"):
-        yield _inline(result, f"image/{block.get('output_format') or 'png'}", block)
+        mime_type = f"image/{block.get('output_format') or 'png'}"
+        yield _medium("image", data=result, mime_type=mime_type, block=block)
 
 
-def _gemini_inline(block: dict[str, Any]) -> Iterator[Part]:
-    inline = block.get("inline_data") or {}
-    yield _inline(inline.get("data") or "", inline.get("mime_type"), block)
+def _gemini(block: Block) -> Iterator[Part]:
+    """A part as Gemini writes it, in either of its spellings."""
+    inner = next(block[key] for key in _GEMINI if key in block)
+    yield _medium(
+        "file",
+        data=inner.get("data"),
+        url=inner.get("file_uri") or inner.get("fileUri"),
+        mime_type=inner.get("mime_type") or inner.get("mimeType"),
+        name=inner.get("display_name") or inner.get("displayName"),
+        block=block,
+    )
 
 
-def _gemini_file(block: dict[str, Any]) -> Iterator[Part]:
-    file = block.get("file_data") or {}
-    yield _at(file.get("file_uri"), file.get("mime_type"), block)
+_GEMINI = ("inline_data", "inlineData", "file_data", "fileData")
 
+_KINDS = {"image": "image", "audio": "audio", "video": "video"}
 
-_READERS: dict[str, Callable[[dict[str, Any]], Iterator[Part]]] = {
+_READERS: dict[str, Callable[[Block], Iterator[Part]]] = {
     "text": _text,
     "output_text": _text,
     "input_text": _text,
     "refusal": _refusal,
     "image_url": _image_url,
-    "image": _data,
-    "audio": _data,
-    "video": _data,
-    "file": _data,
-    "document": _data,
-    "media": _data,
+    "input_image": _image_url,
+    "image": _sourced,
+    "audio": _sourced,
+    "video": _sourced,
+    "document": _sourced,
+    "media": _sourced,
     "text-plain": _data,
+    "file": _file,
+    "input_file": _input_file,
     "input_audio": _input_audio,
     "image_generation_call": _drawn,
-    "inline_data": _gemini_inline,
-    "file_data": _gemini_file,
+    **dict.fromkeys(_GEMINI, _gemini),
 }
 
-
-def _inline(data: str, mime_type: str | None, block: dict[str, Any]) -> Media:
-    if data.startswith("data:"):
-        return _at(data, mime_type, block)
-    if not data or not mime_type:
-        missing = "mime_type" if data else "data"
-        raise ValueError(f"a content block without {missing} cannot be sent: {_shown(block)}")
-    return Media(mime_type, data=data, index=block.get("index"))
+_UNSENDABLE = ("video_metadata", "videoMetadata")
 
 
-def _at(url: Any, mime_type: str | None, block: dict[str, Any]) -> Media:
-    if isinstance(url, str):
-        if inline := _DATA_URL.fullmatch(url):
-            return _inline(inline[2], inline[1] or mime_type, block)
-        if _URL.match(url):
-            return Media(mime_type, url=url, index=block.get("index"))
-    raise ValueError(
-        f"cannot send {_shown(block)}: media must be base64 data, a data: URL or an http(s) URL"
-    )
+def _medium(
+    kind: str,
+    *,
+    block: Block,
+    data: Any = None,
+    url: Any = None,
+    path: Any = None,
+    file_id: Any = None,
+    mime_type: str | None = None,
+    name: str | None = None,
+) -> Media:
+    """The medium that a block holds in one of the possible ways.
+
+    Raises:
+        ValueError: It holds none, or one that KIE cannot get at.
+    """
+    if unsendable := [key for key in _UNSENDABLE if block.get(key)]:
+        raise ValueError(f"{unsendable[0]} cannot be sent: cut the video instead")
+    if isinstance(path, Path):
+        medium = Media(kind, mime_type, path=path)
+    elif path is not None:
+        raise ValueError(NO_FILES)
+    elif data:
+        is_url = isinstance(data, str) and data.startswith("data:")
+        medium = remote(data, mime_type, kind) if is_url else inline(data, mime_type, kind, name)
+    elif url or (isinstance(file_id, str) and file_id.startswith("https://")):
+        medium = remote(str(url or file_id), mime_type, kind)
+    elif file_id:
+        raise ValueError(
+            "KIE has no files by id: upload the file with langchain_kie.KieFiles, "
+            "and send the URL that it gives"
+        )
+    else:
+        raise ValueError("it has neither base64 data nor a URL")
+    medium.index = block.get("index")
+    return medium
 
 
-def _shown(block: dict[str, Any]) -> str:
+def _shown(block: Block) -> str:
     """A block as an error may show it: its type and keys, not its contents."""
     return f"of type {block.get('type')!r} with keys {sorted(map(str, block))}"

@@ -74,7 +74,8 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
     code = _number(value.get("code"))
     error = value.get("error")
     is_named = isinstance(value.get("code"), str) and code is None
-    if not (error or is_named or value.get("type") == "error") and code in _OK_CODES:
+    is_told = value.get("type") == "error" or value.get("success") is False
+    if not (error or is_named or is_told) and code in _OK_CODES:
         return
     if isinstance(error, dict):
         code = _number(error.get("code")) if code in _OK_CODES else code
@@ -83,7 +84,7 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
     else:
         message = error
         code = _number(value.get("status")) if code in _OK_CODES else code
-    message = value.get("msg") or value.get("message") or message
+    message = value.get("msg") or value.get("message") or message or value.get("detail")
     raise error_for(str(message or "an error without a message"), code=code, **attributes)
 
 

@@ -1,11 +1,11 @@
-"""Conversations: which tool result answers which call, and what cannot be sent.
+"""Conversations: who says what in which order, and which tool result answers which call.
 
 Pure. Knows LangChain's messages. Knows nothing of dialects.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,12 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
+from langchain_kie._content import parts_of
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from langchain_kie._content import Part
 
 _CHAT_ROLES: dict[str, type[BaseMessage]] = {
     "user": HumanMessage,
@@ -34,14 +38,28 @@ _CHAT_ROLES: dict[str, type[BaseMessage]] = {
 
 @dataclass(frozen=True, slots=True)
 class ToolTurn:
-    """One call of an AI message, and the message that answers it.
+    """One call of an AI message, and what answers it.
 
-    `id` is unique in the turn; it is the call's own where it has one.
+    Attributes:
+        id: Unique in the turn; the call's own where it has one.
+        call: The call.
+        result: The message that answers.
+        parts: What it says.
     """
 
     id: str
     call: dict[str, Any]
     result: ToolMessage
+    parts: list[Part]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message, what it says, and, of an AI message, its calls with their results."""
+
+    message: BaseMessage
+    parts: list[Part]
+    tools: list[ToolTurn] = field(default_factory=list)
 
 
 BEGINNING_LEFT_OUT = "(The beginning of this conversation was left out.)"
@@ -49,11 +67,9 @@ BEGINNING_LEFT_OUT = "(The beginning of this conversation was left out.)"
 
 NOTHING_TO_ANSWER = "nothing to answer: the messages hold no words of a human's or a model's"
 
-Turn = tuple[BaseMessage, list[ToolTurn]]
-
 
 def turns_of(messages: Sequence[BaseMessage]) -> list[Turn]:
-    """The conversation as messages, each AI message with its calls answered, in call order.
+    """The conversation, each AI message with its calls answered, in call order.
 
     Results may have come in any order, and other messages may stand between them; those
     follow the results.
@@ -70,10 +86,18 @@ def turns_of(messages: Sequence[BaseMessage]) -> list[Turn]:
             raise ValueError(
                 f"the result of tool call {message.tool_call_id!r} answers no call before it"
             )
-        turns.append((message, []))
+        turns.append(Turn(message, parts_of(message)))
         if isinstance(message, AIMessage) and (message.tool_calls or message.invalid_tool_calls):
-            turns[-1][1].extend(_answered(message, pending))
+            turns[-1].tools.extend(_answered(message, pending))
     return turns
+
+
+def all_parts(turns: Sequence[Turn]) -> Iterator[Part]:
+    """The text and media of a conversation."""
+    for turn in turns:
+        yield from turn.parts
+        for tool in turn.tools:
+            yield from tool.parts
 
 
 _SENDABLE = (HumanMessage, AIMessage, SystemMessage, ToolMessage)
@@ -115,7 +139,7 @@ def _answered(message: AIMessage, pending: list[BaseMessage]) -> list[ToolTurn]:
         call_id = call["id"] or result.tool_call_id
         if not call_id or call_id in taken:
             call_id = next(i for n in count(len(turns)) if (i := f"call_{n}") not in taken)
-        turns.append(ToolTurn(call_id, call, result))
+        turns.append(ToolTurn(call_id, call, result, parts_of(result)))
     if results:
         raise ValueError(
             f"the result of tool call {results[0].tool_call_id!r} answers no call before it"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from langchain_kie import _answer_tool
 from langchain_kie._structured import response_format_for
@@ -27,6 +27,9 @@ NAMES = (
     "reasoning_effort",
     "include_thoughts",
     "check_combinations",
+    "media_upload",
+    "inline_media_limit",
+    "require_media_seen",
 )
 """The options that a model has values of its own for."""
 
@@ -38,6 +41,11 @@ ALIASES = {
     "thinking_level": "reasoning_effort",
     "request_timeout": "timeout",
 }
+
+MediaUpload: TypeAlias = Literal["auto", "always", "never"]
+
+INLINE_MEDIA_LIMIT = 1_500_000
+"""Bytes that every model was measured to take inline (docs/wire.md 9)."""
 
 _KNOWN = {*NAMES, "tools", "tool_choice", "parallel_tool_calls", "response_format"}
 
@@ -67,6 +75,9 @@ class Options:
         parallel_tool_calls: Whether several calls may come at once.
         response_format: OpenAI's form, `json_schema` or `json_object`.
         answer_tool: The function, if any, whose arguments are the answer.
+        media_upload: Which media are uploaded: `auto`, `always` or `never`.
+        inline_media_limit: Bytes of media that may go inline together.
+        require_media_seen: Whether an answer whose prompt was counted too small is refused.
         extra: Further members of the body, as the user wrote them.
     """
 
@@ -82,6 +93,9 @@ class Options:
     parallel_tool_calls: bool | None = None
     response_format: dict[str, Any] | None = None
     answer_tool: str | None = None
+    media_upload: MediaUpload = "auto"
+    inline_media_limit: int = INLINE_MEDIA_LIMIT
+    require_media_seen: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -106,6 +120,10 @@ def options_for(
     }
     check = set_.pop("check_combinations")
     set_["stop"] = stop_list(set_["stop"])
+    if set_["media_upload"] not in get_args(MediaUpload):
+        raise KieConfigurationError(
+            f"media_upload {set_['media_upload']!r} is none of {', '.join(get_args(MediaUpload))}"
+        )
     set_["reasoning_effort"] = _effort_for(set_["reasoning_effort"], target)
     options = Options(
         **set_,

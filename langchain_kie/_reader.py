@@ -16,6 +16,7 @@ from langchain_kie._envelope import error_from_text
 from langchain_kie._grounding import SPANS, citation_spans, merged
 from langchain_kie._signatures import SignatureLog
 from langchain_kie._tool_calls import ToolCalls
+from langchain_kie.errors import KieMediaNotSeenError
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
@@ -37,11 +38,22 @@ class MessageReader:
         target: The model that answers.
         model_name: Its name as the caller wrote it.
         options: What it was asked for.
+        media_count: How many media the prompt holds.
+        least_tokens: The fewest tokens that the prompt can be counted as.
     """
 
-    def __init__(self, target: Target, model_name: str, options: Options) -> None:
+    def __init__(
+        self,
+        target: Target,
+        model_name: str,
+        options: Options,
+        media_count: int = 0,
+        least_tokens: int = 0,
+    ) -> None:
         self.has_output = False
         self._model_name = model_name
+        self._media_count = media_count
+        self._least_tokens = least_tokens
         self._signatures = SignatureLog(target.name)
         self._calls = ToolCalls(options.functions, options.answer_tool, self._signatures)
         self._beside = "" if options.answer_tool else None
@@ -98,6 +110,7 @@ class MessageReader:
             content = self._text(self._beside, None)
         if not self._calls and (error := error_from_text(self._head, model=self._model_name)):
             raise error
+        self._check_media()
         texts = {index: "".join(pieces) for index, pieces in self._texts.items()}
         if spans := citation_spans(self._metadata, texts):
             self._metadata[SPANS] = spans
@@ -118,6 +131,22 @@ class MessageReader:
             },
             chunk_position="last",
         )
+
+    def _check_media(self) -> None:
+        """Note how many media were sent, and see that they were counted.
+
+        Raises:
+            KieMediaNotSeenError: The prompt is smaller than its media, where that matters.
+        """
+        if self._media_count:
+            self._metadata["media_count"] = self._media_count
+        counted = self._usage["input_tokens"] if self._usage else self._least_tokens
+        if counted < self._least_tokens:
+            raise KieMediaNotSeenError(
+                f"a prompt with {self._media_count} media was counted as {counted} tokens, "
+                f"and must be at least {self._least_tokens}",
+                model=self._model_name,
+            )
 
     def _note(self, delta: Delta) -> None:
         """Keep what later events may still correct; the last word counts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from ipaddress import ip_address
 from typing import Any, Literal
@@ -16,6 +17,8 @@ _HEADER_VALUE = re.compile(r"[\t -~]*")
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 
 DEFAULT_BASE_URL = "https://api.kie.ai"
+DEFAULT_UPLOAD_URL = "https://kieai.redpandaai.co"
+"""KIE's host for files, which api.kie.ai is not (docs/wire.md 9)."""
 
 
 def checked_key(key: SecretStr | None) -> SecretStr | None:
@@ -34,7 +37,7 @@ def checked_key(key: SecretStr | None) -> SecretStr | None:
     return stripped
 
 
-def checked_base_url(base_url: str) -> str:
+def checked_base_url(base_url: str, name: str = "base_url") -> str:
     """The URL without a trailing slash.
 
     Raises:
@@ -47,16 +50,31 @@ def checked_base_url(base_url: str) -> str:
         host.encode("idna")
         _ = parts.port
     except ValueError:
-        raise KieConfigurationError("base_url has a host or a port that cannot be") from None
+        raise KieConfigurationError(f"{name} has a host or a port that cannot be") from None
     if parts.username or parts.password:
-        raise KieConfigurationError("base_url must not hold a user or a password")
+        raise KieConfigurationError(f"{name} must not hold a user or a password")
     if parts.scheme not in {"http", "https"} or not host:
-        raise KieConfigurationError("base_url must begin with https:// and a host")
+        raise KieConfigurationError(f"{name} must begin with https:// and a host")
     if parts.query or parts.fragment:
-        raise KieConfigurationError("base_url must have neither a query nor a fragment")
+        raise KieConfigurationError(f"{name} must have neither a query nor a fragment")
     if parts.scheme == "http" and not _is_loopback(host):
-        raise KieConfigurationError("base_url must be https, except on this machine")
+        raise KieConfigurationError(f"{name} must be https, except on this machine")
     return parts.geturl().rstrip("/")
+
+
+def upload_url_for(base_url: str, upload_url: str | None) -> str:
+    """Where files are uploaded; a key for another host than KIE's is never shown to KIE.
+
+    Args:
+        base_url: Where the API is.
+        upload_url: What the user set, `None` for `KIE_UPLOAD_URL`, else by `base_url`.
+
+    Raises:
+        KieConfigurationError: The key would not be safe on its way there.
+    """
+    base_url = checked_base_url(base_url)
+    own = DEFAULT_UPLOAD_URL if base_url == DEFAULT_BASE_URL else base_url
+    return checked_base_url(upload_url or os.environ.get("KIE_UPLOAD_URL") or own, "upload_url")
 
 
 def checked_headers(headers: dict[str, str] | None) -> dict[str, str] | None:

@@ -6,6 +6,7 @@ back, `_retry` says when to try again.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import httpx
 from tenacity import AsyncRetrying, Retrying
 
-from langchain_kie import _retry
-from langchain_kie._answer import Answer, Call, ItemT
+from langchain_kie import _retry, _settings
+from langchain_kie._answer import Answer, Call, Form, ItemT
 from langchain_kie._clients import shared_async_client, shared_client
 from langchain_kie._version import __version__
 from langchain_kie.errors import (
@@ -65,6 +66,11 @@ class BearerAuth(httpx.Auth):
         """Authorize `request`."""
         request.headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
         yield request
+
+    @property
+    def digest(self) -> str:
+        """What tells two keys apart, and tells no key."""
+        return hashlib.sha256(self._key.get_secret_value().encode()).hexdigest()
 
     def hide(self, text: str) -> str:
         """Take the key out of a text, and its beginning off the end of one that was cut."""
@@ -178,15 +184,34 @@ class Transport:
 
     def _request(self, client: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
         if client.is_closed:
-            raise KieConfigurationError("the client that you gave the model is closed")
+            raise KieConfigurationError("the client that you gave is closed")
         timeout = self.timeout if call.timeout is None else call.timeout
+        headers, body = {**_HEADERS, **self.headers}, call.body
+        content: dict[str, Any] = {"content": body}
+        if isinstance(body, Form):
+            del headers["Content-Type"]
+            file = (body.name, body.file, body.mime_type)
+            content = {"data": body.fields, "files": {"file": file}}
         return client.build_request(
             "POST",
             self.base_url + call.path,
-            content=call.body,
-            headers={**_HEADERS, **self.headers},
+            headers=headers,
             timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
+            **content,
         )
+
+
+def transport_for(*, api_key: SecretStr | None, base_url: str, **settings: Any) -> Transport:
+    """A transport whose key and URL were checked.
+
+    Raises:
+        KieConfigurationError: There is no key, or it or the URL cannot work.
+    """
+    key = _settings.checked_key(api_key)
+    if key is None:
+        raise KieConfigurationError("there is no key: pass api_key= or set KIE_API_KEY")
+    url = _settings.checked_base_url(base_url)
+    return Transport(base_url=url, auth=BearerAuth(key), **settings)
 
 
 def _pieces(response: httpx.Response, answer: Answer[Any]) -> Iterator[bytes]:

@@ -12,20 +12,29 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.load.load import ALL_SERIALIZABLE_MAPPINGS
-from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from langchain_kie import _blocks, _settings, _structured
 from langchain_kie._catalog import Api, profile_of, resolve
-from langchain_kie._dialects import ENCODERS, decode
-from langchain_kie._dialects._shared import to_json
-from langchain_kie._options import ALIASES, by_proper_names, options_for, stop_list
+from langchain_kie._history import turns_of
+from langchain_kie._options import (
+    ALIASES,
+    INLINE_MEDIA_LIMIT,
+    MediaUpload,
+    by_proper_names,
+    options_for,
+    stop_list,
+)
 from langchain_kie._options import NAMES as OPTION_NAMES
 from langchain_kie._reader import PROVIDER, MessageReader, message_of
+from langchain_kie._request import Request, check_media
+from langchain_kie._token_estimate import CHARS_PER_TOKEN, estimate
 from langchain_kie._tools import normalize_tool, normalize_tool_choice
+from langchain_kie._uploads import aplace, place, to_upload
 from langchain_kie.errors import KieConfigurationError, KieError
+from langchain_kie.files import KieFiles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -40,8 +49,6 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
 
-    from langchain_kie._answer import Call
-    from langchain_kie._delta import Delta
     from langchain_kie._transport import Transport
 
 _blocks.register()
@@ -111,6 +118,22 @@ class ChatKieGemini(BaseChatModel):
     """Whether to refuse what KIE documents as impossible, such as search beside functions, and
     to ask through a function for what `response_format` cannot carry. `False` sends it all."""
 
+    media_upload: MediaUpload = "auto"
+    """Which media are uploaded, and sent as URLs: `auto` uploads the largest until the others
+    are within `inline_media_limit`, `always` uploads all, `never` none. What was uploaded is
+    public to those who know its URL, and kept for three days."""
+
+    inline_media_limit: int = Field(default=INLINE_MEDIA_LIMIT, ge=0)
+    """Bytes of media that may go inline in one request."""
+
+    require_media_seen: bool = False
+    """Whether to raise `KieMediaNotSeenError` when the prompt was counted as less than its
+    media must cost. KIE's counter is not always honest, so it is not done by default."""
+
+    upload_url: str | None = None
+    """Where files are uploaded; by default `KIE_UPLOAD_URL`, else KIE's host for files, or
+    `base_url` where that is not KIE's."""
+
     streaming: bool = False
     """Whether `invoke` streams too."""
 
@@ -171,6 +194,11 @@ class ChatKieGemini(BaseChatModel):
     def _check_base_url(cls, base_url: str) -> str:
         return _settings.checked_base_url(base_url)
 
+    @field_validator("upload_url")
+    @classmethod
+    def _check_upload_url(cls, url: str | None) -> str | None:
+        return url and _settings.checked_base_url(url, "upload_url")
+
     @field_validator("default_headers")
     @classmethod
     def _check_headers(cls, headers: dict[str, str] | None) -> dict[str, str] | None:
@@ -226,9 +254,8 @@ class ChatKieGemini(BaseChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         names = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
         values = {name: getattr(self, name) for name in names}
-        if values["check_combinations"]:
-            del values["check_combinations"]
-        return {name: value for name, value in values.items() if value not in (None, {})}
+        fields = type(self).model_fields
+        return {n: v for n, v in values.items() if v not in (None, {}, fields[n].default)}
 
     def _get_invocation_params(
         self, stop: list[str] | None = None, **kwargs: Any
@@ -249,14 +276,22 @@ class ChatKieGemini(BaseChatModel):
 
     def get_num_tokens(self, text: str) -> int:
         """Estimate the tokens of a text, about four characters each; nothing is fetched."""
-        return -(-len(text) // 4)
+        return -(-len(text) // CHARS_PER_TOKEN)
 
     def get_num_tokens_from_messages(
         self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None
     ) -> int:
-        """Estimate the tokens of messages and tools; nothing is fetched."""
+        """Estimate the tokens of messages and tools; nothing is fetched.
+
+        Text, calls and schemas count a token for four characters. An image counts 1,100
+        tokens; a PDF one for 100 bytes, sound for 500, video for 2,500, and where only a URL
+        is known 2,600, 1,900 and 6,000 altogether.
+
+        Raises:
+            ValueError: A message holds a block that cannot be sent.
+        """
         schemas: list[Any] = [n for tool in tools or () for n in normalize_tool(tool)]
-        return count_tokens_approximately(messages, tools=schemas or None)
+        return estimate(messages, schemas or None)
 
     def __getstate__(self) -> dict[Any, Any]:
         """Leave the user's clients behind: connections cannot be pickled."""
@@ -280,7 +315,8 @@ class ChatKieGemini(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - core calls it
         **kwargs: Any,
     ) -> ChatResult:
-        call, reader = self._prepare(messages, stop, kwargs, stream=False)
+        request = self._placed(self._request(messages, stop, kwargs))
+        call, reader = request.encode(stream=False)
         return _result(reader, [reader.feed(delta) for delta in self._transport().stream(call)])
 
     async def _agenerate(
@@ -290,7 +326,8 @@ class ChatKieGemini(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        call, reader = self._prepare(messages, stop, kwargs, stream=False)
+        request = await self._aplaced(self._request(messages, stop, kwargs))
+        call, reader = request.encode(stream=False)
         deltas = self._transport().astream(call)
         return _result(reader, [reader.feed(delta) async for delta in deltas])
 
@@ -301,7 +338,8 @@ class ChatKieGemini(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        call, reader = self._prepare(messages, stop, kwargs, stream=True)
+        request = self._placed(self._request(messages, stop, kwargs))
+        call, reader = request.encode(stream=True)
         try:
             for delta in self._transport().stream(call):
                 if chunk := reader.feed(delta):
@@ -318,7 +356,8 @@ class ChatKieGemini(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call, reader = self._prepare(messages, stop, kwargs, stream=True)
+        request = await self._aplaced(self._request(messages, stop, kwargs))
+        call, reader = request.encode(stream=True)
         try:
             async with aclosing(self._transport().astream(call)) as deltas:
                 async for delta in deltas:
@@ -329,25 +368,19 @@ class ChatKieGemini(BaseChatModel):
             error.partial = reader.has_output
             raise
 
-    def _prepare(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None,
-        kwargs: dict[str, Any],
-        *,
-        stream: bool,
-    ) -> tuple[Call[Delta], MessageReader]:
-        """Turn a call of LangChain's into one of the transport's: pure, and all checks.
+    def _request(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> Request:
+        """What LangChain asks for, checked; nothing is read or sent.
 
         Raises:
             ValueError: The conversation or an option cannot be sent.
         """
-        from langchain_kie._answer import Call  # noqa: PLC0415 - httpx loads at the first call
-
         asked = by_proper_names(kwargs)
         asked.pop("stream", None)
         asked["stop"] = asked.get("stop") if stop is None else stop
-        model = asked.pop("model", None) or self.model
+        name = asked.pop("model", None)
+        model = name or self.model
         target = resolve(model, asked.pop("api", None) or self.api)
         timeout = _settings.checked_timeout(asked.pop("timeout", None))
         if misplaced := asked.keys() & type(self).model_fields.keys() - {*OPTION_NAMES}:
@@ -356,27 +389,46 @@ class ChatKieGemini(BaseChatModel):
             )
         own = {name: getattr(self, name) for name in OPTION_NAMES}
         options = options_for(asked, own, target, self.model_kwargs)
-        path, body = ENCODERS[target.api](messages, options, target, stream=stream)
-        call = Call(
-            model=model,
-            path=path,
-            body=to_json(body),
-            decode=decode,
-            ends_without_evidence=target.route.ends_without_evidence,
-            timeout=timeout,
+        request = Request(turns_of(messages), options, target, model, timeout)
+        if request.media:
+            check_media(request.media, profile_of(target) if name else self.profile, model)
+        return request
+
+    def _placed(self, request: Request) -> Request:
+        """Upload the media that are not to go inline.
+
+        Raises:
+            ValueError: A file cannot be read.
+            KieError: An upload failed; nothing else was sent.
+        """
+        if chosen := to_upload(request.media, request.options):
+            place(chosen, self._files())
+        return request
+
+    async def _aplaced(self, request: Request) -> Request:
+        """Upload the media that are not to go inline; as `_placed`."""
+        if chosen := to_upload(request.media, request.options):
+            await aplace(chosen, self._files())
+        return request
+
+    def _files(self) -> KieFiles:
+        """The upload that belongs to this model's account."""
+        return KieFiles(
+            api_key=self.api_key,
+            upload_url=_settings.upload_url_for(self.base_url, self.upload_url),
+            timeout=self.timeout,
+            max_retries=self.max_retries,
+            http_client=self.http_client,
+            http_async_client=self.http_async_client,
         )
-        return call, MessageReader(target, model, options)
 
     def _transport(self) -> Transport:
         """How the model reaches its server; checked again, since a copy may have changed it."""
-        from langchain_kie._transport import BearerAuth, Transport  # noqa: PLC0415 - likewise
+        from langchain_kie._transport import transport_for  # noqa: PLC0415 - loads httpx
 
-        key = _settings.checked_key(self.api_key)
-        if key is None:
-            raise KieConfigurationError("there is no key: pass api_key= or set KIE_API_KEY")
-        return Transport(
-            base_url=_settings.checked_base_url(self.base_url),
-            auth=BearerAuth(key),
+        return transport_for(
+            api_key=self.api_key,
+            base_url=self.base_url,
             timeout=self.timeout,
             max_retries=self.max_retries,
             headers=self.default_headers or {},

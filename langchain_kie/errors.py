@@ -12,6 +12,7 @@
     ├── KieServerError                 455, 5xx
     │   └── KieEmptyResponseError      an answer without anything in it
     ├── KieProtocolError               an answer that cannot be read
+    ├── KieMediaNotSeenError           an answer to a prompt without its media
     ├── KieTimeoutError
     └── KieConnectionError
         └── KieStreamInterruptedError  a stream that ended before its answer did
@@ -162,6 +163,10 @@ class KieProtocolError(KieError, ModelAPIError):
     """An answer came that cannot be read; it may have been billed, so it is not asked again."""
 
     own_retries = 0
+
+
+class KieMediaNotSeenError(KieError, ModelAPIError):
+    """The model answered, but by the tokens counted it cannot have seen the media."""
 
 
 class KieTimeoutError(KieError, ModelTimeoutError):

@@ -1,6 +1,6 @@
 """The dialects: one codec each, and the table by which everything else finds them.
 
-A codec is a module with two pure functions. `encode` turns messages and options into a path
+A codec is a module with two pure functions. `encode` turns a conversation and options into a path
 and a body; `decode` turns one JSON object of an answer into a `Delta`.
 """
 
@@ -14,19 +14,18 @@ from langchain_kie.errors import KieProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from langchain_core.messages import BaseMessage
-
     from langchain_kie._catalog import Api, Target
     from langchain_kie._delta import Delta
+    from langchain_kie._history import Turn
     from langchain_kie._options import Options
 
 
 class Encode(Protocol):
-    """Messages and options to the path and the body of a request."""
+    """A conversation and options to the path and the body of a request."""
 
     def __call__(
         self,
-        messages: Sequence[BaseMessage],
+        turns: Sequence[Turn],
         options: Options,
         target: Target,
         *,

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
-from langchain_kie._content import Media, Part, parts_of, text_of
+from langchain_kie._content import text_of
 from langchain_kie._delta import CallDelta, Delta
 from langchain_kie._dialects._shared import (
     args_text,
@@ -21,7 +21,8 @@ from langchain_kie._dialects._shared import (
     usage_of,
     without_none,
 )
-from langchain_kie._history import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, turns_of
+from langchain_kie._history import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
+from langchain_kie._media import Media
 from langchain_kie._schema import for_chat_completions
 from langchain_kie._signatures import extras_of
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
 
     from langchain_kie._catalog import Target
+    from langchain_kie._content import Part
     from langchain_kie._options import Options
     from langchain_kie._tools import ToolChoice
 
@@ -43,7 +45,7 @@ _THOUGHT_KINDS = frozenset({"reasoning", "thought", "thinking"})
 
 
 def encode(
-    messages: Sequence[BaseMessage], options: Options, target: Target, *, stream: bool
+    turns: Sequence[Turn], options: Options, target: Target, *, stream: bool
 ) -> tuple[str, dict[str, Any]]:
     """A request to a model's own path; the path chooses the model.
 
@@ -51,7 +53,7 @@ def encode(
         ValueError: A part of the conversation cannot be sent.
     """
     body = without_none(
-        messages=_messages(messages, target),
+        messages=_messages(turns, target),
         stream=stream,
         include_thoughts=options.include_thoughts,
         reasoning_effort=options.reasoning_effort,
@@ -68,20 +70,20 @@ def encode(
 
 
 def encode_for_gateway(
-    messages: Sequence[BaseMessage], options: Options, target: Target, *, stream: bool
+    turns: Sequence[Turn], options: Options, target: Target, *, stream: bool
 ) -> tuple[str, dict[str, Any]]:
     """A request to the shared path, where the body names the model."""
-    path, body = encode(messages, options, target, stream=stream)
+    path, body = encode(turns, options, target, stream=stream)
     return path, {"model": target.route.model, **body}
 
 
-def _messages(messages: Sequence[BaseMessage], target: Target) -> list[dict[str, Any]]:
+def _messages(turns: Sequence[Turn], target: Target) -> list[dict[str, Any]]:
     encoded: list[dict[str, Any]] = []
-    for message, tool_turns in turns_of(messages):
-        parts = parts_of(message)
+    for turn in turns:
+        message, parts = turn.message, turn.parts
         if isinstance(message, AIMessage):
-            _add_assistant(encoded, _assistant(message, parts, tool_turns, target))
-            encoded.extend(_results(tool_turns))
+            _add_assistant(encoded, _assistant(message, turn, target))
+            encoded.extend(_results(turn.tools))
         elif parts:
             role = "system" if isinstance(message, SystemMessage) else "user"
             encoded.append(without_none(role=role, content=_content(parts), name=message.name))
@@ -133,18 +135,16 @@ def _url(media: Media) -> str:
     return media.url or f"data:{media.mime_type};base64,{media.data}"
 
 
-def _assistant(
-    message: AIMessage, parts: list[Part], tool_turns: list[ToolTurn], target: Target
-) -> dict[str, Any] | None:
+def _assistant(message: AIMessage, turn: Turn, target: Target) -> dict[str, Any] | None:
     """An answer of the model's; one that says nothing and calls nothing is left out."""
-    if not parts and not tool_turns:
+    if not turn.parts and not turn.tools:
         return None
-    content = _content(parts) if parts else ""
+    content = _content(turn.parts) if turn.parts else ""
     encoded = without_none(role="assistant", content=content, name=message.name)
-    if tool_turns:
+    if turn.tools:
         extras = extras_of(message, target.name)
         encoded["tool_calls"] = [
-            _call(turn, extras.get(turn.call["id"] or "", {})) for turn in tool_turns
+            _call(tool, extras.get(tool.call["id"] or "", {})) for tool in turn.tools
         ]
     return encoded
 
@@ -165,9 +165,8 @@ def _results(tool_turns: list[ToolTurn]) -> list[dict[str, Any]]:
     encoded: list[dict[str, Any]] = []
     attached: list[Part] = []
     for number, turn in enumerate(tool_turns, start=1):
-        parts = parts_of(turn.result)
-        text = text_of(parts)
-        media = [part for part in parts if isinstance(part, Media)]
+        text = text_of(turn.parts)
+        media = [part for part in turn.parts if isinstance(part, Media)]
         if media:
             text = "\n".join(filter(None, (text, f"[attached below as result {number}]")))
             attached += [f"[result {number}]", *media]

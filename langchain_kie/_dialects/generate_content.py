@@ -9,10 +9,10 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
-from langchain_kie._content import Media, Part, parts_of, text_of
+from langchain_kie._content import text_of
 from langchain_kie._delta import CallDelta, Delta
 from langchain_kie._dialects._replay import model_parts
 from langchain_kie._dialects._shared import (
@@ -24,7 +24,8 @@ from langchain_kie._dialects._shared import (
     usage_of,
     without_none,
 )
-from langchain_kie._history import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, turns_of
+from langchain_kie._history import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
+from langchain_kie._media import Media
 from langchain_kie._native_schema import for_generate_content
 from langchain_kie._signatures import BYPASS, entries_of
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
 
     from langchain_kie._catalog import Target
+    from langchain_kie._content import Part
     from langchain_kie._options import Options
     from langchain_kie._tools import ToolChoice
 
@@ -46,7 +48,7 @@ _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
 def encode(
-    messages: Sequence[BaseMessage], options: Options, target: Target, *, stream: bool
+    turns: Sequence[Turn], options: Options, target: Target, *, stream: bool
 ) -> tuple[str, Json]:
     """A request; one that searches always streams, or its sources would be lost.
 
@@ -58,12 +60,12 @@ def encode(
         warnings.warn("the native dialect cannot ask for one call at a time", stacklevel=2)
     system: list[Json] = []
     contents: list[Json] = []
-    for message, tool_turns in turns_of(messages):
-        parts = parts_of(message)
+    for turn in turns:
+        message, parts = turn.message, turn.parts
         if isinstance(message, SystemMessage):
             system.extend(map(_part, parts))
         elif isinstance(message, AIMessage):
-            _add_model_turn(contents, _model_turn(message, parts, tool_turns, target))
+            _add_model_turn(contents, _model_turn(message, turn, target))
         elif parts:
             contents.append({"role": "user", "parts": _user_parts(parts, message.name)})
         elif isinstance(message, HumanMessage):
@@ -109,20 +111,18 @@ def _user_parts(parts: list[Part], name: str | None) -> list[Json]:
     return [{"text": f"{name}:"}, *said] if name else said
 
 
-def _model_turn(
-    message: AIMessage, parts: list[Part], tool_turns: list[ToolTurn], target: Target
-) -> list[Json]:
+def _model_turn(message: AIMessage, turn: Turn, target: Target) -> list[Json]:
     """What the model said and called, and the results; nothing, if it did neither."""
-    calls = [(turn.call["id"] or turn.id, _function_call(turn)) for turn in tool_turns]
-    own_parts = model_parts(parts, calls, entries_of(message, target.name), _part)
+    calls = [(tool.call["id"] or tool.id, _function_call(tool)) for tool in turn.tools]
+    own_parts = model_parts(turn.parts, calls, entries_of(message, target.name), _part)
     if calls and target.spec and target.spec.replays_signatures:
         first = next(part for part in own_parts if "functionCall" in part)
         first.setdefault("thoughtSignature", BYPASS)
     contents: list[Json] = []
     if own_parts:
         contents.append({"role": "model", "parts": own_parts})
-    if tool_turns:
-        results = [part for turn in tool_turns for part in _function_response(turn)]
+    if turn.tools:
+        results = [part for tool in turn.tools for part in _function_response(tool)]
         contents.append({"role": "user", "parts": results})
     return contents
 
@@ -133,9 +133,8 @@ def _function_call(turn: ToolTurn) -> Json:
 
 def _function_response(turn: ToolTurn) -> list[Json]:
     """A result as an object, and behind it the media that an object cannot hold."""
-    parts = parts_of(turn.result)
-    text = text_of(parts)
-    media = [_part(part) for part in parts if isinstance(part, Media)]
+    text = text_of(turn.parts)
+    media = [_part(part) for part in turn.parts if isinstance(part, Media)]
     response = {
         "name": turn.call["name"],
         "response": _response(text, is_error=turn.result.status == "error"),

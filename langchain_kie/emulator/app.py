@@ -6,15 +6,14 @@ Knows HTTP and which dialect lives where. What the dialects mean is theirs to kn
 from __future__ import annotations
 
 import asyncio
-import hmac
-import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route as HttpRoute
 
@@ -33,49 +32,22 @@ from langchain_kie.emulator.media import Internet
 from langchain_kie.emulator.native_request import read_native_request
 from langchain_kie.emulator.native_response import NativeAnswer
 from langchain_kie.emulator.pieces import dump
+from langchain_kie.emulator.uploads import upload_routes
 from langchain_kie.emulator.usage import credits_for, weigh
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from starlette.requests import Request
 
     from langchain_kie._catalog import Api
     from langchain_kie.emulator.conversation import Conversation, Reply
+    from langchain_kie.emulator.world import World
 
 _JSON = "application/json;charset=UTF-8"
 _EVENTS = "text/event-stream;charset=UTF-8"
-_SECRET_HEADERS = frozenset({"authorization", "x-api-key", "x-goog-api-key"})
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _NATIVE_METHODS = {"streamGenerateContent": True, "generateContent": False}
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedRequest:
-    """A request as it arrived.
-
-    Attributes:
-        path: Its path, undecoded query not included.
-        query: Its query parameters.
-        headers: Its headers, names in lower case, without those that hold a key.
-        body: Its body, parsed; `None` where it was not JSON.
-    """
-
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: Any
-
-
-@dataclass(slots=True)
-class World:
-    """What outlives a request: the key, what can be fetched, and what has arrived."""
-
-    api_key: str
-    media: Mapping[str, bytes | Path]
-    requests: list[ReceivedRequest] = field(default_factory=list)
-    serials: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
 
 def build_app(world: World) -> Starlette:
@@ -97,13 +69,17 @@ def build_app(world: World) -> Starlette:
     async def not_found(request: Request, _error: Exception) -> Response:
         return await _not_found(request, world)
 
+    async def hung_up(_request: Request, _error: Exception) -> Response:
+        return Response()  # to nobody
+
     return Starlette(
         routes=[
+            *upload_routes(world, internet),
             HttpRoute("/v1/chat/completions", served(_gateway), methods=["POST"]),
             HttpRoute("/{slug}/v1/chat/completions", served(_chat), methods=["POST"]),
             HttpRoute("/gemini/v1/models/{model}:{method:str}", served(_native), methods=["POST"]),
         ],
-        exception_handlers={404: not_found, 405: not_found},
+        exception_handlers={404: not_found, 405: not_found, ClientDisconnect: hung_up},
     )
 
 
@@ -126,9 +102,7 @@ async def _record(request: Request, world: World) -> Any:
         body = orjson.loads(await request.body())
     except orjson.JSONDecodeError:
         body = None
-    headers = {k: v for k, v in request.headers.items() if k not in _SECRET_HEADERS}
-    query = dict(request.query_params)
-    world.requests.append(ReceivedRequest(request.url.path, query, headers, body))
+    world.record(request, body)
     return body
 
 
@@ -139,9 +113,8 @@ async def _receive(request: Request, world: World) -> Any:
         WireError: If the key or the content type is wrong, or the body is not JSON.
     """
     body = await _record(request, world)
-    given = request.headers.get("authorization", "").encode()
     sent_json = request.headers.get("content-type", "").lower().startswith("application/json")
-    if not hmac.compare_digest(given, f"Bearer {world.api_key}".encode()) or not sent_json:
+    if not world.trusts(request) or not sent_json:
         raise unauthorized()
     if body is None:
         raise bad_request("Invalid JSON payload received. Unable to parse the request body.")
@@ -170,7 +143,13 @@ def _served_by(spelling: str, api: Api) -> Target:
     raise unprocessable(MODEL_NOT_SUPPORTED)
 
 
-async def _think(conversation: Conversation, internet: Internet) -> tuple[Conversation, Reply]:
+async def _think(
+    conversation: Conversation, world: World, internet: Internet
+) -> tuple[Conversation, Reply]:
+    """Read the pages that are named, lose what shall be lost, and answer."""
+    if world.drops_media:
+        turns = tuple(replace(turn, media=()) for turn in conversation.turns)
+        conversation = replace(conversation, turns=turns)
     urls = page_urls(conversation)
     if urls:
         conversation = replace(conversation, pages=await internet.pages(urls))
@@ -193,11 +172,11 @@ async def _gateway(_request: Request, body: Any, world: World, internet: Interne
 async def _answer_chat(target: Target, body: Any, world: World, internet: Internet) -> Response:
     relay = target.api == "gateway"
     request = await read_chat_request(body, target.route, internet, gateway=relay)
-    conversation, reply = await _think(request.conversation, internet)
+    conversation, reply = await _think(request.conversation, world, internet)
     shape = target.route.stream_shape
     # Thoughts are shown by default, but a relay does not know of them unless asked.
     shown = request.include_thoughts if request.include_thoughts is not None else not relay
-    usage = weigh(conversation, reply)
+    usage = weigh(target.name, conversation, reply)
     answer = ChatAnswer(
         reply=reply,
         content=chat_content(reply),
@@ -230,8 +209,8 @@ async def _native(request: Request, body: Any, world: World, internet: Internet)
         return await _not_found(request, world)
     target = _served_by(request.path_params["model"], "generate_content")
     read = await read_native_request(body, target, internet)
-    conversation, reply = await _think(read.conversation, internet)
-    usage = weigh(conversation, reply)
+    conversation, reply = await _think(read.conversation, world, internet)
+    usage = weigh(target.name, conversation, reply)
     answer = NativeAnswer(
         reply=reply,
         usage=usage,

@@ -60,6 +60,8 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "stream_options": (dict,),
 }
 
+_INLINE_CEILINGS: Mapping[str, int] = {"gemini-3-5-flash-openai": 3_000_000}  # docs/wire.md 9
+
 _GATEWAY_ONLY = frozenset({"gemini-3.1-flash-lite-preview"})  # kie/docs 004
 
 
@@ -112,8 +114,10 @@ async def read_chat_request(
     rules.check_features(
         route, functions=bool(functions), builtins=builtins, json_answer=json_answer
     )
+    turns = await _read_messages(given["messages"], internet)
+    _check_inline_size(turns, route)
     conversation = Conversation(
-        turns=await _read_messages(given["messages"], internet),
+        turns=turns,
         functions=functions,
         builtins=builtins,
         choice=choice,
@@ -132,6 +136,13 @@ def _check_types(body: dict[str, Any]) -> None:
         if value is not None and (mistaken_bool or not isinstance(value, kinds)):
             wanted = " or ".join(kind.__name__ for kind in kinds)
             raise unprocessable(f"The '{key}' field must be of type {wanted}")
+
+
+def _check_inline_size(turns: tuple[Turn, ...], route: Route) -> None:
+    media = [medium for turn in turns for medium in turn.media]
+    size = sum(len(medium.data) for medium in media if medium.inline)
+    if size > _INLINE_CEILINGS.get(route.model, size):
+        raise bad_request(f"The inline media data is too large: {size} bytes")
 
 
 def _read_stop(stop: str | list[Any]) -> tuple[str, ...]:

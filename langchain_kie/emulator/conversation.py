@@ -23,10 +23,12 @@ class Medium:
     Attributes:
         mime_type: What it is.
         data: Its bytes.
+        inline: Whether they came within the message.
     """
 
     mime_type: str
     data: bytes
+    inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)

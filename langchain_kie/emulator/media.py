@@ -1,6 +1,6 @@
 """The files that a conversation points at: decoded, fetched, and refused where Gemini would.
 
-Knows data URLs, MIME types and the emulator's own small internet. Does not know the dialects.
+Knows data URLs and the emulator's own small internet. Does not know the dialects.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
-import mimetypes
+import re
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,37 +16,30 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from langchain_kie.emulator import media_types
 from langchain_kie.emulator.conversation import Medium, Page
 from langchain_kie.emulator.errors import MIME_NOT_SUPPORTED, bad_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_UNKNOWN_MIME_TYPE = "application/octet-stream"
 _ACCEPTED = ("image/", "audio/", "video/", "text/", "application/pdf")
 _FETCH_SECONDS = 5.0
 _MAX_BYTES = 100 * 1024 * 1024
 _MAX_PAGES = 20
-
-_MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-    (b"%PDF-", "application/pdf"),
-    (b"ID3", "audio/mpeg"),
-    (b"OggS", "audio/ogg"),
-)
+_YOUTUBE = re.compile(r"https?://([\w-]+\.)*(youtube\.com|youtu\.be)([:/?#]|$)", re.IGNORECASE)
 
 
-class _UnreachableError(Exception):
+class UnreachableError(Exception):
     """A URL gave no file; the message is the HTTP status line that says why."""
 
 
-def _accepted(mime_type: str) -> str:
+def _accepted(mime_type: str, data: bytes, *, inline: bool) -> Medium:
+    """Take a file as what it is said to be, which is all that Gemini goes by."""
     bare = mime_type.partition(";")[0].strip().lower()
-    if not bare.startswith(_ACCEPTED):
+    if not bare.startswith(_ACCEPTED) or media_types.contradicts(bare, data):
         raise bad_request(MIME_NOT_SUPPORTED)
-    return bare
+    return Medium(bare, data, inline)
 
 
 def from_base64(mime_type: str, data: str) -> Medium:
@@ -61,7 +54,7 @@ def from_base64(mime_type: str, data: str) -> Medium:
         decoded = b""
     if not decoded:
         raise bad_request("Base64 decoding failed for the inline data of a media part.")
-    return Medium(_accepted(mime_type), decoded)
+    return _accepted(mime_type, decoded, inline=True)
 
 
 def _from_data_url(url: str) -> Medium:
@@ -86,10 +79,10 @@ def _is_loopback(url: str) -> bool:
 def _guess(url: str, data: bytes, path: Path | None) -> str:
     """Tell a file's type by its address, by its name, or by its first bytes."""
     for name in (urlsplit(url).path, str(path or "")):
-        guessed = mimetypes.guess_type(name)[0]
-        if guessed:
+        guessed = media_types.by_name(name)
+        if guessed != media_types.UNKNOWN:
             return guessed
-    return next((mime for magic, mime in _MAGIC if data.startswith(magic)), _UNKNOWN_MIME_TYPE)
+    return media_types.by_content(data)
 
 
 class Internet:
@@ -111,38 +104,42 @@ class Internet:
         if url.startswith("data:"):
             return _from_data_url(url)
         try:
-            mime_type, data = await self._get(url)
-        except _UnreachableError as error:
+            mime_type, data = await self.fetch(url)
+        except UnreachableError as error:
             raise bad_request(f"The image URL {url} image download failed: {error}") from None
-        return Medium(_accepted(mime_type), data)
+        return _accepted(mime_type, data, inline=False)
 
     async def pages(self, urls: Iterable[str]) -> tuple[Page, ...]:
         """Read web pages; one that cannot be had is a page without text."""
         pages = []
         for url in list(urls)[:_MAX_PAGES]:
             try:
-                _, data = await self._get(url)
+                _, data = await self.fetch(url)
                 pages.append(Page(url, data.decode("utf-8", "replace")))
-            except _UnreachableError:
+            except UnreachableError:
                 pages.append(Page(url, None))
         return tuple(pages)
 
-    async def _get(self, url: str) -> tuple[str, bytes]:
+    async def fetch(self, url: str) -> tuple[str, bytes]:
+        """Give the MIME type and the bytes behind an http(s) URL.
+
+        Raises:
+            UnreachableError: If there are none, or too many.
+        """
         held = self._files.get(url)
         if held is not None:
             return self._read(url, held)
         if not _is_loopback(url):
-            raise _UnreachableError("HTTP 403: Forbidden")
+            refusal = "429: Too Many Requests" if _YOUTUBE.match(url) else "403: Forbidden"
+            raise UnreachableError(f"HTTP {refusal}")
         try:
-            async with httpx.AsyncClient(timeout=_FETCH_SECONDS, trust_env=False) as client:
-                response = await client.get(url)
+            async with (
+                httpx.AsyncClient(timeout=_FETCH_SECONDS, trust_env=False) as client,
+                client.stream("GET", url) as response,
+            ):
+                return await _download(response)
         except (httpx.HTTPError, httpx.InvalidURL):
-            raise _UnreachableError("HTTP 502: Bad Gateway") from None
-        if response.status_code != HTTPStatus.OK:
-            raise _UnreachableError(f"HTTP {response.status_code}: {response.reason_phrase}")
-        if len(response.content) > _MAX_BYTES:
-            raise _UnreachableError("HTTP 413: Request Entity Too Large")
-        return response.headers.get("content-type", _UNKNOWN_MIME_TYPE), response.content
+            raise UnreachableError("HTTP 502: Bad Gateway") from None
 
     @staticmethod
     def _read(url: str, held: bytes | Path) -> tuple[str, bytes]:
@@ -150,5 +147,16 @@ class Internet:
         try:
             data = held.read_bytes() if isinstance(held, Path) else bytes(held)
         except OSError:
-            raise _UnreachableError("HTTP 404: Not Found") from None
+            raise UnreachableError("HTTP 404: Not Found") from None
         return _guess(url, data, path), data
+
+
+async def _download(response: httpx.Response) -> tuple[str, bytes]:
+    if response.status_code != HTTPStatus.OK:
+        raise UnreachableError(f"HTTP {response.status_code}: {response.reason_phrase}")
+    data = bytearray()
+    async for piece in response.aiter_bytes():
+        data += piece
+        if len(data) > _MAX_BYTES:
+            raise UnreachableError("HTTP 413: Request Entity Too Large")
+    return response.headers.get("content-type", media_types.UNKNOWN), bytes(data)

@@ -51,7 +51,6 @@ _DATA_FIELDS = (
     "executableCode",
     "codeExecutionResult",
 )
-_GOOGLE_FILES = "generativelanguage.googleapis.com"
 _MODES: Mapping[str, Literal["auto", "none", "any"]] = {"ANY": "any", "NONE": "none"}
 _RESULT_KEYS = ("result", "output", "content", "error")
 _JSON = "application/json"
@@ -224,12 +223,7 @@ async def _read_media(part: dict[str, Any], internet: Internet) -> list[Medium]:
         blob = part["inlineData"]
         return [from_base64(blob.get("mimeType", ""), blob.get("data", ""))]
     if "fileData" in part:
-        uri = part["fileData"].get("fileUri", "")
-        if _GOOGLE_FILES in uri:  # docs/wire.md 9
-            raise bad_request(
-                "You do not have permission to access the File or it may not exist: " + uri
-            )
-        return [await internet.medium(uri)]
+        return [await internet.medium(part["fileData"].get("fileUri", ""))]
     return []
 
 

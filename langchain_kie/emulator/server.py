@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Self
 
 import uvicorn
 
-from langchain_kie.emulator.app import ReceivedRequest, World, build_app
+from langchain_kie.emulator.app import build_app
+from langchain_kie.emulator.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from langchain_kie.emulator.world import ReceivedRequest
 
 DEFAULT_API_KEY = "kie-emulator-key"
 
@@ -43,10 +46,13 @@ class Emulator:
         media: The emulator's internet: URLs and the bytes, or the file, behind each. Besides
             these it fetches from loopback hosts only.
         host: The address to serve on.
+        fail_uploads: A code of KIE's to refuse every upload with.
+        drops_media: Whether to lose, without a word, the media that arrive with a prompt, as
+            KIE does now and then.
 
     Attributes:
         api_key: The key to use.
-        requests: What arrived, in order.
+        requests: What arrived, in order; downloads are not noted down.
     """
 
     def __init__(
@@ -56,10 +62,12 @@ class Emulator:
         api_key: str = DEFAULT_API_KEY,
         media: Mapping[str, bytes | Path] | None = None,
         host: str = "127.0.0.1",
+        fail_uploads: int | None = None,
+        drops_media: bool = False,
     ) -> None:
         self.api_key = api_key
         self._address = (host, port)
-        self._world = World(api_key, {} if media is None else media)
+        self._world = World(api_key, {} if media is None else media, fail_uploads, drops_media)
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -80,6 +88,28 @@ class Emulator:
     def requests(self) -> list[ReceivedRequest]:
         """What arrived, in order."""
         return self._world.requests
+
+    @property
+    def fail_uploads(self) -> int | None:
+        """The code to refuse uploads with, `None` to accept them."""
+        return self._world.fail_uploads
+
+    @fail_uploads.setter
+    def fail_uploads(self, code: int | None) -> None:
+        self._world.fail_uploads = code
+
+    @property
+    def drops_media(self) -> bool:
+        """Whether the media that arrive with a prompt are lost."""
+        return self._world.drops_media
+
+    @drops_media.setter
+    def drops_media(self, drops: bool) -> None:
+        self._world.drops_media = drops
+
+    def expire_files(self) -> None:
+        """Let the three days pass after which uploaded files are gone."""
+        self._world.files.expire()
 
     def clear(self) -> None:
         """Forget what arrived."""
@@ -130,4 +160,5 @@ class Emulator:
             self._thread.join(_STOP_SECONDS)
         if self._socket is not None:
             self._socket.close()
+        self._world.files.close()
         self._server = self._thread = self._socket = None

@@ -12,10 +12,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from langchain_kie.emulator.conversation import Conversation, Reply
+    from langchain_kie.emulator.conversation import Conversation, Medium, Reply
 
 _LETTERS_A_TOKEN = 4
-_TOKENS_A_MEDIUM = 258
+_TOKENS_A_MEDIUM: Mapping[str, int] = {  # of a second of sound or film, and of a page
+    "audio/": 32,
+    "video/": 258 + 32,
+    "application/pdf": 258,
+}
+_TOKENS_AN_IMAGE: Mapping[str, int] = {  # docs/wire.md 9
+    "gemini-2.5-flash": 1109,
+    "gemini-3.1-pro": 347,
+    "gemini-3.6-flash": 1098,
+}
+_USUAL_TOKENS_AN_IMAGE = 1100
 _HIDDEN_THINKING = {"low": 24, "high": 96}
 _LEAST_CREDITS = 0.01
 
@@ -50,16 +60,25 @@ def tokens_of(text: str) -> int:
     return max(1, len(text) // _LETTERS_A_TOKEN)
 
 
-def weigh(conversation: Conversation, reply: Reply) -> Usage:
-    """Count the tokens of an exchange; thinking counts whether it is shown or not."""
+def _tokens_of_medium(name: str, medium: Medium) -> int:
+    """Count a file's tokens, at least: a second of what lasts, a page of what has pages."""
+    if medium.mime_type.startswith("text/"):
+        return tokens_of(medium.data.decode("utf-8", "replace"))
+    image = _TOKENS_AN_IMAGE.get(name, _USUAL_TOKENS_AN_IMAGE)
+    kinds = _TOKENS_A_MEDIUM.items()
+    return next((n for kind, n in kinds if medium.mime_type.startswith(kind)), image)
+
+
+def weigh(name: str, conversation: Conversation, reply: Reply) -> Usage:
+    """Count the tokens of an exchange with a model; thinking counts, shown or not."""
     said = [turn.text for turn in conversation.turns]
     said += [result.text for turn in conversation.turns for result in turn.results]
     said += [json.dumps(dict(call.args)) for turn in conversation.turns for call in turn.calls]
     said += [f"{f.name}{f.description}{json.dumps(f.parameters)}" for f in conversation.functions]
-    media = sum(len(turn.media) for turn in conversation.turns)
+    media = [medium for turn in conversation.turns for medium in turn.media]
     answered = reply.text + "".join(f"{c.name}{json.dumps(dict(c.args))}" for c in reply.calls)
     return Usage(
-        prompt=tokens_of("".join(said)) + media * _TOKENS_A_MEDIUM,
+        prompt=tokens_of("".join(said)) + sum(_tokens_of_medium(name, one) for one in media),
         answer=tokens_of(answered),
         thinking=tokens_of("".join(reply.thoughts)) + _HIDDEN_THINKING[conversation.effort],
     )

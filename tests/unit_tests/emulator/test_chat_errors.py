@@ -7,7 +7,7 @@ import base64
 import httpx
 import pytest
 
-from unit_tests.emulator.wire import ADDER, SEARCH, STRING, WEATHER, function_tool
+from unit_tests.emulator.wire import ADDER, PNG, SEARCH, STRING, WEATHER, function_tool
 
 USER = {"role": "user", "content": "Hello"}
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -44,6 +44,7 @@ RISK = {
 NULLABLE = {"type": "object", "properties": {"x": {"type": ["string", "null"]}}}
 SCHEMA_PATH = "$.response_format.json_schema.schema"
 FORBIDDEN = "image download failed: HTTP 403: Forbidden"
+PNG_BASE64 = base64.b64encode(PNG).decode()
 MIME = "The file mime type is not supported by Gemini, please convert or change the file"
 RESPONSE_TURN = "function response turn comes immediately after a function call turn"
 CALL_TURN = (
@@ -150,6 +151,17 @@ REFUSALS = {
     "image of no url at all": (400, FORBIDDEN, image("http://[")),
     "file of no known type": (400, MIME, image("https://files.example/blob")),
     "data of no known type": (400, MIME, data_url("application/octet-stream")),
+    "video of YouTube's": (
+        400,
+        "image download failed: HTTP 429: Too Many Requests",
+        image("https://www.youtube.com/watch?v=abc"),
+    ),
+    "file of Google's": (
+        400,
+        FORBIDDEN,
+        image("https://generativelanguage.googleapis.com/v1beta/files/abc"),
+    ),
+    "picture that is said to be sound": (400, MIME, data_url("audio/mpeg", PNG_BASE64)),
     "data that is not base64": (400, "Base64", data_url("image/png", "!!!")),
     "data url without base64": (400, "base64", image("data:image/png,hello")),
 }

@@ -123,7 +123,7 @@ def test_the_command_serves_until_interrupted(interruption):
     assert (run.returncode, errors) == (0, "")
 
 
-@pytest.mark.parametrize("missing", ["starlette", "uvicorn", "jsonschema"])
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn", "jsonschema", "python_multipart"])
 def test_a_missing_extra_is_named(missing):
     """The import error says what to install."""
     code = f"import sys; sys.modules[{missing!r}] = None; import langchain_kie.emulator"

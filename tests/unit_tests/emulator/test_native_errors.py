@@ -199,7 +199,7 @@ REFUSALS = {
     ),
     "file of Google's": (
         400,
-        "permission",
+        "image download failed: HTTP 403: Forbidden",
         parts(
             {
                 "fileData": {

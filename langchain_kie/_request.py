@@ -1,0 +1,103 @@
+"""One call of LangChain's: what was asked, checked, up to the bytes that go out.
+
+Pure. Knows nothing of sockets; `_uploads` finds a place for the media in between.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_kie._dialects import ENCODERS, decode
+from langchain_kie._dialects._shared import to_json
+from langchain_kie._history import all_parts
+from langchain_kie._media import Media
+from langchain_kie._reader import MessageReader
+from langchain_kie._token_estimate import least_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from langchain_kie._answer import Call
+    from langchain_kie._catalog import Target
+    from langchain_kie._delta import Delta
+    from langchain_kie._history import Turn
+    from langchain_kie._options import Options
+
+
+class Request:
+    """One call.
+
+    Args:
+        turns: The conversation.
+        options: How to answer it.
+        target: Which model does, and where.
+        model: Its name as the caller wrote it.
+        timeout: Seconds, or an `httpx.Timeout`, for this call only.
+
+    Attributes:
+        media: The media of the conversation.
+    """
+
+    def __init__(
+        self,
+        turns: Sequence[Turn],
+        options: Options,
+        target: Target,
+        model: str,
+        timeout: Any,
+    ) -> None:
+        self.options = options
+        self._turns = turns
+        self._target = target
+        self._model = model
+        self._timeout = timeout
+        parts = [*all_parts(turns)]
+        self.media = [part for part in parts if isinstance(part, Media)]
+        is_checked = self.media and options.require_media_seen
+        self._least_tokens = least_tokens(parts) if is_checked else 0
+
+    def encode(self, *, stream: bool) -> tuple[Call[Delta], MessageReader]:
+        """The bytes to send, and what reads the answer to them.
+
+        Raises:
+            ValueError: The conversation cannot be sent.
+        """
+        from langchain_kie._answer import Call  # noqa: PLC0415 - httpx loads at the first call
+
+        target = self._target
+        path, body = ENCODERS[target.api](self._turns, self.options, target, stream=stream)
+        call = Call(
+            model=self._model,
+            path=path,
+            body=to_json(body),
+            decode=decode,
+            ends_without_evidence=target.route.ends_without_evidence,
+            timeout=self._timeout,
+        )
+        reader = MessageReader(
+            target,
+            self._model,
+            self.options,
+            media_count=len(self.media),
+            least_tokens=self._least_tokens,
+        )
+        return call, reader
+
+
+_INPUTS = {
+    "image": "image_inputs",
+    "audio": "audio_inputs",
+    "video": "video_inputs",
+    "pdf": "pdf_inputs",
+}
+
+
+def check_media(media: Sequence[Media], profile: Mapping[str, Any] | None, model: str) -> None:
+    """Refuse media that a model's profile says it does not take.
+
+    Raises:
+        ValueError: It names the kind and the model.
+    """
+    for medium in media:
+        if (profile or {}).get(_INPUTS.get(medium.kind, "")) is False:
+            raise ValueError(f"{model} takes no {medium.kind} (by its profile)")

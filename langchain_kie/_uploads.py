@@ -1,0 +1,234 @@
+"""Which media of a conversation go inline, and which are uploaded first, each only once.
+
+Knows media, files and KIE's upload. Knows nothing of dialects or of LangChain's messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import os
+import threading
+from base64 import b64decode, b64encode
+from collections import OrderedDict
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+
+from langchain_kie._media import HEAD_BYTES, kind_of, tell_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from langchain_kie._media import Media
+    from langchain_kie._options import Options
+    from langchain_kie.files import KieFile, KieFiles
+
+_Key: TypeAlias = tuple[Any, ...]
+
+_MARGIN = timedelta(hours=1)
+"""A file is not used again this shortly before it expires."""
+
+_MOST_FILES = 10_000
+
+
+def place(media: Sequence[Media], files: KieFiles) -> None:
+    """Upload media, and let them be fetched from there.
+
+    Raises:
+        ValueError: A file cannot be read.
+        KieError: An upload failed.
+    """
+    for medium in media:
+        with _readable(medium):
+            key = _key(medium, files)
+            medium.move_to(_upload(medium, key, files).url)
+
+
+async def aplace(media: Sequence[Media], files: KieFiles) -> None:
+    """Upload media side by side, and let them be fetched from there; as `place`."""
+    results = await asyncio.gather(*(_aplace(m, files) for m in media), return_exceptions=True)
+    for result in results:
+        if result:
+            raise result
+
+
+async def _aplace(medium: Media, files: KieFiles) -> None:
+    with _readable(medium):
+        key = await asyncio.to_thread(_key, medium, files)
+        medium.move_to((await _aupload(medium, key, files)).url)
+
+
+def to_upload(media: Sequence[Media], options: Options) -> list[Media]:
+    """Choose what to upload; a file that is not gets its data now.
+
+    Raises:
+        ValueError: A file cannot be read, or `never` leaves more than the limit.
+    """
+    mode, limit = options.media_upload, options.inline_media_limit
+    inline = [medium for medium in media if medium.url is None]
+    sizes = {id(medium): _size(medium) for medium in inline}
+    chosen: list[Media] = []
+    inline.sort(key=lambda medium: sizes[id(medium)])
+    while inline and (mode == "always" or sum(sizes[id(medium)] for medium in inline) > limit):
+        chosen.append(inline.pop())
+    if chosen and mode == "never":
+        raise ValueError(
+            f"media of {sum(sizes.values()):,} bytes are more than may go inline ({limit:,}, "
+            'inline_media_limit); with media_upload="auto" the largest would be uploaded'
+        )
+    for medium in inline:
+        if medium.path:
+            with _readable(medium):
+                medium.data = b64encode(medium.path.read_bytes()).decode()
+                medium.path = None
+    return chosen
+
+
+def _size(medium: Media) -> int:
+    """The bytes of a medium, whose type is told if it is a file of unknown type."""
+    if medium.path is None:
+        return len(medium.data or "") * 3 // 4
+    with _readable(medium):
+        if medium.mime_type is None:
+            with medium.path.open("rb") as file:
+                medium.mime_type = tell_type(file.read(HEAD_BYTES), None, medium.path.name)
+            medium.kind = kind_of(medium.mime_type)
+        if size := medium.path.stat().st_size:
+            return size
+        raise ValueError(f"{str(medium.path)!r} is empty")
+
+
+@contextmanager
+def _readable(medium: Media) -> Iterator[None]:
+    path = medium.path
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
+
+
+# --- each content once ----------------------------------------------------------------------
+
+
+class _AbandonedError(Exception):
+    """Who uploaded was cancelled: whoever waits must do it."""
+
+
+class _Shared:
+    """What this process has uploaded and is uploading."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.files: OrderedDict[_Key, KieFile] = OrderedDict()
+        self.pending: dict[_Key, Future[KieFile]] = {}
+        self.digests: OrderedDict[_Key, str] = OrderedDict()
+
+    def claim(self, key: _Key, place: Any) -> tuple[Future[KieFile], bool]:
+        """The upload of a content, and whether it is for the caller to do.
+
+        Args:
+            key: The content and the account.
+            place: Who can wait for one another: threads, or the tasks of one event loop.
+        """
+        with self.lock:
+            future = self.pending.get((key, place))
+            if future is not None:
+                return future, False
+            future = Future()
+            file = self.files.get(key)
+            if file and datetime.now(UTC) < file.expires_at - _MARGIN:
+                future.set_result(file)
+                return future, False
+            self.pending[key, place] = future
+            return future, True
+
+    @contextmanager
+    def uploading(self, key: _Key, place: Any, future: Future[KieFile]) -> Iterator[list[KieFile]]:
+        """For the time of an upload; takes the file, and tells those who wait."""
+        files: list[KieFile] = []
+        error: Exception = _AbandonedError()
+        try:
+            yield files
+        except Exception as failure:
+            error = failure
+            raise
+        finally:
+            with self.lock:
+                del self.pending[key, place]
+                if files:
+                    self.files[key] = files[0]
+                    while len(self.files) > _MOST_FILES:
+                        self.files.popitem(last=False)
+            if files:
+                future.set_result(files[0])
+            else:
+                future.set_exception(error)
+
+
+_shared = _Shared()
+
+
+def _after_fork() -> None:
+    """Forget what the parent was uploading: its threads are not here to finish it."""
+    global _shared  # noqa: PLW0603 - this is the process's state
+    _shared = _Shared()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _upload(medium: Media, key: _Key, files: KieFiles) -> KieFile:
+    while True:
+        future, is_mine = _shared.claim(key, None)
+        try:
+            if is_mine:
+                with _shared.uploading(key, None, future) as uploaded, _opened(medium) as content:
+                    uploaded.append(files.upload(content, mime_type=medium.mime_type))
+            return future.result()
+        except _AbandonedError:
+            continue
+
+
+async def _aupload(medium: Media, key: _Key, files: KieFiles) -> KieFile:
+    loop = asyncio.get_running_loop()
+    while True:
+        future, is_mine = _shared.claim(key, loop)
+        try:
+            if is_mine:
+                with _shared.uploading(key, loop, future) as uploaded, _opened(medium) as content:
+                    uploaded.append(await files.aupload(content, mime_type=medium.mime_type))
+            return await asyncio.shield(asyncio.wrap_future(future))
+        except _AbandonedError:
+            continue
+
+
+def _opened(medium: Media) -> BinaryIO:
+    return medium.path.open("rb") if medium.path else io.BytesIO(b64decode(medium.data or ""))
+
+
+def _key(medium: Media, files: KieFiles) -> _Key:
+    """What makes two uploads the same: the account, the type and the content."""
+    if medium.path is None:
+        digest = hashlib.sha256(b64decode(medium.data or "")).hexdigest()
+    else:
+        digest = _digest(medium.path)
+    return (files.account, medium.mime_type, digest)
+
+
+def _digest(path: Path) -> str:
+    """A file's content in short; it is read again only when it has changed."""
+    stat = path.stat()
+    known = (str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    digest = _shared.digests.get(known)
+    if digest is None:
+        with path.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        _shared.digests[known] = digest
+        if len(_shared.digests) > _MOST_FILES:
+            _shared.digests.popitem(last=False)
+    return digest

@@ -19,7 +19,7 @@ from langchain_kie.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 _MAX_ERROR_BYTES = 64 * 1024
 
@@ -89,7 +89,6 @@ class Answer(Generic[ItemT]):
         hide: Takes the key out of a text, should the server have echoed it.
 
     Attributes:
-        is_complete: Terminal evidence was seen; whatever happens now cannot hurt.
         is_over: Nothing more that matters can come.
         event_count: How many events came.
     """
@@ -101,81 +100,102 @@ class Answer(Generic[ItemT]):
         headers: Mapping[str, str],
         hide: Callable[[str], str],
     ) -> None:
-        self.is_complete = False
         self.is_over = False
         self.event_count = 0
         self._call = call
         self._hide = hide
         self._status_code = status_code
         self._headers = headers
+        self._is_failure = status_code // 100 != 2  # noqa: PLR2004 - the success statuses
         self._parser = EventParser()
         self._held: list[ItemT] | None = []
+        self._error: KieError | None = None
         self._error_body = bytearray()
+        self._is_evident = False
         self._closed = False
         self._ignores = False
+        encoding = headers.get("content-encoding", "identity")
+        if not self._is_failure and encoding not in {"", "identity"}:
+            self._error = self._known(KieProtocolError(f"the answer is encoded: {encoding}"))
 
-    def feed(self, data: bytes) -> Iterator[ItemT]:
-        """Read the next piece.
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing that the network does now can hurt.
+
+        Terminal evidence was seen, or a whole document; of a failure the status says enough.
+        """
+        return self._is_evident or self._is_failure or self._parser.has_document()
+
+    def feed(self, data: bytes) -> list[ItemT]:
+        """Read the next piece: what came before anything went wrong."""
+        if not self._is_failure:
+            return self._read(self._parser.feed(data))
+        if len(self._error_body) < _MAX_ERROR_BYTES:
+            self._error_body += data
+        return []
+
+    def check(self) -> None:
+        """See that nothing went wrong so far.
 
         Raises:
-            KieError: The piece reports an error, or cannot be read, and the answer was not
+            KieError: An event reported an error, or could not be read, and the answer was not
                 complete yet.
         """
-        if self._status_code // 100 != 2:  # noqa: PLR2004 - the success statuses
-            if len(self._error_body) < _MAX_ERROR_BYTES:
-                self._error_body += data
-            return
-        encoding = self._headers.get("content-encoding", "identity")
-        if encoding not in {"", "identity"}:
-            raise self._known(KieProtocolError(f"the answer is encoded: {encoding}"))
-        yield from self._items(self._parser.feed(data))
+        if self._error:
+            raise self._error
 
-    def close(self) -> Iterator[ItemT]:
+    def close(self) -> list[ItemT]:
         """End the response; a second time does nothing.
 
         Raises:
             KieError: It was an error, it was empty, or it was cut.
         """
         if self._closed:
-            return
+            return []
         self._closed = True
-        if self._status_code // 100 != 2:  # noqa: PLR2004
+        if self._is_failure:
             raise self._http_error()
-        yield from self._items(self._parser.close())
+        items = self._read(self._parser.close())
+        self.check()
         if self._held is not None:
             raise self._known(KieEmptyResponseError("KIE's answer is empty"))
-        if not (self.is_complete or self._parser.whole or self._call.ends_without_evidence):
+        if not (self._is_evident or self._parser.whole or self._call.ends_without_evidence):
             raise self._known(
                 KieStreamInterruptedError("the stream ended before the answer was complete")
             )
+        return items
 
-    def _items(self, values: Iterator[Any]) -> Iterator[ItemT]:
-        try:
-            for value in values:
-                self.event_count += 1
-                if self._ignores:
-                    continue
-                if value is DONE:
-                    self.is_complete = self.is_over = self._ignores = True
-                    continue
-                event = open_envelope(value)
-                item = self._call.decode(event)
-                self.is_complete = self.is_complete or item.is_terminal
-                self.is_over = item.is_last
-                yield from self._release(item)
-        except KieError as error:
-            if not self.is_complete:
-                raise self._known(error) from error.__cause__
+    def _read(self, values: list[Any]) -> list[ItemT]:
+        """Decode events, up to the first that is an error."""
+        items: list[ItemT] = []
+        self.event_count += len(values)
+        for value in values:
+            if self._ignores or self._error:
+                break
+            if value is DONE:
+                self._is_evident = self.is_over = self._ignores = True
+                break
+            try:
+                item = self._call.decode(open_envelope(value))
+            except KieError as error:
+                self._end(error)
+                break
+            self._is_evident = self._is_evident or item.is_terminal
+            self.is_over = item.is_terminal and item.is_last
+            if self._held is None:
+                items.append(item)
+                continue
+            self._held.append(item)
+            if not item.is_empty:
+                items, self._held = self._held, None
+        return items
+
+    def _end(self, error: KieError) -> None:
+        """Stop reading; what goes wrong behind a complete answer does not matter."""
+        if self._is_evident:
             self.is_over = self._ignores = True
-
-    def _release(self, item: ItemT) -> Iterator[ItemT]:
-        if self._held is None:
-            yield item
-            return
-        self._held.append(item)
-        if not item.is_empty:
-            held, self._held = self._held, None
-            yield from held
+        else:
+            self._error = self._known(error)
 
     def _http_error(self) -> KieError:
         if self._status_code // 100 == 3:  # noqa: PLR2004 - a redirect

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import orjson
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from langchain_kie._media import NO_FILES, Media, inline, remote
+from langchain_kie._media import LOCAL_PATH, NO_FILES, Media, inline, kind_of, remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,22 +40,37 @@ def parts_of(message: BaseMessage) -> list[Part]:
         if isinstance(block, str):
             parts.append(block)
             continue
-        kind = block.get("type") or _untyped(block)
-        reader = _READERS.get(kind or "")
         try:
-            parts.extend(reader(block) if reader else _unknown(block, message))
-        except (KeyError, TypeError, AttributeError):
-            raise ValueError(f"cannot send a malformed content block {_shown(block)}") from None
+            parts.extend(_read(block, message))
+        except (LookupError, TypeError, AttributeError):
+            if not isinstance(message, ToolMessage):
+                raise ValueError(
+                    f"cannot send a malformed content block {_shown(block)}: "
+                    f"it has neither text, data nor a URL; {NO_FILES}"
+                ) from None
+            parts.extend(_unknown(block, message))
         except ValueError as error:
             raise ValueError(f"{message.type} message, block {_shown(block)}: {error}") from None
     return [part for part in parts if part != ""]
 
 
+def _read(block: Block, message: BaseMessage) -> list[Part]:
+    """What a block says.
+
+    Raises:
+        ValueError: It cannot be sent.
+        LookupError: It has not what blocks of its type have; `TypeError` and `AttributeError`
+            likewise.
+    """
+    reader = _READERS.get(block.get("type") or _untyped(block) or "")
+    return [*(reader(block) if reader else _unknown(block, message))]
+
+
 def _unknown(block: Block, message: BaseMessage) -> Iterator[Part]:
-    """What can be sent of a block of no known kind, by whose message it is in."""
+    """What can be sent of a block that cannot be read, by whose message it is in."""
     if isinstance(message, ToolMessage):
         value = block.get("json", block.get("value", block))
-        yield orjson.dumps(value, default=str).decode()
+        yield orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     elif not isinstance(message, AIMessage):
         raise ValueError("a block of this type cannot be sent")
 
@@ -71,11 +86,11 @@ def _untyped(block: Block) -> str | None:
 
 
 def _text(block: Block) -> Iterator[Part]:
-    yield _said(block.get("text"))
+    yield _said(block["text"])
 
 
 def _refusal(block: Block) -> Iterator[Part]:
-    yield _said(block.get("refusal"))
+    yield _said(block["refusal"])
 
 
 def _said(text: Any) -> str:
@@ -87,24 +102,32 @@ def _said(text: Any) -> str:
 def _image_url(block: Block) -> Iterator[Part]:
     image = block.get("image_url")
     url = image.get("url") if isinstance(image, dict) else image
-    yield _medium("image", url=url, block=block)
+    yield _medium("image", url=url, file_id=block.get("file_id"), block=block)
 
 
 def _data(block: Block) -> Iterator[Part]:
     """LangChain's own media blocks, of both versions, and those that resemble them."""
-    if text := block.get("text") if block.get("source_type", "text") == "text" else None:
-        yield str(text)
+    is_text = block.get("source_type", block["type"]) in _TEXTS
+    if is_text and isinstance(text := block.get("text"), str):
+        yield text
         return
+    data = block.get("base64")
     yield _medium(
         _KINDS.get(block["type"], "file"),
-        data=block.get("base64") or block.get("data"),
+        data=data.decode() if isinstance(data, bytes) else data or block.get("data"),
         url=block.get("url") or block.get("file_uri"),
-        path=block.get("path"),
+        path=block.get(LOCAL_PATH),
         file_id=block.get("file_id") or block.get("id" if "source_type" in block else ""),
         mime_type=block.get("mime_type"),
-        name=block.get("filename") or (block.get("metadata") or {}).get("filename"),
+        name=_name_of(block),
         block=block,
     )
+
+
+def _name_of(block: Block) -> Any:
+    """The name that LangChain's blocks of either version, or its conversion, have for a file."""
+    inner = (block, block.get("metadata") or {}, block.get("extras") or {})
+    return next((where["filename"] for where in inner if "filename" in where), None)
 
 
 def _sourced(block: Block) -> Iterator[Part]:
@@ -161,7 +184,7 @@ def _drawn(block: Block) -> Iterator[Part]:
 
 def _gemini(block: Block) -> Iterator[Part]:
     """A part as Gemini writes it, in either of its spellings."""
-    inner = next(block[key] for key in _GEMINI if key in block)
+    inner = next((block[key] for key in _GEMINI if key in block), block)
     yield _medium(
         "file",
         data=inner.get("data"),
@@ -175,6 +198,8 @@ def _gemini(block: Block) -> Iterator[Part]:
 _GEMINI = ("inline_data", "inlineData", "file_data", "fileData")
 
 _KINDS = {"image": "image", "audio": "audio", "video": "video"}
+
+_TEXTS = frozenset({"text", "text-plain"})
 
 _READERS: dict[str, Callable[[Block], Iterator[Part]]] = {
     "text": _text,
@@ -213,26 +238,27 @@ def _medium(
     """The medium that a block holds in one of the possible ways.
 
     Raises:
-        ValueError: It holds none, or one that KIE cannot get at.
+        LookupError: It holds none.
+        ValueError: It holds one that KIE cannot get at.
     """
     if unsendable := [key for key in _UNSENDABLE if block.get(key)]:
         raise ValueError(f"{unsendable[0]} cannot be sent: cut the video instead")
     if isinstance(path, Path):
-        medium = Media(kind, mime_type, path=path)
+        medium = Media(kind_of(mime_type, kind), mime_type, path=path)
     elif path is not None:
         raise ValueError(NO_FILES)
     elif data:
-        is_url = isinstance(data, str) and data.startswith("data:")
-        medium = remote(data, mime_type, kind) if is_url else inline(data, mime_type, kind, name)
+        is_url = isinstance(data, str) and data[:5].lower() == "data:"
+        medium = (remote if is_url else inline)(data, mime_type, kind, name)
     elif url or (isinstance(file_id, str) and file_id.startswith("https://")):
-        medium = remote(str(url or file_id), mime_type, kind)
+        medium = remote(str(url or file_id), mime_type, kind, name)
     elif file_id:
         raise ValueError(
             "KIE has no files by id: upload the file with langchain_kie.KieFiles, "
             "and send the URL that it gives"
         )
     else:
-        raise ValueError("it has neither base64 data nor a URL")
+        raise LookupError("neither data nor a URL")
     medium.index = block.get("index")
     return medium
 

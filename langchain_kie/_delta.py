@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from langchain_core.messages.ai import UsageMetadata
 
 
@@ -59,7 +61,8 @@ class Delta:
         signatures: The signatures of outputs that are text or blocks, by position.
         reasoning: Thought text.
         refusal: Why the model refuses, in its words.
-        usage: Token counts so far (not since the last event).
+        read_usage: Reads `token_usage`, where the metadata has it: the counts so far, of which
+            only the last matter.
         finish_reason: As the wire writes it.
         metadata: What else belongs into `response_metadata`.
         is_terminal: Evidence that the answer is complete.
@@ -69,7 +72,7 @@ class Delta:
     signatures: dict[int, str] = field(default_factory=dict)
     reasoning: str = ""
     refusal: str = ""
-    usage: UsageMetadata | None = None
+    read_usage: Callable[[dict[str, Any]], UsageMetadata] | None = None
     finish_reason: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     is_terminal: bool = False
@@ -90,7 +93,7 @@ class Delta:
             self.outputs
             or self.reasoning
             or self.refusal
-            or self.usage
+            or self.read_usage
             or self.is_last
             or (self.finish_reason or "stop").lower() not in {"stop", "length", "tool_calls"}
         )

@@ -48,13 +48,15 @@ def open_envelope(value: Any, **attributes: Any) -> dict[str, Any]:
     """Take the answer out of one JSON value of a body or stream.
 
     Args:
-        value: What was parsed.
+        value: What was parsed, or why it could not be.
         **attributes: What an error should carry (`status_code`, `model`).
 
     Raises:
         KieError: The value is an error of KIE's, or nothing that an answer could be.
     """
     if not isinstance(value, dict):
+        if isinstance(value, KieError):
+            raise value
         text = orjson.dumps(value).decode()[:_SHOWN_CHARS]
         raise KieProtocolError(f"KIE sent {text} where an object was expected", **attributes)
     if _ANSWERS.isdisjoint(value) or not _ENVELOPES.isdisjoint(value):

@@ -7,16 +7,13 @@ Content-Type is not consulted, because KIE's cannot be trusted (docs/wire.md 4).
 from __future__ import annotations
 
 import codecs
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 from httpx_sse._decoders import SSEDecoder, SSELineDecoder
 
 from langchain_kie._envelope import unreadable
 from langchain_kie.errors import KieProtocolError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MAX_EVENT_CHARS = 64 * 1024 * 1024
 MAX_BODY_BYTES = 256 * 1024 * 1024
@@ -51,47 +48,57 @@ class EventParser:
         self._events = SSEDecoder()
         self._any_event = False
 
-    def feed(self, data: bytes) -> Iterator[Any]:
+    def feed(self, data: bytes) -> list[Any]:
         """Parse the next piece.
 
-        Yields:
-            JSON values, and `DONE`.
-
-        Raises:
-            KieProtocolError: The body is too large, is not UTF-8, or an event is not JSON.
+        Returns:
+            JSON values and `DONE`; behind them, where the piece goes wrong, the
+            `KieProtocolError` that says so: the body is too large, is not UTF-8, or an event
+            is not JSON.
         """
         self._size += len(data)
         if self._size > MAX_BODY_BYTES:
-            raise KieProtocolError(f"the answer is larger than {MAX_BODY_BYTES} bytes")
+            return [KieProtocolError(f"the answer is larger than {MAX_BODY_BYTES} bytes")]
         if len(self._head) < _HEAD_BYTES:
             self._head += data[:_HEAD_BYTES]
             if self.whole is None:
                 self._look()
-        if self.whole:
-            self._document += data
-        else:
-            yield from self._feed_stream(data)
+        if not self.whole:
+            return self._feed_stream(data)
+        self._document += data
+        return []
 
-    def close(self) -> Iterator[Any]:
+    def close(self) -> list[Any]:
         """End the body; a whole document is parsed only now.
 
-        Yields:
-            The document, or each element of it when it is an array.
-
-        Raises:
-            KieProtocolError: The document is not JSON, or no event came out of a body that
-                has some other text in it.
+        Returns:
+            The document, or each element of it when it is an array; or the
+            `KieProtocolError` that it is no JSON, or that no event came out of a body that has
+            some other text in it.
         """
         if self.whole:
             try:
-                value = orjson.loads(bytes(self._document).lstrip(_BLANK))
+                value = self._parse_document()
             except orjson.JSONDecodeError as error:
-                raise KieProtocolError(f"the answer is not JSON: {error}") from None
-            yield from value if isinstance(value, list) else (value,)
-            return
-        yield from self._events_of(self._lines.flush())
+                return [KieProtocolError(f"the answer is not JSON: {error}")]
+            return value if isinstance(value, list) else [value]
+        values = self._events_of(self._lines.flush())
         if not self._any_event and self._head.strip(_BLANK) and self._looks_foreign():
-            raise unreadable(bytes(self._head))
+            return [unreadable(bytes(self._head))]
+        return values
+
+    def has_document(self) -> bool:
+        """Whether a whole document has come, so that its end need not be waited for."""
+        if not self.whole:
+            return False
+        try:
+            self._parse_document()
+        except orjson.JSONDecodeError:
+            return False
+        return True
+
+    def _parse_document(self) -> Any:
+        return orjson.loads(bytes(self._document).lstrip(_BLANK))
 
     def _look(self) -> None:
         start = self._head.lstrip(_BLANK)[:1]
@@ -103,21 +110,20 @@ class EventParser:
         head = bytes(self._head.lstrip(_BLANK))
         return not any(head.startswith(f) or f.startswith(head) for f in _FIELDS)
 
-    def _feed_stream(self, data: bytes) -> Iterator[Any]:
-        broken: KieProtocolError | None = None
+    def _feed_stream(self, data: bytes) -> list[Any]:
+        broken: list[Any] = []
         try:
             text = self._utf8.decode(data)
         except UnicodeDecodeError as error:
             text = error.object[: error.start].decode()
-            broken = KieProtocolError(f"the answer is not UTF-8: {error.reason}")
+            broken = [KieProtocolError(f"the answer is not UTF-8: {error.reason}")]
         self._pending += len(text)
         if self._pending > MAX_EVENT_CHARS:
-            raise KieProtocolError(f"an event is larger than {MAX_EVENT_CHARS} characters")
-        yield from self._events_of(self._lines.decode(text))
-        if broken:
-            raise broken
+            return [KieProtocolError(f"an event is larger than {MAX_EVENT_CHARS} characters")]
+        return self._events_of(self._lines.decode(text)) + broken
 
-    def _events_of(self, lines: list[str]) -> Iterator[Any]:
+    def _events_of(self, lines: list[str]) -> list[Any]:
+        values: list[Any] = []
         for line in lines:
             event = self._events.decode(line)
             if event is None:
@@ -125,7 +131,8 @@ class EventParser:
             self._pending = 0
             if event.data:
                 self._any_event = True
-                yield self._parse(event.data)
+                values.append(self._parse(event.data))
+        return values
 
     @staticmethod
     def _parse(data: str) -> Any:
@@ -135,4 +142,4 @@ class EventParser:
             return orjson.loads(data)
         except orjson.JSONDecodeError as error:
             shown = data if len(data) <= 80 else data[:79] + "…"  # noqa: PLR2004
-            raise KieProtocolError(f"an event is not JSON ({error}): {shown}") from None
+            return KieProtocolError(f"an event is not JSON ({error}): {shown}")

@@ -11,7 +11,7 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,11 @@ _MIME_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]*")
 _DATA_URL = re.compile(r"data:([^,]*),(.*)", re.DOTALL | re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/", " \t\r\n")
 
+_PDF = "application/pdf"
+_PDF_MARK = b"%PDF-"
+
 _SYNONYMS = (
+    "image/jpeg image/jpg image/pjpeg",
     "audio/mpeg audio/mp3 audio/mpga audio/x-mpeg",
     "audio/wav audio/x-wav audio/wave audio/vnd.wave",
     "audio/flac audio/x-flac",
@@ -65,6 +69,10 @@ _EXTENSIONS = {
     "video/x-matroska": ".mkv",
 }
 _TYPES = {extension: mime_type for mime_type, extension in _EXTENSIONS.items()}
+
+LOCAL_PATH = "kie_path"
+"""Where `media_block` puts a path. No tool's result has it by chance: what a tool found on the
+disk must not be read because it looks like a block."""
 
 NO_FILES = (
     "no file is read because a message names it; to send one of yours, use "
@@ -118,18 +126,19 @@ def inline(data: str | bytes, declared: str | None, kind: str, name: str | None)
     return Media(kind_of(mime_type, kind), mime_type, data=data)
 
 
-def remote(url: str, declared: str | None, kind: str) -> Media:
-    """A medium that KIE is to fetch, or a `data:` URL.
+def remote(url: str, declared: str | None, kind: str, name: str | None = None) -> Media:
+    """A medium that KIE is to fetch, or a `data:` URL; otherwise as `inline`.
 
     Raises:
         ValueError: KIE cannot fetch it; the message says what to do instead.
     """
+    url = url.strip()
     if found := _DATA_URL.fullmatch(url):
         head, body = found[1], found[2]
         mime_type, *rest = head.split(";")
         is_base64 = bool(rest) and rest[-1].strip().lower() == "base64"
-        data = body if is_base64 else unquote_to_bytes(body)
-        return inline(data, mime_type or declared, kind, None)
+        data = unquote(body) if is_base64 else unquote_to_bytes(body)
+        return inline(data, _declared(mime_type) or declared, kind, name)
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").lower()
@@ -161,8 +170,9 @@ def _unfetchable(url: str) -> str:
 def tell_type(head: bytes, declared: str | None, name: str | None) -> str:
     """The MIME type of a file.
 
-    What the bytes say counts more than what was declared, unless they cannot tell the two
-    apart; what was declared counts more than the file's name.
+    What was declared counts more than the file's name, and what the bytes say counts more than
+    either, unless they cannot tell the two apart. LangChain calls every file of OpenAI's form
+    a PDF, which is believed only of bytes that are one.
 
     Args:
         head: The file's first bytes.
@@ -174,35 +184,35 @@ def tell_type(head: bytes, declared: str | None, name: str | None) -> str:
     """
     import filetype  # noqa: PLC0415 - only who sends media needs it
 
-    said = _declared(declared)
+    said, named = _declared(declared), type_by_name(name or "")
+    if said is None or (said == _PDF and _PDF_MARK not in head):
+        said = named or said
     told = filetype.guess_mime(head)
     told = _GEMINI_NAMES.get(told, told)
     if told is None or not _is_certain(told, said, head):
-        mime_type = said or type_by_name(name or "")
-        if mime_type is None:
+        if said is None:
             raise ValueError(
                 f"its type cannot be told (given: {declared or 'none'}); say its mime_type"
             )
-        return mime_type
+        return said
     is_alike = any(told in names and said in names for names in _ALIKE)
     return said if said and is_alike else told
 
 
 def _is_certain(told: str, said: str | None, head: bytes) -> bool:
     """Whether bytes that look like `told` can be nothing else; texts may begin like a file."""
-    if not told.startswith(("image/", "audio/", "video/", "application/pdf")):
+    if not told.startswith(("image/", "audio/", "video/", _PDF)):
         return said is None
     is_text = said is not None and (said.startswith("text/") or said.endswith(("json", "xml")))
-    return not is_text or told == "application/pdf" or b"\0" in head
+    return not is_text or told == _PDF or b"\0" in head
 
 
 def _declared(mime_type: str | None) -> str | None:
-    """A type as somebody named it, without parameters; one that says nothing is none."""
+    """A type as Gemini names it, without parameters; one that says nothing is none."""
     bare = (mime_type or "").partition(";")[0].strip().lower()
-    bare = "image/jpeg" if bare == "image/jpg" else bare
     if not _MIME_TYPE.fullmatch(bare) or bare.endswith(("/octet-stream", "/unknown")):
         return None
-    return bare
+    return _GEMINI_NAMES.get(bare, bare)
 
 
 def type_by_name(name: str) -> str | None:
@@ -220,7 +230,7 @@ def extension_of(mime_type: str | None) -> str:
 
 def kind_of(mime_type: str | None, kind: str = "file") -> str:
     """What a medium is, in LangChain's words; `kind` where the type does not say it."""
-    if mime_type == "application/pdf":
+    if mime_type == _PDF:
         return "pdf"
     top = (mime_type or "").partition("/")[0]
     if top in {"image", "audio", "video"}:

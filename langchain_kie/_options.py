@@ -30,6 +30,7 @@ NAMES = (
     "media_upload",
     "inline_media_limit",
     "require_media_seen",
+    "detect_error_text",
 )
 """The options that a model has values of its own for."""
 
@@ -78,6 +79,7 @@ class Options:
         media_upload: Which media are uploaded: `auto`, `always` or `never`.
         inline_media_limit: Bytes of media that may go inline together.
         require_media_seen: Whether an answer whose prompt was counted too small is refused.
+        detect_error_text: Whether an upstream's error message is no answer.
         extra: Further members of the body, as the user wrote them.
     """
 
@@ -96,6 +98,7 @@ class Options:
     media_upload: MediaUpload = "auto"
     inline_media_limit: int = INLINE_MEDIA_LIMIT
     require_media_seen: bool = False
+    detect_error_text: bool = True
     extra: dict[str, Any] = field(default_factory=dict)
 
 

@@ -11,22 +11,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 
+from langchain_kie._chunks import PROVIDER, message_chunk
 from langchain_kie._delta import CallDelta, Delta
 from langchain_kie._envelope import error_from_text
 from langchain_kie._grounding import SPANS, citation_spans, merged
 from langchain_kie._signatures import SignatureLog
 from langchain_kie._tool_calls import ToolCalls
-from langchain_kie.errors import KieMediaNotSeenError
+from langchain_kie.errors import KieMediaNotSeenError, KieProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from langchain_core.messages import AIMessage
     from langchain_core.messages.ai import UsageMetadata
     from langchain_core.messages.tool import ToolCallChunk
 
     from langchain_kie._catalog import Target
     from langchain_kie._options import Options
-
-PROVIDER = "kie"
 
 _LONGEST_ERROR_TEXT = 200
 
@@ -52,6 +53,7 @@ class MessageReader:
     ) -> None:
         self.has_output = False
         self._model_name = model_name
+        self._detects = options.detect_error_text
         self._media_count = media_count
         self._least_tokens = least_tokens
         self._signatures = SignatureLog(target.name)
@@ -62,7 +64,7 @@ class MessageReader:
         self._blocks = 0
         self._server_call: str | None = None
         self._head = ""
-        self._usage: UsageMetadata | None = None
+        self._usage_of: Callable[[dict[str, Any]], UsageMetadata] | None = None
         self._finish_reason = ""
         self._metadata: dict[str, Any] = {}
 
@@ -89,12 +91,8 @@ class MessageReader:
             additional_kwargs["reasoning_content"] = delta.reasoning
         if delta.refusal:
             additional_kwargs["refusal"] = delta.refusal
-        return AIMessageChunk(
-            content=content if self._blocks else "".join(content),  # type: ignore[arg-type]
-            additional_kwargs=additional_kwargs,
-            tool_call_chunks=list(calls.values()),
-            response_metadata={"model_provider": PROVIDER},
-        )
+        shown = content if self._blocks else "".join(content)  # type: ignore[arg-type]
+        return message_chunk(shown, additional_kwargs, list(calls.values()))
 
     def finish(self) -> AIMessageChunk:
         """The last chunk: what is only known, or may only be said once, at the end.
@@ -108,9 +106,13 @@ class MessageReader:
             additional_kwargs["reasoning_content"] = self._beside
         elif self._beside:
             content = self._text(self._beside, None)
-        if not self._calls and (error := error_from_text(self._head, model=self._model_name)):
+        if (
+            self._detects
+            and not self._calls
+            and (error := error_from_text(self._head, model=self._model_name))
+        ):
             raise error
-        self._check_media()
+        usage = self._read_usage()
         texts = {index: "".join(pieces) for index, pieces in self._texts.items()}
         if spans := citation_spans(self._metadata, texts):
             self._metadata[SPANS] = spans
@@ -122,7 +124,7 @@ class MessageReader:
             content=content if isinstance(content, str) else [content],
             additional_kwargs={**self._signatures.additional_kwargs(), **additional_kwargs},
             tool_call_chunks=closing_chunks,
-            usage_metadata=self._usage,
+            usage_metadata=usage,
             response_metadata={
                 "model_provider": PROVIDER,
                 "model_name": self._model_name,
@@ -132,26 +134,33 @@ class MessageReader:
             chunk_position="last",
         )
 
-    def _check_media(self) -> None:
-        """Note how many media were sent, and see that they were counted.
+    def _read_usage(self) -> UsageMetadata | None:
+        """The token counts, which must be those of a prompt with its media.
 
         Raises:
             KieMediaNotSeenError: The prompt is smaller than its media, where that matters.
+            KieProtocolError: The counts cannot be read.
         """
+        try:
+            usage = self._usage_of(self._metadata["token_usage"]) if self._usage_of else None
+        except (TypeError, AttributeError, ValueError) as error:
+            message = f"KIE's usage has an unknown shape: {error}"
+            raise KieProtocolError(message, model=self._model_name) from None
         if self._media_count:
             self._metadata["media_count"] = self._media_count
-        counted = self._usage["input_tokens"] if self._usage else self._least_tokens
+        counted = usage["input_tokens"] if usage else self._least_tokens
         if counted < self._least_tokens:
             raise KieMediaNotSeenError(
                 f"a prompt with {self._media_count} media was counted as {counted} tokens, "
                 f"and must be at least {self._least_tokens}",
                 model=self._model_name,
             )
+        return usage
 
     def _note(self, delta: Delta) -> None:
         """Keep what later events may still correct; the last word counts."""
-        if delta.usage:
-            self._usage = delta.usage
+        if delta.read_usage:
+            self._usage_of = delta.read_usage
         if delta.finish_reason:
             self._finish_reason = delta.finish_reason
         for key, value in delta.metadata.items():

@@ -11,7 +11,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from tenacity import wait_random_exponential
+from tenacity import stop_before_delay, wait_random_exponential
 
 from langchain_kie.errors import KieError, KieRateLimitError
 
@@ -25,6 +25,9 @@ RATE_LIMIT_WINDOW = 10.0
 
 MAX_RETRY_AFTER = 120.0
 """A server that asks for more seconds than this is not waited for."""
+
+RETRY_BUDGET = 180.0
+"""Seconds after a call's beginning, later than which it is not made again."""
 
 _backoff = wait_random_exponential(multiplier=1, max=8)
 
@@ -57,7 +60,13 @@ def options(max_retries: int) -> dict[str, Any]:
             and (error.retry_after or 0) <= MAX_RETRY_AFTER
         )
 
-    return {"retry": again, "wait": _wait, "before_sleep": _log, "reraise": True}
+    return {
+        "retry": again,
+        "stop": stop_before_delay(RETRY_BUDGET),
+        "wait": _wait,
+        "before_sleep": _log,
+        "reraise": True,
+    }
 
 
 def _wait(state: RetryCallState) -> float:

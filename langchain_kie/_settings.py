@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -37,6 +38,7 @@ def checked_key(key: SecretStr | None) -> SecretStr | None:
     return stripped
 
 
+@lru_cache(maxsize=64)
 def checked_base_url(base_url: str, name: str = "base_url") -> str:
     """The URL without a trailing slash.
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import httpx
@@ -17,7 +18,7 @@ from tenacity import AsyncRetrying, Retrying
 
 from langchain_kie import _retry, _settings
 from langchain_kie._answer import Answer, Call, Form, ItemT
-from langchain_kie._clients import shared_async_client, shared_client
+from langchain_kie._clients import lease_async_client, lease_client
 from langchain_kie._version import __version__
 from langchain_kie.errors import (
     KieConfigurationError,
@@ -52,7 +53,7 @@ _HEADERS = {
 
 PiecesT = TypeVar("PiecesT")
 
-_Opened: TypeAlias = tuple[httpx.Response, Answer[ItemT], PiecesT, "Iterator[ItemT]"]
+_Opened: TypeAlias = tuple[httpx.Response, Answer[ItemT], PiecesT, list[ItemT]]
 """A response up to its first item: what is still to come, and what was read already."""
 
 
@@ -90,6 +91,7 @@ class Transport:
         auth: The key.
         timeout: Seconds, or an `httpx.Timeout`; `None` is `DEFAULT_TIMEOUT`.
         max_retries: How often a call is made again before its answer has begun.
+        retry_on_timeout: Whether also after a time-out, when it may have been billed.
         headers: Headers of the user's.
         client: The user's client, `None` for the shared one.
         async_client: Likewise.
@@ -99,6 +101,7 @@ class Transport:
     auth: BearerAuth
     timeout: float | httpx.Timeout | None = None
     max_retries: int = 2
+    retry_on_timeout: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     client: httpx.Client | None = None
     async_client: httpx.AsyncClient | None = None
@@ -110,16 +113,19 @@ class Transport:
             KieError: The call failed; after the first item it is not made again.
         """
         retrying = Retrying(**_retry.options(self.max_retries))
-        opened: _Opened[ItemT, Iterator[bytes]] = retrying(self._open, call)
-        response, answer, pieces, items = opened
-        try:
-            with _translated(call, response.request, answer, begun=True):
+        with nullcontext(self.client) if self.client else lease_client() as client:
+            opened: _Opened[ItemT, Iterator[bytes]] = retrying(self._open, call, client)
+            response, answer, pieces, items = opened
+            try:
                 yield from items
-                for piece in pieces:
-                    yield from answer.feed(piece)
-            yield from answer.close()
-        finally:
-            response.close()
+                answer.check()
+                with self._translated(call, response.request, answer, begun=True):
+                    for piece in pieces:
+                        yield from answer.feed(piece)
+                        answer.check()
+                yield from answer.close()
+            finally:
+                response.close()
 
     async def astream(self, call: Call[ItemT]) -> AsyncGenerator[ItemT]:
         """Make `call` and yield what its answer holds.
@@ -128,77 +134,107 @@ class Transport:
             KieError: The call failed; after the first item it is not made again.
         """
         retrying = AsyncRetrying(**_retry.options(self.max_retries))
-        opened: _Opened[ItemT, AsyncIterator[bytes]] = await retrying(self._aopen, call)
-        response, answer, pieces, items = opened
-        try:
-            with _translated(call, response.request, answer, begun=True):
+        own = self.async_client
+        with nullcontext(own) if own else await lease_async_client() as client:
+            opened: _Opened[ItemT, AsyncIterator[bytes]]
+            opened = await retrying(self._aopen, call, client)
+            response, answer, pieces, items = opened
+            try:
                 for item in items:
                     yield item
-                async for piece in pieces:
-                    for item in answer.feed(piece):
-                        yield item
-            for item in answer.close():
-                yield item
-        finally:
-            await response.aclose()
+                answer.check()
+                with self._translated(call, response.request, answer, begun=True):
+                    async for piece in pieces:
+                        for item in answer.feed(piece):
+                            yield item
+                        answer.check()
+                for item in answer.close():
+                    yield item
+            finally:
+                await response.aclose()
 
-    def _open(self, call: Call[ItemT]) -> _Opened[ItemT, Iterator[bytes]]:
+    def _open(self, call: Call[ItemT], client: httpx.Client) -> _Opened[ItemT, Iterator[bytes]]:
         """Send the call and read up to the first item, so that it can be made again."""
-        client = self.client or shared_client()
         request = self._request(client, call)
-        with _translated(call, request):
+        with self._translated(call, request):
             response = client.send(request, stream=True, auth=self.auth, follow_redirects=False)
         try:
             answer = Answer(call, response.status_code, response.headers, self.auth.hide)
             pieces = _pieces(response, answer)
-            with _translated(call, request, answer):
+            with self._translated(call, request, answer):
                 for piece in pieces:
-                    items = answer.feed(piece)
-                    for item in items:
-                        return response, answer, pieces, _prepend(item, items)
-            return response, answer, pieces, iter([*answer.close()])
+                    if items := answer.feed(piece):
+                        return response, answer, pieces, items
+                    answer.check()
+            return response, answer, pieces, answer.close()
         except BaseException:
             response.close()
             raise
 
-    async def _aopen(self, call: Call[ItemT]) -> _Opened[ItemT, AsyncIterator[bytes]]:
+    async def _aopen(
+        self, call: Call[ItemT], client: httpx.AsyncClient
+    ) -> _Opened[ItemT, AsyncIterator[bytes]]:
         """Send the call and read up to the first item, so that it can be made again."""
-        client = self.async_client or await shared_async_client()
         request = self._request(client, call)
-        with _translated(call, request):
+        with self._translated(call, request):
             response = await client.send(
                 request, stream=True, auth=self.auth, follow_redirects=False
             )
         try:
             answer = Answer(call, response.status_code, response.headers, self.auth.hide)
             pieces = _apieces(response, answer)
-            with _translated(call, request, answer):
+            with self._translated(call, request, answer):
                 async for piece in pieces:
-                    items = answer.feed(piece)
-                    for item in items:
-                        return response, answer, pieces, _prepend(item, items)
-            return response, answer, pieces, iter([*answer.close()])
+                    if items := answer.feed(piece):
+                        return response, answer, pieces, items
+                    answer.check()
+            return response, answer, pieces, answer.close()
         except BaseException:
             await response.aclose()
             raise
 
     def _request(self, client: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
-        if client.is_closed:
-            raise KieConfigurationError("the client that you gave is closed")
+        """A request; what a client of the user's adds to every request is added to it."""
         timeout = self.timeout if call.timeout is None else call.timeout
+        timeout = DEFAULT_TIMEOUT if timeout is None else httpx.Timeout(timeout)
         headers, body = {**_HEADERS, **self.headers}, call.body
         content: dict[str, Any] = {"content": body}
         if isinstance(body, Form):
             del headers["Content-Type"]
             file = (body.name, body.file, body.mime_type)
             content = {"data": body.fields, "files": {"file": file}}
-        return client.build_request(
-            "POST",
-            self.base_url + call.path,
-            headers=headers,
-            timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
-            **content,
-        )
+        url = _url(self.base_url + call.path)
+        if client is self.client or client is self.async_client:
+            if client.is_closed:
+                raise KieConfigurationError("the client that you gave is closed")
+            return client.build_request("POST", url, headers=headers, timeout=timeout, **content)
+        extensions = {"timeout": timeout.as_dict()}
+        return httpx.Request("POST", url, headers=headers, extensions=extensions, **content)
+
+    @contextmanager
+    def _translated(
+        self,
+        call: Call[Any],
+        request: httpx.Request,
+        answer: Answer[Any] | None = None,
+        *,
+        begun: bool = False,
+    ) -> Iterator[None]:
+        """Turn what the network raises into this package's errors.
+
+        Once the answer is complete, the network may break as it likes. httpx's error, which is
+        kept as the cause, holds the request: the key is taken out of it.
+        """
+        try:
+            yield
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            if answer and answer.is_complete:
+                return
+            request.headers.pop("Authorization", None)
+            raise _error_of(error, call, self.retry_on_timeout, begun=begun) from error
+
+
+_url = lru_cache(maxsize=256)(httpx.URL)
 
 
 def transport_for(*, api_key: SecretStr | None, base_url: str, **settings: Any) -> Transport:
@@ -258,7 +294,8 @@ class _Patience:
         if answer.event_count != self._seen:
             self._seen, self._since = answer.event_count, now
             if answer.is_complete:
-                self._limit = DRAIN_TIMEOUT if answer.is_over else REST_TIMEOUT
+                rest = DRAIN_TIMEOUT if answer.is_over else REST_TIMEOUT
+                self._limit = min(rest, self._limit or rest)
                 self._hurry()
         elif self._limit is not None and now - self._since > self._limit:
             if not answer.is_complete:
@@ -278,43 +315,19 @@ class _Patience:
         stream.read = read
 
 
-def _prepend(item: ItemT, items: Iterator[ItemT]) -> Iterator[ItemT]:
-    yield item
-    yield from items
-
-
-@contextmanager
-def _translated(
-    call: Call[Any],
-    request: httpx.Request,
-    answer: Answer[Any] | None = None,
-    *,
-    begun: bool = False,
-) -> Iterator[None]:
-    """Turn what the network raises into this package's errors.
-
-    Once the answer is complete, the network may break as it likes. httpx's error, which is
-    kept as the cause, holds the request: the key is taken out of it.
-    """
-    try:
-        yield
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-        if answer and answer.is_complete:
-            return
-        request.headers.pop("Authorization", None)
-        raise _error_of(error, call, begun=begun) from error
-
-
-def _error_of(error: Exception, call: Call[Any], *, begun: bool) -> KieError:
+def _error_of(
+    error: Exception, call: Call[Any], retry_on_timeout: bool, *, begun: bool
+) -> KieError:
     """The error of this package that an error of the network's is.
 
-    A time-out after the request went out is not tried again: the answer may have been billed.
-    A certificate that is refused will be refused again.
+    A time-out after the request went out is not tried again, unless the user wants it: the
+    answer may have been billed. A certificate or a proxy that refuses will refuse again.
     """
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, httpx.TimeoutException):
         waiting = type(error).__name__.removesuffix("Timeout").lower()
-        retries = None if isinstance(error, httpx.ConnectTimeout) else 0
+        is_safe = retry_on_timeout or isinstance(error, httpx.ConnectTimeout)
+        retries = None if is_safe and not begun else 0
         return KieTimeoutError(
             f"timed out ({waiting})", model=call.model, max_retries=retries, is_retryable=True
         )
@@ -322,5 +335,6 @@ def _error_of(error: Exception, call: Call[Any], *, begun: bool) -> KieError:
         return KieProtocolError(what, model=call.model, max_retries=0)
     if begun:
         return KieStreamInterruptedError(f"the connection broke: {what}", model=call.model)
-    retries = 0 if "CERTIFICATE_VERIFY_FAILED" in what else None
+    is_final = "CERTIFICATE_VERIFY_FAILED" in what or what.startswith("ProxyError: 4")
+    retries = 0 if is_final else None
     return KieConnectionError(what, model=call.model, max_retries=retries)

@@ -71,13 +71,15 @@ def to_upload(media: Sequence[Media], options: Options) -> list[Media]:
     mode, limit = options.media_upload, options.inline_media_limit
     inline = [medium for medium in media if medium.url is None]
     sizes = {id(medium): _size(medium) for medium in inline}
+    total = rest = sum(sizes.values())
     chosen: list[Media] = []
     inline.sort(key=lambda medium: sizes[id(medium)])
-    while inline and (mode == "always" or sum(sizes[id(medium)] for medium in inline) > limit):
+    while inline and (mode == "always" or rest > limit):
         chosen.append(inline.pop())
+        rest -= sizes[id(chosen[-1])]
     if chosen and mode == "never":
         raise ValueError(
-            f"media of {sum(sizes.values()):,} bytes are more than may go inline ({limit:,}, "
+            f"media of {total:,} bytes are more than may go inline ({limit:,}, "
             'inline_media_limit); with media_upload="auto" the largest would be uploaded'
         )
     for medium in inline:
@@ -89,17 +91,17 @@ def to_upload(media: Sequence[Media], options: Options) -> list[Media]:
 
 
 def _size(medium: Media) -> int:
-    """The bytes of a medium, whose type is told if it is a file of unknown type."""
+    """The bytes of a medium; the type of a file is told, which may not be what it was."""
     if medium.path is None:
         return len(medium.data or "") * 3 // 4
     with _readable(medium):
-        if medium.mime_type is None:
-            with medium.path.open("rb") as file:
-                medium.mime_type = tell_type(file.read(HEAD_BYTES), None, medium.path.name)
-            medium.kind = kind_of(medium.mime_type)
-        if size := medium.path.stat().st_size:
-            return size
-        raise ValueError(f"{str(medium.path)!r} is empty")
+        if not (size := medium.path.stat().st_size):
+            raise ValueError(f"{str(medium.path)!r} is empty")
+        with medium.path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        medium.mime_type = tell_type(head, medium.mime_type, medium.path.name)
+        medium.kind = kind_of(medium.mime_type)
+        return size
 
 
 @contextmanager

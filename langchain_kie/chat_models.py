@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.load.load import ALL_SERIALIZABLE_MAPPINGS
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from langchain_kie import _blocks, _settings, _structured
 from langchain_kie._catalog import Api, profile_of, resolve
+from langchain_kie._chunks import PROVIDER, generation_chunk
 from langchain_kie._history import turns_of
 from langchain_kie._options import (
     ALIASES,
@@ -28,7 +29,7 @@ from langchain_kie._options import (
     stop_list,
 )
 from langchain_kie._options import NAMES as OPTION_NAMES
-from langchain_kie._reader import PROVIDER, MessageReader, message_of
+from langchain_kie._reader import MessageReader, message_of
 from langchain_kie._request import Request, check_media
 from langchain_kie._token_estimate import CHARS_PER_TOKEN, estimate
 from langchain_kie._tools import normalize_tool, normalize_tool_choice
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import LangSmithParams, LanguageModelInput
     from langchain_core.language_models.model_profile import ModelProfile
     from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+    from langchain_core.outputs import ChatGenerationChunk
     from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
 
@@ -130,6 +132,10 @@ class ChatKieGemini(BaseChatModel):
     """Whether to raise `KieMediaNotSeenError` when the prompt was counted as less than its
     media must cost. KIE's counter is not always honest, so it is not done by default."""
 
+    detect_error_text: bool = True
+    """Whether an answer that is exactly one of the upstream's known error messages ("image
+    download failed", "Internal error") is raised as the error that it is."""
+
     upload_url: str | None = None
     """Where files are uploaded; by default `KIE_UPLOAD_URL`, else KIE's host for files, or
     `base_url` where that is not KIE's."""
@@ -143,6 +149,10 @@ class ChatKieGemini(BaseChatModel):
 
     max_retries: int = Field(default=2, ge=0)
     """How often a call is made again that failed before its answer began."""
+
+    retry_on_timeout: bool = False
+    """Whether a call is also made again that timed out after it was sent. KIE may have billed
+    it, so it is not by default."""
 
     default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
     """Headers to send with every call. They may be secrets, so they are not serialised."""
@@ -254,8 +264,7 @@ class ChatKieGemini(BaseChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         names = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
         values = {name: getattr(self, name) for name in names}
-        fields = type(self).model_fields
-        return {n: v for n, v in values.items() if v not in (None, {}, fields[n].default)}
+        return {n: v for n, v in values.items() if v not in (None, {}) and v != _DEFAULTS[n]}
 
     def _get_invocation_params(
         self, stop: list[str] | None = None, **kwargs: Any
@@ -343,8 +352,8 @@ class ChatKieGemini(BaseChatModel):
         try:
             for delta in self._transport().stream(call):
                 if chunk := reader.feed(delta):
-                    yield ChatGenerationChunk(message=chunk)
-            yield ChatGenerationChunk(message=reader.finish())
+                    yield generation_chunk(chunk)
+            yield generation_chunk(reader.finish())
         except KieError as error:
             error.partial = reader.has_output
             raise
@@ -362,8 +371,8 @@ class ChatKieGemini(BaseChatModel):
             async with aclosing(self._transport().astream(call)) as deltas:
                 async for delta in deltas:
                     if chunk := reader.feed(delta):
-                        yield ChatGenerationChunk(message=chunk)
-            yield ChatGenerationChunk(message=reader.finish())
+                        yield generation_chunk(chunk)
+            yield generation_chunk(reader.finish())
         except KieError as error:
             error.partial = reader.has_output
             raise
@@ -383,7 +392,7 @@ class ChatKieGemini(BaseChatModel):
         model = name or self.model
         target = resolve(model, asked.pop("api", None) or self.api)
         timeout = _settings.checked_timeout(asked.pop("timeout", None))
-        if misplaced := asked.keys() & type(self).model_fields.keys() - {*OPTION_NAMES}:
+        if misplaced := asked.keys() & _DEFAULTS.keys() - _OPTION_NAMES:
             raise KieConfigurationError(
                 f"{', '.join(sorted(misplaced))}: can be set on the model, not on a call"
             )
@@ -431,6 +440,7 @@ class ChatKieGemini(BaseChatModel):
             base_url=self.base_url,
             timeout=self.timeout,
             max_retries=self.max_retries,
+            retry_on_timeout=self.retry_on_timeout,
             headers=self.default_headers or {},
             client=self.http_client,
             async_client=self.http_async_client,
@@ -529,6 +539,10 @@ class ChatKieGemini(BaseChatModel):
             **kwargs,
         )
         return _structured.piped(bound, _structured.parser_for(schema), include_raw=include_raw)
+
+
+_OPTION_NAMES = frozenset(OPTION_NAMES)
+_DEFAULTS = {name: field.default for name, field in ChatKieGemini.model_fields.items()}
 
 
 def _result(reader: MessageReader, chunks: Sequence[AIMessageChunk | None]) -> ChatResult:

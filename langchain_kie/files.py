@@ -13,6 +13,7 @@ from base64 import b64encode
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 from urllib.parse import urlsplit
@@ -24,7 +25,15 @@ from langchain_core.utils import from_env, secret_from_env
 from pydantic import SecretStr
 
 from langchain_kie import _settings
-from langchain_kie._media import HEAD_BYTES, extension_of, kind_of, remote, tell_type
+from langchain_kie._media import (
+    HEAD_BYTES,
+    LOCAL_PATH,
+    extension_of,
+    kind_of,
+    remote,
+    tell_type,
+    type_by_name,
+)
 from langchain_kie.errors import (
     KieError,
     KieInvalidRequestError,
@@ -45,6 +54,7 @@ LIFE = timedelta(days=3)
 
 _DIRECTORY = "langchain-kie"
 _SPOOLED_BYTES = 1024 * 1024
+_NOT_BINARY = "the file must be opened in binary mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +205,7 @@ def media_block(
     if isinstance(file, bytes):
         told = tell_type(file[:HEAD_BYTES], mime_type, None)
         return _block(kind_of(told), told, base64=b64encode(file).decode())
-    if isinstance(file, str) and not file.startswith("file:"):
+    if isinstance(file, str) and not _is_file_url(file):
         if "://" not in file:
             raise ValueError(f"{file!r} is no URL; for a local file give a pathlib.Path")
         medium = remote(file, mime_type, "file")
@@ -203,7 +213,7 @@ def media_block(
     path = _path(file).absolute()
     with path.open("rb") as opened:
         told = tell_type(opened.read(HEAD_BYTES), mime_type, path.name)
-    return _block(kind_of(told), told, path=path)
+    return _block(kind_of(told), told, **{LOCAL_PATH: path})
 
 
 def _block(kind: str, mime_type: str | None, **where: Any) -> dict[str, Any]:
@@ -212,9 +222,13 @@ def _block(kind: str, mime_type: str | None, **where: Any) -> dict[str, Any]:
 
 
 def _path(file: str | os.PathLike[str]) -> Path:
-    if isinstance(file, str) and file.startswith("file:"):
+    if isinstance(file, str) and _is_file_url(file):
         return Path(url2pathname(urlsplit(file).path))
     return Path(file)
+
+
+def _is_file_url(text: str) -> bool:
+    return text.lower().startswith("file:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,14 +263,19 @@ def _call_for(
             opened = _opened(file, stack)
             mime_type = _type_of(opened, mime_type, file)
             name = _named(name, mime_type)
-            reader = _Watched(opened, on_progress) if on_progress else opened
+            fields = {"uploadPath": _DIRECTORY, "fileName": name}
             path = "/api/file-stream-upload"
-            body = Form({"uploadPath": _DIRECTORY, "fileName": name}, name, reader, mime_type)
+            body = Form(fields, name, _Reader(opened, on_progress), mime_type)
         try:
             yield Call(model=None, path=path, body=body, decode=_stored(mime_type))
         except KieModelNotFoundError as error:
+            is_absent = error.status_code == HTTPStatus.NOT_FOUND
             raise KieInvalidRequestError(
-                "there is no file upload at this address", status_code=error.status_code
+                "there is no file upload at this address"
+                if is_absent
+                else f"the upload failed: {error.message}",
+                code=error.code,
+                status_code=error.status_code,
             ) from None
         except KieError as error:
             error.message = f"the upload failed: {error.message}"
@@ -273,7 +292,10 @@ def _opened(file: File, stack: ExitStack) -> BinaryIO:
     if file.seekable():
         return file
     spooled = tempfile.SpooledTemporaryFile(_SPOOLED_BYTES)  # noqa: SIM115 - the stack closes it
-    shutil.copyfileobj(file, stack.enter_context(spooled))
+    try:
+        shutil.copyfileobj(file, stack.enter_context(spooled))
+    except TypeError:
+        raise ValueError(_NOT_BINARY) from None
     return cast("BinaryIO", spooled)
 
 
@@ -281,7 +303,7 @@ def _type_of(opened: BinaryIO, mime_type: str | None, file: File) -> str:
     opened.seek(0)
     head = opened.read(HEAD_BYTES)
     if not isinstance(head, bytes):
-        raise ValueError("the file must be opened in binary mode")
+        raise ValueError(_NOT_BINARY)
     if not head:
         raise ValueError("the file is empty")
     name = os.fspath(file) if isinstance(file, (str, os.PathLike)) else getattr(file, "name", None)
@@ -290,24 +312,29 @@ def _type_of(opened: BinaryIO, mime_type: str | None, file: File) -> str:
 
 def _named(name: str | None, mime_type: str | None) -> str:
     """A name with the extension by which KIE tells the type when the file is fetched."""
-    name = name or uuid4().hex
-    return name if "." in name[1:] else name + extension_of(mime_type)
+    promised = type_by_name(name or "")
+    if name and promised and kind_of(promised) == kind_of(mime_type):
+        return name
+    return (name or uuid4().hex) + extension_of(mime_type)
 
 
-class _Watched:
-    """A file object that tells how much of it was read."""
+class _Reader:
+    """A file as the request's body reads it; tells how much was read.
 
-    def __init__(self, file: BinaryIO, on_progress: Progress) -> None:
+    It has no `fileno`, whose size would be the compressed one of a file that is decompressed
+    as it is read.
+    """
+
+    def __init__(self, file: BinaryIO, on_progress: Progress | None) -> None:
+        self.seek = file.seek
+        self.tell = file.tell
         self._file = file
         self._on_progress = on_progress
         self._total = file.seek(0, os.SEEK_END)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
-        if data:
+        if data and self._on_progress:
             self._on_progress(self._file.tell(), self._total)
         return data
 
@@ -336,7 +363,7 @@ def _stored(mime_type: str | None) -> Callable[[dict[str, Any]], _Stored]:
 def _expiry(told: Any) -> datetime:
     latest = datetime.now(UTC) + LIFE
     try:
-        expiry = datetime.fromisoformat(told).astimezone(UTC)
+        expiry = datetime.fromisoformat(told)
     except (TypeError, ValueError):
         return latest
-    return min(expiry, latest)
+    return min(expiry if expiry.tzinfo else expiry.replace(tzinfo=UTC), latest)

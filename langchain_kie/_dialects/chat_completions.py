@@ -227,7 +227,7 @@ def decode(event: dict[str, Any]) -> Delta:
         _read_message(message, delta, whole="delta" not in choice)
         delta.finish_reason = as_text(choice.get("finish_reason") or "")
     if usage := event.get("usage"):
-        delta.usage = _usage(usage)
+        delta.read_usage = _usage
         delta.metadata["token_usage"] = usage
     credits_consumed = event.get("credits_consumed")
     if credits_consumed is not None:

@@ -230,7 +230,7 @@ def decode(event: Json) -> Delta:
     if block_reason := (event.get("promptFeedback") or {}).get("blockReason"):
         delta.finish_reason = delta.finish_reason or as_text(block_reason)
     if usage := event.get("usageMetadata"):
-        delta.usage = _usage(usage)
+        delta.read_usage = _usage
         delta.metadata["token_usage"] = usage
     credits_consumed = event.get("credits_consumed")
     if credits_consumed is not None:

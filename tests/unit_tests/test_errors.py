@@ -347,7 +347,6 @@ async def test_a_status_with_any_body_is_the_status_s_error(
         sse({"choices": [{"delta": {"tool_calls": [5]}}]}),
         sse({"choices": [{"delta": {"tool_calls": [{"function": {"name": ["f"]}}]}}]}),
         sse({"choices": [{"delta": {"tool_calls": [{"id": 5, "function": {"name": "f"}}]}}]}),
-        sse({"choices": [{"delta": {"content": "x"}}], "usage": {"prompt_tokens": "many"}}),
         sse({"candidates": [{"content": {"parts": [5]}}]}),
         sse({"candidates": [{"content": {"parts": [{"text": 5}]}, "finishReason": "STOP"}]}),
         sse({"candidates": [], "credits_consumed": "much"}),
@@ -360,6 +359,22 @@ async def test_what_cannot_be_read_is_a_protocol_error(ask, body: bytes) -> None
     assert type(caught.value) is KieProtocolError
     assert caught.value.status_code == 200
     assert len(caught.value.message) <= 300
+
+
+@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"choices": [], "usage": {"prompt_tokens": "many"}},
+        {"choices": [{"finish_reason": "stop"}], "usage": ["many"]},
+        {"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"promptTokenCount": {}}},
+    ],
+    ids=str,
+)
+async def test_usage_that_cannot_be_read_is_a_protocol_error(ask, event: dict) -> None:
+    text = {"choices": [{"delta": {"content": "x"}}]}
+    with served(sse(text, event)) as server, pytest.raises(KieProtocolError, match="usage"):
+        await ask(model_at(server))
 
 
 @pytest.mark.parametrize("ask", BASIC_WAYS)

@@ -33,12 +33,11 @@ def values_of(pieces: list[bytes]) -> list[Any]:
     """What a parser makes of a body in pieces; an error is the last value."""
     parser = EventParser()
     values: list[Any] = []
-    try:
-        for piece in pieces:
-            values.extend(parser.feed(piece))
-        values.extend(parser.close())
-    except KieProtocolError as error:
-        values.append(type(error))
+    for parse, *piece in (*((parser.feed, piece) for piece in pieces), (parser.close,)):
+        for value in parse(*piece):
+            if isinstance(value, KieProtocolError):
+                return [*values, type(value)]
+            values.append(value)
     return values
 
 

@@ -16,6 +16,7 @@ from langchain_kie.errors import (
     KieError,
     KieProtocolError,
     KieStreamInterruptedError,
+    shortened,
 )
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ class Answer(Generic[ItemT]):
 
     def _known(self, error: KieError) -> KieError:
         """Add to an error what the call knows, and take out of it what it must not tell."""
-        error.message = self._hide(error.message)
+        error.message = shortened(self._hide(error.message))
         error.args = (error.message,)
         error.model = self._call.model
         error.status_code = self._status_code

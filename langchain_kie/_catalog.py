@@ -273,7 +273,8 @@ def _spelled_api(model: str, spec: ModelSpec) -> Api:
 
 def _unruled(model: str, api: Api) -> Route:
     in_path = "{model}" in PATHS[api]
-    if not model or (in_path and (".." in model or not _PATH_SEGMENT.fullmatch(model))):
+    is_dots = ".." in model or model == "."
+    if not model or (in_path and (is_dots or not _PATH_SEGMENT.fullmatch(model))):
         raise KieConfigurationError(f"{model[:60]!r} cannot be a model's name")
     return Route(model, exclusive=(), efforts=None, limits_schemas=False)
 

@@ -58,7 +58,7 @@ def open_envelope(value: Any, **attributes: Any) -> dict[str, Any]:
         if isinstance(value, KieError):
             raise value
         text = orjson.dumps(value).decode()[:_SHOWN_CHARS]
-        raise KieProtocolError(f"KIE sent {text} where an object was expected", **attributes)
+        raise KieProtocolError(f"an object was expected, and KIE sent {text}", **attributes)
     if _ANSWERS.isdisjoint(value) or not _ENVELOPES.isdisjoint(value):
         raise_if_error(value, **attributes)
         for wrapper in _WRAPPERS:
@@ -87,7 +87,8 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
         message = error
         code = _number(value.get("status")) if code in _OK_CODES else code
     message = value.get("msg") or value.get("message") or message or value.get("detail")
-    raise error_for(str(message or "an error without a message"), code=code, **attributes)
+    message = str(message or "").strip() or "an error without a message"
+    raise error_for(message, code=code, **attributes)
 
 
 def _shapeless(value: dict[str, Any], **attributes: Any) -> KieError:

@@ -18,6 +18,7 @@ from langchain_kie.errors import KieProtocolError
 MAX_EVENT_CHARS = 64 * 1024 * 1024
 MAX_BODY_BYTES = 256 * 1024 * 1024
 _HEAD_BYTES = 512
+_UTF8 = codecs.getincrementaldecoder("utf-8-sig")
 _FIELDS = (b"data", b"event", b"id", b"retry", b":")
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 
@@ -43,7 +44,7 @@ class EventParser:
         self._size = 0
         self._pending = 0
         self._document = bytearray()
-        self._utf8 = codecs.getincrementaldecoder("utf-8-sig")("strict")
+        self._utf8 = _UTF8("strict")
         self._lines = SSELineDecoder()
         self._events = SSEDecoder()
         self._any_event = False

@@ -7,9 +7,7 @@ messages. Knows nothing of dialects or I/O.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
-
-from langchain_core.messages import AIMessageChunk, message_chunk_to_message
+from typing import TYPE_CHECKING, Any
 
 from langchain_kie._chunks import PROVIDER, message_chunk
 from langchain_kie._delta import CallDelta, Delta
@@ -22,7 +20,7 @@ from langchain_kie.errors import KieMediaNotSeenError, KieProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_core.messages import AIMessage
+    from langchain_core.messages import AIMessageChunk
     from langchain_core.messages.ai import UsageMetadata
     from langchain_core.messages.tool import ToolCallChunk
 
@@ -120,10 +118,10 @@ class MessageReader:
         if finish_reason in {"stop", "tool_calls"}:
             finish_reason = "tool_calls" if self._calls else "stop"
         closing_chunks = self._calls.closing_chunks()
-        return AIMessageChunk(
-            content=content if isinstance(content, str) else [content],
-            additional_kwargs={**self._signatures.additional_kwargs(), **additional_kwargs},
-            tool_call_chunks=closing_chunks,
+        return message_chunk(
+            content if isinstance(content, str) else [content],
+            {**self._signatures.additional_kwargs(), **additional_kwargs},
+            closing_chunks,
             usage_metadata=usage,
             response_metadata={
                 "model_provider": PROVIDER,
@@ -197,9 +195,3 @@ class MessageReader:
         elif block["type"] == "server_tool_result":
             block = {**block, "tool_call_id": block["tool_call_id"] or self._server_call}
         return {**block, "index": index}
-
-
-def message_of(chunks: list[AIMessageChunk]) -> AIMessage:
-    """The message that chunks add up to."""
-    first, *rest = chunks
-    return cast("AIMessage", message_chunk_to_message(first + rest if rest else first))

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from langchain_kie.errors import KieConfigurationError
 
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|([\w-]{1,63}\.)*[\w-]{1,63}\.?)(:\d*)?", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t -~]*")
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
@@ -48,15 +49,16 @@ def checked_base_url(base_url: str, name: str = "base_url") -> str:
     """
     try:
         parts = urlsplit(base_url.strip())
-        host = parts.hostname or ""
-        host.encode("idna")
         _ = parts.port
     except ValueError:
         raise KieConfigurationError(f"{name} has a host or a port that cannot be") from None
+    host = parts.hostname or ""
     if parts.username or parts.password:
         raise KieConfigurationError(f"{name} must not hold a user or a password")
     if parts.scheme not in {"http", "https"} or not host:
         raise KieConfigurationError(f"{name} must begin with https:// and a host")
+    if not _ADDRESS.fullmatch(parts.netloc):
+        raise KieConfigurationError(f"{name} has a host that cannot be (international names: xn--)")
     if parts.query or parts.fragment:
         raise KieConfigurationError(f"{name} must have neither a query nor a fragment")
     if parts.scheme == "http" and not _is_loopback(host):

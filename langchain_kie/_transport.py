@@ -234,7 +234,12 @@ class Transport:
             raise _error_of(error, call, self.retry_on_timeout, begun=begun) from error
 
 
-_url = lru_cache(maxsize=256)(httpx.URL)
+@lru_cache(maxsize=256)
+def _url(text: str) -> httpx.URL:
+    try:
+        return httpx.URL(text)
+    except (httpx.InvalidURL, ValueError):
+        raise KieConfigurationError("base_url has a host that cannot be") from None
 
 
 def transport_for(*, api_key: SecretStr | None, base_url: str, **settings: Any) -> Transport:

@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator, model_valida
 
 from langchain_kie import _blocks, _settings, _structured
 from langchain_kie._catalog import Api, profile_of, resolve
-from langchain_kie._chunks import PROVIDER, generation_chunk
+from langchain_kie._chunks import PROVIDER, generation_chunk, message_of
 from langchain_kie._history import turns_of
 from langchain_kie._options import (
     ALIASES,
@@ -29,7 +29,6 @@ from langchain_kie._options import (
     stop_list,
 )
 from langchain_kie._options import NAMES as OPTION_NAMES
-from langchain_kie._reader import MessageReader, message_of
 from langchain_kie._request import Request, check_media
 from langchain_kie._token_estimate import CHARS_PER_TOKEN, estimate
 from langchain_kie._tools import normalize_tool, normalize_tool_choice
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
 
+    from langchain_kie._reader import MessageReader
     from langchain_kie._transport import Transport
 
 _blocks.register()

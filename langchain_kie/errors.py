@@ -250,9 +250,19 @@ def error_for(
     """
     number = next(n for n in (code, _BY_TYPE.get(type_ or ""), status_code, 0) if n is not None)
     cls, max_retries = _rule_for(message.lower(), number)
-    if len(message) > MAX_MESSAGE_CHARS:
-        message = message[: MAX_MESSAGE_CHARS - 1] + "…"
-    return cls(message, code=code, status_code=status_code, max_retries=max_retries, **attributes)
+    return cls(
+        shortened(message),
+        code=code,
+        status_code=status_code,
+        max_retries=max_retries,
+        **attributes,
+    )
+
+
+def shortened(message: str) -> str:
+    """A message of at most `MAX_MESSAGE_CHARS`."""
+    is_long = len(message) > MAX_MESSAGE_CHARS
+    return message[: MAX_MESSAGE_CHARS - 1] + "…" if is_long else message
 
 
 def _rule_for(message: str, number: int) -> _Rule:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import tempfile
 from base64 import b64encode
@@ -54,6 +55,7 @@ LIFE = timedelta(days=3)
 
 _DIRECTORY = "langchain-kie"
 _SPOOLED_BYTES = 1024 * 1024
+_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+")
 _NOT_BINARY = "the file must be opened in binary mode"
 
 
@@ -217,7 +219,8 @@ def media_block(
 
 
 def _block(kind: str, mime_type: str | None, **where: Any) -> dict[str, Any]:
-    block = {"type": "file" if kind == "pdf" else kind, **where}
+    """A block of a type that LangChain lets a tool give back; others it turns into text."""
+    block = {"type": "image" if kind == "image" else "file", **where}
     return {**block, "mime_type": mime_type} if mime_type else block
 
 
@@ -248,7 +251,7 @@ def _call_for(
     """The call that uploads a file, which is open meanwhile; errors tell that it was an upload."""
     from langchain_kie._answer import Call, Form  # noqa: PLC0415 - only who uploads needs it
 
-    if name is not None and (not name.strip() or "/" in name or "\\" in name):
+    if name is not None and (not name.strip(". ") or not _NAME.fullmatch(name)):
         raise ValueError(f"{name!r} cannot be a file's name")
     with ExitStack() as stack:
         body: bytes | Form

@@ -367,7 +367,7 @@ async def test_what_cannot_be_read_is_a_protocol_error(ask, body: bytes) -> None
     [
         {"choices": [], "usage": {"prompt_tokens": "many"}},
         {"choices": [{"finish_reason": "stop"}], "usage": ["many"]},
-        {"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"promptTokenCount": {}}},
+        {"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"promptTokenCount": "x"}},
     ],
     ids=str,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from base64 import b64encode
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -37,6 +38,15 @@ NATIVE = "gemini-3.5-flash"
 GATEWAY = {"model": "gemini-3.1-flash-lite-preview", "api": "gateway"}
 
 PNG = "iVBORw0KGgo="
+DATA = {
+    "image/png": PNG,
+    "application/pdf": b64encode(b"%PDF-1.7").decode(),
+    "audio/wav": b64encode(b"RIFF\x24\0\0\0WAVEfmt ").decode(),
+    "audio/mpeg": b64encode(b"ID3\4\0\0\0").decode(),
+    "video/mp4": b64encode(b"\0\0\0\x18ftypisom\0\0\2\0isommp42").decode(),
+}
+"""What the bytes of a type begin with."""
+PDF, WAV, MP3, MP4 = (DATA[t] for t in [*DATA][1:])
 URL = "https://example.com/cat.png"
 
 
@@ -119,8 +129,8 @@ URL_PART = {"type": "image_url", "image_url": {"url": URL}}
 def media(mime: str) -> tuple[list[Json], list[Json]]:
     """One inline medium, as the chat dialect and the native one send it."""
     return (
-        [{"type": "image_url", "image_url": {"url": f"data:{mime};base64,{PNG}"}}],
-        [{"inline_data": {"mime_type": mime, "data": PNG}}],
+        [{"type": "image_url", "image_url": {"url": f"data:{mime};base64,{DATA[mime]}"}}],
+        [{"inline_data": {"mime_type": mime, "data": DATA[mime]}}],
     )
 
 
@@ -134,8 +144,9 @@ def block_row(name: str, block: Json, mime: str = "image/png") -> tuple[Any, ...
     )
 
 
-def url_row(name: str, block: Json, mime: str | None = None) -> tuple[Any, ...]:
-    file = {"file_uri": URL, **({"mime_type": mime} if mime else {})}
+def url_row(name: str, block: Json, mime: str = "image/png") -> tuple[Any, ...]:
+    """Where the block has no type, the URL's extension tells it."""
+    file = {"file_uri": URL, "mime_type": mime}
     return (
         name,
         [HumanMessage([block])],
@@ -197,18 +208,18 @@ MESSAGES: list[tuple[Any, ...]] = [
     block_row("an Anthropic source", {"type": "image", "source": {
         "type": "base64", "media_type": "image/png", "data": PNG}}),
     block_row("a Gemini part", {"inline_data": {"mime_type": "image/png", "data": PNG}}),
-    block_row("a PDF", {"type": "file", "base64": PNG, "mime_type": "application/pdf"},
+    block_row("a PDF", {"type": "file", "base64": PDF, "mime_type": "application/pdf"},
               "application/pdf"),
     block_row("an OpenAI file", {"type": "file", "file": {
-        "filename": "a.pdf", "file_data": f"data:application/pdf;base64,{PNG}"}},
+        "filename": "a.pdf", "file_data": f"data:application/pdf;base64,{PDF}"}},
         "application/pdf"),
     block_row("an Anthropic document", {"type": "document", "source": {
-        "type": "base64", "media_type": "application/pdf", "data": PNG}}, "application/pdf"),
-    block_row("sound", {"type": "audio", "base64": PNG, "mime_type": "audio/wav"}, "audio/wav"),
+        "type": "base64", "media_type": "application/pdf", "data": PDF}}, "application/pdf"),
+    block_row("sound", {"type": "audio", "base64": WAV, "mime_type": "audio/wav"}, "audio/wav"),
     block_row("OpenAI's sound", {"type": "input_audio", "input_audio": {
-        "data": PNG, "format": "mp3"}}, "audio/mp3"),
-    block_row("a video", {"type": "video", "base64": PNG, "mime_type": "video/mp4"}, "video/mp4"),
-    block_row("Google's media", {"type": "media", "mime_type": "video/mp4", "data": PNG},
+        "data": MP3, "format": "mp3"}}, "audio/mpeg"),
+    block_row("a video", {"type": "video", "base64": MP4, "mime_type": "video/mp4"}, "video/mp4"),
+    block_row("Google's media", {"type": "media", "mime_type": "video/mp4", "data": MP4},
               "video/mp4"),
     url_row("an image by URL", URL_PART),
     url_row("a v1 image by URL", {"type": "image", "url": URL}),

@@ -5,7 +5,8 @@ Pure. Knows LangChain's messages. Knows nothing of dialects.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 
     from langchain_kie._content import Part
 
+_ROLES: dict[type[BaseMessage], str] = {
+    HumanMessage: "user",
+    AIMessage: "assistant",
+    ToolMessage: "tool",
+    SystemMessage: "system",
+}
+
 _CHAT_ROLES: dict[str, type[BaseMessage]] = {
     "user": HumanMessage,
     "human": HumanMessage,
@@ -36,7 +44,7 @@ _CHAT_ROLES: dict[str, type[BaseMessage]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolTurn:
     """One call of an AI message, and what answers it.
 
@@ -53,13 +61,21 @@ class ToolTurn:
     parts: list[Part]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Turn:
-    """One message, what it says, and, of an AI message, its calls with their results."""
+    """One message.
 
+    Attributes:
+        role: `system`, `user` or `assistant`.
+        message: The message.
+        parts: What it says.
+        tools: Its calls with their results.
+    """
+
+    role: str
     message: BaseMessage
     parts: list[Part]
-    tools: list[ToolTurn] = field(default_factory=list)
+    tools: Sequence[ToolTurn] = ()
 
 
 BEGINNING_LEFT_OUT = "(The beginning of this conversation was left out.)"
@@ -79,16 +95,25 @@ def turns_of(messages: Sequence[BaseMessage]) -> list[Turn]:
             cannot be sent.
     """
     turns: list[Turn] = []
-    pending = list(messages)
-    while pending:
-        message = _known(pending.pop(0))
-        if isinstance(message, ToolMessage):
+    pending = [_with_role(message) for message in messages]
+    position = 0
+    while position < len(pending):
+        role, message = pending[position]
+        position += 1
+        if role == "tool":
             raise ValueError(
                 f"the result of tool call {message.tool_call_id!r} answers no call before it"
             )
-        turns.append(Turn(message, parts_of(message)))
-        if isinstance(message, AIMessage) and (message.tool_calls or message.invalid_tool_calls):
-            turns[-1].tools.extend(_answered(message, pending))
+        turns.append(Turn(role, message, parts_of(message)))
+        if role == "assistant" and (message.tool_calls or message.invalid_tool_calls):
+            end = position
+            while end < len(pending) and pending[end][0] != "assistant":
+                end += 1
+            between = pending[position:end]
+            results = [result for role, result in between if role == "tool"]
+            turns[-1].tools = _answered(message, results)
+            turns += [Turn(r, other, parts_of(other)) for r, other in between if r != "tool"]
+            position = end
     return turns
 
 
@@ -100,28 +125,31 @@ def all_parts(turns: Sequence[Turn]) -> Iterator[Part]:
             yield from tool.parts
 
 
-_SENDABLE = (HumanMessage, AIMessage, SystemMessage, ToolMessage)
-
-
-def _known(message: BaseMessage) -> BaseMessage:
+def _with_role(message: BaseMessage) -> tuple[str, Any]:
+    """A message and its role; one of a free role as the message that it stands for."""
+    role = _role_of(type(message))
+    if role is not None:
+        return role, message
     if isinstance(message, ChatMessage):
         cls = _CHAT_ROLES.get(message.role)
         if cls is None:
             raise ValueError(f"a chat message of role {message.role!r} cannot be sent")
-        return cls(content=message.content, name=message.name)
-    if isinstance(message, _SENDABLE):
-        return message
+        return _with_role(cls(content=message.content, name=message.name))
     raise ValueError(f"a message of type {message.type!r} cannot be sent")
 
 
-def _answered(message: AIMessage, pending: list[BaseMessage]) -> list[ToolTurn]:
-    """Take the results of `message`'s calls out of `pending`.
+@cache
+def _role_of(cls: type[BaseMessage]) -> str | None:
+    return next((role for known, role in _ROLES.items() if issubclass(cls, known)), None)
+
+
+def _answered(message: AIMessage, results: list[ToolMessage]) -> list[ToolTurn]:
+    """Each of `message`'s calls with its result.
 
     A call without an id takes what the others leave. A call whose arguments could not be
     parsed is sent again only when something answered it.
     """
-    results = _take_results(pending)
-    calls: list[dict[str, Any]] = [dict(call) for call in message.tool_calls]
+    calls: list[dict[str, Any]] = [*message.tool_calls]  # type: ignore[list-item]
     calls += [
         {**call, "args": {"invalid_json": call["args"] or ""}}
         for call in message.invalid_tool_calls
@@ -129,30 +157,23 @@ def _answered(message: AIMessage, pending: list[BaseMessage]) -> list[ToolTurn]:
     ]
     answers = [_take(results, call["id"]) if call["id"] else None for call in calls]
     turns: list[ToolTurn] = []
+    taken: set[str] = set()
     for call, answer in zip(calls, answers, strict=True):
         if not call["name"]:
             raise ValueError(f"tool call {call['id']!r} has no name")
         result = answer or (results.pop(0) if results and not call["id"] else None)
         if result is None:
             raise ValueError(f"tool call {call['id']!r} ({call['name']}) has no result after it")
-        taken = {turn.id for turn in turns}
         call_id = call["id"] or result.tool_call_id
         if not call_id or call_id in taken:
             call_id = next(i for n in count(len(turns)) if (i := f"call_{n}") not in taken)
+        taken.add(call_id)
         turns.append(ToolTurn(call_id, call, result, parts_of(result)))
     if results:
         raise ValueError(
             f"the result of tool call {results[0].tool_call_id!r} answers no call before it"
         )
     return turns
-
-
-def _take_results(pending: list[BaseMessage]) -> list[ToolMessage]:
-    """Remove the tool messages up to the next AI message."""
-    end = next((i for i, m in enumerate(pending) if isinstance(m, AIMessage)), len(pending))
-    results = [m for m in pending[:end] if isinstance(m, ToolMessage)]
-    pending[:end] = [m for m in pending[:end] if not isinstance(m, ToolMessage)]
-    return results
 
 
 def _take(results: list[ToolMessage], call_id: str) -> ToolMessage | None:

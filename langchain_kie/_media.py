@@ -118,8 +118,10 @@ def inline(data: str | bytes, declared: str | None, kind: str, name: str | None)
         name: A file name, whose extension may tell the type.
 
     Raises:
-        ValueError: It is not base64, or its type cannot be told.
+        ValueError: It is empty or not base64, or its type cannot be told.
     """
+    if not data.strip():
+        raise ValueError("its data is empty")
     data = b64encode(data).decode() if isinstance(data, bytes) else _checked_base64(data)
     head = binascii.a2b_base64(data[: HEAD_BYTES * 4 // 3 // 4 * 4])
     mime_type = tell_type(head, declared, name)
@@ -251,4 +253,4 @@ def _checked_base64(data: str) -> str:
                 return padded
         except ValueError:
             continue
-    raise ValueError("its data is not base64" if data.strip() else "its data is empty")
+    raise ValueError("its data is not base64")

@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langchain_core.messages import AIMessage
+    from langchain_core.messages import BaseMessage
 
 KEY = "thought_signatures"
 
@@ -73,15 +73,15 @@ class SignatureLog:
         return {KEY: {self._model: self._entries}} if self._entries else {}
 
 
-def entries_of(message: AIMessage, model: str) -> list[dict[str, Any]]:
+def entries_of(message: BaseMessage, model: str) -> list[dict[str, Any]]:
     """The signatures of a message that `model` itself gave, in the order they came."""
     kept = message.additional_kwargs.get(KEY)
-    if message.response_metadata.get("model_provider", "kie") != "kie":
+    if not kept or message.response_metadata.get("model_provider", "kie") != "kie":
         return []
     return list(kept.get(model, ())) if isinstance(kept, dict) else []
 
 
-def extras_of(message: AIMessage, model: str) -> dict[str, dict[str, Any]]:
+def extras_of(message: BaseMessage, model: str) -> dict[str, dict[str, Any]]:
     """By call id, what stood beside the message's calls."""
     extras: dict[str, dict[str, Any]] = {}
     for entry in entries_of(message, model):

@@ -9,8 +9,10 @@ import inspect
 import re
 import weakref
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
+import orjson
 from langchain_core.tools import BaseTool, create_schema_from_function
 from langchain_core.utils.function_calling import convert_to_openai_function
 from langchain_core.utils.pydantic import is_basemodel_subclass
@@ -35,6 +37,12 @@ _PARAMETERS = (
     "parameters_json_schema",
 )
 """Where OpenAI, Anthropic, MCP and Gemini have a function's schema."""
+
+_ONLY_JSON = (
+    orjson.OPT_PASSTHROUGH_SUBCLASS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+)
 
 _DECLARATIONS = ("functionDeclarations", "function_declarations")
 _UNIONS = frozenset({"$ref", "anyOf", "oneOf", "allOf"})
@@ -78,12 +86,31 @@ def normalize_tool(
     return [*tools, *builtins] if tools or builtins else [_tool(_function_of(given), strict)]
 
 
-def split_tools(tools: Sequence[Any]) -> tuple[list[Json], list[tuple[str, Json]]]:
-    """Tools as function definitions and built-ins, each once.
+Split = tuple[list[Json], list[tuple[str, Json]]]
+
+
+def split_tools(tools: Sequence[Any]) -> Split:
+    """Tools as function definitions and built-ins, each once; not to be changed.
+
+    An agent sends the same tools with every call: what was bound is split only once.
 
     Raises:
         ValueError: Two functions have the same name, or one has an illegal name.
     """
+    if not tools:
+        return [], []
+    try:
+        return _split_known(orjson.dumps(tools, option=_ONLY_JSON))
+    except TypeError:
+        return _split(tools)
+
+
+@lru_cache(maxsize=256)
+def _split_known(tools: bytes) -> Split:
+    return _split(orjson.loads(tools))
+
+
+def _split(tools: Sequence[Any]) -> Split:
     functions: dict[str, Json] = {}
     builtins: dict[str, Json] = {}
     for tool in tools:

@@ -34,6 +34,8 @@ def model_parts(
         entries: Its signatures, as `_signatures` keeps them.
         encode: Turns text or a medium into a native part.
     """
+    if not entries and len(parts) < 2:  # noqa: PLR2004 - pieces of text become one
+        return [*map(encode, parts), *(part for _, part in calls)]
     replay = _Replay(parts, calls, encode)
     for entry in entries:
         if "signature" in entry:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from langchain_core.messages.ai import UsageMetadata
+
+
+Json: TypeAlias = dict[str, Any]
 
 
 def without_none(**members: Any) -> dict[str, Any]:
@@ -42,6 +46,24 @@ def to_json(value: Any) -> bytes:
         return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise ValueError(f"the request cannot be written as JSON: {error}") from None
+
+
+def known_schemas(convert: Callable[[Json], Json], schemas: Sequence[Json]) -> Sequence[Json]:
+    """Schemas in a dialect's form; not to be changed, since what was converted is remembered.
+
+    Args:
+        convert: Makes the form of one.
+        schemas: The schemas of the functions that a call offers.
+    """
+    try:
+        return _converted(convert, orjson.dumps(schemas))
+    except TypeError:
+        return [convert(schema) for schema in schemas]
+
+
+@lru_cache(maxsize=256)
+def _converted(convert: Callable[[Json], Json], schemas: bytes) -> Sequence[Json]:
+    return [convert(schema) for schema in orjson.loads(schemas)]
 
 
 def args_text(args: Any) -> str:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
-
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._content import text_of
 from langchain_kie._delta import CallDelta, Delta
@@ -17,6 +15,7 @@ from langchain_kie._dialects._shared import (
     as_text,
     first_of,
     first_set,
+    known_schemas,
     merged,
     usage_of,
     without_none,
@@ -80,18 +79,22 @@ def encode_for_gateway(
 def _messages(turns: Sequence[Turn], target: Target) -> list[dict[str, Any]]:
     encoded: list[dict[str, Any]] = []
     for turn in turns:
-        message, parts = turn.message, turn.parts
-        if isinstance(message, AIMessage):
-            _add_assistant(encoded, _assistant(message, turn, target))
+        if turn.role == "assistant":
+            _add_assistant(encoded, _assistant(turn, target))
             encoded.extend(_results(turn.tools))
-        elif parts:
-            role = "system" if isinstance(message, SystemMessage) else "user"
-            encoded.append(without_none(role=role, content=_content(parts), name=message.name))
-        elif isinstance(message, HumanMessage):
+        elif turn.parts:
+            encoded.append(_said(turn))
+        elif turn.role == "user":
             raise ValueError("a human message is empty, and KIE refuses empty text")
     if all(message["role"] == "system" for message in encoded):
         raise ValueError(NOTHING_TO_ANSWER)
     return encoded
+
+
+def _said(turn: Turn) -> dict[str, Any]:
+    said = {"role": turn.role, "content": _content(turn.parts) if turn.parts else ""}
+    name = turn.message.name
+    return said if name is None else {**said, "name": name}
 
 
 def _add_assistant(encoded: list[dict[str, Any]], message: dict[str, Any] | None) -> None:
@@ -135,32 +138,27 @@ def _url(media: Media) -> str:
     return media.url or f"data:{media.mime_type};base64,{media.data}"
 
 
-def _assistant(message: AIMessage, turn: Turn, target: Target) -> dict[str, Any] | None:
+def _assistant(turn: Turn, target: Target) -> dict[str, Any] | None:
     """An answer of the model's; one that says nothing and calls nothing is left out."""
     if not turn.parts and not turn.tools:
         return None
-    content = _content(turn.parts) if turn.parts else ""
-    encoded = without_none(role="assistant", content=content, name=message.name)
+    encoded = _said(turn)
     if turn.tools:
-        extras = extras_of(message, target.name)
-        encoded["tool_calls"] = [
-            _call(tool, extras.get(tool.call["id"] or "", {})) for tool in turn.tools
-        ]
+        extras = extras_of(turn.message, target.name)
+        encoded["tool_calls"] = [_call(tool, extras.get(tool.call["id"])) for tool in turn.tools]
     return encoded
 
 
-def _call(turn: ToolTurn, extra: dict[str, Any]) -> dict[str, Any]:
+def _call(turn: ToolTurn, extra: dict[str, Any] | None) -> dict[str, Any]:
     """A call as it came: with what the wire had put beside it."""
     function = {"name": turn.call["name"], "arguments": args_text(turn.call["args"])}
-    return {
-        "id": turn.id,
-        "type": "function",
-        **extra,
-        "function": {**function, **extra.get("function", {})},
-    }
+    call = {"id": turn.id, "type": "function", "function": function}
+    if extra:
+        call |= {**extra, "function": {**function, **extra.get("function", {})}}
+    return call
 
 
-def _results(tool_turns: list[ToolTurn]) -> list[dict[str, Any]]:
+def _results(tool_turns: Sequence[ToolTurn]) -> list[dict[str, Any]]:
     """Tool messages, then a user message with the media that they cannot hold."""
     encoded: list[dict[str, Any]] = []
     attached: list[Part] = []
@@ -183,8 +181,8 @@ def _tools(options: Options) -> list[dict[str, Any]]:
         raise ValueError(f"{configured}: this dialect takes no settings of built-in tools")
     named = options.tool_choice.names if options.tool_choice else ()
     tools = [
-        {"type": "function", "function": {**function, **_parameters(function)}}
-        for function in options.functions
+        {"type": "function", "function": {**function, "parameters": parameters}}
+        for function, parameters in zip(options.functions, _parameters(options), strict=True)
         if len(named) < 2 or function["name"] in named  # noqa: PLR2004 - one is named itself
     ]
     return tools + [
@@ -193,9 +191,10 @@ def _tools(options: Options) -> list[dict[str, Any]]:
     ]
 
 
-def _parameters(function: dict[str, Any]) -> dict[str, Any]:
-    schema = function.get("parameters") or {"type": "object", "properties": {}}
-    return {"parameters": for_chat_completions(schema)}
+def _parameters(options: Options) -> Sequence[dict[str, Any]]:
+    empty = {"type": "object", "properties": {}}
+    schemas = [function.get("parameters") or empty for function in options.functions]
+    return known_schemas(for_chat_completions, schemas)
 
 
 def _tool_choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:

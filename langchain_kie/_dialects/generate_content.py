@@ -6,10 +6,9 @@ Pure. Sources: docs/wire.md 1 to 6.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._content import text_of
@@ -20,6 +19,7 @@ from langchain_kie._dialects._shared import (
     as_text,
     first_of,
     first_set,
+    known_schemas,
     merged,
     usage_of,
     without_none,
@@ -61,14 +61,13 @@ def encode(
     system: list[Json] = []
     contents: list[Json] = []
     for turn in turns:
-        message, parts = turn.message, turn.parts
-        if isinstance(message, SystemMessage):
-            system.extend(map(_part, parts))
-        elif isinstance(message, AIMessage):
-            _add_model_turn(contents, _model_turn(message, turn, target))
-        elif parts:
-            contents.append({"role": "user", "parts": _user_parts(parts, message.name)})
-        elif isinstance(message, HumanMessage):
+        if turn.role == "system":
+            system.extend(map(_part, turn.parts))
+        elif turn.role == "assistant":
+            _add_model_turn(contents, _model_turn(turn, target))
+        elif turn.parts:
+            contents.append({"role": "user", "parts": _user_parts(turn)})
+        else:
             raise ValueError("a human message is empty, and KIE refuses empty text")
     body = without_none(
         contents=contents,
@@ -105,16 +104,17 @@ def _add_model_turn(contents: list[Json], turn: list[Json]) -> None:
     contents.extend(turn)
 
 
-def _user_parts(parts: list[Part], name: str | None) -> list[Json]:
+def _user_parts(turn: Turn) -> list[Json]:
     """What a human said; who it was has no other place here than the text."""
-    said = [_part(part) for part in parts]
+    name = turn.message.name
+    said = [_part(part) for part in turn.parts]
     return [{"text": f"{name}:"}, *said] if name else said
 
 
-def _model_turn(message: AIMessage, turn: Turn, target: Target) -> list[Json]:
+def _model_turn(turn: Turn, target: Target) -> list[Json]:
     """What the model said and called, and the results; nothing, if it did neither."""
     calls = [(tool.call["id"] or tool.id, _function_call(tool)) for tool in turn.tools]
-    own_parts = model_parts(turn.parts, calls, entries_of(message, target.name), _part)
+    own_parts = model_parts(turn.parts, calls, entries_of(turn.message, target.name), _part)
     if calls and target.spec and target.spec.replays_signatures:
         first = next(part for part in own_parts if "functionCall" in part)
         first.setdefault("thoughtSignature", BYPASS)
@@ -147,24 +147,28 @@ def _response(text: str, *, is_error: bool) -> Json:
     """Google's form of a result: an object as it is, anything else under `output`."""
     if is_error:
         return {"error": text}
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        value = None
-    return value if isinstance(value, dict) else {"output": text}
+    if text.lstrip().startswith("{"):
+        try:
+            return cast("Json", orjson.loads(text))
+        except orjson.JSONDecodeError:
+            pass
+    return {"output": text}
 
 
 def _tools(options: Options) -> list[Json]:
     tools: list[Json] = [
         {BUILTIN_TOOLS_BY_NAME[name].wire_name: config} for name, config in options.builtins
     ]
+    schemas = [function.get("parameters") or {"type": "object"} for function in options.functions]
     declarations = [
         {
             "name": function["name"],
             "description": function.get("description") or function["name"],
-            "parameters": for_generate_content(function.get("parameters") or {"type": "object"}),
+            "parameters": parameters,
         }
-        for function in options.functions
+        for function, parameters in zip(
+            options.functions, known_schemas(for_generate_content, schemas), strict=True
+        )
     ]
     return [*tools, {"functionDeclarations": declarations}] if declarations else tools
 

@@ -1,53 +1,43 @@
-"""LangChain's messages, built without validation from values that are known to be right.
-
-A chunk that the constructor made is copied, which gives the same object in a third of the time.
-"""
+"""LangChain's messages, built without validation from values that are known to be right."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 from langchain_core.outputs import ChatGenerationChunk
+from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from langchain_core.messages.tool import ToolCallChunk
 
 PROVIDER = "kie"
 
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
 _MESSAGE = AIMessageChunk(
     content="", additional_kwargs={}, tool_call_chunks=[], response_metadata={}
-)
-_GENERATION = ChatGenerationChunk(message=_MESSAGE)
+).__getstate__()
+_GENERATION = ChatGenerationChunk(message=AIMessageChunk(content="")).__getstate__()
 
 
 def message_chunk(
     content: str | list[str | dict[str, Any]],
     additional_kwargs: dict[str, Any],
     tool_call_chunks: list[ToolCallChunk],
-    **others: Any,
 ) -> AIMessageChunk:
-    """A piece of an answer; one with tool calls is left to the constructor, which reads them.
-
-    Args:
-        content: Text, or blocks.
-        additional_kwargs: As LangChain has them.
-        tool_call_chunks: Likewise.
-        **others: Further fields of the chunk.
-    """
+    """A piece of an answer; one with tool calls is left to the constructor, which reads them."""
     fields = {
         "content": content,
         "additional_kwargs": additional_kwargs,
-        "tool_call_chunks": tool_call_chunks,
         "response_metadata": {"model_provider": PROVIDER},
-        **others,
+        "tool_call_chunks": tool_call_chunks,
     }
     if tool_call_chunks:
         return AIMessageChunk(**fields)
-    chunk = _MESSAGE.__copy__()
-    chunk.__pydantic_fields_set__.update(others)
-    chunk.__dict__.update(fields, tool_calls=[], invalid_tool_calls=[])
-    return chunk
+    fields["tool_calls"] = []
+    fields["invalid_tool_calls"] = []
+    return _restored(AIMessageChunk, _MESSAGE, fields, {})
 
 
 def generation_chunk(message: AIMessageChunk) -> ChatGenerationChunk:
@@ -55,9 +45,24 @@ def generation_chunk(message: AIMessageChunk) -> ChatGenerationChunk:
     content = message.content
     if not isinstance(content, str):
         return ChatGenerationChunk(message=message)
-    chunk = _GENERATION.__copy__()
-    chunk.__dict__.update(message=message, text=content)
-    return chunk
+    fields = {"message": message, "text": content}
+    return _restored(ChatGenerationChunk, _GENERATION, fields, None)
+
+
+def _restored(
+    cls: type[ModelT], state: dict[str, Any], fields: dict[str, Any], extra: dict[str, Any] | None
+) -> ModelT:
+    """An object as `pickle` would restore it, from another's state and its own fields."""
+    restored = cls.__new__(cls)
+    restored.__setstate__(
+        {
+            "__dict__": state["__dict__"] | fields,
+            "__pydantic_fields_set__": state["__pydantic_fields_set__"].copy(),
+            "__pydantic_extra__": extra,
+            "__pydantic_private__": None,
+        }
+    )
+    return restored
 
 
 def message_of(chunks: list[AIMessageChunk]) -> AIMessage:

@@ -48,6 +48,7 @@ class EventParser:
         self._lines = SSELineDecoder()
         self._events = SSEDecoder()
         self._any_event = False
+        self._is_between = True
 
     def feed(self, data: bytes) -> list[Any]:
         """Parse the next piece.
@@ -60,6 +61,8 @@ class EventParser:
         self._size += len(data)
         if self._size > MAX_BODY_BYTES:
             return [KieProtocolError(f"the answer is larger than {MAX_BODY_BYTES} bytes")]
+        if self._is_between and self._any_event and (values := self._whole_events(data)):
+            return values
         if len(self._head) < _HEAD_BYTES:
             self._head += data[:_HEAD_BYTES]
             if self.whole is None:
@@ -112,6 +115,7 @@ class EventParser:
         return not any(head.startswith(f) or f.startswith(head) for f in _FIELDS)
 
     def _feed_stream(self, data: bytes) -> list[Any]:
+        self._is_between = data.endswith(b"\n\n")
         broken: list[Any] = []
         try:
             text = self._utf8.decode(data)
@@ -122,6 +126,26 @@ class EventParser:
         if self._pending > MAX_EVENT_CHARS:
             return [KieProtocolError(f"an event is larger than {MAX_EVENT_CHARS} characters")]
         return self._events_of(self._lines.decode(text)) + broken
+
+    def _whole_events(self, data: bytes) -> list[Any]:
+        """The events of a piece that holds nothing but whole ones of a line each.
+
+        Most pieces are so, and need no framing. Of any other there is nothing here.
+        """
+        if not data.endswith(b"\n\n") or b"\r" in data or len(data) > MAX_EVENT_CHARS:
+            return []
+        values: list[Any] = []
+        for event in data[:-2].split(b"\n\n"):
+            if not event.startswith(b"data: ") or b"\n" in event:
+                return []
+            if event == b"data: [DONE]":
+                values.append(DONE)
+                continue
+            try:
+                values.append(orjson.loads(event[6:]))
+            except orjson.JSONDecodeError:
+                return []
+        return values
 
     def _events_of(self, lines: list[str]) -> list[Any]:
         values: list[Any] = []

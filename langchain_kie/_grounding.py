@@ -31,8 +31,8 @@ _STATUS_PREFIX = "URL_RETRIEVAL_STATUS_"
 
 
 def merged(name: str, old: Any, new: Any) -> Any:
-    """What two events say under one name of `response_metadata`: mostly, what the last said."""
-    kind, merge = _MERGES.get(name, (object, lambda _, last: last))
+    """What two events say under one of the names `MERGED` of `response_metadata`."""
+    kind, merge = _MERGES[name]
     return merge(old, new) if isinstance(old, kind) and isinstance(new, kind) else new
 
 
@@ -103,6 +103,8 @@ _MERGES: Mapping[str, tuple[type, Callable[[Any, Any], Any]]] = {
     "citation_metadata": (dict, _joining("citationSources")),
     "annotations": (list, _joined),
 }
+MERGED = _MERGES.keys()
+"""The names whose values add up; of any other, the last event's counts."""
 
 
 # --- metadata to claims: a stretch of the answer, and the sources it rests on ---------------

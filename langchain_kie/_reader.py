@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.messages import AIMessageChunk
+
 from langchain_kie._chunks import PROVIDER, message_chunk
 from langchain_kie._delta import CallDelta, Delta
 from langchain_kie._envelope import error_from_text
-from langchain_kie._grounding import SPANS, citation_spans, merged
+from langchain_kie._grounding import FIRST_TEXT, MERGED, SPANS, citation_spans, merged
 from langchain_kie._signatures import SignatureLog
 from langchain_kie._tool_calls import ToolCalls
 from langchain_kie.errors import KieMediaNotSeenError, KieProtocolError
@@ -20,7 +22,6 @@ from langchain_kie.errors import KieMediaNotSeenError, KieProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_core.messages import AIMessageChunk
     from langchain_core.messages.ai import UsageMetadata
     from langchain_core.messages.tool import ToolCallChunk
 
@@ -58,10 +59,10 @@ class MessageReader:
         self._calls = ToolCalls(options.functions, options.answer_tool, self._signatures)
         self._beside = "" if options.answer_tool else None
         self._text_length = 0
-        self._texts: dict[str, list[str]] = {}
+        self._text_index = FIRST_TEXT
+        self._texts: dict[str, list[str]] = {FIRST_TEXT: []}
         self._blocks = 0
         self._server_call: str | None = None
-        self._head = ""
         self._usage_of: Callable[[dict[str, Any]], UsageMetadata] | None = None
         self._finish_reason = ""
         self._metadata: dict[str, Any] = {}
@@ -104,24 +105,22 @@ class MessageReader:
             additional_kwargs["reasoning_content"] = self._beside
         elif self._beside:
             content = self._text(self._beside, None)
-        if (
-            self._detects
-            and not self._calls
-            and (error := error_from_text(self._head, model=self._model_name))
-        ):
-            raise error
+        texts = {index: "".join(pieces) for index, pieces in self._texts.items() if pieces}
+        if self._detects and not self._calls and self._text_length <= _LONGEST_ERROR_TEXT:
+            error = error_from_text("".join(texts.values()), model=self._model_name)
+            if error:
+                raise error
         usage = self._read_usage()
-        texts = {index: "".join(pieces) for index, pieces in self._texts.items()}
         if spans := citation_spans(self._metadata, texts):
             self._metadata[SPANS] = spans
         finish_reason = self._finish_reason or "stop"
         if finish_reason in {"stop", "tool_calls"}:
             finish_reason = "tool_calls" if self._calls else "stop"
         closing_chunks = self._calls.closing_chunks()
-        return message_chunk(
-            content if isinstance(content, str) else [content],
-            {**self._signatures.additional_kwargs(), **additional_kwargs},
-            closing_chunks,
+        return AIMessageChunk(
+            content=content if isinstance(content, str) else [content],
+            additional_kwargs={**self._signatures.additional_kwargs(), **additional_kwargs},
+            tool_call_chunks=closing_chunks,
             usage_metadata=usage,
             response_metadata={
                 "model_provider": PROVIDER,
@@ -162,23 +161,21 @@ class MessageReader:
         if delta.finish_reason:
             self._finish_reason = delta.finish_reason
         for key, value in delta.metadata.items():
-            if key != "id" or "id" not in self._metadata:
+            if key in MERGED:
                 self._metadata[key] = merged(key, self._metadata.get(key), value)
+            elif key != "id" or "id" not in self._metadata:
+                self._metadata[key] = value
 
     def _text(self, text: str, signature: str | None) -> str | dict[str, Any]:
         """A piece of text; behind a block that is not text, it is one of its own."""
         start = self._text_length
         self._text_length += len(text)
-        index = f"lc_txt_{self._blocks}"
-        if text:
-            self._texts.setdefault(index, []).append(text)
-        if len(self._head) <= _LONGEST_ERROR_TEXT:
-            self._head += text[: _LONGEST_ERROR_TEXT + 1]
+        self._texts[self._text_index].append(text)
         if signature:
             self._signatures.add_text(start, self._text_length, signature)
         if not self._blocks or not text:
             return text
-        return {"type": "text", "text": text, "index": index}
+        return {"type": "text", "text": text, "index": self._text_index}
 
     def _block(self, block: dict[str, Any], signature: str | None) -> dict[str, Any]:
         """A block that is not text, numbered, so that LangChain adds it to no other.
@@ -187,6 +184,8 @@ class MessageReader:
         """
         index = f"lc_block_{self._blocks}"
         self._blocks += 1
+        self._text_index = f"lc_txt_{self._blocks}"
+        self._texts[self._text_index] = []
         if signature:
             self._signatures.add_block(index, signature)
         if block["type"] == "server_tool_call":

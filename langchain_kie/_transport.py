@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import httpx
 from tenacity import AsyncRetrying, Retrying
@@ -257,7 +257,7 @@ def transport_for(*, api_key: SecretStr | None, base_url: str, **settings: Any) 
 
 def _pieces(response: httpx.Response, answer: Answer[Any]) -> Iterator[bytes]:
     patience = _Patience(response, answer)
-    for piece in response.iter_raw():
+    for piece in cast("httpx.SyncByteStream", response.stream):
         yield piece
         if patience.is_at_end():
             return
@@ -265,7 +265,7 @@ def _pieces(response: httpx.Response, answer: Answer[Any]) -> Iterator[bytes]:
 
 async def _apieces(response: httpx.Response, answer: Answer[Any]) -> AsyncIterator[bytes]:
     patience = _Patience(response, answer)
-    async for piece in response.aiter_raw():
+    async for piece in cast("httpx.AsyncByteStream", response.stream):
         yield piece
         if patience.is_at_end():
             return

@@ -23,6 +23,9 @@ Ending = Literal[
 Framing = Literal["chunks", "close", "length", "raw"]
 Reads = Literal["all", "head", "nothing"]
 
+_LONG = 10.0
+"""Seconds after which a client that still waits is given up."""
+
 _DRIPS: dict[str, bytes] = {"stall": b"", "comments": b": still here\n\n", "trickle": b" "}
 
 
@@ -33,7 +36,7 @@ class Scripted:
     `chunk-end` closes the chunked body properly; `fin-unframed` has no framing but the end of
     the connection; `fin-mid-chunk` and `rst` break inside a chunk; `stall` says nothing more.
     `hang-up` closes the connection after a proper end, unannounced; `comments` and `trickle`
-    go on for ever, with comments or with single bytes that complete no event.
+    go on and on, with comments or with single bytes that complete no event.
 
     `framing` is chosen by the ending unless it is given: `length` sends `length` as the body's,
     `raw` sends the pieces only, without a head. `reads` is how much of the request is read.
@@ -174,7 +177,7 @@ class ScriptedServer:
         if framed and scripted.ending in {"chunk-end", "hang-up"}:
             connection.sendall(b"0\r\n\r\n")
         elif scripted.ending == "fin-mid-chunk":
-            connection.sendall(b"ff\r\ncut")
+            connection.sendall(b"ff\r\n ")
         elif scripted.ending == "rst":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         elif scripted.ending in _DRIPS:
@@ -187,12 +190,10 @@ class ScriptedServer:
         if scripted.framed == "chunks":
             drip = drip and b"%x\r\n%s\r\n" % (len(drip), drip)
         connection.settimeout(0.02)
-        while not self._stopping.is_set():
-            if scripted.reads != "all":  # what was not read must stay so
-                self._stopping.wait(0.02)
-                continue
+        until = time.monotonic() + _LONG
+        while not self._stopping.is_set() and time.monotonic() < until:
             with suppress(TimeoutError):
-                if not connection.recv(1024):
+                if not connection.recv(65536):
                     return
             connection.sendall(drip)
 

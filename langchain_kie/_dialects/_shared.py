@@ -110,8 +110,10 @@ def _whole(**counts: int | None) -> dict[str, int]:
     return {name: int(count) for name, count in counts.items() if count is not None}
 
 
-def first_of(choices: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def first_of(choices: list[Json]) -> list[Json]:
     """The choice that is the answer, where a server sends several."""
+    if len(choices) == 1 and not choices[0].get("index"):
+        return choices
     return [choice for choice in choices if not choice.get("index")][:1]
 
 

@@ -234,16 +234,21 @@ def decode(event: dict[str, Any]) -> Delta:
     delta.is_terminal = bool(
         delta.finish_reason or credits_consumed is not None or (usage and not choices)
     )
-    for name, member in (("id", "id"), ("model_version", "model")):
-        if event.get(member):
-            delta.metadata[name] = event[member]
+    if answer_id := event.get("id"):
+        delta.metadata["id"] = answer_id
+    if model := event.get("model"):
+        delta.metadata["model_version"] = model
     return delta
 
 
 def _read_message(message: dict[str, Any], delta: Delta, *, whole: bool) -> None:
     content = message.get("content")
-    for part in [content] if isinstance(content, (str, dict)) else content or []:
-        _read_part(part, delta)
+    if isinstance(content, str):
+        if content:
+            delta.outputs.append(content)
+    else:
+        for part in [content] if isinstance(content, dict) else content or []:
+            _read_part(part, delta)
     if reasoning := message.get("reasoning_content"):
         delta.reasoning += reasoning
     if refusal := message.get("refusal"):

@@ -1050,7 +1050,7 @@ REFUSED: list[tuple[str, list[BaseMessage], str]] = [
     ("a path as a picture",
      [HumanMessage([{"type": "image_url", "image_url": {"url": "/etc/passwd"}}])], "image_url"),
     ("a file: URL", [HumanMessage([{"type": "image", "url": "file:///etc/passwd"}])], "image"),
-    ("a picture without a type", [HumanMessage([{"type": "image", "base64": PNG}])], "mime_type"),
+    ("a picture of no type", [HumanMessage([{"type": "image", "base64": "aGk="}])], "mime_type"),
     ("a file of another service", [HumanMessage([{"type": "file", "file_id": "f-1"}])], "file"),
     ("a result without its call", [HI, ToolMessage("x", tool_call_id="c-lost")], "c-lost"),
     ("a result of another call",

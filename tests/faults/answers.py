@@ -1,0 +1,250 @@
+"""The answers that are broken: one of each form of the wire, in labelled pieces, and its points.
+
+Knows wire bytes (docs/wire.md 3 to 5). Knows nothing of faults or of the client.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import orjson
+from scripted_server import sse
+
+Stage = Literal["connection", "headers", "body"]
+
+TEXT = ("The sky\u2028 is", " blue\x85,\0 né 🌤.")
+"""Text with the characters that are no line ends in an event stream, but look like some."""
+
+THOUGHTS = ("**Weighing it**\n\n", "Two ways.")
+ARGUMENTS = ('{"city": ', '"Oslo", "unit":', ' "C"}')
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer as a server sends it.
+
+    Attributes:
+        name: The form's.
+        model: One that answers in this form.
+        pieces: Its bytes; those of a stream are events, those of a document end where the
+            thought, the text or the arguments are begun.
+        evidence: The label of the first piece with which the answer is complete.
+    """
+
+    name: str
+    model: str
+    pieces: tuple[tuple[str, bytes], ...]
+    evidence: str
+    is_document: bool = False
+
+    @cached_property
+    def body(self) -> bytes:
+        return b"".join(piece for _, piece in self.pieces)
+
+    def labels(self) -> list[str]:
+        return [label for label, _ in self.pieces]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a fault strikes: after the first piece with a label, or `inside` the one behind it.
+
+    A label that is empty stands for the beginning of the body; `column` is the point's place
+    in the printed matrix.
+    """
+
+    name: str
+    column: str
+    label: str = ""
+    inside: bool = False
+    stage: Stage = "body"
+
+    def exists_in(self, answer: Answer) -> bool:
+        labels = ["", *answer.labels()]
+        return self.label in labels and not (self.inside and labels[-1] == self.label)
+
+    def whole(self, answer: Answer) -> tuple[tuple[str, bytes], ...]:
+        """The pieces that come before the fault."""
+        end = ["", *answer.labels()].index(self.label)
+        return answer.pieces[:end] if self.stage == "body" else ()
+
+    def prefix(self, answer: Answer) -> bytes:
+        """The bytes of the body that come before the fault."""
+        whole = self.whole(answer)
+        begun = answer.pieces[len(whole)][1] if self.inside else b""
+        return b"".join(piece for _, piece in whole) + begun[: max(1, len(begun) // 2)]
+
+
+POINTS = {
+    point.name: point
+    for point in (
+        Point("before the request", "request", stage="connection"),
+        Point("in the request", "request", stage="connection"),
+        Point("waiting for headers", "headers", stage="headers"),
+        Point("in the headers", "headers", stage="headers", inside=True),
+        Point("status", "headers", stage="headers"),
+        Point("first byte", "first byte"),
+        Point("in the first event", "first byte", inside=True),
+        Point("role", "first byte", "role"),
+        Point("after a thought", "thought", "thought"),
+        Point("in a thought", "thought", "thought", inside=True),
+        Point("after text", "text", "text"),
+        Point("in text", "text", "text", inside=True),
+        Point("after a call", "tool call", "call"),
+        Point("in tool arguments", "tool call", "call", inside=True),
+        Point("all but the end", "end", "content"),
+        Point("in the end", "end", "content", inside=True),
+        Point("finish reason", "after it", "finish"),
+        Point("usage", "after it", "usage"),
+        Point("close", "after it", "end"),
+        Point("whole", "whole", stage="headers"),
+    )
+}
+
+_ELSEWHERE = ("in the request", "status", "whole")
+"""Points of faults that are no cut."""
+
+EVERYWHERE = tuple(name for name in POINTS if name not in _ELSEWHERE)
+BODY = tuple(name for name in EVERYWHERE if POINTS[name].stage == "body")
+
+
+def _chat(shape: str, *choices: Any, more: dict[str, Any] | None = None) -> bytes:
+    return sse({"id": f"chatcmpl-{shape}", "choices": [*choices], **(more or {})})
+
+
+def _delta(shape: str, **delta: Any) -> bytes:
+    return _chat(shape, {"index": 0, "delta": delta})
+
+
+def _call(shape: str, arguments: str, **first: Any) -> bytes:
+    function = {"arguments": arguments, **({"name": "get_weather"} if first else {})}
+    return _delta(shape, tool_calls=[{"index": 0, **first, "function": function}])
+
+
+def _chat_content(shape: str) -> tuple[tuple[str, bytes], ...]:
+    return (
+        ("thought", _delta(shape, reasoning_content=THOUGHTS[0])),
+        ("thought 2", _delta(shape, reasoning_content=THOUGHTS[1])),
+        ("text", _delta(shape, content=TEXT[0])),
+        ("text 2", _delta(shape, content=TEXT[1])),
+        ("call", _call(shape, ARGUMENTS[0], id="call_7", type="function")),
+        ("arguments", _call(shape, ARGUMENTS[1])),
+        ("content", _call(shape, ARGUMENTS[2])),
+    )
+
+
+_BILL = {
+    "usage": {"prompt_tokens": 5, "completion_tokens": 40, "total_tokens": 61},
+    "credits_consumed": 0.49,
+}
+_FINISH: dict[str, Any] = {"index": 0, "delta": {}, "finish_reason": "tool_calls"}
+_DONE = ("end", sse("[DONE]"))
+
+SHAPE_A = Answer(
+    "chat A",
+    "gemini-3-flash",
+    (
+        ("role", _delta("a", role="assistant", content="")),
+        *_chat_content("a"),
+        ("finish", _chat("a", _FINISH)),
+        ("usage", _chat("a", more=_BILL)),
+        _DONE,
+    ),
+    "finish",
+)
+SHAPE_B = Answer(
+    "chat B",
+    "gemini-3.1-pro",
+    (*_chat_content("b"), ("finish", _chat("b", _FINISH, more=_BILL)), _DONE),
+    "finish",
+)
+SHAPE_C = Answer(
+    "chat C",
+    "gemini-3-flash",
+    (*_chat_content("c"), ("empty", _chat("c")), ("usage", _chat("c", more=_BILL)), _DONE),
+    "usage",
+)
+
+
+def _native(*parts: Any, **more: Any) -> dict[str, Any]:
+    usage = {"promptTokenCount": 5, "candidatesTokenCount": 7, "totalTokenCount": 12}
+    candidate = {"content": {"role": "model", "parts": [*parts]}, "index": 0}
+    if "finishReason" in more:
+        candidate["finishReason"] = more.pop("finishReason")
+    return {"candidates": [candidate], "usageMetadata": usage, **more}
+
+
+_NATIVE_CALL = {
+    "functionCall": {"name": "get_weather", "args": {"city": "Oslo", "unit": "C"}, "id": "call_7"},
+    "thoughtSignature": "Es8CCswCAb4example",
+}
+_NATIVE_END = {"finishReason": "STOP", "credits_consumed": 0.02, "responseId": "r7"}
+
+NATIVE = Answer(
+    "native",
+    "gemini-3.5-flash",
+    (
+        ("thought", sse(_native({"text": THOUGHTS[0], "thought": True}))),
+        ("thought 2", sse(_native({"text": THOUGHTS[1], "thought": True}))),
+        ("text", sse(_native({"text": TEXT[0]}))),
+        ("call", sse(_native({"text": TEXT[1]}))),
+        ("content", sse(_native(_NATIVE_CALL))),
+        ("end", sse(_native(**_NATIVE_END))),
+    ),
+    "end",
+)
+
+
+def _document(name: str, model: str, value: Any) -> Answer:
+    """A whole answer, cut up in the middle of its thought, its text and its arguments."""
+    body = orjson.dumps(value)
+    marks = {"thought": b"Weighing", "text": b"The sky", "call": b"city", "content": b"Oslo"}
+    ends = [(label, body.index(mark) + 3) for label, mark in marks.items()]
+    pieces, start = [], 0
+    for label, end in (*ends, ("end", len(body))):
+        pieces.append((label, body[start:end]))
+        start = end
+    return Answer(name, model, tuple(pieces), "end", is_document=True)
+
+
+CHAT_WHOLE = _document(
+    "chat whole",
+    "gemini-3-flash",
+    {
+        "id": "chatcmpl-w",
+        "choices": [
+            {
+                "index": 0,
+                "message": {
+                    "reasoning_content": "".join(THOUGHTS),
+                    "content": "".join(TEXT),
+                    "tool_calls": [
+                        {
+                            "id": "call_7",
+                            "type": "function",
+                            "function": {"name": "get_weather", "arguments": "".join(ARGUMENTS)},
+                        }
+                    ],
+                },
+                "finish_reason": "tool_calls",
+            }
+        ],
+        **_BILL,
+    },
+)
+NATIVE_WHOLE = _document(
+    "native whole",
+    "gemini-3.5-flash",
+    _native(
+        {"text": "".join(THOUGHTS), "thought": True},
+        {"text": "".join(TEXT)},
+        _NATIVE_CALL,
+        **_NATIVE_END,
+    ),
+)
+
+STREAMS = (SHAPE_A, SHAPE_B, SHAPE_C, NATIVE)
+DOCUMENTS = (CHAT_WHOLE, NATIVE_WHOLE)
+ANSWERS = (*STREAMS, *DOCUMENTS)

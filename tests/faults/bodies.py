@@ -1,0 +1,268 @@
+"""The faults of a body: errors in it, nonsense, odd framings, odd tool calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from scripted_server import Scripted, sse
+
+from faults.answers import NATIVE, SHAPE_A, STREAMS, Answer, Point
+from faults.asking import WAYS
+from faults.calls import CALLS
+from faults.fault import (
+    CHAT_STREAMS,
+    EMPTY,
+    ENDS,
+    FEW,
+    LEGAL,
+    UNREADABLE,
+    Effect,
+    Fault,
+    Script,
+    rows,
+)
+from faults.status import STATUSES
+from langchain_kie import KieAuthenticationError, KieRateLimitError, KieServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langchain_core.messages import AIMessage
+
+ENVELOPES: dict[int, str] = {
+    400: "Invalid parameter: messages",
+    401: "You do not have access permissions",
+    402: "Credits insufficient",
+    404: "Not found",
+    408: "Upstream is timed out",
+    422: "validation failed",
+    429: "Too many requests",
+    433: "The sub-key has reached its limit",
+    455: "Service unavailable: maintenance",
+    500: "Server exception, please try again later",
+    501: "Generation failed",
+    524: "2 times retry fail",
+}
+OPENAI_ERRORS: dict[str, tuple[Effect, bytes]] = {
+    "an error object": (
+        Effect(cls=KieServerError, again=None),
+        sse({"error": {"message": "Busy", "type": "server_error"}}),
+    ),
+    "an error that is text": (Effect(cls=KieServerError, again=None), sse({"error": "Busy"})),
+    "event: error": (
+        Effect(cls=KieAuthenticationError, code=401),
+        b"event: error\n" + sse({"error": {"message": "No", "code": 401}}),
+    ),
+    "type: error": (
+        Effect(cls=KieRateLimitError, again=None),
+        sse({"type": "error", "error": {"type": "rate_limit_error", "message": "Slow"}}),
+    ),
+}
+NONSENSE = {
+    "malformed JSON": sse('{"choices": ['),
+    "null": sse("null"),
+    "an array": sse("[]"),
+    "text": sse('"x"'),
+    "a number": sse("42"),
+    "an unknown shape": sse({"hello": "world"}),
+    "choices that are a number": sse({"choices": 5}),
+    "content that is a number": sse({"choices": [{"delta": {"content": 5}}]}),
+    "parts that are numbers": sse({"candidates": [{"content": {"parts": [5]}}]}),
+}
+HOSTILE = {
+    "NaN": sse('{"choices": [], "x": NaN}'),
+    "Infinity": sse('{"choices": [], "x": Infinity}'),
+    "5 000 digits": sse(f'{{"choices": [], "x": {"9" * 5000}}}'),
+    "depth 100 000": sse(f'{{"choices": {"[" * 100_000}{"]" * 100_000}}}'),
+    "a lone surrogate": sse('{"choices": [{"delta": {"content": "\\ud800"}}]}'),
+    "invalid UTF-8": b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n',
+}
+NOTHING = {
+    "no body": b"",
+    "line ends": b"\n\n",
+    "only comments": b": here\n\n: still here\n\n",
+    "only [DONE]": sse("[DONE]"),
+    "[DONE] without content": sse({"choices": [{"delta": {"role": "assistant"}}]}, "[DONE]"),
+    "choices without content": sse({"choices": [{"delta": {"content": None}}]}),
+    "an empty choice": sse({"choices": [{"index": 0}]}),
+    "candidates without content": sse({"candidates": [{"index": 0}]}),
+    "an empty document": b"[]",
+}
+_BLOCKED = {"promptFeedback": {"blockReason": "SAFETY"}, "credits_consumed": 0.0}
+_REFUSED = {"candidates": [{"content": {"parts": []}, "finishReason": "SAFETY"}]}
+BLOCKS = {
+    "a block": orjson.dumps(_BLOCKED),
+    "a block in a stream": sse(_BLOCKED),
+    "a refusal": orjson.dumps(_REFUSED),
+    "a refusal in a stream": sse(_REFUSED),
+}
+
+
+def _is_blocked(message: AIMessage) -> None:
+    assert message.text == ""
+    assert message.response_metadata["finish_reason"] == "SAFETY"
+
+
+def _inserted(event: bytes) -> Script:
+    """The event at the point, and the rest of the answer behind it."""
+
+    def script(answer: Answer, point: Point) -> Scripted:
+        prefix = point.prefix(answer)
+        return Scripted([prefix + event + answer.body[len(prefix) :]])
+
+    return script
+
+
+def _instead(body: bytes) -> Script:
+    return lambda answer, point: Scripted([body] if body else [])
+
+
+def _transformed(change: Callable[[bytes], bytes]) -> Script:
+    return lambda answer, point: Scripted([change(answer.body)])
+
+
+def _values(body: bytes) -> list[bytes]:
+    """The JSON of each event."""
+    return [event.removeprefix(b"data: ") for event in body.strip().split(b"\n\n")]
+
+
+def _with_bill(**members: Any) -> Script:
+    """The stream, its last event but `[DONE]` sent twice, first with other members."""
+
+    def change(body: bytes) -> bytes:
+        *before, bill, done = (value.decode() for value in _values(body))
+        return sse(*before, {**orjson.loads(bill), **members}, bill, done)
+
+    return _transformed(change)
+
+
+def _with_second_choice(body: bytes) -> bytes:
+    second = {"index": 1, "delta": {"content": "another"}}
+    *values, _done = _values(body)
+    events = [orjson.loads(value) for value in values]
+    for event in events:
+        event["choices"] += [second] if event["choices"] else []
+    return sse(*events, "[DONE]")
+
+
+def _with_roles(body: bytes) -> bytes:
+    return body.replace(b'"delta":{"', b'"delta":{"role":"assistant","')
+
+
+def _with_keys_twice(body: bytes) -> bytes:
+    return body.replace(b'"index":0,', b'"index":1,"index":0,')
+
+
+_FIRST = ("first byte",)
+_IN_STREAM = ("first byte", "role", "after a thought", "after text", "all but the end", "close")
+_HEAVY: dict[str, Any] = {
+    "points": ("after text",),
+    "answers": (SHAPE_A,),
+    "ways": WAYS[:2],
+    "is_heavy": True,
+}
+_MORE = sse({"choices": [{"delta": {"content": "more"}}]})
+_SMALLER = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+
+SAID = (
+    *(
+        fault
+        for code, message in ENVELOPES.items()
+        for effect in (Effect("reports", *STATUSES[code], code),)
+        for value in ({"code": code, "msg": message, "data": None},)
+        for fault in (
+            Fault("S1", f"code {code}", effect, _inserted(sse(value)), _IN_STREAM, STREAMS),
+            Fault("S1", f"code {code}, whole", effect, _instead(orjson.dumps(value)), _FIRST, FEW),
+        )
+    ),
+    *(
+        Fault("S2", name, effect, _inserted(event), _IN_STREAM, STREAMS)
+        for name, (effect, event) in OPENAI_ERRORS.items()
+    ),
+    *rows("S3", UNREADABLE, {n: _inserted(e) for n, e in NONSENSE.items()}, _IN_STREAM, STREAMS),
+    *rows("S4", EMPTY, {n: _instead(body) for n, body in NOTHING.items()}, _FIRST, FEW),
+    Fault("S6", "usage twice", LEGAL, _with_bill(), answers=(SHAPE_A,)),
+    Fault("S6", "usage grows", LEGAL, _with_bill(usage=_SMALLER), answers=(SHAPE_A,)),
+    Fault("S6", "two choices", LEGAL, _transformed(_with_second_choice), answers=(SHAPE_A,)),
+    Fault("S6", "repeated roles", LEGAL, _transformed(_with_roles), answers=CHAT_STREAMS),
+    Fault(
+        "S8",
+        "text after [DONE]",
+        LEGAL,
+        _transformed(lambda body: body + _MORE),
+        answers=CHAT_STREAMS,
+    ),
+    Fault("S8", "garbage", LEGAL, _transformed(lambda b: b + b"data: x\n\n\xff"), answers=STREAMS),
+    *rows("S9", UNREADABLE, {n: _inserted(e) for n, e in HOSTILE.items()}, _IN_STREAM, STREAMS),
+    Fault("S9", "duplicate keys", LEGAL, _transformed(_with_keys_twice), answers=CHAT_STREAMS),
+    Fault("S9", "64 MiB and more", UNREADABLE, _inserted(sse(" " * 67_108_864)), **_HEAVY),
+    Fault("S9", "50 000 events", LEGAL, _inserted(sse({"choices": []}) * 50_000), **_HEAVY),
+    *rows(
+        "S10",
+        LEGAL,
+        {name: _instead(body) for name, body in BLOCKS.items()},
+        answers=(NATIVE,),
+        check=_is_blocked,
+    ),
+    Fault(
+        "S11",
+        "an array of events",
+        LEGAL,
+        _transformed(lambda body: b"[" + b",\n".join(_values(body)) + b"]"),
+        answers=(NATIVE,),
+    ),
+    Fault("S12", "a stream for a document, and the reverse", LEGAL, _transformed(bytes)),
+)
+
+
+BOM = b"\xef\xbb\xbf"
+_FIELDS = b"id: 7\nretry: 3\nevent: message\nfoo\ndata:"
+FRAMINGS: dict[str, dict[str, Callable[[bytes], bytes]]] = {
+    "E1": {"a BOM": lambda body: BOM + body},
+    "E3": {"CRLF": lambda body: body.replace(b"\n", b"\r\n")},
+    "E4": {"CR": lambda body: body.replace(b"\n", b"\r")},
+    "E5": {"mixed line ends": lambda body: body.replace(b"\n\n", b"\r\n\r")},
+    "E6": {"comments": lambda body: body.replace(b"data:", b": here\ndata:") + b":\n"},
+    "E7": {"id, retry, event": lambda body: body.replace(b"data:", _FIELDS)},
+    "E8": {"several lines": lambda body: body.replace(b"data: {", b"data: {\ndata: ")},
+    "E9": {"no space": lambda body: body.replace(b"data: ", b"data:")},
+    "E10": {"two spaces": lambda body: body.replace(b"data: {", b"data:  {")},
+    "E12": {"NUL in an id": lambda body: body.replace(b"data:", b"id: \0\ndata:")},
+    "E16": {"empty data": lambda body: body.replace(b"data: {", b"data:\n\ndata\n\ndata: {")},
+}
+
+
+def _unterminated(answer: Answer, point: Point) -> Scripted:
+    """The answer up to its evidence, without the line end that would make it an event."""
+    end = answer.labels().index(answer.evidence) + 1
+    return Scripted([b"".join(piece for _, piece in answer.pieces[:end])[:-1]])
+
+
+FRAMED = (
+    *(
+        fault
+        for row, changes in FRAMINGS.items()
+        for fault in rows(
+            row, LEGAL, {n: _transformed(c) for n, c in changes.items()}, answers=STREAMS
+        )
+    ),
+    Fault("E2", "two BOMs", LEGAL, _transformed(lambda body: BOM + BOM + body), answers=(SHAPE_A,)),
+    Fault("E15", "no blank line", ENDS, _unterminated, ("all but the end",), STREAMS),
+)
+CALLED = (
+    Fault(
+        calls.row,
+        calls.name,
+        LEGAL,
+        _instead(calls.body(answer)),
+        answers=(answer,),
+        check=calls.check,
+        ways=calls.ways,
+        is_heavy=calls.is_heavy,
+    )
+    for calls in CALLS
+    for answer in calls.answers()
+)
+
+ROWS = (*SAID, *FRAMED, *CALLED)

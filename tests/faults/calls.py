@@ -1,0 +1,150 @@
+"""Tool calls as no server should send them, and what must come of each.
+
+Knows wire bytes and messages (docs/wire.md 5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from scripted_server import sse
+
+from faults.answers import CHAT_WHOLE, NATIVE, SHAPE_A, Answer
+from faults.asking import WAYS
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage
+
+HOSTILE_NAMES = ("x" * 10_000, "a\nb", "../x", "__class__", "a\u202eb", "no_such_tool", "{0}", "%s")
+_DEEP = '{"a":' * 10_000 + "1" + "}" * 10_000
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Calls as OpenAI's pieces, one event each, and what they add up to.
+
+    Attributes:
+        row: The row's number.
+        name: What is odd.
+        pieces: Each as a member of `tool_calls`.
+        valid: The names and arguments that tools can be called with.
+        invalid: How many more calls there are.
+        is_whole: Whether the pieces are calls that may also stand in a document.
+        ways: The ways to ask that can take them.
+        is_heavy: They take long, and are left out of the short form.
+    """
+
+    row: str
+    name: str
+    pieces: tuple[dict[str, Any], ...]
+    valid: tuple[tuple[str, dict[str, Any]], ...] = ()
+    invalid: int = 0
+    is_whole: bool = True
+    ways: tuple[str, ...] = WAYS
+    is_heavy: bool = False
+
+    def answers(self) -> tuple[Answer, ...]:
+        """The forms of answer that can hold such calls."""
+        if not self.is_whole:
+            return (SHAPE_A,)
+        return (SHAPE_A, CHAT_WHOLE, NATIVE) if self.valid else (SHAPE_A, CHAT_WHOLE)
+
+    def body(self, answer: Answer) -> bytes:
+        """An answer of that form, of nothing but the calls."""
+        if answer is NATIVE:
+            candidate = {"content": {"parts": self._parts()}, "finishReason": "STOP"}
+            return sse({"candidates": [candidate], "credits_consumed": 0.1})
+        if answer is CHAT_WHOLE:
+            message = {"content": None, "tool_calls": [*self.pieces]}
+            return orjson.dumps({"choices": [{"message": message}]})
+        deltas = ({"choices": [{"delta": {"tool_calls": [piece]}}]} for piece in self.pieces)
+        return sse(*deltas, {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}, "[DONE]")
+
+    def _parts(self) -> list[dict[str, Any]]:
+        return [
+            {"functionCall": {"name": name, "args": args, "id": piece.get("id")}}
+            for piece, (name, args) in zip(self.pieces, self.valid, strict=True)
+        ]
+
+    def check(self, message: AIMessage) -> None:
+        """See that the calls are these, in order, and that each has an id of its own."""
+        assert [(call["name"], call["args"]) for call in message.tool_calls] == [*self.valid]
+        assert len(message.invalid_tool_calls) == self.invalid
+        ids = [call["id"] for call in (*message.tool_calls, *message.invalid_tool_calls)]
+        assert all(ids)
+        assert len({*ids}) == len(ids)
+
+
+def _piece(name: str | None = None, arguments: Any = None, **members: Any) -> dict[str, Any]:
+    function = {"name": name, "arguments": arguments}
+    return {"function": {k: v for k, v in function.items() if v is not None}, **members}
+
+
+def _split(arguments: str) -> tuple[dict[str, Any], ...]:
+    return (
+        _piece("f", "", index=0, id="c"),
+        *(_piece(arguments=char, index=0) for char in arguments),
+    )
+
+
+_A = ("f", {"a": 1})
+_JSON_A = '{"a": 1}'
+
+CALLS = (
+    Calls("K1", "arguments in pieces", _split(_JSON_A), (_A,), is_whole=False),
+    Calls(
+        "K2",
+        "no index",
+        (_piece("f", '{"a"', id="c"), _piece(arguments=": 1}", id="c"), _piece("g", "{}", id="d")),
+        (_A, ("g", {})),
+        is_whole=False,
+    ),
+    Calls("K3", "no id", (_piece("f", _JSON_A, index=0), _piece("f", _JSON_A, index=1)), (_A, _A)),
+    Calls(
+        "K4",
+        "an id twice",
+        (_piece("f", _JSON_A, index=0, id="c"), _piece("g", "{}", index=1, id="c")),
+        (_A, ("g", {})),
+    ),
+    Calls(
+        "K5",
+        "an index twice",
+        (_piece("f", _JSON_A, index=0, id="c"), _piece("g", "{}", index=0, id="d")),
+        (_A, ("g", {})),
+    ),
+    Calls(
+        "K6",
+        "hostile names",
+        tuple(_piece(n, _JSON_A, index=i, id=f"c{i}") for i, n in enumerate(HOSTILE_NAMES)),
+        tuple((name, {"a": 1}) for name in HOSTILE_NAMES),
+    ),
+    Calls("K7", "arguments that are an object", (_piece("f", {"a": 1}, index=0, id="c"),), (_A,)),
+    *(
+        Calls("K7", f"arguments that are {args}", (_piece("f", args, index=0, id="c"),), invalid=1)
+        for args in ([1], 5, "[1]", "5", '"x"')
+    ),
+    *(
+        Calls("K8", f"arguments {args!r}", (_piece("f", args, index=0, id="c"),), invalid=1)
+        for args in ("{'a': 1}", "nonsense", '{"a": 1}}')
+    ),
+    *(
+        Calls("K9", f"arguments {args!r}, cut", (_piece("f", args, index=0, id="c"),), invalid=1)
+        for args in ('{"a": 1', '{"a": "x', '{"a": [1', "{")
+    ),
+    Calls(
+        "K10",
+        "1 000 at once",
+        tuple(_piece("f", f'{{"a": {i}}}', index=i, id=f"c{i}") for i in range(1000)),
+        tuple(("f", {"a": i}) for i in range(1000)),
+        is_heavy=True,
+    ),
+    Calls(
+        "K11",
+        "arguments of depth 10 000",
+        (_piece("f", _DEEP, index=0, id="c"),),
+        invalid=1,
+        ways=tuple(way for way in WAYS if "events" not in way),  # langchain-core's own parser
+    ),
+)

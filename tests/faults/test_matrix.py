@@ -1,0 +1,75 @@
+"""The fault matrix: each fault, at each of its points, in each form of answer and way to ask.
+
+`FAULTS=full` runs all of it; else every fault runs at each point with one answer and two ways,
+which change from point to point.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from faults import bodies, status, transport
+from faults.answers import POINTS
+from faults.cells import check
+
+if TYPE_CHECKING:
+    from faults.answers import Answer, Point
+    from faults.fault import Fault
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.filterwarnings("error"),
+    pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning"),
+]
+
+IS_FULL = os.environ.get("FAULTS") == "full"
+
+
+def _items() -> list[pytest.param]:
+    items, turn = [], count()
+    for fault in (*transport.ROWS, *status.ROWS, *bodies.ROWS):
+        if fault.is_heavy and not IS_FULL:
+            continue
+        for point in map(POINTS.__getitem__, fault.points):
+            answers = [answer for answer in fault.answers if point.exists_in(answer)]
+            ways = fault.ways
+            if not IS_FULL:
+                i = next(turn)
+                answers = [answers[i % len(answers)]]
+                ways = (ways[2 * i % len(ways)], ways[(2 * i + 1) % len(ways)])
+            items += [
+                pytest.param(
+                    fault,
+                    point,
+                    answer,
+                    ways,
+                    id=f"{fault.row} {fault.name}-{point.name}-{answer.name}",
+                )
+                for answer in answers
+            ]
+    return items
+
+
+@pytest.mark.parametrize(("fault", "point", "answer", "ways"), _items())
+async def test_a_fault_is_survived(
+    fault: Fault,
+    point: Point,
+    answer: Answer,
+    ways: tuple[str, ...],
+    no_sleep: list[float],
+    record_property,
+    monkeypatch,
+) -> None:
+    monkeypatch.setattr("langchain_kie._transport.REST_TIMEOUT", 0.2)
+    broken = []
+    for way in ways:
+        try:
+            await check(fault, point, answer, way, no_sleep)
+        except AssertionError as error:
+            broken.append(f"{way}: {error}")
+    record_property("cells", [(fault.row, point.column, len(ways), len(broken))])
+    assert not broken, "\n".join(broken)

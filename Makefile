@@ -1,14 +1,17 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo emulator test lint format typing unit_test integration_test clean
+.PHONY: help demo emulator bench test lint format typing unit_test faults fuzz integration_test clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-CODE := langchain_kie demo tests
+CODE := langchain_kie benchmarks demo tests
 MODEL ?= gemini-3.5-flash
 PORT ?= 8787
 TEST_ARGS ?=
+MINUTES ?= 5
+BENCH := $(VENV)/bench
+BENCH_ARGS ?=
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,11 +28,22 @@ $(READY): pyproject.toml constraints.txt
 	fi
 	@touch $@
 
-demo: $(READY) ## Watch an agent think, call tools and answer (MODEL=..., API=..., ASK="...")
-	@$(BIN)/python -m demo --model "$(MODEL)" $(if $(API),--api "$(API)") $(if $(ASK),--ask "$(ASK)")
+demo: $(READY) ## Watch an agent think, call tools and answer (MODEL=..., API=..., ASK="...", IMAGE=path)
+	@$(BIN)/python -m demo --model "$(MODEL)" $(if $(API),--api "$(API)") $(if $(ASK),--ask "$(ASK)") $(if $(IMAGE),--image "$(IMAGE)")
 
 emulator: $(READY) ## Serve the KIE emulator on this machine (PORT=...)
 	@$(BIN)/python -m langchain_kie.emulator --port $(PORT)
+
+# The peers have an environment of their own: they do not go with every pin of the tests'.
+$(BENCH)/.ready: $(READY) benchmarks/constraints.txt
+	@echo "Setting up $(BENCH) ..."
+	@$(BIN)/python -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet -c benchmarks/constraints.txt --upgrade pip
+	@$(BENCH)/bin/python -m pip install --quiet -c benchmarks/constraints.txt -e . --group bench
+	@touch $@
+
+bench: $(BENCH)/.ready ## Measure what it costs, beside its peers (BENCH_ARGS="--quick --only stream --clients ours")
+	@$(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
 
 test: lint typing unit_test $(READY) ## Lint, type check, and all tests, on the emulator
 	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/integration_tests -n auto $(TEST_ARGS)
@@ -46,7 +60,13 @@ typing: $(READY) ## Check types, strictly
 	$(BIN)/mypy
 
 unit_test: $(READY) ## Run the unit tests
-	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/unit_tests -n auto $(TEST_ARGS)
+	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/unit_tests tests/faults tests/fuzz -n auto $(TEST_ARGS)
+
+faults: $(READY) ## Run the whole fault matrix, and print it
+	FAULTS=full $(BIN)/pytest tests/faults -q -n 4 $(TEST_ARGS)
+
+fuzz: $(READY) ## Look for what breaks the package (MINUTES=...); finds are kept, and tried first
+	env -u KIE_API_KEY -u KIE_BASE_URL PYTHONPATH=tests $(BIN)/python -m fuzz.run --minutes $(MINUTES)
 
 integration_test: $(READY) ## Run the integration tests: on KIE with KIE_API_KEY, else on the emulator
 	$(BIN)/pytest tests/integration_tests $(TEST_ARGS)

@@ -6,6 +6,7 @@ import argparse
 import os
 import time
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langchain.agents import create_agent
@@ -14,12 +15,13 @@ from rich.console import Console
 from rich.text import Text
 
 from demo.tools import TOOLS
-from langchain_kie import ChatKieGemini
+from langchain_kie import ChatKieGemini, media_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 QUESTION = "What is 17 * 23, and what is the current time in the time zone Europe/Paris?"
+QUESTION_ABOUT_A_FILE = "What do you see?"
 
 console = Console(highlight=False)
 
@@ -29,14 +31,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--model", default="gemini-3.5-flash")
     parser.add_argument("--api", choices=["chat_completions", "generate_content", "gateway"])
-    parser.add_argument("--ask", default=QUESTION)
+    parser.add_argument("--ask")
+    parser.add_argument("--image", type=Path, help="a picture, sound, video or PDF to ask about")
     arguments = parser.parse_args()
+    question = arguments.ask or (QUESTION_ABOUT_A_FILE if arguments.image else QUESTION)
+    try:
+        asked = _input(question, arguments.image)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     with _service() as settings:
         model = ChatKieGemini(
             model=arguments.model, api=arguments.api, include_thoughts=True, **settings
         )
         agent = create_agent(model, TOOLS, system_prompt="Use the tools you are given.")
-        _show(arguments.ask, agent.stream(_input(arguments.ask), stream_mode="messages"))
+        _show(question, agent.stream(asked, stream_mode="messages"))
 
 
 def _service() -> Any:
@@ -63,8 +71,11 @@ class _Emulated:
         self._emulator.__exit__(*exc_info)
 
 
-def _input(question: str) -> Any:
-    return {"messages": [{"role": "user", "content": question}]}
+def _input(question: str, file: Path | None) -> Any:
+    content: list[Any] = [{"type": "text", "text": question}]
+    if file:
+        content.append(media_block(file))
+    return {"messages": [{"role": "user", "content": content}]}
 
 
 def _show(question: str, events: Iterator[Any]) -> None:

@@ -75,6 +75,32 @@ def _unknown(block: Block, message: BaseMessage) -> Iterator[Part]:
         raise ValueError("a block of this type cannot be sent")
 
 
+def readable(message: BaseMessage) -> BaseMessage:
+    """The message in a form that LangChain can read, which comes before any model does.
+
+    It refuses a base64 image that does not say its type, and cannot convert a v0 text.
+    """
+    if isinstance(message.content, str):
+        return message
+    content = [_readable(block) if isinstance(block, dict) else block for block in message.content]
+    is_same = all(new is old for new, old in zip(content, message.content, strict=True))
+    return message if is_same else message.model_copy(update={"content": content})
+
+
+def _readable(block: Block) -> Block:
+    kind, source = block.get("type"), block.get("source_type")
+    if kind == "file" and source == "text" and "text" in block:
+        return {"type": "text-plain", "text": block["text"], "mime_type": "text/plain"}
+    if kind == "image" and not block.get("mime_type") and ("base64" in block or source == "base64"):
+        try:
+            image = next(_data(block))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return block
+        if isinstance(image, Media):
+            return {"type": "image", "base64": image.data, "mime_type": image.mime_type}
+    return block
+
+
 def text_of(parts: list[Part], separator: str = "\n") -> str:
     """The text among `parts`."""
     return separator.join(part for part in parts if isinstance(part, str))

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.load.load import ALL_SERIALIZABLE_MAPPINGS
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.prompt_values import ChatPromptValue
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from langchain_kie import _blocks, _settings, _structured
 from langchain_kie._catalog import Api, profile_of, resolve
 from langchain_kie._chunks import PROVIDER, generation_chunk, message_of
+from langchain_kie._content import readable
 from langchain_kie._history import turns_of
 from langchain_kie._options import (
     ALIASES,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models.model_profile import ModelProfile
     from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
     from langchain_core.outputs import ChatGenerationChunk
+    from langchain_core.prompt_values import PromptValue
     from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
 
@@ -314,6 +317,14 @@ class ChatKieGemini(BaseChatModel):
         for client in (self.http_client, self.http_async_client):
             memo[id(client)] = client
         return super().__deepcopy__(memo)
+
+    def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
+        prompt = super()._convert_input(model_input)
+        if not isinstance(prompt, ChatPromptValue):
+            return prompt
+        if all(isinstance(message.content, str) for message in prompt.messages):
+            return prompt
+        return ChatPromptValue(messages=[readable(message) for message in prompt.messages])
 
     # --- calls ------------------------------------------------------------------------------
 

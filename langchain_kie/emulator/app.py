@@ -6,12 +6,12 @@ Knows HTTP and which dialect lives where. What the dialects mean is theirs to kn
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
@@ -99,8 +99,8 @@ def _events(events: Iterable[bytes]) -> Response:
 async def _record(request: Request, world: World) -> Any:
     """Note a request down, and give its body."""
     try:
-        body = orjson.loads(await request.body())
-    except orjson.JSONDecodeError:
+        body = json.loads(await request.body())
+    except ValueError:
         body = None
     world.record(request, body)
     return body

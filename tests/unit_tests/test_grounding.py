@@ -325,7 +325,6 @@ def test_merging_changes_nothing_that_came():
 @pytest.mark.parametrize("old", [None, {}, [], "odd", 3])
 def test_metadata_of_another_kind_is_replaced(old):
     assert merged("grounding_metadata", old, WHOLE) == WHOLE
-    assert merged("finish_message", "old", "new") == "new"
 
 
 # --- web pages, recitations, annotations ----------------------------------------------------

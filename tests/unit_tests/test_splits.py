@@ -270,8 +270,8 @@ JSON = st.recursive(
 def test_any_json_is_items_or_a_kie_error(values: list[Any]) -> None:
     """And what is let through makes a message: only `KieError` ever escapes."""
     from langchain_kie._catalog import resolve  # noqa: PLC0415
-    from langchain_kie._options import Options  # noqa: PLC0415
     from langchain_kie._chunks import message_of  # noqa: PLC0415
+    from langchain_kie._options import Options  # noqa: PLC0415
     from langchain_kie._reader import MessageReader  # noqa: PLC0415
 
     body = b"".join(b"data: " + orjson.dumps(value) + b"\n\n" for value in values)

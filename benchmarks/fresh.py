@@ -1,0 +1,114 @@
+"""What only a fresh process can tell: import, construction, memory.
+
+Run as `python -m benchmarks.fresh WHAT CLIENT BASE_URL [COUNT]` it prints its figures as JSON.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.clients import CLIENTS, Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+CORE = "langchain_core.language_models.chat_models"
+UNWANTED = ("langchain_tests", "rich", "starlette", "tiktoken", "transformers", "uvicorn")
+_CONSTRUCTIONS = 20
+
+
+def import_seconds(module: str) -> float:
+    """CPU seconds of a fresh process that imports `module`, and nothing else."""
+    process = subprocess.Popen([sys.executable, "-c", f"import {module}"])  # noqa: S603
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{module} cannot be imported")
+    return usage.ru_utime + usage.ru_stime
+
+
+def ask(what: str, client: Client, base_url: str, count: int = 0) -> dict[str, Any]:
+    """What a fresh process says."""
+    command = [sys.executable, "-m", "benchmarks.fresh", what, client.name, base_url, str(count)]
+    answer = subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+    return json.loads(answer.stdout)
+
+
+def _construct(client: Client, base_url: str, _: int) -> dict[str, Any]:
+    """CPU seconds of the first construction, and of the next ones."""
+    importlib.import_module(client.package)
+    if client.family == "core":
+        importlib.import_module("benchmarks.floors")
+    start = time.process_time()
+    client.make(base_url)
+    first = time.process_time() - start
+    start = time.process_time()
+    for _n in range(_CONSTRUCTIONS):
+        client.make(base_url)
+    return {"first": first, "next": (time.process_time() - start) / _CONSTRUCTIONS}
+
+
+def _memory(client: Client, base_url: str, count: int) -> dict[str, Any]:
+    """RSS after a call, and how it grows over many more."""
+    model = client.make(base_url)
+    model.invoke("Hello")
+    after_one = _rss()
+    if not count:
+        return {"after_one": after_one}
+    for _n in range(count // 10):
+        model.invoke("Hello")
+    before = _rss()
+    for _n in range(count):
+        model.invoke("Hello")
+    return {"after_one": after_one, "growth": _rss() - before}
+
+
+def _rss() -> int:
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
+
+
+class _Watch:
+    """Notes which unwanted packages anything looks for."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+
+    def find_spec(self, name: str, *_: Any) -> None:
+        if name.partition(".")[0] in UNWANTED:
+            self.seen.add(name)
+
+
+def _unwanted(client: Client, *_: Any) -> dict[str, Any]:
+    """The unwanted packages that importing the client looks for beyond LangChain's own."""
+    watch = _Watch()
+    sys.meta_path.insert(0, watch)
+    importlib.import_module(CORE)
+    watch.seen.clear()
+    importlib.import_module(client.package)
+    return {"seen": sorted(watch.seen)}
+
+
+_WHATS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "construct": _construct,
+    "memory": _memory,
+    "unwanted": _unwanted,
+}
+
+
+def _main(what: str, name: str, base_url: str, count: str) -> None:
+    client = next(client for client in CLIENTS if client.name == name)
+    json.dump(_WHATS[what](client, base_url, int(count)), sys.stdout)
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

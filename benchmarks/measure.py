@@ -1,0 +1,126 @@
+"""Takes samples: interleaved, in rounds, client by client.
+
+Knows clocks and statistics. Knows nothing of what is measured.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from dataclasses import dataclass
+from inspect import iscoroutinefunction
+from statistics import median, quantiles
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+
+    from benchmarks.work import Work
+
+_LONG = 0.2
+_MOST_REPEATS = 200
+_LEAST_ROUNDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What one client took.
+
+    Attributes:
+        value: The median, per unit: seconds, or megabytes.
+        ratio: The median of the rounds' ratios to the baseline, `None` where there is none.
+        spread: Their interquartile range, where there was more than one round.
+    """
+
+    value: float
+    ratio: float | None = None
+    spread: float | None = None
+
+
+@dataclass(slots=True)
+class Sampler:
+    """Does a work with a model, often enough that the clock's grain is nothing.
+
+    CPU seconds of this process, or what the work itself returns.
+    """
+
+    work: Work
+    model: Any
+    runner: asyncio.Runner
+    close_connections: Callable[[], Any]
+    repeats: int = 1
+
+    def warm_up(self, seconds: float) -> None:
+        """Run until caches are full, and find how many runs take `seconds`."""
+        spent = self._spend(time.perf_counter)
+        if spent < _LONG:
+            spent = self._spend(time.perf_counter)
+        self.repeats = max(1, min(_MOST_REPEATS, int(seconds / spent)))
+
+    def __call__(self) -> float:
+        """One sample: seconds per unit."""
+        return self._spend(time.process_time) / self.work.units
+
+    def _spend(self, clock: Callable[[], float]) -> float:
+        if iscoroutinefunction(self.work.run):
+            return self.runner.run(self._spend_async(clock))
+        gc.collect()
+        start = clock()
+        returned = [self.work.run(self.model) for _ in range(self.repeats)]
+        spent = (clock() - start) / self.repeats
+        return spent if returned[0] is None else median(returned)
+
+    async def _spend_async(self, clock: Callable[[], float]) -> float:
+        """Likewise, with as many connections open as it needs, or none."""
+        if self.work.is_cold:
+            self.close_connections()
+        else:
+            await self.work.run(self.model)
+        gc.collect()
+        start = clock()
+        for _ in range(self.repeats):
+            await self.work.run(self.model)
+        return (clock() - start) / self.repeats
+
+
+def interleaved(
+    cases: Mapping[str, Callable[[], float]], rounds: int, patience: float
+) -> dict[str, list[float]]:
+    """A sample of each case a round, beginning with another one every time.
+
+    What takes more than `patience` seconds gets fewer rounds.
+    What is there before, modules and clients, is kept out of the garbage collector's rounds.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    names = list(cases)
+    samples: dict[str, list[float]] = {name: [] for name in names}
+    start = time.perf_counter()
+    for number in range(rounds):
+        if number >= _LEAST_ROUNDS and time.perf_counter() - start > patience:
+            break
+        first = number % max(1, len(names))
+        for name in names[first:] + names[:first]:
+            samples[name].append(cases[name]())
+    return samples
+
+
+def figures(samples: Mapping[str, list[float]], baselines: Mapping[str, str]) -> dict[str, Figure]:
+    """What each took, and how that compares with its baseline round by round."""
+    return {
+        name: _figure(taken, samples.get(baselines.get(name, "")))
+        for name, taken in samples.items()
+    }
+
+
+def _figure(taken: list[float], base: list[float] | None) -> Figure:
+    if base is None:
+        return Figure(median(taken))
+    ratios = [one / other for one, other in zip(taken, base, strict=True)]
+    spread = None
+    if len(ratios) > 1:
+        low, _, high = quantiles(ratios, n=4)
+        spread = high - low
+    return Figure(median(taken), median(ratios), spread)

@@ -1,0 +1,253 @@
+"""Conversations that a caller may send, and what of each must arrive."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from hypothesis import strategies as st
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    RemoveMessage,
+    SystemMessage,
+    ToolMessage,
+)
+
+from fuzz.bodies import JSON, words
+from fuzz.laws import PNG
+from fuzz.shapes import ARGS, IDENTIFIER, SIGNATURE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
+    ["", " ", "\x00", "\u2028", "é🌤", "{", '{"a": 1}', "null", "[DONE]", "data: x", "</b>", "%s"]
+)
+_NAMES = st.text(min_size=1, max_size=9) | st.sampled_from(
+    ["f", "get_weather", "../x", "a b", "__class__", "googleSearch", "\u202ex", "n" * 80, "é", "1"]
+)
+_HEADS = [("image/png", PNG), ("application/pdf", b"%PDF-1.7\n"), ("audio/mpeg", b"ID3\x03")]
+_HEADS += [("text/plain", b"plain ")]
+
+
+@dataclass
+class History:
+    """A conversation.
+
+    Attributes:
+        messages: What the caller gives.
+        spoken: Texts of people and models, which must arrive in this order.
+        arriving: What else must arrive.
+        count: How many marks there are.
+    """
+
+    messages: list[BaseMessage] = field(default_factory=list)
+    spoken: list[str] = field(default_factory=list)
+    arriving: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def mark(self) -> str:
+        """A word that stands nowhere else."""
+        self.count += 1
+        return f"<m{self.count}>"
+
+
+def _said(text: str) -> list[Any]:
+    """A text in the forms that it may have in a content."""
+    source = {"type": "text", "data": text, "media_type": "text/plain"}
+    typed = [{"type": kind, "text": text} for kind in ("text", "output_text", "input_text")]
+    extra = {"type": "text", "text": text, "annotations": [], "index": 0, "id": "b"}
+    plain = {"type": "text-plain", "text": text, "mime_type": "text/plain"}
+    return [text, *typed, extra, plain, {"text": text}, {"type": "document", "source": source}]
+
+
+def _shown(data: str, mime_type: str) -> list[dict[str, Any]]:
+    """A medium at hand, in the forms of LangChain, OpenAI, Anthropic and Gemini."""
+    url = f"data:{mime_type};base64,{data}"
+    top = mime_type.partition("/")[0]
+    kind = top if top in {"image", "audio"} else "file"
+    mime = {"mime_type": mime_type}
+    source = {"type": "base64", "data": data, "media_type": mime_type}
+    return [
+        {"type": "image_url", "image_url": {"url": url}},
+        {"type": kind, "base64": data, **mime},
+        {"type": kind, "source_type": "base64", "data": data, **mime},
+        {"type": "media", "data": data, **mime},
+        {"type": kind, "url": url},
+        {"type": "file", "file": {"file_data": url, "filename": "x"}},
+        {"type": "document", "source": source},
+        {"inline_data": {"data": data, **mime}},
+    ]
+
+
+def _linked(url: str) -> list[dict[str, Any]]:
+    """A picture elsewhere, likewise."""
+    return [
+        {"type": "image_url", "image_url": url},
+        {"type": "image_url", "image_url": {"url": url, "detail": "low"}},
+        {"type": "image", "url": url},
+        {"type": "image", "source_type": "url", "url": url},
+        {"type": "image", "source": {"type": "url", "url": url}},
+        {"type": "media", "file_uri": url, "mime_type": "image/png"},
+        {"file_data": {"file_uri": url, "mime_type": "image/png"}},
+    ]
+
+
+_UNSENT: list[dict[str, Any]] = [
+    {"type": "reasoning", "reasoning": "hm", "extras": {"signature": "s"}},
+    {"type": "thinking", "thinking": "hm", "signature": "s"},
+    {"type": "non_standard", "value": {"a": 1}},
+    {"type": "server_tool_call", "id": "s", "name": "web_search", "args": {}},
+    {"type": "server_tool_result", "tool_call_id": "s", "status": "success", "output": []},
+    {"type": "tool_use", "id": "t", "name": "f", "input": {}},
+    {"type": "text", "text": ""},
+]
+"""What an AI message may hold and no server needs to see again."""
+
+
+def _content(draw: st.DrawFn, made: History, told: list[str], others: Any = ()) -> Any:
+    """Text, or blocks, of which the first says something."""
+    blocks: list[Any] = []
+    for n in range(draw(st.integers(1, 4))):
+        mark = made.mark()
+        kind = draw(st.integers(0, 2 + bool(others))) if n else 0
+        if kind in {0, 1}:
+            told.append(draw(_WORDS) + mark + draw(_WORDS))
+            blocks.append(draw(st.sampled_from(_said(told[-1]))))
+        elif kind == 2 and draw(st.booleans()):
+            mime_type, head = draw(st.sampled_from(_HEADS))
+            made.arriving.append(base64.b64encode(head + mark.encode()).decode())
+            blocks.append(draw(st.sampled_from(_shown(made.arriving[-1], mime_type))))
+        elif kind == 2:
+            made.arriving.append(f"https://media.example/{mark[1:-1]}.png")
+            blocks.append(draw(st.sampled_from(_linked(made.arriving[-1]))))
+        else:
+            blocks.append(draw(st.sampled_from(others)))
+    return blocks[0] if len(blocks) == 1 and isinstance(blocks[0], str) else blocks
+
+
+def _answer(draw: st.DrawFn, made: History) -> list[BaseMessage]:
+    """An answer, and the results of its calls, with a person among them at times."""
+    content = _content(draw, made, made.spoken, _UNSENT) if draw(st.integers(0, 3)) else ""
+    ids = [f"{draw(IDENTIFIER)}{made.mark()}" for _ in range(draw(st.integers(0, 3)))]
+    made.arriving += ids
+    calls = [{"id": i, "name": draw(_NAMES), "args": {**draw(ARGS), "m": i}} for i in ids]
+    entries = [{"type": "text", "start": 0, "end": 1, "signature": draw(SIGNATURE)}]
+    entries += [{"type": "tool_call", "id": i, "at": 0, "signature": "c"} for i in ids]
+    signed = {"thought_signatures": {"gemini-9": entries}} if draw(st.booleans()) else {}
+    origin = draw(st.sampled_from(["kie", "openai"]))
+    message = AIMessage(
+        content,
+        tool_calls=calls,
+        name=draw(st.none() | IDENTIFIER),
+        response_metadata={"model_provider": origin},
+        additional_kwargs={"refusal": "no", "function_call": {"name": "f"}, **signed},
+    )
+    results: list[BaseMessage] = []
+    for i in draw(st.permutations(ids)):
+        status = draw(st.sampled_from(["success", "error"]))
+        content = _content(draw, made, made.arriving)
+        results.append(ToolMessage(content, tool_call_id=i, status=status))
+    if results and draw(st.integers(0, 3)) == 0:
+        place = draw(st.integers(0, len(results)))
+        results[place:place] = _person(draw, made)
+    return [message, *results]
+
+
+def _person(draw: st.DrawFn, made: History) -> list[BaseMessage]:
+    content = _content(draw, made, made.spoken)
+    if draw(st.integers(0, 5)) == 0:
+        return [ChatMessage(content, role=draw(st.sampled_from(["user", "human"])))]
+    return [HumanMessage(content, name=draw(st.none() | IDENTIFIER))]
+
+
+def _instruction(draw: st.DrawFn, made: History) -> list[BaseMessage]:
+    made.arriving.append(draw(_WORDS) + made.mark())
+    return [SystemMessage(draw(st.sampled_from(_said(made.arriving[-1])[:1])))]
+
+
+_TURNS: list[Callable[[st.DrawFn, History], list[BaseMessage]]] = [_person, _answer, _instruction]
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> History:
+    """A conversation as LangChain would have it."""
+    made = History()
+    for _ in range(draw(st.integers(0, 4))):
+        made.messages += draw(st.sampled_from(_TURNS))(draw, made)
+    made.messages += _person(draw, made)
+    return made
+
+
+_KINDS = words("""text image image_url file audio video media document refusal input_audio
+    text-plain non_standard reasoning tool_use input_file output_text image_generation_call json""")
+_MEMBERS = words("""text url data base64 mime_type source file image_url file_id input_audio path
+    inline_data file_data file_uri index id name media_type source_type result refusal format""")
+_VALUES = words("""AAAA AA-_ data:image/png;base64,AAAA data:,x https://x.example file:///etc/passwd
+    /etc/passwd http://[ image/png a/b gs://b/o https://youtu.be/x base64 url""")
+
+ODD_BLOCKS = st.builds(
+    lambda typed, members: typed | members,
+    st.just({}) | st.fixed_dictionaries({"type": st.sampled_from(_KINDS)}),
+    st.dictionaries(
+        st.sampled_from(_MEMBERS), JSON | st.sampled_from([*_VALUES, "\ud800"]), max_size=4
+    ),
+)
+_ODD_ARGS: list[Any] = [float("nan"), float("inf"), "\ud800", {"\udfff": 1}, 10**400, {1: 2}]
+_ODD_ARGS += [{None: 1}, b"bytes", {1, 2}, object, "a" * 3000]
+_INVALID = {"type": "invalid_tool_call", "name": "f", "args": "{", "id": "i", "error": None}
+_ODD_MESSAGES = st.one_of(
+    st.sampled_from([FunctionMessage("x", name="f"), RemoveMessage(id="1")]),
+    st.just(AIMessage("", invalid_tool_calls=[_INVALID])),
+    st.builds(ChatMessage, st.text(max_size=3), role=st.text(max_size=3)),
+    st.builds(ToolMessage, st.text(max_size=3), tool_call_id=st.sampled_from(["", "i", "x"])),
+    st.builds(HumanMessage, st.text(max_size=2)),
+    st.builds(SystemMessage, st.lists(ODD_BLOCKS, max_size=2)),
+)
+
+
+@st.composite
+def wild(draw: st.DrawFn) -> list[BaseMessage]:
+    """A conversation with something odd in it, which LangChain's own types still let pass."""
+    messages = draw(valid()).messages
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.integers(0, len(messages) - 1)) if messages else 0
+        odd = {
+            "content": draw(st.lists(st.text(max_size=3) | ODD_BLOCKS, max_size=3)),
+            "name": draw(st.text(max_size=5)),
+            "additional_kwargs": {"thought_signatures": draw(JSON)},
+        }
+        change = draw(st.sampled_from(["delete", "double", "add", "call", *odd]))
+        if change == "delete" or not messages:
+            del messages[place : place + 1]
+        elif change in odd:
+            messages[place] = messages[place].model_copy(update={change: odd[change]})
+        elif change == "call":
+            args = {"x": draw(st.sampled_from(_ODD_ARGS) | st.text())}
+            call = {"name": draw(_NAMES), "args": args, "id": draw(st.sampled_from([None, "i"]))}
+            called = AIMessage("", tool_calls=[{"type": "tool_call", **call}])
+            messages[place:place] = [called, ToolMessage("done", tool_call_id="i")]
+        else:
+            messages.insert(place, messages[0] if change == "double" else draw(_ODD_MESSAGES))
+    return messages
+
+
+def texts_in(value: Any) -> list[str]:
+    """Every text in a body, in order, also those inside JSON that is text itself."""
+    if isinstance(value, dict):
+        return [text for pair in value.items() for inner in pair for text in texts_in(inner)]
+    if isinstance(value, list):
+        return [text for inner in value for text in texts_in(inner)]
+    if not isinstance(value, str):
+        return []
+    try:
+        inner = orjson.loads(value) if value[:1] in {"{", "["} else None
+    except orjson.JSONDecodeError:
+        inner = None
+    return [value, *texts_in(inner)]

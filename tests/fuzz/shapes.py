@@ -1,0 +1,161 @@
+"""Valid answers, whole and in the shapes in which KIE streams them (docs/wire.md 3 to 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from hypothesis import strategies as st
+
+from fuzz.bodies import PLACES, sse
+from fuzz.laws import CHAT, NATIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_kie import ChatKieGemini
+
+Json = dict[str, Any]
+
+TEXT = st.text(st.sampled_from('ab é🌤\u2028\n"\\{}[]:`,'), min_size=1, max_size=12)
+IDENTIFIER = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
+SIGNATURE = st.text(st.sampled_from("AZaz09+/=_-"), min_size=1, max_size=12)
+_LEAF = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-9, 9) | TEXT
+_VALUE = _LEAF | st.lists(_LEAF, max_size=2) | st.dictionaries(st.just("k"), _LEAF)
+ARGS = st.dictionaries(st.text(st.sampled_from('abé\u2028"\\ '), max_size=3), _VALUE, max_size=3)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Text, or a call with what stands beside it: a signature, or an `extra_content`."""
+
+    text: str = ""
+    call: Json | None = None
+    beside: Any = None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One answer.
+
+    Attributes:
+        model: Whose it is.
+        thoughts: Its thoughts.
+        parts: Its text and calls in order.
+        total: Its tokens.
+        document: The answer whole.
+        events: The answer as a stream.
+    """
+
+    model: ChatKieGemini
+    thoughts: list[str]
+    parts: list[Part]
+    total: int
+    document: Json
+    events: list[Any]
+
+    @property
+    def stream(self) -> bytes:
+        return sse(self.events)
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.parts)
+
+    @property
+    def calls(self) -> list[Json]:
+        return [part.call for part in self.parts if part.call]
+
+    @property
+    def beside(self) -> list[tuple[str, Any]]:
+        """The text or id of each part that has something beside it, and that."""
+        return [(p.call["id"] if p.call else p.text, p.beside) for p in self.parts if p.beside]
+
+
+@st.composite
+def shaped(draw: st.DrawFn) -> Shape:
+    """Any valid answer: thoughts, then text, then calls; natively those may alternate."""
+    shape = draw(st.sampled_from(["A", "B", "C", "native"]))
+    is_native = shape == "native"
+    extra = st.builds(lambda text: {"google": {"thought_signature": text}}, SIGNATURE)
+    beside = st.none() | (SIGNATURE if is_native else extra)
+    signature = st.none() | (SIGNATURE if is_native else st.none())
+    parts = draw(st.lists(st.builds(Part, TEXT, beside=signature), max_size=4))
+    for call_id in draw(st.lists(IDENTIFIER, unique=True, max_size=4)):
+        call = {"id": call_id, "name": draw(IDENTIFIER), "args": draw(ARGS)}
+        parts.append(Part(call=call, beside=draw(beside)))
+    parts = (draw(st.permutations(parts)) if is_native else parts) or [Part(draw(TEXT))]
+    thoughts, counts = draw(st.lists(TEXT, max_size=3)), draw(st.tuples(*[st.integers(1, 99)] * 3))
+    render = _native if is_native else _chat
+    document, events = render(thoughts, parts, counts, draw(PLACES), shape)
+    return Shape(NATIVE if is_native else CHAT, thoughts, parts, sum(counts), document, events)
+
+
+def _cut(text: str, places: Sequence[int]) -> list[str]:
+    ends = sorted({place % (len(text) + 1) for place in places} | {len(text)})
+    pieces = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    return [piece for piece in pieces if piece] or [""]
+
+
+def _native(
+    thoughts: list[str], parts: list[Part], counts: Any, places: Sequence[int], _shape: str
+) -> tuple[Json, list[Any]]:
+    """A part an event; text is cut further unless it is signed."""
+    thought = [{"text": text, "thought": True} for text in thoughts]
+    whole, pieces = list(thought), list(thought)
+    for part in parts:
+        signed = {"thoughtSignature": part.beside} if part.beside else {}
+        made = {"functionCall": part.call} if part.call else {"text": part.text}
+        whole.append({**made, **signed})
+        is_cut = not (part.call or signed)
+        pieces += [{"text": t} for t in _cut(part.text, places)] if is_cut else [whole[-1]]
+
+    def event(parts: list[Json], **more: Any) -> Json:
+        return {"candidates": [{"content": {"role": "model", "parts": parts}, **more}]}
+
+    prompt, said, hidden = counts
+    usage = {"promptTokenCount": prompt, "candidatesTokenCount": said}
+    usage |= {"thinkingTokenCount": hidden, "totalTokenCount": sum(counts)}
+    end = {"usageMetadata": usage, "credits_consumed": 0.25, "responseId": "r"}
+    known = {"usageMetadata": {"promptTokenCount": prompt, "candidatesTokenCount": 0}}
+    events = [{**event([piece]), **known} for piece in pieces]
+    last = {**event([], finishReason="STOP"), **end}
+    return {**event(whole, finishReason="STOP"), **end}, [*events, last]
+
+
+def _chat(
+    thoughts: list[str], parts: list[Part], counts: Any, places: Sequence[int], shape: str
+) -> tuple[Json, list[Any]]:
+    """The text and the arguments of calls in pieces."""
+    text = "".join(part.text for part in parts)
+    message: Json = {"content": text or None, "reasoning_content": "".join(thoughts)}
+    deltas: list[Json] = [{"role": "assistant", "content": ""}]
+    for member in ("reasoning_content", "content"):
+        deltas += [{member: piece} for piece in _cut(message[member] or "", places)]
+    for index, part in enumerate(part for part in parts if part.call):
+        call = part.call or {}
+        args = orjson.dumps(call["args"]).decode()
+        extra = {"extra_content": part.beside} if part.beside else {}
+        for n, piece in enumerate(_cut(args, places)):
+            head = {"id": call["id"], "type": "function", **extra} if n == 0 else {}
+            function = {"arguments": piece, **({"name": call["name"]} if n == 0 else {})}
+            deltas.append({"tool_calls": [{"index": index, **head, "function": function}]})
+        whole = {"id": call["id"], "function": {"name": call["name"], "arguments": args}, **extra}
+        message.setdefault("tool_calls", []).append(whole)
+    details = {"reasoning_tokens": counts[2]}
+    usage = {"prompt_tokens": counts[0], "completion_tokens": counts[1] + counts[2]}
+    usage |= {"total_tokens": sum(counts), "completion_tokens_details": details}
+    end = {"usage": usage, "credits_consumed": 0.25}
+    events: list[Any] = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    stop = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    last = {
+        "A": [stop, {"choices": [], **end}],
+        "B": [{**stop, **end}],
+        "C": [{"choices": [], **end}],
+    }
+    events += last[shape]
+    for number, event in enumerate(events):
+        event["id"] = f"c{number or ''}" if shape == "C" else "c"
+    finish = {"index": 0, "message": message, "finish_reason": "stop"}
+    return {"id": "c", "choices": [finish], **end}, [*events, "[DONE]"]

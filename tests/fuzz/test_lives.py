@@ -1,0 +1,161 @@
+"""Streams that are read, left, cancelled and cut in any order cross nothing and leave nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, rule
+from scripted_server import Scripted, ScriptedServer
+
+from fuzz.bodies import sse
+from fuzz.laws import COUNTS, KEY, sized
+from langchain_kie import ChatKieGemini, KieConnectionError
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessageChunk
+
+
+@dataclass(eq=False)
+class Stream:
+    """An answer in the middle of being read."""
+
+    chunks: Any
+    said: str
+    is_whole: bool
+    is_stalled: bool
+    heard: str = ""
+    is_over: bool = False
+
+
+class Lives(RuleBasedStateMachine):
+    """One server, one client of threads, and one event loop after the other."""
+
+    streams: Bundle[Stream] = Bundle("streams")
+
+    def __init__(self) -> None:
+        super().__init__()
+        COUNTS["TestLives"] += 1
+        self.server = ScriptedServer().__enter__()
+        self.client = httpx.Client(verify=False)
+        self.model = ChatKieGemini(
+            model="gemini-3-flash",
+            api_key=KEY,
+            base_url=self.server.base_url,
+            http_client=self.client,
+            max_retries=0,
+        )
+        self.loop = asyncio.Runner()
+        self.open: list[Stream] = []
+
+    @rule(
+        target=streams,
+        is_async=st.booleans(),
+        count=st.integers(1, 4),
+        ending=st.sampled_from(
+            ["chunk-end", "chunk-end", "fin-unframed", "fin-mid-chunk", "stall"]
+        ),
+        is_whole=st.booleans(),
+    )
+    def start(self, is_async: bool, count: int, ending: Any, is_whole: bool) -> Stream:
+        number = len(self.server.script)
+        words = [f"{number}.{n} " for n in range(count)]
+        events: list[Any] = [{"choices": [{"index": 0, "delta": {"content": w}}]} for w in words]
+        end = ["[DONE]"] if is_whole else []
+        pieces = [sse([event]) for event in [*events, *end]]
+        self.server.script.append(Scripted(pieces, ending=ending))
+        ask = self.model.astream if is_async else self.model.stream
+        is_stalled = ending == "stall" and not is_whole
+        stream = Stream(ask(str(number)), "".join(words), is_whole, is_stalled)
+        self.open.append(stream)
+        self.read(stream)
+        return stream
+
+    @rule(stream=streams)
+    def read(self, stream: Stream) -> None:
+        if stream.is_over or (stream.is_stalled and stream.heard == stream.said):
+            return
+        try:
+            chunk: AIMessageChunk = self.step(stream)
+            stream.heard += chunk.text
+            assert stream.said.startswith(stream.heard), "another's answer"
+        except (StopIteration, StopAsyncIteration):
+            assert stream.is_whole
+            assert stream.heard == stream.said
+            stream.is_over = True
+        except KieConnectionError:
+            assert not stream.is_whole
+            stream.is_over = True
+
+    def step(self, stream: Stream) -> AIMessageChunk:
+        if isinstance(stream.chunks, AsyncIterator):
+            return self.loop.run(anext_of(stream.chunks))
+        return next(stream.chunks)
+
+    @rule(stream=consumes(streams))
+    def close(self, stream: Stream) -> None:
+        if isinstance(stream.chunks, AsyncIterator):
+            self.loop.run(stream.chunks.aclose())
+        else:
+            stream.chunks.close()
+        self.forget(stream)
+
+    @rule(stream=consumes(streams))
+    def leave(self, stream: Stream) -> None:
+        """As a `break` does: nobody closes it."""
+        self.forget(stream)
+
+    @rule(stream=consumes(streams), turns=st.integers(0, 5))
+    def cancel(self, stream: Stream, turns: int) -> None:
+        if isinstance(stream.chunks, AsyncIterator):
+            self.loop.run(cancelled(stream.chunks, turns))
+        self.forget(stream)
+
+    @rule()
+    def another_loop(self) -> None:
+        for stream in self.open:
+            if isinstance(stream.chunks, AsyncIterator):
+                stream.is_over = True
+        self.loop.close()
+        self.loop = asyncio.Runner()
+
+    def forget(self, stream: Stream) -> None:
+        stream.is_over, stream.chunks = True, iter(())
+        self.open.remove(stream)
+
+    def teardown(self) -> None:
+        """No connection is busy once the streams are gone, and none is open after the clients."""
+        for stream in [*self.open]:
+            self.forget(stream)
+        self.loop.close()
+        assert all(c.is_idle() for c in self.client._transport._pool.connections)
+        self.client.close()
+        until = time.monotonic() + 5
+        while self.server.open_connections and time.monotonic() < until:
+            time.sleep(0.002)
+        assert self.server.open_connections == 0
+        self.server.__exit__()
+
+
+async def anext_of(chunks: AsyncIterator[AIMessageChunk]) -> AIMessageChunk:
+    return await anext(chunks)
+
+
+async def cancelled(chunks: AsyncIterator[AIMessageChunk], turns: int) -> None:
+    """Cancel the next step after some turns of the loop."""
+    task = asyncio.create_task(anext_of(chunks))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with suppress(asyncio.CancelledError, StopAsyncIteration, KieConnectionError):
+        await task
+
+
+Lives.TestCase.settings = sized(20, stateful_step_count=15)
+TestLives = Lives.TestCase

@@ -1,0 +1,532 @@
+"""Media of every form, in both dialects, as the emulator saw them on the wire."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from langchain.agents import create_agent
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.tools import tool
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import START, MessagesState, StateGraph
+from unit_tests.ways import BASIC_WAYS
+
+from langchain_kie import ChatKieGemini, KieError, KieFiles, KieMediaNotSeenError, media_block
+from langchain_kie.emulator import Emulator
+
+FOLDER = Path(__file__).parent / "media"
+MODEL = "gemini-3-flash"
+APIS = ["chat_completions", "generate_content"]
+LIMIT = 1_500_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A small file."""
+
+    mime_type: str
+    data: bytes
+    extension: str
+
+    @property
+    def base64(self):
+        return base64.b64encode(self.data).decode()
+
+    @property
+    def url(self):
+        return f"https://media.example/sample{self.extension}"
+
+    @property
+    def data_url(self):
+        return f"data:{self.mime_type};base64,{self.base64}"
+
+
+IMAGE = Sample("image/png", (FOLDER / "diagram.png").read_bytes(), ".png")
+AUDIO = Sample("audio/wav", (FOLDER / "tone.wav").read_bytes(), ".wav")
+PDF = Sample("application/pdf", (FOLDER / "document.pdf").read_bytes(), ".pdf")
+VIDEO = Sample("video/mp4", b"\0\0\0\x18ftypisom\0\0\2\0isommp42" + bytes(64), ".mp4")
+TEXT = Sample("text/csv", b"city,sky\nOslo,grey\n", ".csv")
+SAMPLES = [IMAGE, AUDIO, PDF, VIDEO, TEXT]
+
+AS_DATA = {
+    "v1 image": (IMAGE, {"type": "image", "base64": IMAGE.base64, "mime_type": "image/png"}),
+    "v1 image, of no type": (IMAGE, {"type": "image", "base64": IMAGE.base64}),
+    "v0 image, of no type": (
+        IMAGE,
+        {"type": "image", "source_type": "base64", "data": IMAGE.base64},
+    ),
+    "v1 image, of the wrong type": (
+        IMAGE,
+        {"type": "image", "base64": IMAGE.base64, "mime_type": "image/jpeg"},
+    ),
+    "v1 audio": (AUDIO, {"type": "audio", "base64": AUDIO.base64, "mime_type": "audio/wav"}),
+    "v1 audio, of no type": (AUDIO, {"type": "audio", "base64": AUDIO.base64}),
+    "v1 audio, of another name": (
+        AUDIO,
+        {"type": "audio", "base64": AUDIO.base64, "mime_type": "audio/x-wav"},
+    ),
+    "v1 video": (VIDEO, {"type": "video", "base64": VIDEO.base64, "mime_type": "video/mp4"}),
+    "v1 video, of no type": (VIDEO, {"type": "video", "base64": VIDEO.base64}),
+    "v1 file": (PDF, {"type": "file", "base64": PDF.base64, "mime_type": "application/pdf"}),
+    "v1 file, of no type": (PDF, {"type": "file", "base64": PDF.base64}),
+    "v1 file, of text": (TEXT, {"type": "file", "base64": TEXT.base64, "mime_type": "text/csv"}),
+    "v1 text-plain": (
+        TEXT,
+        {"type": "text-plain", "base64": TEXT.base64, "mime_type": "text/csv"},
+    ),
+    "v0 image": (
+        IMAGE,
+        {
+            "type": "image",
+            "source_type": "base64",
+            "data": IMAGE.base64,
+            "mime_type": "image/png",
+        },
+    ),
+    "v0 audio": (
+        AUDIO,
+        {"type": "audio", "source_type": "base64", "data": AUDIO.base64, "mime_type": "audio/wav"},
+    ),
+    "v0 file": (
+        PDF,
+        {
+            "type": "file",
+            "source_type": "base64",
+            "data": PDF.base64,
+            "mime_type": "application/pdf",
+        },
+    ),
+    "v0 file, of a name": (
+        TEXT,
+        {"type": "file", "source_type": "base64", "data": TEXT.base64, "filename": "sky.csv"},
+    ),
+    "OpenAI image_url": (IMAGE, {"type": "image_url", "image_url": {"url": IMAGE.data_url}}),
+    "OpenAI image_url, with a detail": (
+        IMAGE,
+        {"type": "image_url", "image_url": {"url": IMAGE.data_url, "detail": "low"}},
+    ),
+    "OpenAI image_url, a string": (IMAGE, {"type": "image_url", "image_url": IMAGE.data_url}),
+    "KIE image_url, of a PDF": (PDF, {"type": "image_url", "image_url": {"url": PDF.data_url}}),
+    "KIE image_url, of a video": (VIDEO, {"type": "image_url", "image_url": VIDEO.data_url}),
+    "OpenAI input_image": (IMAGE, {"type": "input_image", "image_url": IMAGE.data_url}),
+    "OpenAI input_audio": (
+        AUDIO,
+        {"type": "input_audio", "input_audio": {"data": AUDIO.base64, "format": "wav"}},
+    ),
+    "OpenAI file": (
+        PDF,
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": PDF.data_url}},
+    ),
+    "OpenAI file, of text": (
+        TEXT,
+        {"type": "file", "file": {"filename": "sky.csv", "file_data": TEXT.data_url}},
+    ),
+    "OpenAI file, without a data URL": (
+        PDF,
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": PDF.base64}},
+    ),
+    "OpenAI input_file": (
+        PDF,
+        {"type": "input_file", "filename": "a.pdf", "file_data": PDF.data_url},
+    ),
+    "OpenAI image_generation_call": (
+        IMAGE,
+        {"type": "image_generation_call", "result": IMAGE.base64},
+    ),
+    "Anthropic image": (
+        IMAGE,
+        {
+            "type": "image",
+            "source": {"type": "base64", "media_type": "image/png", "data": IMAGE.base64},
+        },
+    ),
+    "Anthropic document": (
+        PDF,
+        {
+            "type": "document",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": PDF.base64},
+        },
+    ),
+    "Anthropic document, of parts": (
+        IMAGE,
+        {
+            "type": "document",
+            "source": {
+                "type": "content",
+                "content": [
+                    {
+                        "type": "image",
+                        "source": {
+                            "type": "base64",
+                            "media_type": "image/png",
+                            "data": IMAGE.base64,
+                        },
+                    }
+                ],
+            },
+        },
+    ),
+    "Google media": (VIDEO, {"type": "media", "mime_type": "video/mp4", "data": VIDEO.base64}),
+    "Google media, of bytes": (VIDEO, {"type": "media", "data": VIDEO.data}),
+    "Gemini inline_data": (
+        AUDIO,
+        {"inline_data": {"mime_type": "audio/wav", "data": AUDIO.base64}},
+    ),
+    "Gemini inlineData": (
+        AUDIO,
+        {"type": "inlineData", "inlineData": {"mimeType": "audio/wav", "data": AUDIO.base64}},
+    ),
+    "Gemini inline_data, flat": (
+        AUDIO,
+        {"type": "inline_data", "mime_type": "audio/wav", "data": AUDIO.base64},
+    ),
+    "media_block of bytes": (IMAGE, media_block(IMAGE.data)),
+    "media_block of a path": (IMAGE, media_block(FOLDER / "diagram.png")),
+    "media_block of a file URL": (AUDIO, media_block((FOLDER / "tone.wav").as_uri())),
+}
+
+AS_URL = {
+    "v1 image": (IMAGE, {"type": "image", "url": IMAGE.url, "mime_type": "image/png"}),
+    "v1 image, of no type": (IMAGE, {"type": "image", "url": IMAGE.url}),
+    "v1 image, of a file id": (IMAGE, {"type": "image", "file_id": IMAGE.url}),
+    "v1 audio": (AUDIO, {"type": "audio", "url": AUDIO.url}),
+    "v1 video": (VIDEO, {"type": "video", "url": VIDEO.url}),
+    "v1 file": (PDF, {"type": "file", "url": PDF.url}),
+    "v1 text-plain": (TEXT, {"type": "text-plain", "url": TEXT.url}),
+    "v0 image": (IMAGE, {"type": "image", "source_type": "url", "url": IMAGE.url}),
+    "v0 audio": (AUDIO, {"type": "audio", "source_type": "url", "url": AUDIO.url}),
+    "v0 file": (PDF, {"type": "file", "source_type": "url", "url": PDF.url}),
+    "OpenAI image_url": (IMAGE, {"type": "image_url", "image_url": {"url": IMAGE.url}}),
+    "OpenAI image_url, a string": (IMAGE, {"type": "image_url", "image_url": IMAGE.url}),
+    "KIE image_url, of a video": (VIDEO, {"type": "image_url", "image_url": VIDEO.url}),
+    "OpenAI file": (PDF, {"type": "file", "file": {"file_url": PDF.url}}),
+    "OpenAI input_file": (PDF, {"type": "input_file", "file_url": PDF.url}),
+    "Anthropic image": (IMAGE, {"type": "image", "source": {"type": "url", "url": IMAGE.url}}),
+    "Anthropic document": (PDF, {"type": "document", "source": {"type": "url", "url": PDF.url}}),
+    "Google media": (
+        VIDEO,
+        {"type": "media", "mime_type": "video/mp4", "file_uri": VIDEO.url},
+    ),
+    "Gemini file_data": (PDF, {"file_data": {"file_uri": PDF.url}}),
+    "Gemini fileData": (PDF, {"fileData": {"fileUri": PDF.url, "mimeType": "application/pdf"}}),
+    "media_block of a URL": (AUDIO, media_block(AUDIO.url)),
+}
+
+
+@pytest.fixture(scope="module")
+def emulator():
+    with Emulator(media={sample.url: sample.data for sample in SAMPLES}) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def cleared(emulator):
+    """Nothing arrived yet, and nothing is wrong."""
+    emulator.clear()
+    emulator.fail_uploads, emulator.drops_media = None, False
+
+
+@pytest.fixture(params=APIS)
+def api(request):
+    return request.param
+
+
+def model_of(emulator, api="chat_completions", **fields):
+    """A model of its own account, as far as uploads go."""
+    defaults = {"model": MODEL, "api": api, "base_url": emulator.base_url, "max_retries": 0}
+    return ChatKieGemini(api_key=emulator.api_key, **{**defaults, **fields})
+
+
+def asked_with(block):
+    return [HumanMessage([{"type": "text", "text": "What is it?"}, block])]
+
+
+def answered_with(block):
+    """A conversation in which a tool gave back the block."""
+    call = {"name": "look", "args": {}, "id": "c0"}
+    result = ToolMessage([{"type": "text", "text": "seen"}, block], tool_call_id="c0")
+    return [HumanMessage("Look."), AIMessage("", tool_calls=[call]), result]
+
+
+def uploads(emulator):
+    return [r.body for r in emulator.requests if r.path == "/api/file-stream-upload"]
+
+
+def sent_media(emulator):
+    """What the last request held, as pairs of a MIME type and data or a URL."""
+    body = emulator.requests[-1].body
+    if "messages" in body:
+        parts = [
+            p for m in body["messages"] if isinstance(m["content"], list) for p in m["content"]
+        ]
+        urls = [p["image_url"]["url"] for p in parts if p["type"] == "image_url"]
+        return [_split(url) for url in urls]
+    media = [part for turn in body["contents"] for part in turn["parts"]]
+    inline = [
+        (p["inline_data"]["mime_type"], p["inline_data"]["data"])
+        for p in media
+        if "inline_data" in p
+    ]
+    files = [
+        (p["file_data"].get("mime_type"), p["file_data"]["file_uri"])
+        for p in media
+        if "file_data" in p
+    ]
+    return inline + files
+
+
+def _split(url):
+    if not url.startswith("data:"):
+        return None, url
+    mime_type, data = url.removeprefix("data:").split(";base64,")
+    return mime_type, data
+
+
+MESSAGES = pytest.mark.parametrize("messages", [asked_with, answered_with])
+
+
+# --- every form ------------------------------------------------------------------------------
+
+
+@MESSAGES
+@pytest.mark.parametrize(("sample", "block"), AS_DATA.values(), ids=AS_DATA.keys())
+def test_data_goes_inline(emulator, api, messages, sample, block):
+    answer = model_of(emulator, api).invoke(messages(block))
+    assert sent_media(emulator) == [(sample.mime_type, sample.base64)]
+    assert f"I received 1 file: {sample.mime_type} ({len(sample.data)} bytes)" in answer.text
+    assert answer.response_metadata["media_count"] == 1
+    assert uploads(emulator) == []
+
+
+@MESSAGES
+@pytest.mark.parametrize(("sample", "block"), AS_DATA.values(), ids=AS_DATA.keys())
+def test_data_goes_as_an_upload(emulator, api, messages, sample, block):
+    model = model_of(emulator, api, media_upload="always")
+    answer = model.invoke(messages(block))
+    ((mime_type, url),) = sent_media(emulator)
+    assert url.startswith(emulator.base_url)
+    assert url.endswith(sample.extension)
+    assert mime_type in {None, sample.mime_type}
+    assert f"I received 1 file: {sample.mime_type} ({len(sample.data)} bytes)" in answer.text
+
+
+@MESSAGES
+@pytest.mark.parametrize("mode", ["auto", "always", "never"])
+@pytest.mark.parametrize(("sample", "block"), AS_URL.values(), ids=AS_URL.keys())
+def test_a_url_goes_as_it_is(emulator, api, messages, mode, sample, block):
+    answer = model_of(emulator, api, media_upload=mode).invoke(messages(block))
+    expected = {"chat_completions": None, "generate_content": sample.mime_type}[api]
+    if "file_id" not in block:
+        assert sent_media(emulator) == [(expected, sample.url)]
+    assert f"I received 1 file: {sample.mime_type} ({len(sample.data)} bytes)" in answer.text
+    assert uploads(emulator) == []
+
+
+def test_a_v0_text_is_text(emulator, api):
+    block = {
+        "type": "file",
+        "source_type": "text",
+        "text": "Say 'otter'.",
+        "mime_type": "text/plain",
+    }
+    assert model_of(emulator, api).invoke([HumanMessage([block])]).text == "otter"
+
+
+def test_media_of_all_forms_keep_their_order(emulator, api):
+    blocks = [block for _, block in AS_DATA.values()]
+    text = [{"type": "text", "text": f"{number}"} for number in range(len(blocks))]
+    model_of(emulator, api).invoke(
+        [HumanMessage([b for pair in zip(text, blocks, strict=True) for b in pair])]
+    )
+    assert sent_media(emulator) == [(s.mime_type, s.base64) for s, _ in AS_DATA.values()]
+
+
+# --- what is uploaded ------------------------------------------------------------------------
+
+
+_SERIALS = itertools.count(1)
+
+
+def large(tmp_path, size=LIMIT + 1):
+    """A PNG of a certain length, and of no other's content."""
+    number = next(_SERIALS)
+    path = tmp_path / f"{number}.png"
+    path.write_bytes(IMAGE.data.ljust(size - 4, b"\0") + number.to_bytes(4, "big"))
+    return path
+
+
+def test_above_the_limit_the_largest_are_uploaded(emulator, api, tmp_path):
+    blocks = [media_block(large(tmp_path, size)) for size in (900_000, 700_000, 800_000)]
+    model_of(emulator, api).invoke([HumanMessage(blocks)])
+    assert [u["size"] for u in uploads(emulator)] == [900_000]
+    assert len([1 for _, place in sent_media(emulator) if place.startswith("http")]) == 1
+
+
+def test_at_the_limit_nothing_is_uploaded(emulator, api, tmp_path):
+    model_of(emulator, api).invoke(asked_with(media_block(large(tmp_path, LIMIT))))
+    assert uploads(emulator) == []
+
+
+def test_never_refuses_what_is_above_the_limit(emulator, api, tmp_path):
+    block = media_block(large(tmp_path))
+    with pytest.raises(ValueError, match=r"1,500,001 bytes .* media_upload=\"auto\""):
+        model_of(emulator, api, media_upload="never").invoke(asked_with(block))
+    assert emulator.requests == []
+
+
+def test_the_same_content_is_uploaded_once(emulator, tmp_path):
+    """Whatever form it comes in, and whichever call or dialect it is for."""
+    path = large(tmp_path)
+    blocks = [media_block(path), media_block(path.read_bytes()), media_block(path)]
+    for api in APIS:
+        model_of(emulator, api).invoke([HumanMessage(blocks)])
+        model_of(emulator, api).invoke(asked_with(blocks[1]))
+    assert len(uploads(emulator)) == 1
+
+
+def test_a_file_that_changed_is_uploaded_again(emulator, tmp_path):
+    path = large(tmp_path)
+    block = media_block(path)
+    for _ in range(2):
+        model_of(emulator).invoke(asked_with(block))
+        path.write_bytes(large(tmp_path, LIMIT + 2).read_bytes())
+    model_of(emulator).invoke(asked_with(block))
+    assert [upload["size"] for upload in uploads(emulator)] == [LIMIT + 1, LIMIT + 2, LIMIT + 2]
+
+
+async def test_a_batch_uploads_the_same_picture_once(emulator, tmp_path):
+    block = media_block(large(tmp_path))
+    answers = await model_of(emulator).abatch([asked_with(block)] * 20)
+    assert len(uploads(emulator)) == 1
+    assert {answer.response_metadata["media_count"] for answer in answers} == {1}
+
+
+def test_threads_upload_the_same_picture_once(emulator, tmp_path):
+    block = media_block(large(tmp_path))
+    model_of(emulator).batch([asked_with(block)] * 20)
+    assert len(uploads(emulator)) == 1
+
+
+async def test_a_batch_uploads_different_pictures_side_by_side(emulator, tmp_path):
+    blocks = [media_block(large(tmp_path)) for _ in range(20)]
+    answers = await model_of(emulator).abatch([asked_with(block) for block in blocks])
+    assert len(uploads(emulator)) == 20
+    assert all("I received 1 file: image/png (1500001 bytes)" in a.text for a in answers)
+
+
+@pytest.mark.parametrize("way", BASIC_WAYS)
+async def test_a_failed_upload_sends_nothing_else(emulator, api, tmp_path, way):
+    emulator.fail_uploads = 400
+    model = model_of(emulator, api)
+    messages = asked_with(media_block(large(tmp_path)))
+    with pytest.raises(KieError, match=r"the upload failed: .* \(code 400") as caught:
+        await way(model, messages)
+    assert not caught.value.partial
+    assert {request.path for request in emulator.requests} == {"/api/file-stream-upload"}
+    emulator.fail_uploads = None
+    assert "I received 1 file" in (await way(model, messages)).text
+
+
+@pytest.mark.parametrize("way", BASIC_WAYS)
+async def test_one_file_of_several_that_is_gone_stops_the_call(emulator, tmp_path, way):
+    there, gone = large(tmp_path), large(tmp_path)
+    blocks = [media_block(there), media_block(gone)]
+    gone.unlink()
+    with pytest.raises(ValueError, match=rf"cannot read '{gone}': No such file"):
+        await way(model_of(emulator), [HumanMessage(blocks)])
+    assert emulator.requests == []
+
+
+# --- agents, and what carries messages -------------------------------------------------------
+
+
+def test_an_agent_sees_what_its_tool_photographed(emulator, api):
+    @tool
+    def take_photo(subject: str) -> list:
+        """Take a photo of a subject."""
+        return [{"type": "text", "text": f"a photo of {subject}"}, AS_DATA["v1 image"][1]]
+
+    agent = create_agent(model_of(emulator, api), [take_photo])
+    state = agent.invoke({"messages": [("user", 'Take a photo of "an otter".')]})
+    assert sent_media(emulator) == [("image/png", IMAGE.base64)]
+    assert "I received 1 file: image/png (101 bytes)" in state["messages"][-1].text
+
+
+def test_an_agent_uploads_its_tool_s_film_once(emulator, api, tmp_path):
+    """However many turns the conversation has."""
+    path = tmp_path / "film.mp4"
+    path.write_bytes(VIDEO.data.ljust(LIMIT + 1, b"\0") + api.encode())
+
+    @tool
+    def record_film(subject: str) -> list:
+        """Record a film of a subject."""
+        return [{"type": "text", "text": f"a film of {subject}"}, media_block(path)]
+
+    agent = create_agent(model_of(emulator, api), [record_film])
+    state = agent.invoke({"messages": [("user", 'Record a film of "an otter".')]})
+    assert state["messages"][-2].content[1]["kie_path"] == path
+    state = agent.invoke({"messages": [*state["messages"], ("user", "And?")]})
+    assert len(uploads(emulator)) == 1
+    assert len({url for _, url in sent_media(emulator)}) == 1
+
+
+def test_what_a_tool_found_on_the_disk_is_not_read(emulator, api):
+    """A list of files looks like blocks; it is told to the model as the JSON that it is."""
+
+    @tool
+    def list_files(folder: str) -> list:
+        """List the files of a folder."""
+        return [{"type": "file", "path": path, "name": path.name} for path in FOLDER.iterdir()]
+
+    agent = create_agent(model_of(emulator, api), [list_files])
+    state = agent.invoke({"messages": [("user", 'List the files of the folder "media".')]})
+    assert sent_media(emulator) == []
+    assert "diagram.png" in state["messages"][-1].text
+    assert uploads(emulator) == []
+
+
+def test_a_path_survives_a_checkpoint(emulator, api, tmp_path):
+    """The path is kept, not the file, and the file is sent again from where it is."""
+
+    def ask(state):
+        return {"messages": [model_of(emulator, api).invoke(state["messages"])]}
+
+    graph = StateGraph(MessagesState).add_node("model", ask).add_edge(START, "model")
+    thread = {"configurable": {"thread_id": "1"}}
+    for messages in (asked_with(media_block(FOLDER / "diagram.png")), [HumanMessage("And?")]):
+        with SqliteSaver.from_conn_string(str(tmp_path / "agent.sqlite")) as saver:
+            graph.compile(saver).invoke({"messages": messages}, thread)
+        assert sent_media(emulator) == [("image/png", IMAGE.base64)]
+
+
+def test_an_uploaded_file_is_sent_by_its_url(emulator, api):
+    files = KieFiles(api_key=emulator.api_key, upload_url=emulator.base_url)
+    for sample in SAMPLES:
+        file = files.upload(sample.data, mime_type=sample.mime_type)
+        answer = model_of(emulator, api).invoke(asked_with(file.block()))
+        assert sent_media(emulator)[0][1] == file.url
+        assert f"{sample.mime_type} ({len(sample.data)} bytes)" in answer.text
+
+
+# --- seen or not -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sample", SAMPLES[:4], ids=lambda sample: sample.mime_type)
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_media_that_were_dropped_are_noticed_on_demand(emulator, api, sample, is_remote):
+    block = media_block(sample.url if is_remote else sample.data)
+    trusting, checking = model_of(emulator, api), model_of(emulator, api, require_media_seen=True)
+    assert checking.invoke(asked_with(block)).response_metadata["media_count"] == 1
+    emulator.drops_media = True
+    assert "I received" not in trusting.invoke(asked_with(block)).text
+    with pytest.raises(KieMediaNotSeenError, match="a prompt with 1 media was counted as"):
+        checking.invoke(asked_with(block))
+    with pytest.raises(KieMediaNotSeenError):
+        [*checking.stream(asked_with(block))]
+    with pytest.raises(KieMediaNotSeenError):
+        trusting.invoke(asked_with(block), require_media_seen=True)
+    assert checking.invoke("Hello!").response_metadata.get("media_count") is None

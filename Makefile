@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo emulator bench test lint format typing unit_test faults fuzz integration_test clean
+.PHONY: help demo emulator bench test lint format typing unit_test audit faults fuzz integration_test clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -51,6 +51,16 @@ test: lint typing unit_test $(READY) ## Lint, type check, and all tests, on the 
 lint: $(READY) ## Check style and format
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
+
+audit: $(READY) ## Look for known vulnerabilities in what is pinned; without a network it says so
+	@rm -f $(VENV)/audit.json
+	@$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off \
+		--format json --output $(VENV)/audit.json 2>$(VENV)/audit.log; status=$$?; \
+	if [ -s $(VENV)/audit.json ]; then \
+		tail -n 20 $(VENV)/audit.log; \
+		echo "Not looked up: $$(grep -o skip_reason $(VENV)/audit.json | wc -l)."; \
+		exit $$status; \
+	else echo "The list of vulnerabilities cannot be reached: nothing was audited."; fi
 
 format: $(READY) ## Format, and fix what can be fixed
 	$(BIN)/ruff check --fix $(CODE)

@@ -180,7 +180,8 @@ def _well_formed(schema: Schema) -> Schema:
         if key in schema:
             flat = _both(flat, _OLDER[key](schema[key]))
     if "required" in flat:
-        flat["required"] = [name for name in flat["required"] if isinstance(name, str)]
+        names = (name for name in flat["required"] if isinstance(name, str))
+        flat["required"] = list(dict.fromkeys(names))
     if flat.get("items") is False:
         most = len(flat.get("prefixItems", ()))
         flat["maxItems"] = min(most, flat.get("maxItems", most))

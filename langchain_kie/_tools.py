@@ -216,8 +216,9 @@ def _object(schema: Any, name: str) -> Json | None:
         plain = for_chat_completions(schema)
         if "anyOf" in plain:
             schema = _one_object(plain)
-    if str(schema.get("type", "object")).lower() != "object":
-        raise ValueError(f"the parameters of {name!r} must be an object, not {schema['type']!r}")
+    kind = schema.get("type") or next((k for k in ("enum", "const") if k in schema), "object")
+    if str(kind).lower() != "object":
+        raise ValueError(f"the parameters of {name!r} must be an object, not {kind!r}")
     return schema if "type" in schema or "$ref" in schema else {"type": "object", **schema}
 
 

@@ -249,9 +249,10 @@ def test_a_legal_name_is_taken(name: str) -> None:
         (RunnableLambda(str), "Unsupported"),
         ({**FUNCTION, "name": "googleSearch"}, "Gemini's own"),
         ({**FUNCTION, "parameters": {"type": "array"}}, "must be an object"),
+        ({**FUNCTION, "parameters": {"enum": ["a", None]}}, "must be an object"),
         ({**FUNCTION, "parameters": "city"}, "no JSON schema"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_what_is_no_tool_is_refused(given: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):

@@ -96,7 +96,7 @@ def _shapeless(value: dict[str, Any], **attributes: Any) -> KieError:
     if "code" in value:
         return KieEmptyResponseError("KIE's answer is empty", **attributes)
     words = value.get("msg") or value.get("message") or value.get("detail")
-    if isinstance(words, str):
+    if isinstance(words, str) and words.strip():
         return error_for(words, **attributes)
     keys = sorted(map(str, value))[:8]
     return KieProtocolError(f"an object of an unknown shape, with keys {keys}", **attributes)

@@ -237,9 +237,11 @@ class Transport:
 @lru_cache(maxsize=256)
 def _url(text: str) -> httpx.URL:
     try:
-        return httpx.URL(text)
+        url = httpx.URL(text)
+        _ = url.host
     except (httpx.InvalidURL, ValueError):
         raise KieConfigurationError("base_url has a host that cannot be") from None
+    return url
 
 
 def transport_for(*, api_key: SecretStr | None, base_url: str, **settings: Any) -> Transport:

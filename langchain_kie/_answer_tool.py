@@ -37,9 +37,19 @@ def is_needed(
 def function_for(
     response_format: dict[str, Any], functions: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """The function that stands for a `response_format`, named like no other."""
+    """The function that stands for a `response_format`, named like no other.
+
+    Raises:
+        ValueError: The answer is to be no object, as a function's arguments must be.
+    """
     inner = response_format["json_schema"]
     schema = inner["schema"]
+    types = {*type_names(schema.get("type"))}
+    if types and "object" not in types:
+        raise ValueError(
+            f"an answer of type {' or '.join(sorted(types))} cannot be asked for here: "
+            "make it a property of an object"
+        )
     name = _ILLEGAL.sub("_", inner.get("name") or "answer")[:48]
     taken = {function["name"] for function in functions}
     while name in taken or not name[:1].isalpha():

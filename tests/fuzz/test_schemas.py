@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from hypothesis import event, given
 from hypothesis import strategies as st
 from langchain_core.messages import HumanMessage
@@ -16,6 +16,7 @@ from fuzz.bodies import JSON, words
 from fuzz.laws import MODELS, asked, sized
 from fuzz.shapes import ARGS
 from langchain_kie._coercion import coerced
+from langchain_kie._dialects._shared import to_json
 from langchain_kie._keywords import schemas as schemas_in
 from langchain_kie._native_schema import for_generate_content
 from langchain_kie._schema import for_chat_completions
@@ -116,4 +117,4 @@ def test_arguments_are_fitted_once_and_stay_json(args: dict[str, Any], schema: S
     fitted = coerced(args, schema)
     assert args == before
     assert coerced(fitted, schema) == fitted
-    assert orjson.loads(orjson.dumps(fitted)) == fitted
+    assert json.loads(to_json(fitted)) == fitted

@@ -24,6 +24,7 @@ from pydantic import BaseModel, Field
 from scripted_server import sse
 
 from langchain_kie import ChatKieGemini, KieConfigurationError
+from langchain_kie.emulator import Emulator
 from unit_tests.ways import BASIC_WAYS, fixture, model_at, served
 
 if TYPE_CHECKING:
@@ -1192,3 +1193,32 @@ def test_a_number_beyond_64_bits_goes_out_as_it_is(number: int, asked: Asked) ->
     for model in (CHAT, NATIVE):
         asked(history, model=model)
         assert str(number).encode() in asked.server.requests[0].body
+
+
+@pytest.mark.parametrize(
+    ("messages", "options", "match"),
+    [
+        ([HumanMessage("")], {}, "empty"),
+        ([], {"model_kwargs": {"x": {1, 2}}}, "JSON"),
+        ([], {"tools": [{"google_search": {"x": 1}}]}, "settings"),
+        ([ToolMessage("x", tool_call_id="none")], {}, "answers no call"),
+    ],
+    ids=["empty", "no JSON", "settings", "no call"],
+)
+@pytest.mark.parametrize("ask", BASIC_WAYS)
+async def test_nothing_is_uploaded_beside_what_cannot_be_sent(ask, messages, options, match):
+    picture = {"type": "image", "base64": b64encode(b"\x89PNG" + bytes(2_000_000)).decode()}
+    kwargs = options.get("model_kwargs", {})
+    options = {name: value for name, value in options.items() if name != "model_kwargs"}
+    with Emulator() as emulator:
+        model = ChatKieGemini(
+            model="gemini-3-flash",
+            api="chat_completions",
+            base_url=emulator.base_url,
+            api_key=emulator.api_key,
+            model_kwargs=kwargs,
+        )
+        history = [HumanMessage([{**picture, "mime_type": "image/png"}]), *messages]
+        with pytest.raises(ValueError, match=match):
+            await ask(model, history, **options)
+        assert emulator.requests == []

@@ -9,6 +9,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from langchain_kie import ChatKieGemini, KieConfigurationError
+from langchain_kie._settings import DEFAULT_UPLOAD_URL, upload_url_for
 from unit_tests.ways import fixture, model_at, served
 
 WHOLE = fixture("chat_whole.json")
@@ -135,3 +136,19 @@ def test_aliases_reach_the_trace() -> None:
     assert params["ls_max_tokens"] == 50
     assert params["ls_stop"] == ["Z"]
     assert model._get_invocation_params(**asked)["model"] == "gemini-3-pro"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "upload_url"),
+    [
+        ("https://api.kie.ai", DEFAULT_UPLOAD_URL),
+        ("https://api.kie.ai/", DEFAULT_UPLOAD_URL),
+        ("https://API.kie.ai:443/", DEFAULT_UPLOAD_URL),
+        ("https://api.kie.ai./x", DEFAULT_UPLOAD_URL),
+        ("https://relay.example/kie", "https://relay.example/kie"),
+        ("https://api.kie.ai.example", "https://api.kie.ai.example"),
+    ],
+)
+def test_files_go_to_kie_only_with_a_key_of_kie_s(base_url: str, upload_url: str) -> None:
+    assert upload_url_for(base_url, None) == upload_url
+    assert upload_url_for(base_url, "https://files.example/") == "https://files.example"

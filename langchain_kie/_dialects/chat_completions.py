@@ -81,7 +81,8 @@ def _messages(turns: Sequence[Turn], target: Target) -> list[dict[str, Any]]:
     for turn in turns:
         if turn.role == "assistant":
             _add_assistant(encoded, _assistant(turn, target))
-            encoded.extend(_results(turn.tools))
+            if turn.tools:
+                encoded += _results(turn.tools)
         elif turn.parts:
             encoded.append(_said(turn))
         elif turn.role == "user":
@@ -252,7 +253,7 @@ def _read_message(message: dict[str, Any], delta: Delta, *, whole: bool) -> None
     if reasoning := message.get("reasoning_content"):
         delta.reasoning += reasoning
     if refusal := message.get("refusal"):
-        delta.refusal = refusal
+        delta.refusal = as_text(refusal)
     if annotations := message.get("annotations"):
         delta.metadata["annotations"] = annotations
     for call in message.get("tool_calls") or []:

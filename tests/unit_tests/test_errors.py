@@ -344,6 +344,7 @@ async def test_a_status_with_any_body_is_the_status_s_error(
         sse({"choices": [5]}),
         sse({"choices": {"a": 1}}),
         sse({"choices": [{"delta": {"content": 5}}]}),
+        sse({"choices": [{"delta": {"refusal": True}}]}),
         sse({"choices": [{"delta": {"tool_calls": [5]}}]}),
         sse({"choices": [{"delta": {"tool_calls": [{"function": {"name": ["f"]}}]}}]}),
         sse({"choices": [{"delta": {"tool_calls": [{"id": 5, "function": {"name": "f"}}]}}]}),

@@ -1220,5 +1220,5 @@ async def test_nothing_is_uploaded_beside_what_cannot_be_sent(ask, messages, opt
         )
         history = [HumanMessage([{**picture, "mime_type": "image/png"}]), *messages]
         with pytest.raises(ValueError, match=match):
-            await ask(model, history, **options)
+            await ask(model.bind(**options), history)
         assert emulator.requests == []

@@ -25,13 +25,13 @@ UNWANTED = ("langchain_tests", "rich", "starlette", "tiktoken", "transformers", 
 _CONSTRUCTIONS = 20
 
 
-def import_seconds(module: str) -> float:
-    """CPU seconds of a fresh process that imports `module`, and nothing else."""
-    process = subprocess.Popen([sys.executable, "-c", f"import {module}"])  # noqa: S603
+def import_seconds(modules: str) -> float:
+    """CPU seconds of a fresh process that imports `modules`, and nothing else."""
+    process = subprocess.Popen([sys.executable, "-c", f"import {modules}"])  # noqa: S603
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"{module} cannot be imported")
+        raise RuntimeError(f"{modules} cannot be imported")
     return usage.ru_utime + usage.ru_stime
 
 

@@ -5,20 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
+from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
+    from langchain_core.messages.ai import UsageMetadata
     from langchain_core.messages.tool import ToolCallChunk
 
 PROVIDER = "kie"
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-_MESSAGE = AIMessageChunk(
-    content="", additional_kwargs={}, tool_call_chunks=[], response_metadata={}
+_FIELDS: dict[str, Any] = {"content": "", "additional_kwargs": {}, "response_metadata": {}}
+_TEXT = AIMessageChunk(**_FIELDS, tool_call_chunks=[]).__getstate__()
+_CALLS = AIMessageChunk(**_FIELDS, tool_call_chunks=[tool_call_chunk(args="")]).__getstate__()
+_LAST = AIMessageChunk(
+    **_FIELDS, tool_call_chunks=[], usage_metadata=None, chunk_position="last"
 ).__getstate__()
 _GENERATION = ChatGenerationChunk(message=AIMessageChunk(content="")).__getstate__()
+
+_JSON_SPACE = " \t\n\r"
 
 
 def message_chunk(
@@ -26,18 +33,52 @@ def message_chunk(
     additional_kwargs: dict[str, Any],
     tool_call_chunks: list[ToolCallChunk],
 ) -> AIMessageChunk:
-    """A piece of an answer; one with tool calls is left to the constructor, which reads them."""
+    """A piece of an answer.
+
+    The constructor tries to complete the arguments of every piece of a call, by leaving out one
+    character after the other; what does not begin with a bracket never becomes a call.
+    """
     fields = {
         "content": content,
         "additional_kwargs": additional_kwargs,
         "response_metadata": {"model_provider": PROVIDER},
         "tool_call_chunks": tool_call_chunks,
     }
+    calls: list[Any] = []
+    invalid: list[Any] = []
+    for chunk in tool_call_chunks:
+        args = chunk["args"]
+        if not args:
+            calls.append(tool_call(name=chunk["name"] or "", args={}, id=chunk["id"]))
+        elif args.lstrip(_JSON_SPACE).startswith("{"):
+            return AIMessageChunk(**fields)
+        else:
+            invalid.append(invalid_tool_call(name=chunk["name"], args=args, id=chunk["id"]))
+    fields["tool_calls"] = calls
+    fields["invalid_tool_calls"] = invalid
+    return _restored(AIMessageChunk, _CALLS if tool_call_chunks else _TEXT, fields, {})
+
+
+def last_chunk(
+    content: str | list[str | dict[str, Any]],
+    additional_kwargs: dict[str, Any],
+    response_metadata: dict[str, Any],
+    tool_call_chunks: list[ToolCallChunk],
+    usage_metadata: UsageMetadata | None,
+) -> AIMessageChunk:
+    """The last piece of an answer; one with tool calls is left to the constructor."""
+    fields = {
+        "content": content,
+        "additional_kwargs": additional_kwargs,
+        "response_metadata": response_metadata,
+        "tool_call_chunks": tool_call_chunks,
+        "usage_metadata": usage_metadata,
+    }
     if tool_call_chunks:
-        return AIMessageChunk(**fields)
+        return AIMessageChunk(**fields, chunk_position="last")
     fields["tool_calls"] = []
     fields["invalid_tool_calls"] = []
-    return _restored(AIMessageChunk, _MESSAGE, fields, {})
+    return _restored(AIMessageChunk, _LAST, fields, {})
 
 
 def generation_chunk(message: AIMessageChunk) -> ChatGenerationChunk:

@@ -22,7 +22,7 @@ from langchain_core.messages import (
 from langchain_kie._content import parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from langchain_kie._content import Part
 
@@ -95,47 +95,51 @@ def turns_of(messages: Sequence[BaseMessage]) -> list[Turn]:
             cannot be sent.
     """
     turns: list[Turn] = []
-    pending = [_with_role(message) for message in messages]
-    position = 0
-    while position < len(pending):
-        role, message = pending[position]
-        position += 1
+    calling: Turn | None = None
+    results: list[ToolMessage] = []
+    for given in messages:
+        role = _role_of(type(given))
+        message: Any = given
+        if role is None:
+            role, message = _stood_for(given)
         if role == "tool":
-            raise ValueError(
-                f"the result of tool call {message.tool_call_id!r} answers no call before it"
-            )
-        turns.append(Turn(role, message, parts_of(message)))
-        if role == "assistant" and (message.tool_calls or message.invalid_tool_calls):
-            end = position
-            while end < len(pending) and pending[end][0] != "assistant":
-                end += 1
-            between = pending[position:end]
-            results = [result for role, result in between if role == "tool"]
-            turns[-1].tools = _answered(message, results)
-            turns += [Turn(r, other, parts_of(other)) for r, other in between if r != "tool"]
-            position = end
+            if calling is None:
+                raise ValueError(
+                    f"the result of tool call {message.tool_call_id!r} answers no call before it"
+                )
+            results.append(message)
+            continue
+        turn = Turn(role, message, parts_of(message))
+        turns.append(turn)
+        if role == "assistant":
+            if calling:
+                calling.tools = _answered(calling.message, results)
+            calling, results = None, []
+            if message.tool_calls or message.invalid_tool_calls:
+                calling = turn
+    if calling:
+        calling.tools = _answered(calling.message, results)
     return turns
 
 
-def all_parts(turns: Sequence[Turn]) -> Iterator[Part]:
+def all_parts(turns: Sequence[Turn]) -> list[Part]:
     """The text and media of a conversation."""
+    parts: list[Part] = []
     for turn in turns:
-        yield from turn.parts
+        parts += turn.parts
         for tool in turn.tools:
-            yield from tool.parts
+            parts += tool.parts
+    return parts
 
 
-def _with_role(message: BaseMessage) -> tuple[str, Any]:
-    """A message and its role; one of a free role as the message that it stands for."""
-    role = _role_of(type(message))
-    if role is not None:
-        return role, message
-    if isinstance(message, ChatMessage):
-        cls = _CHAT_ROLES.get(message.role)
-        if cls is None:
-            raise ValueError(f"a chat message of role {message.role!r} cannot be sent")
-        return _with_role(cls(content=message.content, name=message.name))
-    raise ValueError(f"a message of type {message.type!r} cannot be sent")
+def _stood_for(message: BaseMessage) -> tuple[str, BaseMessage]:
+    """The role of a message of a free role, and the message that it stands for."""
+    if not isinstance(message, ChatMessage):
+        raise ValueError(f"a message of type {message.type!r} cannot be sent")
+    cls = _CHAT_ROLES.get(message.role)
+    if cls is None:
+        raise ValueError(f"a chat message of role {message.role!r} cannot be sent")
+    return _ROLES[cls], cls(content=message.content, name=message.name)
 
 
 @cache
@@ -143,13 +147,13 @@ def _role_of(cls: type[BaseMessage]) -> str | None:
     return next((role for known, role in _ROLES.items() if issubclass(cls, known)), None)
 
 
-def _answered(message: AIMessage, results: list[ToolMessage]) -> list[ToolTurn]:
+def _answered(message: Any, results: list[ToolMessage]) -> list[ToolTurn]:
     """Each of `message`'s calls with its result.
 
     A call without an id takes what the others leave. A call whose arguments could not be
     parsed is sent again only when something answered it.
     """
-    calls: list[dict[str, Any]] = [*message.tool_calls]  # type: ignore[list-item]
+    calls: list[dict[str, Any]] = [*message.tool_calls]
     calls += [
         {**call, "args": {"invalid_json": call["args"] or ""}}
         for call in message.invalid_tool_calls

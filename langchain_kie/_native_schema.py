@@ -105,7 +105,7 @@ def _is_native(schema: Any, depth: int) -> bool:
         _are_texts(enum) and enum != [] and (not enum or kind == "STRING"),
         format_ is None or format_ in _NATIVE_FORMATS.get(str(kind).lower(), ()),
         (properties is None or is_object) and isinstance(alternatives or [], list),
-        _are_texts(names) and {*(names or ())} <= {*(properties if is_object else ())},
+        _are_texts(names) and set(names or ()) <= set(properties if is_object else ()),
         _are_texts(schema.get("propertyOrdering")),
     )
     return all(fits) and all(_is_native(child, depth + 1) for _, child in children(schema))

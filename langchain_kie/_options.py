@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_kie import _answer_tool
+from langchain_kie._settings import INLINE_MEDIA_LIMIT, OPTION_NAMES, MediaUpload, stop_list
 from langchain_kie._structured import response_format_for
 from langchain_kie._tools import ToolChoice, normalize_tool_choice, split_tools
 from langchain_kie.errors import KieConfigurationError
@@ -19,36 +20,9 @@ if TYPE_CHECKING:
 
     from langchain_kie._catalog import Feature, Route, Target
 
-NAMES = (
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "stop",
-    "reasoning_effort",
-    "include_thoughts",
-    "check_combinations",
-    "media_upload",
-    "inline_media_limit",
-    "require_media_seen",
-    "detect_error_text",
-)
-"""The options that a model has values of its own for."""
+_MEDIA_UPLOADS = get_args(MediaUpload)
 
-ALIASES = {
-    "model_name": "model",
-    "kie_api_key": "api_key",
-    "max_output_tokens": "max_tokens",
-    "stop_sequences": "stop",
-    "thinking_level": "reasoning_effort",
-    "request_timeout": "timeout",
-}
-
-MediaUpload: TypeAlias = Literal["auto", "always", "never"]
-
-INLINE_MEDIA_LIMIT = 1_500_000
-"""Bytes that every model was measured to take inline (docs/wire.md 9)."""
-
-_KNOWN = {*NAMES, "tools", "tool_choice", "parallel_tool_calls", "response_format"}
+_KNOWN = {*OPTION_NAMES, "tools", "tool_choice", "parallel_tool_calls", "response_format"}
 
 _NEAREST_EFFORT = {
     "none": "low",
@@ -110,22 +84,20 @@ def options_for(
     Args:
         asked: The call's keyword arguments, by their proper names; what is no option is sent
             in the body as it is.
-        own: The model's values of `NAMES`.
+        own: The model's values of `OPTION_NAMES`.
         target: Where the call goes.
         extra: Further members of the body, from the model.
 
     Raises:
         ValueError: A tool, a choice or a combination cannot be sent.
     """
-    set_ = {
-        name: value if (asked_for := asked.get(name)) is None else asked_for
-        for name, value in own.items()
-    }
+    set_ = dict(own)
+    set_.update((n, value) for n, value in asked.items() if n in own and value is not None)
     check = set_.pop("check_combinations")
     set_["stop"] = stop_list(set_["stop"])
-    if set_["media_upload"] not in get_args(MediaUpload):
+    if set_["media_upload"] not in _MEDIA_UPLOADS:
         raise KieConfigurationError(
-            f"media_upload {set_['media_upload']!r} is none of {', '.join(get_args(MediaUpload))}"
+            f"media_upload {set_['media_upload']!r} is none of {', '.join(_MEDIA_UPLOADS)}"
         )
     set_["reasoning_effort"] = _effort_for(set_["reasoning_effort"], target)
     options = Options(
@@ -173,23 +145,13 @@ def _tool_options(asked: dict[str, Any], route: Route | None) -> dict[str, Any]:
     }
 
 
-def by_proper_names(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with their aliases resolved."""
-    return {ALIASES.get(name, name): value for name, value in options.items()}
-
-
-def stop_list(stop: str | Sequence[str] | None) -> list[str]:
-    """Stop sequences as a list; one may be given alone."""
-    return [stop] if isinstance(stop, str) else list(stop or ())
-
-
 def _unknown(asked: dict[str, Any]) -> dict[str, Any]:
     unknown = {name: value for name, value in asked.items() if name not in _KNOWN}
     if unknown:
         warnings.warn(
             f"{', '.join(sorted(unknown))}: no option of a call; sent in the request's body "
             "as given",
-            stacklevel=4,
+            stacklevel=5,
         )
     return unknown
 

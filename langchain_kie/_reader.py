@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import AIMessageChunk
-
-from langchain_kie._chunks import PROVIDER, message_chunk
+from langchain_kie._chunks import PROVIDER, last_chunk, message_chunk
 from langchain_kie._delta import CallDelta, Delta
 from langchain_kie._envelope import error_from_text
 from langchain_kie._grounding import FIRST_TEXT, MERGED, SPANS, citation_spans, merged
@@ -22,6 +20,7 @@ from langchain_kie.errors import KieMediaNotSeenError, KieProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from langchain_core.messages import AIMessageChunk
     from langchain_core.messages.ai import UsageMetadata
     from langchain_core.messages.tool import ToolCallChunk
 
@@ -117,18 +116,17 @@ class MessageReader:
         if finish_reason in {"stop", "tool_calls"}:
             finish_reason = "tool_calls" if self._calls else "stop"
         closing_chunks = self._calls.closing_chunks()
-        return AIMessageChunk(
-            content=content if isinstance(content, str) else [content],
-            additional_kwargs={**self._signatures.additional_kwargs(), **additional_kwargs},
-            tool_call_chunks=closing_chunks,
-            usage_metadata=usage,
-            response_metadata={
+        return last_chunk(
+            content if isinstance(content, str) else [content],
+            {**self._signatures.additional_kwargs(), **additional_kwargs},
+            {
                 "model_provider": PROVIDER,
                 "model_name": self._model_name,
                 "finish_reason": finish_reason,
                 **self._metadata,
             },
-            chunk_position="last",
+            closing_chunks,
+            usage,
         )
 
     def _read_usage(self) -> UsageMetadata | None:

@@ -9,52 +9,79 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_kie._dialects import ENCODERS, decode
 from langchain_kie._dialects._shared import to_json
-from langchain_kie._history import all_parts
+from langchain_kie._history import all_parts, turns_of
 from langchain_kie._media import Media
+from langchain_kie._options import options_for
 from langchain_kie._reader import MessageReader
 from langchain_kie._token_estimate import least_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from langchain_core.messages import BaseMessage
+
     from langchain_kie._answer import Call
     from langchain_kie._catalog import Target
     from langchain_kie._delta import Delta
-    from langchain_kie._history import Turn
-    from langchain_kie._options import Options
+
+
+_INPUTS = {
+    "image": "image_inputs",
+    "audio": "audio_inputs",
+    "video": "video_inputs",
+    "pdf": "pdf_inputs",
+}
 
 
 class Request:
     """One call.
 
     Args:
-        turns: The conversation.
-        options: How to answer it.
-        target: Which model does, and where.
+        messages: The conversation.
+        asked: The call's keyword arguments, by their proper names.
+        own: The model's values of `OPTION_NAMES`.
+        target: Which model answers, and where.
         model: Its name as the caller wrote it.
+        extra: Further members of the body, from the model.
         timeout: Seconds, or an `httpx.Timeout`, for this call only.
 
     Attributes:
+        options: How to answer.
         media: The media of the conversation.
+
+    Raises:
+        ValueError: The conversation or an option cannot be sent.
     """
 
     def __init__(
         self,
-        turns: Sequence[Turn],
-        options: Options,
+        messages: Sequence[BaseMessage],
+        asked: dict[str, Any],
+        own: Mapping[str, Any],
         target: Target,
+        *,
         model: str,
+        extra: Mapping[str, Any],
         timeout: Any,
     ) -> None:
-        self.options = options
-        self._turns = turns
+        self.options = options_for(asked, own, target, extra)
+        self._turns = turns_of(messages)
         self._target = target
         self._model = model
         self._timeout = timeout
-        parts = [*all_parts(turns)]
-        self.media = [part for part in parts if isinstance(part, Media)]
-        is_checked = self.media and options.require_media_seen
-        self._least_tokens = least_tokens(parts) if is_checked else 0
+        self.media = [part for part in all_parts(self._turns) if isinstance(part, Media)]
+        is_checked = self.media and self.options.require_media_seen
+        self._least_tokens = least_tokens(all_parts(self._turns)) if is_checked else 0
+
+    def check_media(self, profile: Mapping[str, Any] | None) -> None:
+        """Refuse media that the model's profile says it does not take.
+
+        Raises:
+            ValueError: It names the kind and the model.
+        """
+        for medium in self.media:
+            if (profile or {}).get(_INPUTS.get(medium.kind, "")) is False:
+                raise ValueError(f"{self._model} takes no {medium.kind} (by its profile)")
 
     def encode(self, *, stream: bool) -> tuple[Call[Delta], MessageReader]:
         """The bytes to send, and what reads the answer to them.
@@ -82,22 +109,3 @@ class Request:
             least_tokens=self._least_tokens,
         )
         return call, reader
-
-
-_INPUTS = {
-    "image": "image_inputs",
-    "audio": "audio_inputs",
-    "video": "video_inputs",
-    "pdf": "pdf_inputs",
-}
-
-
-def check_media(media: Sequence[Media], profile: Mapping[str, Any] | None, model: str) -> None:
-    """Refuse media that a model's profile says it does not take.
-
-    Raises:
-        ValueError: It names the kind and the model.
-    """
-    for medium in media:
-        if (profile or {}).get(_INPUTS.get(medium.kind, "")) is False:
-            raise ValueError(f"{model} takes no {medium.kind} (by its profile)")

@@ -1,4 +1,4 @@
-"""The settings that must be right before anything is sent: the key and the URL."""
+"""A model's settings: their names, and those that must be right before anything is sent."""
 
 from __future__ import annotations
 
@@ -6,12 +6,47 @@ import os
 import re
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from langchain_kie.errors import KieConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+OPTION_NAMES = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "stop",
+    "reasoning_effort",
+    "include_thoughts",
+    "check_combinations",
+    "media_upload",
+    "inline_media_limit",
+    "require_media_seen",
+    "detect_error_text",
+)
+"""The options of a call that a model has values of its own for."""
+
+ALIASES = {
+    "model_name": "model",
+    "kie_api_key": "api_key",
+    "max_output_tokens": "max_tokens",
+    "stop_sequences": "stop",
+    "thinking_level": "reasoning_effort",
+    "request_timeout": "timeout",
+}
+
+MediaUpload: TypeAlias = Literal["auto", "always", "never"]
+
+INLINE_MEDIA_LIMIT = 1_500_000
+"""Bytes that every model was measured to take inline (docs/wire.md 9)."""
+
+CHARS_PER_TOKEN = 4
+"""Of text, about."""
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|([\w-]{1,63}\.)*[\w-]{1,63}\.?)(:\d*)?", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -21,6 +56,16 @@ _VISIBLE_ASCII = re.compile(r"[!-~]+")
 DEFAULT_BASE_URL = "https://api.kie.ai"
 DEFAULT_UPLOAD_URL = "https://kieai.redpandaai.co"
 """KIE's host for files, which api.kie.ai is not (docs/wire.md 9)."""
+
+
+def by_proper_names(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with their aliases resolved."""
+    return {ALIASES.get(name, name): value for name, value in options.items()}
+
+
+def stop_list(stop: str | Sequence[str] | None) -> list[str]:
+    """Stop sequences as a list; one may be given alone."""
+    return [stop] if isinstance(stop, str) else list(stop or ())
 
 
 def checked_key(key: SecretStr | None) -> SecretStr | None:
@@ -59,6 +104,8 @@ def checked_base_url(base_url: str, name: str = "base_url") -> str:
         raise KieConfigurationError(f"{name} must begin with https:// and a host")
     if not _ADDRESS.fullmatch(parts.netloc):
         raise KieConfigurationError(f"{name} has a host that cannot be (international names: xn--)")
+    if not _VISIBLE_ASCII.fullmatch(parts.geturl()):
+        raise KieConfigurationError(f"{name} has characters that no URL can have")
     if parts.query or parts.fragment:
         raise KieConfigurationError(f"{name} must have neither a query nor a fragment")
     if parts.scheme == "http" and not _is_loopback(host):
@@ -77,7 +124,8 @@ def upload_url_for(base_url: str, upload_url: str | None) -> str:
         KieConfigurationError: The key would not be safe on its way there.
     """
     base_url = checked_base_url(base_url)
-    own = DEFAULT_UPLOAD_URL if base_url == DEFAULT_BASE_URL else base_url
+    is_kie = (urlsplit(base_url).hostname or "").rstrip(".") == urlsplit(DEFAULT_BASE_URL).hostname
+    own = DEFAULT_UPLOAD_URL if is_kie else base_url
     return checked_base_url(upload_url or os.environ.get("KIE_UPLOAD_URL") or own, "upload_url")
 
 

@@ -12,6 +12,7 @@ from langchain_core.messages.utils import count_tokens_approximately
 
 from langchain_kie._content import parts_of
 from langchain_kie._media import Media
+from langchain_kie._settings import CHARS_PER_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from langchain_kie._content import Part
 
-CHARS_PER_TOKEN = 4
 _MOST_CHARS_PER_TOKEN = 6
 
 

@@ -13,6 +13,7 @@ import orjson
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
 from langchain_kie._coercion import coerced
+from langchain_kie._dialects._shared import to_json
 from langchain_kie._keywords import type_names
 
 if TYPE_CHECKING:
@@ -23,6 +24,36 @@ if TYPE_CHECKING:
 
 _PLAIN_TYPES = frozenset({"string"})
 _INDIRECT = frozenset({"$ref", "allOf", "anyOf", "oneOf", "additionalProperties"})
+
+
+@dataclass(slots=True)
+class _Brackets:
+    """What stands open in JSON text that comes in pieces.
+
+    Attributes:
+        opened: The brackets that are not closed.
+        in_string: A string is not closed.
+        escapes: The string's last character takes the next one's meaning.
+    """
+
+    opened: list[str] = field(default_factory=list)
+    in_string: bool = False
+    escapes: bool = False
+
+    def feed(self, text: str) -> None:
+        """Read the next piece."""
+        for char in text:
+            if self.escapes:
+                self.escapes = False
+            elif self.in_string:
+                self.escapes = char == "\\"
+                self.in_string = char != '"'
+            elif char == '"':
+                self.in_string = True
+            elif char in "{[":
+                self.opened.append(char)
+            elif char in "}]" and self.opened:
+                self.opened.pop()
 
 
 @dataclass(slots=True)
@@ -37,6 +68,10 @@ class _Call:
         is_held: Its arguments wait until they are whole.
         is_answer: Its arguments are the answer's text.
         is_told: Its arguments were passed on, or begun to be.
+        args: The pieces of its arguments.
+        is_whole: No more pieces will come.
+        brackets: What stands open in the pieces that were read.
+        read: How many those are.
     """
 
     index: int
@@ -49,6 +84,8 @@ class _Call:
     args: list[str] = field(default_factory=list)
     is_whole: bool = False
     is_told: bool = False
+    brackets: _Brackets = field(default_factory=_Brackets)
+    read: int = 0
 
     def text(self) -> str:
         """The arguments so far."""
@@ -56,7 +93,13 @@ class _Call:
 
     def is_complete(self) -> bool:
         """Whether its arguments are a whole JSON value, so that no more can belong to it."""
-        return self.is_whole or _json_value(self.text()) is not None
+        return self.is_whole or (not self.is_open() and _json_value(self.text()) is not None)
+
+    def is_open(self) -> bool:
+        """Whether its arguments cannot be a whole JSON value yet; quicker than to parse them."""
+        self.brackets.feed("".join(self.args[self.read :]))
+        self.read = len(self.args)
+        return self.brackets.in_string or bool(self.brackets.opened)
 
 
 class ToolCalls:
@@ -206,12 +249,14 @@ def _tellable(call: _Call, piece: CallDelta) -> str:
         return piece.args
     if call.is_told or not piece.args.rstrip().endswith("}"):
         return ""
+    if len(call.args) > 1 and call.is_open():
+        return ""
     args = _json_value(call.text())
     if not isinstance(args, dict):
         return ""
     call.is_told = True
     fitting = coerced(args, call.schema)
-    return call.text() if fitting is args else orjson.dumps(fitting).decode()
+    return call.text() if fitting is args else to_json(fitting).decode()
 
 
 def _has_types(schema: dict[str, Any]) -> bool:
@@ -234,19 +279,7 @@ def _json_value(text: str) -> Any:
 
 def _breaking_mark(text: str) -> str:
     """What makes JSON text, cut wherever it was, no JSON that could be completed."""
-    inside = escaped = False
-    brackets = ""
-    for char in text:
-        if escaped:
-            escaped = False
-        elif inside:
-            escaped = char == "\\"
-            inside = char != '"'
-        elif char == '"':
-            inside = True
-        elif char in "{[":
-            brackets += char
-        elif char in "}]":
-            brackets = brackets[:-1]
-    closed = ("\\" if escaped else "") + '"' if inside else ""
-    return closed + ("}" if brackets.endswith("[") else "]")
+    brackets = _Brackets()
+    brackets.feed(text)
+    closed = ("\\" if brackets.escapes else "") + '"' if brackets.in_string else ""
+    return closed + ("}" if brackets.opened[-1:] == ["["] else "]")

@@ -1,7 +1,8 @@
 """`ChatKieGemini`: joins LangChain, the dialects and the transport.
 
 Fields, options and glue only: what a message looks like on the wire is in `_dialects`, how it
-gets there in `_transport`, and what differs by model in `_catalog`.
+gets there in `_transport`, and what differs by model in `_catalog`. What only a call or a tool
+needs is imported where it is used, so that to import and construct a model is quick.
 """
 
 from __future__ import annotations
@@ -17,26 +18,18 @@ from langchain_core.prompt_values import ChatPromptValue
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from langchain_kie import _blocks, _settings, _structured
+from langchain_kie import _blocks, _settings
 from langchain_kie._catalog import Api, profile_of, resolve
 from langchain_kie._chunks import PROVIDER, generation_chunk, message_of
-from langchain_kie._content import readable
-from langchain_kie._history import turns_of
-from langchain_kie._options import (
+from langchain_kie._settings import (
     ALIASES,
     INLINE_MEDIA_LIMIT,
+    OPTION_NAMES,
     MediaUpload,
     by_proper_names,
-    options_for,
     stop_list,
 )
-from langchain_kie._options import NAMES as OPTION_NAMES
-from langchain_kie._request import Request, check_media
-from langchain_kie._token_estimate import CHARS_PER_TOKEN, estimate
-from langchain_kie._tools import normalize_tool, normalize_tool_choice
-from langchain_kie._uploads import aplace, place, to_upload
 from langchain_kie.errors import KieConfigurationError, KieError
-from langchain_kie.files import KieFiles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -46,7 +39,6 @@ if TYPE_CHECKING:
         CallbackManagerForLLMRun,
     )
     from langchain_core.language_models import LangSmithParams, LanguageModelInput
-    from langchain_core.language_models.model_profile import ModelProfile
     from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
     from langchain_core.outputs import ChatGenerationChunk
     from langchain_core.prompt_values import PromptValue
@@ -54,7 +46,9 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
     from langchain_kie._reader import MessageReader
+    from langchain_kie._request import Request
     from langchain_kie._transport import Transport
+    from langchain_kie.files import KieFiles
 
 _blocks.register()
 
@@ -234,7 +228,14 @@ class ChatKieGemini(BaseChatModel):
 
     @model_validator(mode="after")
     def _check_model(self) -> ChatKieGemini:
-        resolve(self.model, self.api)
+        """Find the model, and its profile.
+
+        LangChain checks the keys of a profile that its own hook gives, each time, which takes
+        longer than all else; by now it has checked one of the user's.
+        """
+        target = resolve(self.model, self.api)
+        if self.profile is None:
+            self.profile = profile_of(target)
         return self
 
     # --- what LangChain asks about the model ------------------------------------------------
@@ -265,9 +266,12 @@ class ChatKieGemini(BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        names = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
-        values = {name: getattr(self, name) for name in names}
-        return {n: v for n, v in values.items() if v not in (None, {}) and v != _DEFAULTS[n]}
+        values = self.__dict__
+        return {
+            name: values[name]
+            for name in _IDENTIFYING
+            if values[name] not in (None, {}) and values[name] != _DEFAULTS[name]
+        }
 
     def _get_invocation_params(
         self, stop: list[str] | None = None, **kwargs: Any
@@ -283,12 +287,9 @@ class ChatKieGemini(BaseChatModel):
         params["ls_provider"] = PROVIDER
         return params
 
-    def _resolve_model_profile(self) -> ModelProfile | None:
-        return profile_of(resolve(self.model, self.api))
-
     def get_num_tokens(self, text: str) -> int:
         """Estimate the tokens of a text, about four characters each; nothing is fetched."""
-        return -(-len(text) // CHARS_PER_TOKEN)
+        return -(-len(text) // _settings.CHARS_PER_TOKEN)
 
     def get_num_tokens_from_messages(
         self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None
@@ -302,6 +303,9 @@ class ChatKieGemini(BaseChatModel):
         Raises:
             ValueError: A message holds a block that cannot be sent.
         """
+        from langchain_kie._token_estimate import estimate  # noqa: PLC0415
+        from langchain_kie._tools import normalize_tool  # noqa: PLC0415
+
         schemas: list[Any] = [n for tool in tools or () for n in normalize_tool(tool)]
         return estimate(messages, schemas or None)
 
@@ -324,6 +328,8 @@ class ChatKieGemini(BaseChatModel):
             return prompt
         if all(isinstance(message.content, str) for message in prompt.messages):
             return prompt
+        from langchain_kie._content import readable  # noqa: PLC0415
+
         return ChatPromptValue(messages=[readable(message) for message in prompt.messages])
 
     # --- calls ------------------------------------------------------------------------------
@@ -396,6 +402,8 @@ class ChatKieGemini(BaseChatModel):
         Raises:
             ValueError: The conversation or an option cannot be sent.
         """
+        from langchain_kie._request import Request  # noqa: PLC0415 - loads at the first call
+
         asked = by_proper_names(kwargs)
         asked.pop("stream", None)
         asked["stop"] = asked.get("stop") if stop is None else stop
@@ -403,15 +411,21 @@ class ChatKieGemini(BaseChatModel):
         model = name or self.model
         target = resolve(model, asked.pop("api", None) or self.api)
         timeout = _settings.checked_timeout(asked.pop("timeout", None))
-        if misplaced := asked.keys() & _DEFAULTS.keys() - _OPTION_NAMES:
+        if misplaced := asked.keys() & _FIXED:
             raise KieConfigurationError(
                 f"{', '.join(sorted(misplaced))}: can be set on the model, not on a call"
             )
-        own = {name: getattr(self, name) for name in OPTION_NAMES}
-        options = options_for(asked, own, target, self.model_kwargs)
-        request = Request(turns_of(messages), options, target, model, timeout)
+        request = Request(
+            messages,
+            asked,
+            {name: getattr(self, name) for name in OPTION_NAMES},
+            target,
+            model=model,
+            extra=self.model_kwargs,
+            timeout=timeout,
+        )
         if request.media:
-            check_media(request.media, profile_of(target) if name else self.profile, model)
+            request.check_media(profile_of(target) if name else self.profile)
         return request
 
     def _placed(self, request: Request) -> Request:
@@ -421,18 +435,30 @@ class ChatKieGemini(BaseChatModel):
             ValueError: A file cannot be read.
             KieError: An upload failed; nothing else was sent.
         """
+        if not request.media:
+            return request
+        from langchain_kie._uploads import place, to_upload  # noqa: PLC0415
+
         if chosen := to_upload(request.media, request.options):
+            request.encode(stream=False)  # whatever cannot be sent shows before files are public
             place(chosen, self._files())
         return request
 
     async def _aplaced(self, request: Request) -> Request:
         """Upload the media that are not to go inline; as `_placed`."""
+        if not request.media:
+            return request
+        from langchain_kie._uploads import aplace, to_upload  # noqa: PLC0415
+
         if chosen := to_upload(request.media, request.options):
+            request.encode(stream=False)
             await aplace(chosen, self._files())
         return request
 
     def _files(self) -> KieFiles:
         """The upload that belongs to this model's account."""
+        from langchain_kie.files import KieFiles  # noqa: PLC0415
+
         return KieFiles(
             api_key=self.api_key,
             upload_url=_settings.upload_url_for(self.base_url, self.upload_url),
@@ -486,6 +512,9 @@ class ChatKieGemini(BaseChatModel):
         Raises:
             ValueError: `tool_choice` names no bound tool.
         """
+        from langchain_kie._structured import response_format_for  # noqa: PLC0415
+        from langchain_kie._tools import normalize_tool, normalize_tool_choice  # noqa: PLC0415
+
         formatted = [n for tool in tools for n in normalize_tool(tool, strict=strict)]
         names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
         choice = normalize_tool_choice(tool_choice, names)
@@ -493,8 +522,7 @@ class ChatKieGemini(BaseChatModel):
             "tools": formatted or None,
             "tool_choice": choice and (list(choice.names) or choice.mode),
             "parallel_tool_calls": parallel_tool_calls,
-            "response_format": response_format
-            and _structured.response_format_for(response_format, strict),
+            "response_format": response_format and response_format_for(response_format, strict),
         }
         return super().bind(**{k: v for k, v in bound.items() if v is not None}, **kwargs)
 
@@ -524,9 +552,11 @@ class ChatKieGemini(BaseChatModel):
         Raises:
             ValueError: There is no such method.
         """
+        from langchain_kie import _structured, _tools  # noqa: PLC0415
+
         ls_format = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
         if method == "function_calling":
-            name = normalize_tool(schema)[0]["function"]["name"]
+            name = _tools.normalize_tool(schema)[0]["function"]["name"]
             bound = self.bind_tools(
                 [schema, *(tools or ())],
                 tool_choice=name,
@@ -552,8 +582,9 @@ class ChatKieGemini(BaseChatModel):
         return _structured.piped(bound, _structured.parser_for(schema), include_raw=include_raw)
 
 
-_OPTION_NAMES = frozenset(OPTION_NAMES)
 _DEFAULTS = {name: field.default for name, field in ChatKieGemini.model_fields.items()}
+_FIXED = _DEFAULTS.keys() - {*OPTION_NAMES}
+_IDENTIFYING = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
 
 
 def _result(reader: MessageReader, chunks: Sequence[AIMessageChunk | None]) -> ChatResult:

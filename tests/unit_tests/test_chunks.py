@@ -1,0 +1,142 @@
+"""What is built without validation is what LangChain's own constructors build."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langchain_core.load import dumpd, dumps
+from langchain_core.messages import AIMessageChunk, message_chunk_to_message
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk
+
+from langchain_kie._catalog import resolve
+from langchain_kie._chunks import generation_chunk, last_chunk, message_chunk, message_of
+from langchain_kie._options import Options
+from langchain_kie._reader import MessageReader
+from unit_tests.test_splits import DOCUMENTS, STREAMS
+from unit_tests.ways import answer, fixture
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+FIELDS: dict[str, Any] = {
+    "content": "a text",
+    "additional_kwargs": {"reasoning_content": "thought"},
+    "response_metadata": {"model_provider": "kie"},
+    "tool_call_chunks": [],
+}
+USAGE = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+
+
+def pieces(*args: str | None, name: str | None = None) -> list[Any]:
+    """Tool-call chunks with these arguments."""
+    return [
+        tool_call_chunk(name=name, args=arg, id=f"call_{n}", index=n) for n, arg in enumerate(args)
+    ]
+
+
+FAST = {
+    "text": {},
+    "nothing": {"content": "", "additional_kwargs": {}},
+    "blocks": {"content": [{"type": "text", "text": "a", "index": "lc_txt_0"}]},
+    "no arguments": {"tool_call_chunks": pieces("", name="f")},
+    "no arguments, no name": {"tool_call_chunks": pieces("")},
+    "arguments of null": {"tool_call_chunks": pieces(None)},
+    "the beginning of arguments": {"tool_call_chunks": pieces('{"a": "', name="f")},
+    "after white space": {"tool_call_chunks": pieces(' \n{"a": 1')},
+    "after white space that JSON has not": {"tool_call_chunks": pieces('\u00a0{"a": 1}', "\x0b{}")},
+    "whole arguments": {"tool_call_chunks": pieces('{"a": [1, {"b": null}]}', name="f")},
+    "middles of arguments": {"tool_call_chunks": pieces("word ", '", "b', '"}', "]", "1", "null")},
+    "scalars and lists": {"tool_call_chunks": pieces("1", "true", '"a"', "[1", "[{}]", " ")},
+    "several of each kind": {"tool_call_chunks": pieces("", "{}", "x}", "{", "\\", name="f")},
+    "a middle and none": {"tool_call_chunks": pieces('", "{', "", name="f")},
+}
+LAST = {
+    "text": {},
+    "nothing": {"content": "", "additional_kwargs": {}, "usage_metadata": None},
+    "usage": {"usage_metadata": USAGE | {"output_token_details": {"reasoning": 1}}},
+    "metadata": {"response_metadata": {"model_provider": "kie", "finish_reason": "stop"}},
+    "calls": {"tool_call_chunks": pieces("]")},
+}
+
+
+def assert_same(built: BaseModel, plain: BaseModel) -> None:
+    """They cannot be told apart by any means."""
+    assert type(built) is type(plain)
+    assert built == plain
+    assert built.__dict__ == plain.__dict__
+    for name in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__"):
+        assert getattr(built, name) == getattr(plain, name), name
+    assert repr(built) == repr(plain)
+    for exclude_unset in (False, True):
+        dumped = built.model_dump(exclude_unset=exclude_unset)
+        assert dumped == plain.model_dump(exclude_unset=exclude_unset)
+    assert built.model_dump_json() == plain.model_dump_json()
+    assert dumpd(built) == dumpd(plain)
+    assert dumps(built) == dumps(plain)
+    for again in (pickle.loads(pickle.dumps(built)), copy.copy(built), copy.deepcopy(built)):
+        assert again == plain
+        assert again.__pydantic_fields_set__ == plain.__pydantic_fields_set__
+    assert built.model_copy(update={"id": "x"}) == plain.model_copy(update={"id": "x"})
+
+
+def assert_same_message(built: AIMessageChunk, plain: AIMessageChunk) -> None:
+    """Likewise, in all that LangChain does with a message."""
+    assert_same(built, plain)
+    assert built.content_blocks == plain.content_blocks
+    assert built.text == plain.text
+    assert_same(message_chunk_to_message(built), message_chunk_to_message(plain))
+    for left, right in ((built, plain), (plain, built), (built, built)):
+        assert_same(left + right, plain + plain)
+
+
+@pytest.mark.parametrize("fields", FAST.values(), ids=FAST)
+def test_a_chunk_is_what_the_constructor_builds(fields: dict[str, Any]) -> None:
+    given = {**FIELDS, **fields}
+    del given["response_metadata"]
+    built = message_chunk(**copy.deepcopy(given))
+    plain = AIMessageChunk(**{**FIELDS, **copy.deepcopy(given)})
+    assert_same_message(built, plain)
+    assert_same(generation_chunk(built), ChatGenerationChunk(message=plain))
+
+
+@pytest.mark.parametrize("fields", LAST.values(), ids=LAST)
+def test_the_last_chunk_is_what_the_constructor_builds(fields: dict[str, Any]) -> None:
+    given = {**FIELDS, "usage_metadata": USAGE, **fields}
+    built = last_chunk(**copy.deepcopy(given))
+    plain = AIMessageChunk(**copy.deepcopy(given), chunk_position="last")
+    assert_same(built, plain)
+    assert built.content_blocks == plain.content_blocks
+    assert_same(generation_chunk(built), ChatGenerationChunk(message=plain))
+    first, again = message_chunk("a", {}, []), AIMessageChunk(**{**FIELDS, "content": "a"})
+    again.additional_kwargs = {}
+    assert first + built == again + plain
+
+
+def test_chunks_share_nothing_that_can_change() -> None:
+    one, other = message_chunk("a", {}, []), message_chunk("b", {}, [])
+    one.id = "one"
+    one.tool_calls.append({"name": "f", "args": {}, "id": "1", "type": "tool_call"})
+    one.invalid_tool_calls.append({"type": "invalid_tool_call", "id": "1"})
+    one.tool_call_chunks += pieces("{}")
+    one.additional_kwargs["a"] = one.response_metadata["a"] = 1
+    assert_same_message(
+        other, AIMessageChunk(**{**FIELDS, "content": "b", "additional_kwargs": {}})
+    )
+
+
+@pytest.mark.parametrize("name", STREAMS + DOCUMENTS)
+def test_a_message_is_the_sum_of_its_chunks(name: str) -> None:
+    guard = answer()
+    reader = MessageReader(resolve("gemini-3-flash"), "gemini-3-flash", Options())
+    deltas = [*guard.feed(fixture(name)), *guard.close()]
+    chunks = [chunk for chunk in map(reader.feed, deltas) if chunk] + [reader.finish()]
+    for chunk in chunks:
+        fields = {name: getattr(chunk, name) for name in chunk.model_fields_set}
+        assert chunk == AIMessageChunk(**fields)
+    assert message_of(copy.deepcopy(chunks)) == message_chunk_to_message(reduce(add, chunks))

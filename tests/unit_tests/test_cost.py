@@ -1,0 +1,153 @@
+"""What a chunk, a call, a message, a tool or a piece of arguments costs, in function calls.
+
+Time is different on every run, the number of calls is not. Counted are the calls of this
+package, LangChain and pydantic, and what these call of C, while a model talks to a real server.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from scripted_server import Scripted, ScriptedServer
+
+from unit_tests.ways import fixture, model_at, served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+
+    from langchain_core.messages import BaseMessage
+
+PACKAGES = ("langchain_kie", "langchain_core", "pydantic")
+CHAT, NATIVE = "chat_completions", "generate_content"
+WHOLE = {CHAT: fixture("chat_whole.json"), NATIVE: fixture("native_whole.json")}
+PARAMETERS = {"type": "object", "properties": {"a": {"type": "array"}, "b": {"type": "string"}}}
+
+
+@cache
+def is_counted(code: CodeType) -> bool:
+    return any(f"/{package}/" in code.co_filename for package in PACKAGES)
+
+
+def calls_of(run: Callable[[], Any]) -> int:
+    """How many calls a second run makes, when caches are full."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"} and is_counted(frame.f_code)
+
+    run()
+    gc.collect()
+    gc.disable()
+    sys.setprofile(count)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    return calls
+
+
+def event(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return b"data: " + orjson.dumps({"id": "1", "model": "m", "choices": [choice]}) + b"\n\n"
+
+
+def native_event(part: dict[str, Any], **members: Any) -> bytes:
+    candidate = {"content": {"role": "model", "parts": [part]}, "index": 0, **members}
+    body = {"candidates": [candidate], "modelVersion": "m", "responseId": "1"}
+    return b"data: " + orjson.dumps(body) + b"\n\n"
+
+
+def arguments(count: int, piece: str) -> list[bytes]:
+    """A call whose arguments come in pieces."""
+    texts = ['{"a": [0', *[piece] * count, "]}"]
+    calls = [{"index": 0, "function": {"arguments": text}} for text in texts]
+    calls[0] = {"index": 0, "id": "call_1", "function": {"name": "f", "arguments": texts[0]}}
+    return [event({"tool_calls": [call]}) for call in calls]
+
+
+def streamed(events: list[bytes], api: str, **bound: Any) -> int:
+    """The calls to read a stream."""
+    end = event({}, "stop") if api == CHAT else native_event({"text": "."}, finishReason="STOP")
+    with ScriptedServer(Scripted([*events, end, b"data: [DONE]\n\n"])) as server:
+        model = model_at(server, api=api).bind(**bound)
+        return calls_of(lambda: [*model.stream("hi")])
+
+
+def invoked(messages: list[BaseMessage], api: str, **bound: Any) -> int:
+    """The calls to ask for a whole answer."""
+    with served(WHOLE[api]) as server:
+        model = model_at(server, api=api).bind(**bound)
+        return calls_of(lambda: model.invoke(messages))
+
+
+def history(count: int) -> list[BaseMessage]:
+    """As many messages, half of them a tool's call and its result, and a last one."""
+    messages: list[BaseMessage] = []
+    for n in range(count // 4):
+        call = {"name": "search", "args": {"query": "word", "limit": n}, "id": f"call_{n}"}
+        messages += [
+            HumanMessage("What do you know?"),
+            AIMessage("", tool_calls=[call]),
+            ToolMessage("A line or two.", tool_call_id=f"call_{n}"),
+            AIMessage("That is all."),
+        ]
+    return [*messages, HumanMessage("And now?")]
+
+
+def function(number: int) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": f"f{number}", "parameters": PARAMETERS}}
+
+
+HELD = {"tools": [{"type": "function", "function": {"name": "f", "parameters": PARAMETERS}}]}
+
+WORKS: dict[str, tuple[Callable[[int], int], float]] = {
+    "a chunk": (lambda n: streamed([event({"content": "word "})] * n, CHAT), 122),
+    "a native chunk": (lambda n: streamed([native_event({"text": "word "})] * n, NATIVE), 135),
+    "a thought": (lambda n: streamed([event({"reasoning_content": "word "})] * n, CHAT), 116),
+    "a native thought": (
+        lambda n: streamed([native_event({"text": "word ", "thought": True})] * n, NATIVE),
+        129,
+    ),
+    "a piece of arguments": (lambda n: streamed(arguments(n, ', "word"'), CHAT), 166),
+    "a piece that is held": (lambda n: streamed(arguments(n, ', "word"'), CHAT, **HELD), 171),
+    "a piece that ends an object": (
+        lambda n: streamed(arguments(n, ', {"b": {}}'), CHAT, **HELD),
+        181,
+    ),
+    "a message": (lambda n: invoked(history(n), CHAT), 25.5),
+    "a native message": (lambda n: invoked(history(n), NATIVE), 27.5),
+    "a tool": (lambda n: invoked(history(0), CHAT, tools=[function(i) for i in range(n)]), 2.3),
+    "a native tool": (
+        lambda n: invoked(history(0), NATIVE, tools=[function(i) for i in range(n)]),
+        2.3,
+    ),
+}
+"""What is counted, and the most calls that one more may take."""
+
+
+@pytest.mark.parametrize(("count", "limit"), WORKS.values(), ids=WORKS)
+def test_one_more_costs_the_same_among_few_and_among_many(
+    count: Callable[[int], int], limit: float
+) -> None:
+    sizes = (20, 60, 600)
+    calls = [count(size) for size in sizes]
+    few, many = (
+        (calls[i] - calls[j]) / (sizes[i] - sizes[j]) for j, i in pairwise(range(len(sizes)))
+    )
+    assert many <= limit
+    assert many <= few * 1.1 + 0.2
+
+
+@pytest.mark.parametrize(("api", "limit"), [(CHAT, 620), (NATIVE, 635)])
+def test_an_invoke_costs_no_more_than_it_did(api: str, limit: int) -> None:
+    assert invoked(history(0), api) <= limit

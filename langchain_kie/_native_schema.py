@@ -97,15 +97,16 @@ def _is_native(schema: Any, depth: int) -> bool:
         known = kind.lower() in TYPES and kind.isupper() and (kind != "ARRAY" or items)
     else:
         known = kind is None and bool(alternatives)
-    is_object = isinstance(properties, dict)
+    if not isinstance(properties or {}, dict):
+        return False
     fits = (
         known,
         schema.keys() <= _NATIVE_VALUES.keys() | _SHAPES | {"propertyOrdering"},
         all(fits(schema[key]) for key, fits in _NATIVE_VALUES.items() if key in schema),
         _are_texts(enum) and enum != [] and (not enum or kind == "STRING"),
         format_ is None or format_ in _NATIVE_FORMATS.get(str(kind).lower(), ()),
-        (properties is None or is_object) and isinstance(alternatives or [], list),
-        _are_texts(names) and set(names or ()) <= set(properties if is_object else ()),
+        isinstance(alternatives or [], list),
+        _are_texts(names) and set(names or ()) <= set(properties or ()),
         _are_texts(schema.get("propertyOrdering")),
     )
     return all(fits) and all(_is_native(child, depth + 1) for _, child in children(schema))

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._keywords import reserved_property, schemas, type_names
+from langchain_kie._tools import object_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,12 +45,10 @@ def function_for(
     """
     inner = response_format["json_schema"]
     schema = inner["schema"]
-    types = {*type_names(schema.get("type"))}
-    if types and "object" not in types:
-        raise ValueError(
-            f"an answer of type {' or '.join(sorted(types))} cannot be asked for here: "
-            "make it a property of an object"
-        )
+    try:
+        schema = object_schema(schema, "the answer") or schema
+    except ValueError as error:
+        raise ValueError(f"{error}; make the answer a property of an object") from None
     name = _ILLEGAL.sub("_", inner.get("name") or "answer")[:48]
     taken = {function["name"] for function in functions}
     while name in taken or not name[:1].isalpha():

@@ -94,10 +94,11 @@ def checked_base_url(base_url: str, name: str = "base_url") -> str:
     """
     try:
         parts = urlsplit(base_url.strip())
+        host = parts.hostname or ""
+        host.encode().decode("idna")
         _ = parts.port
     except ValueError:
         raise KieConfigurationError(f"{name} has a host or a port that cannot be") from None
-    host = parts.hostname or ""
     if parts.username or parts.password:
         raise KieConfigurationError(f"{name} must not hold a user or a password")
     if parts.scheme not in {"http", "https"} or not host:

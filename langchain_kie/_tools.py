@@ -198,11 +198,15 @@ def _function(name: Any, description: str | None, schema: Any, strict: Any = Non
         )
     if name in _WIRE_NAMES:
         raise ValueError(f"a function cannot be named {name!r}: KIE takes it for Gemini's own tool")
-    members = {"description": description, "parameters": _object(schema, name), "strict": strict}
+    members = {
+        "description": description,
+        "parameters": object_schema(schema, name),
+        "strict": strict,
+    }
     return {"name": name, **{key: value for key, value in members.items() if value is not None}}
 
 
-def _object(schema: Any, name: str) -> Json | None:
+def object_schema(schema: Any, name: str) -> Json | None:
     """A function's schema, which must be one object, whatever alternatives it has.
 
     Raises:

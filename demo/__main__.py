@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 QUESTION = "What is 17 * 23, and what is the current time in the time zone Europe/Paris?"
-QUESTION_ABOUT_A_FILE = "What do you see?"
+QUESTIONS = {"image": "What do you see?", "audio": "What do you hear?", "video": "What happens?"}
+QUESTION_ABOUT_A_FILE = "What does it say?"
 
 console = Console(highlight=False)
 
@@ -32,13 +33,15 @@ def main() -> None:
     parser.add_argument("--model", default="gemini-3.5-flash")
     parser.add_argument("--api", choices=["chat_completions", "generate_content", "gateway"])
     parser.add_argument("--ask")
-    parser.add_argument("--image", type=Path, help="a picture, sound, video or PDF to ask about")
+    parser.add_argument("--image", help="path or URL of a picture, sound, video or PDF")
     arguments = parser.parse_args()
-    question = arguments.ask or (QUESTION_ABOUT_A_FILE if arguments.image else QUESTION)
     try:
-        asked = _input(question, arguments.image)
+        block = _block(arguments.image) if arguments.image else None
     except (OSError, ValueError) as error:
         parser.error(str(error))
+    question = arguments.ask or _question(block)
+    content: list[Any] = [{"type": "text", "text": question}, *([block] if block else [])]
+    asked: Any = {"messages": [{"role": "user", "content": content}]}
     with _service() as settings:
         model = ChatKieGemini(
             model=arguments.model, api=arguments.api, include_thoughts=True, **settings
@@ -71,11 +74,14 @@ class _Emulated:
         self._emulator.__exit__(*exc_info)
 
 
-def _input(question: str, file: Path | None) -> Any:
-    content: list[Any] = [{"type": "text", "text": question}]
-    if file:
-        content.append(media_block(file))
-    return {"messages": [{"role": "user", "content": content}]}
+def _block(file: str) -> dict[str, Any]:
+    return media_block(file if "://" in file else Path(file))
+
+
+def _question(block: dict[str, Any] | None) -> str:
+    if block is None:
+        return QUESTION
+    return QUESTIONS.get(block.get("mime_type", "").partition("/")[0], QUESTION_ABOUT_A_FILE)
 
 
 def _show(question: str, events: Iterator[Any]) -> None:

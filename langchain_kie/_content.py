@@ -6,6 +6,8 @@ opens no file and fetches no URL.
 
 from __future__ import annotations
 
+import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,13 +23,17 @@ Part: TypeAlias = str | Media
 
 Block: TypeAlias = dict[str, Any]
 
+_DATA = frozenset({"base64", "data", "file_data"})
+_MOST_SHOWN = 500
+
 
 def parts_of(message: BaseMessage) -> list[Part]:
     """The text and media of a message, in order, without empty text.
 
     Of an AI message, whoever wrote it, only text and media are sent: reasoning and what the
     provider's own tools did mean nothing to another turn or model, and its tool calls are read
-    from `tool_calls` instead. What a tool gave back that is no block is sent as JSON.
+    from `tool_calls` instead. What a tool gave back that is no block is sent as JSON; so is,
+    with the reason and a warning, a block that cannot be sent: the thread must go on.
 
     Raises:
         ValueError: A block cannot be sent; the message says which and why.
@@ -50,7 +56,11 @@ def parts_of(message: BaseMessage) -> list[Part]:
                 ) from None
             parts.extend(_unknown(block, message))
         except ValueError as error:
-            raise ValueError(f"{message.type} message, block {_shown(block)}: {error}") from None
+            reason = f"{message.type} message, block {_shown(block)}: {error}"
+            if not isinstance(message, ToolMessage):
+                raise ValueError(reason) from None
+            warnings.warn(f"sent as JSON: {reason}", stacklevel=2)
+            parts.append(_as_json({"not sent": str(error), "block": _outlined(block)}))
     return [part for part in parts if part != ""]
 
 
@@ -62,6 +72,9 @@ def _read(block: Block, message: BaseMessage) -> list[Part]:
         LookupError: It has not what blocks of its type have; `TypeError` and `AttributeError`
             likewise.
     """
+    value = block.get("value")
+    if block.get("type") == "non_standard" and isinstance(value, dict):
+        block = value if (value.get("type") or _untyped(value)) in _READERS else block
     reader = _READERS.get(block.get("type") or _untyped(block) or "")
     return [*(reader(block) if reader else _unknown(block, message))]
 
@@ -69,16 +82,34 @@ def _read(block: Block, message: BaseMessage) -> list[Part]:
 def _unknown(block: Block, message: BaseMessage) -> Iterator[Part]:
     """What can be sent of a block that cannot be read, by whose message it is in."""
     if isinstance(message, ToolMessage):
-        value = block.get("json", block.get("value", block))
-        yield orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        yield _as_json(block.get("json", block.get("value", block)))
     elif not isinstance(message, AIMessage):
         raise ValueError("a block of this type cannot be sent")
+
+
+def _as_json(value: Any) -> str:
+    """JSON of anything; what UTF-8 cannot hold is left to the standard library's escapes."""
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        return json.dumps(value, default=str, skipkeys=True)
+
+
+def _outlined(value: Any) -> Any:
+    """A block without its data."""
+    if isinstance(value, dict):
+        return {key: _outlined(inner) for key, inner in value.items() if key not in _DATA}
+    if isinstance(value, list):
+        return [_outlined(inner) for inner in value]
+    is_long = isinstance(value, (str, bytes)) and len(value) > _MOST_SHOWN
+    return value[:_MOST_SHOWN] if is_long else value
 
 
 def readable(message: BaseMessage) -> BaseMessage:
     """The message in a form that LangChain can read, which comes before any model does.
 
-    It refuses a base64 image that does not say its type, and cannot convert a v0 text.
+    It refuses a base64 image that does not say its type, cannot convert a v0 text, and takes
+    every file of OpenAI's form for a PDF.
     """
     if isinstance(message.content, str):
         return message
@@ -91,13 +122,15 @@ def _readable(block: Block) -> Block:
     kind, source = block.get("type"), block.get("source_type")
     if kind == "file" and source == "text" and "text" in block:
         return {"type": "text-plain", "text": block["text"], "mime_type": "text/plain"}
-    if kind == "image" and not block.get("mime_type") and ("base64" in block or source == "base64"):
+    is_image = kind == "image" and ("base64" in block or source == "base64")
+    is_openai = kind == "file" and isinstance(block.get("file"), dict)
+    if is_openai or (is_image and not block.get("mime_type")):
         try:
-            image = next(_data(block))
+            medium = next(_file(block) if is_openai else _data(block))
         except (ValueError, LookupError, TypeError, AttributeError):
             return block
-        if isinstance(image, Media):
-            return {"type": "image", "base64": image.data, "mime_type": image.mime_type}
+        if isinstance(medium, Media) and medium.data:
+            return {"type": kind, "base64": medium.data, "mime_type": medium.mime_type}
     return block
 
 
@@ -137,17 +170,28 @@ def _data(block: Block) -> Iterator[Part]:
     if is_text and isinstance(text := block.get("text"), str):
         yield text
         return
-    data = block.get("base64")
+    is_v0 = "source_type" in block
+    data, name = _ascii(block.get("base64")) or block.get("data"), _name_of(block)
+    default = "text/plain" if is_text and data and not name else None
     yield _medium(
         _KINDS.get(block["type"], "file"),
-        data=data.decode() if isinstance(data, bytes) else data or block.get("data"),
+        data=data,
         url=block.get("url") or block.get("file_uri"),
         path=block.get(LOCAL_PATH),
-        file_id=block.get("file_id") or block.get("id" if "source_type" in block else ""),
-        mime_type=block.get("mime_type"),
-        name=_name_of(block),
+        file_id=block.get("file_id") or (block.get("id") if is_v0 else None),
+        mime_type=block.get("mime_type") or default,
+        name=name,
         block=block,
     )
+
+
+def _ascii(data: Any) -> Any:
+    try:
+        return data.decode("ascii") if isinstance(data, bytes) else data
+    except UnicodeDecodeError:
+        raise ValueError(
+            "its base64 holds the bytes themselves; make the block with langchain_kie.media_block"
+        ) from None
 
 
 def _name_of(block: Block) -> Any:
@@ -161,7 +205,10 @@ def _sourced(block: Block) -> Iterator[Part]:
     source = block.get("source")
     if not isinstance(source, dict):
         yield from _data(block)
-    elif source.get("type") == "text":
+        return
+    if source.get("type") in {"text", "content"}:
+        yield from (block[key] for key in ("title", "context") if block.get(key))
+    if source.get("type") == "text":
         yield str(source["data"])
     elif source.get("type") == "content":
         inner = source["content"]
@@ -276,7 +323,7 @@ def _medium(
     elif data:
         is_url = isinstance(data, str) and data[:5].lower() == "data:"
         medium = (remote if is_url else inline)(data, mime_type, kind, name)
-    elif url or (isinstance(file_id, str) and file_id.startswith("https://")):
+    elif url or (isinstance(file_id, str) and file_id.startswith(("http://", "https://"))):
         medium = remote(str(url or file_id), mime_type, kind, name)
     elif file_id:
         raise ValueError(

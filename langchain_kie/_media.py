@@ -6,10 +6,11 @@ Knows MIME types, base64 and URLs. Opens no file, fetches nothing and knows no c
 from __future__ import annotations
 
 import binascii
+import codecs
 import mimetypes
 import re
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
@@ -26,20 +27,25 @@ _URL_SAFE = str.maketrans("-_", "+/", " \t\r\n")
 _PDF = "application/pdf"
 _PDF_MARK = b"%PDF-"
 
+_ARCHIVES = frozenset({"application/zip", "application/gzip"})
+
 _SYNONYMS = (
     "image/jpeg image/jpg image/pjpeg",
     "audio/mpeg audio/mp3 audio/mpga audio/x-mpeg",
+    "audio/mp4 audio/m4a audio/x-m4a",
     "audio/wav audio/x-wav audio/wave audio/vnd.wave",
     "audio/flac audio/x-flac",
     "audio/aiff audio/x-aiff",
     "audio/aac audio/x-aac audio/aacp",
     "video/avi video/x-msvideo",
     "video/mpeg video/mpg",
+    "text/yaml text/x-yaml application/yaml application/x-yaml",
+    "text/rtf application/rtf",
 )
 """Several names of one type, Gemini's first."""
 
 _CONTAINERS = (
-    "video/mp4 video/x-m4v video/quicktime video/mov video/3gpp audio/mp4 audio/m4a audio/x-m4a",
+    "video/mp4 video/x-m4v video/quicktime video/mov video/3gpp audio/mp4",
     "video/webm audio/webm video/x-matroska",
     "audio/ogg video/ogg application/ogg audio/opus",
     "image/heic image/heif",
@@ -50,25 +56,61 @@ _ALIKE = tuple(row.split() for row in (*_SYNONYMS, *_CONTAINERS))
 _GEMINI_NAMES = {name: names[0] for names in _ALIKE[: len(_SYNONYMS)] for name in names}
 
 _EXTENSIONS = {
-    "audio/wav": ".wav",
-    "audio/flac": ".flac",
-    "audio/aiff": ".aiff",
+    "application/ogg": ".ogx",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": ".pptx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
     "audio/aac": ".aac",
-    "audio/ogg": ".ogg",
-    "audio/mp4": ".m4a",
-    "audio/mpeg": ".mp3",
-    "image/webp": ".webp",
+    "audio/aiff": ".aiff .aif .aifc",
+    "audio/amr": ".amr",
+    "audio/flac": ".flac",
+    "audio/midi": ".mid .midi",
+    "audio/mp4": ".m4a .m4b",
+    "audio/mpeg": ".mp3 .mpga",
+    "audio/opus": ".opus",
+    "audio/ogg": ".ogg .oga .opus",
+    "audio/wav": ".wav",
+    "audio/webm": ".weba",
+    "image/avif": ".avif",
     "image/heic": ".heic",
     "image/heif": ".heif",
-    "image/avif": ".avif",
-    "image/jpeg": ".jpg",
-    "text/markdown": ".md",
-    "text/plain": ".txt",
-    "video/avi": ".avi",
+    "image/jpeg": ".jpg .jpeg",
+    "image/webp": ".webp",
+    "text/css": ".css",
+    "text/html": ".html .htm",
+    "text/javascript": ".js .mjs",
+    "text/markdown": ".md .markdown",
+    "text/plain": ".txt .log",
+    "text/rtf": ".rtf",
+    "text/xml": ".xml",
+    "text/yaml": ".yaml .yml",
     "video/3gpp": ".3gp",
+    "video/avi": ".avi",
+    "video/mov": ".mov",
+    "video/mp2t": ".ts",
+    "video/mpeg": ".mpeg .mpg",
+    "video/ogg": ".ogv",
+    "video/quicktime": ".mov",
+    "video/webm": ".webm",
+    "video/wmv": ".wmv",
+    "video/x-flv": ".flv",
+    "video/x-m4v": ".m4v",
     "video/x-matroska": ".mkv",
+    "video/x-ms-wmv": ".wmv",
 }
-_TYPES = {extension: mime_type for mime_type, extension in _EXTENSIONS.items()}
+"""The extensions of types that Python does not know, or names otherwise; the usual one first."""
+
+_TYPES = mimetypes.MimeTypes().types_map[True] | {
+    extension: mime_type
+    for mime_type, extensions in _EXTENSIONS.items()
+    for extension in extensions.split()
+}
+"""By extension; the machine's own tables have no say."""
+
+_USUAL_EXTENSION = {
+    **{mime_type: extension for extension, mime_type in reversed(_TYPES.items())},
+    **{mime_type: extensions.split()[0] for mime_type, extensions in _EXTENSIONS.items()},
+}
 
 LOCAL_PATH = "kie_path"
 """Where `media_block` puts a path. No tool's result has it by chance: what a tool found on the
@@ -79,8 +121,25 @@ NO_FILES = (
     "langchain_kie.media_block(pathlib.Path(...))"
 )
 
-_YOUTUBE = re.compile(r"(^|\.)(youtube(-nocookie)?\.com|youtu\.be)$")
+_YOUTUBE = re.compile(r"(?!img\.)([\w-]+\.)*(youtube(-nocookie)?\.com|youtu\.be)")
 _GOOGLE_FILES = re.compile(r"(^|\.)generativelanguage\.googleapis\.com$")
+_NO_GOOGLE_FILES = (
+    "a file of Google's Files API cannot be sent: KIE cannot read it; send the file itself, or "
+    "upload it with langchain_kie.KieFiles"
+)
+
+_UNFETCHABLE = {
+    r"gs://": "KIE fetches http(s) URLs only; sign it, or send the file",
+    r"files/[\w-]+$": _NO_GOOGLE_FILES,
+    r"[\w+/-]{64,}={0,2}$": "base64 is no URL: give it as the block's `base64`, or in a data: URL",
+    "": f"it is no http(s) or data: URL; {NO_FILES}",
+}
+"""What to do instead, by how the URL begins."""
+
+_MOST_SHOWN = 80
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
+"""Characters that no text has; an ESC colours logs."""
 
 
 @dataclass(slots=True)
@@ -93,6 +152,7 @@ class Media:
         data: Base64.
         url: Where KIE fetches it.
         path: A file that the caller named in code.
+        size: Its bytes, where they are known.
         index: Tells the blocks of one answer apart.
     """
 
@@ -101,6 +161,7 @@ class Media:
     data: str | None = None
     url: str | None = None
     path: Path | None = None
+    size: int | None = field(default=None, compare=False)
     index: str | None = None
 
     def move_to(self, url: str) -> None:
@@ -125,7 +186,7 @@ def inline(data: str | bytes, declared: str | None, kind: str, name: str | None)
     data = b64encode(data).decode() if isinstance(data, bytes) else _checked_base64(data)
     head = binascii.a2b_base64(data[: HEAD_BYTES * 4 // 3 // 4 * 4])
     mime_type = tell_type(head, declared, name)
-    return Media(kind_of(mime_type, kind), mime_type, data=data)
+    return Media(kind_of(mime_type, kind), mime_type, data=data, size=len(data) * 3 // 4)
 
 
 def remote(url: str, declared: str | None, kind: str, name: str | None = None) -> Media:
@@ -143,38 +204,34 @@ def remote(url: str, declared: str | None, kind: str, name: str | None = None) -
         return inline(data, _declared(mime_type) or declared, kind, name)
     try:
         parts = urlsplit(url)
-        host = (parts.hostname or "").lower()
+        host = (parts.hostname or "").rstrip(".")
     except ValueError:
         parts, host = None, ""
     if parts is None or parts.scheme.lower() not in {"http", "https"} or not host:
         raise ValueError(_unfetchable(url))
-    if _YOUTUBE.search(host):
+    if _YOUTUBE.fullmatch(host):
         raise ValueError(
             "a YouTube link cannot be sent: KIE downloads a URL as a file; send the video "
             "itself, with langchain_kie.media_block(path)"
         )
     if _GOOGLE_FILES.search(host):
-        raise ValueError(
-            "a file of Google's Files API cannot be sent: KIE cannot read it; send the file "
-            "itself, or upload it with langchain_kie.KieFiles"
-        )
+        raise ValueError(_NO_GOOGLE_FILES)
     mime_type = _declared(declared) or type_by_name(parts.path)
     return Media(kind_of(mime_type, kind), mime_type, url=url)
 
 
 def _unfetchable(url: str) -> str:
-    shown = repr(url if len(url) <= 80 else url[:79] + "…")  # noqa: PLR2004
-    if url.lower().startswith("gs://"):
-        return f"{shown}: KIE fetches http(s) URLs only; sign it, or send the file"
-    return f"{shown} is no http(s) or data: URL; {NO_FILES}"
+    shown = repr(url if len(url) <= _MOST_SHOWN else url[:_MOST_SHOWN] + "…")
+    advice = next(a for look, a in _UNFETCHABLE.items() if re.match(look, url, re.IGNORECASE))
+    return f"{shown}: {advice}"
 
 
 def tell_type(head: bytes, declared: str | None, name: str | None) -> str:
     """The MIME type of a file.
 
     What was declared counts more than the file's name, and what the bytes say counts more than
-    either, unless they cannot tell the two apart. LangChain calls every file of OpenAI's form
-    a PDF, which is believed only of bytes that are one.
+    either, unless they cannot tell the two apart. Text may begin like any file, and is none;
+    a PDF has its mark.
 
     Args:
         head: The file's first bytes.
@@ -186,27 +243,49 @@ def tell_type(head: bytes, declared: str | None, name: str | None) -> str:
     """
     import filetype  # noqa: PLC0415 - only who sends media needs it
 
+    is_text = _is_text(head)
     said, named = _declared(declared), type_by_name(name or "")
-    if said is None or (said == _PDF and _PDF_MARK not in head):
-        said = named or said
+    if said == _PDF and _PDF_MARK not in head:
+        said = None
+    if said is None and named and not (_is_medium(named) and (is_text or named == _PDF)):
+        said = named
     told = filetype.guess_mime(head)
     told = _GEMINI_NAMES.get(told, told)
-    if told is None or not _is_certain(told, said, head):
+    if told is None or not _is_certain(told, said, head, is_text=is_text):
         if said is None:
             raise ValueError(
                 f"its type cannot be told (given: {declared or 'none'}); say its mime_type"
             )
         return said
-    is_alike = any(told in names and said in names for names in _ALIKE)
-    return said if said and is_alike else told
+    return said if said and is_alike(said, told) else told
 
 
-def _is_certain(told: str, said: str | None, head: bytes) -> bool:
-    """Whether bytes that look like `told` can be nothing else; texts may begin like a file."""
-    if not told.startswith(("image/", "audio/", "video/", _PDF)):
-        return said is None
-    is_text = said is not None and (said.startswith("text/") or said.endswith(("json", "xml")))
-    return not is_text or told == _PDF or b"\0" in head
+def _is_certain(told: str, said: str | None, head: bytes, *, is_text: bool) -> bool:
+    """Whether bytes that look like `told` can be nothing else."""
+    if told == _PDF:
+        return True
+    if not _is_medium(told):
+        return said is None or (told in _ARCHIVES and _is_medium(said))
+    is_called_text = bool(said) and not _is_medium(said or "")
+    return not is_text and not (is_called_text and b"\0" not in head)
+
+
+def _is_medium(mime_type: str) -> bool:
+    """Whether files of a type are no text."""
+    return mime_type.startswith(("image/", "audio/", "video/", _PDF)) and "+xml" not in mime_type
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return not _CONTROLS.search(text)
+
+
+def is_alike(one: str | None, other: str | None) -> bool:
+    """Whether two types are the same, or cannot be told apart by their first bytes."""
+    return one == other or any(one in names and other in names for names in _ALIKE)
 
 
 def _declared(mime_type: str | None) -> str | None:
@@ -219,15 +298,13 @@ def _declared(mime_type: str | None) -> str | None:
 
 def type_by_name(name: str) -> str | None:
     """The MIME type that a file name or a URL's path promises."""
-    dot = name.rfind(".")
-    return _TYPES.get(name[dot:].lower()) or _declared(mimetypes.guess_type(name)[0])
+    stem, _, extension = name.rpartition(".")
+    return _declared(_TYPES.get(f".{extension.lower()}")) if stem else None
 
 
 def extension_of(mime_type: str | None) -> str:
     """The extension that files of a type have, with its dot, or nothing."""
-    if mime_type is None:
-        return ""
-    return _EXTENSIONS.get(mime_type) or mimetypes.guess_extension(mime_type) or ""
+    return _USUAL_EXTENSION.get(mime_type or "", "")
 
 
 def kind_of(mime_type: str | None, kind: str = "file") -> str:

@@ -70,8 +70,6 @@ class Request:
         self._model = model
         self._timeout = timeout
         self.media = [part for part in all_parts(self._turns) if isinstance(part, Media)]
-        is_checked = self.media and self.options.require_media_seen
-        self._least_tokens = least_tokens(all_parts(self._turns)) if is_checked else 0
 
     def check_media(self, profile: Mapping[str, Any] | None) -> None:
         """Refuse media that the model's profile says it does not take.
@@ -106,6 +104,11 @@ class Request:
             self._model,
             self.options,
             media_count=len(self.media),
-            least_tokens=self._least_tokens,
+            least_tokens=self._least() if self.media and self.options.require_media_seen else 0,
         )
         return call, reader
+
+    def _least(self) -> int:
+        """The fewest tokens that the prompt can be counted as."""
+        calls = [tool.call["args"] for turn in self._turns for tool in turn.tools]
+        return least_tokens(all_parts(self._turns), [*self.options.functions, *calls])

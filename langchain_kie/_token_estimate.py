@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from langchain_kie._content import Part
 
 _MOST_CHARS_PER_TOKEN = 6
+_MOST_JSON_PER_TOKEN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +31,28 @@ class _Cost:
 
     Attributes:
         usual: Where the size is not known.
-        least: The fewest.
-        bytes_per_token: Of inline data of usual quality, `None` where size does not count.
+        least: The fewest, where the size is not known.
+        bytes_per_token: Of usual quality, `None` where size does not count.
+        most_bytes_per_token: Of the best quality that there is.
     """
 
     usual: int
     least: int
     bytes_per_token: int | None = None
+    most_bytes_per_token: int | None = None
 
 
 _COSTS = {
     "image": _Cost(1_100, 200),
-    "pdf": _Cost(2_600, 200, bytes_per_token=100),
-    "audio": _Cost(1_900, 30, bytes_per_token=500),
-    "video": _Cost(6_000, 60, bytes_per_token=2_500),
-    "file": _Cost(1_000, 10, bytes_per_token=CHARS_PER_TOKEN),
+    "pdf": _Cost(2_600, 200, bytes_per_token=100, most_bytes_per_token=20_000),
+    "audio": _Cost(1_900, 30, bytes_per_token=500, most_bytes_per_token=20_000),
+    "video": _Cost(6_000, 60, bytes_per_token=2_500, most_bytes_per_token=100_000),
+    "file": _Cost(1_000, 10, bytes_per_token=CHARS_PER_TOKEN, most_bytes_per_token=20),
 }
-"""An image as measured; a PDF at 258 tokens a page; sound at 32, video at 100 a second."""
+"""An image as measured; a PDF at 258 tokens a page; sound at 32, video at 100 a second.
+
+The best quality is a scan of 5 MB a page, sound of 24 bits at 96 kHz, and 80 Mbit of video a
+second: the fewest tokens must never be more than honest ones."""
 
 
 def estimate(messages: Sequence[BaseMessage], tools: list[Any] | None) -> int:
@@ -68,23 +74,25 @@ def estimate(messages: Sequence[BaseMessage], tools: list[Any] | None) -> int:
     return tokens + count_tokens_approximately(texts, tools=tools)
 
 
-def least_tokens(parts: Iterable[Part]) -> int:
-    """The fewest tokens that text and media can be counted as, if all were seen."""
+def least_tokens(parts: Iterable[Part], tools: Sequence[Any] = ()) -> int:
+    """The fewest tokens that text, media, and the tools' schemas and calls can be counted as."""
     return sum(
         len(part) // _MOST_CHARS_PER_TOKEN if isinstance(part, str) else _least(part)
         for part in parts
-    )
+    ) + sum(len(str(tool)) // _MOST_JSON_PER_TOKEN for tool in tools)
 
 
 def _usual(medium: Media) -> int:
     cost = _COSTS[medium.kind]
-    if cost.bytes_per_token is None or medium.data is None:
+    if cost.bytes_per_token is None or medium.size is None:
         return cost.usual
-    return max(cost.least, len(medium.data) * 3 // 4 // cost.bytes_per_token)
+    return max(cost.least, medium.size // cost.bytes_per_token)
 
 
 def _least(medium: Media) -> int:
-    """A quarter of the usual cost of this much data, which may be of a better quality."""
+    """What a medium costs at least: a little one less than usual, a large one by its size."""
     cost = _COSTS[medium.kind]
-    is_sized = cost.bytes_per_token is not None and medium.data is not None
-    return max(1, min(cost.least, _usual(medium) // 4)) if is_sized else cost.least
+    if cost.most_bytes_per_token is None or medium.size is None:
+        return cost.least
+    little = max(1, min(cost.least, _usual(medium) // 4))
+    return max(little, medium.size // cost.most_bytes_per_token)

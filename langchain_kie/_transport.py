@@ -6,31 +6,28 @@ back, `_retry` says when to try again.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
+import weakref
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 import httpx
 from tenacity import AsyncRetrying, Retrying
 
 from langchain_kie import _retry, _settings
 from langchain_kie._answer import Answer, Call, Form, ItemT
-from langchain_kie._clients import lease_async_client, lease_client
+from langchain_kie._clients import AsyncClientLease, ClientLease, HandshakeGuard
+from langchain_kie._network_errors import chain_of, error_of
 from langchain_kie._version import __version__
-from langchain_kie.errors import (
-    KieConfigurationError,
-    KieConnectionError,
-    KieError,
-    KieProtocolError,
-    KieStreamInterruptedError,
-    KieTimeoutError,
-)
+from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+    from types import AsyncGeneratorType
 
     from pydantic import SecretStr
 
@@ -42,6 +39,9 @@ REST_TIMEOUT = 5.0
 
 DRAIN_TIMEOUT = 0.1
 """Seconds to wait, after an answer's last event, for the end of its body."""
+
+_LEAST_WAIT = 0.001
+"""Seconds; none at all would make a socket non-blocking."""
 
 _HEADERS = {
     "Content-Type": "application/json",
@@ -113,7 +113,7 @@ class Transport:
             KieError: The call failed; after the first item it is not made again.
         """
         retrying = Retrying(**_retry.options(self.max_retries))
-        with nullcontext(self.client) if self.client else lease_client() as client:
+        with nullcontext(self.client) if self.client else ClientLease() as client:
             opened: _Opened[ItemT, Iterator[bytes]] = retrying(self._open, call, client)
             response, answer, pieces, items = opened
             try:
@@ -127,15 +127,18 @@ class Transport:
             finally:
                 response.close()
 
-    async def astream(self, call: Call[ItemT]) -> AsyncGenerator[ItemT]:
+    def astream(self, call: Call[ItemT]) -> AsyncItems[ItemT]:
         """Make `call` and yield what its answer holds.
 
         Raises:
             KieError: The call failed; after the first item it is not made again.
         """
+        return AsyncItems(self._astream(call))
+
+    async def _astream(self, call: Call[ItemT]) -> AsyncGenerator[ItemT]:
         retrying = AsyncRetrying(**_retry.options(self.max_retries))
         own = self.async_client
-        with nullcontext(own) if own else await lease_async_client() as client:
+        async with nullcontext(own) if own else AsyncClientLease() as client:
             opened: _Opened[ItemT, AsyncIterator[bytes]]
             opened = await retrying(self._aopen, call, client)
             response, answer, pieces, items = opened
@@ -176,6 +179,8 @@ class Transport:
     ) -> _Opened[ItemT, AsyncIterator[bytes]]:
         """Send the call and read up to the first item, so that it can be made again."""
         request = self._request(client, call)
+        if isinstance(call.body, Form):
+            request.stream = _ReadInThreads(cast("httpx.SyncByteStream", request.stream))
         with self._translated(call, request):
             response = await client.send(
                 request, stream=True, auth=self.auth, follow_redirects=False
@@ -204,12 +209,15 @@ class Transport:
             file = (body.name, body.file, body.mime_type)
             content = {"data": body.fields, "files": {"file": file}}
         url = _url(self.base_url + call.path)
+        extensions: dict[str, Any] = {"timeout": timeout.as_dict()}
+        if url.scheme == "https" and isinstance(client, httpx.AsyncClient):
+            extensions["trace"] = HandshakeGuard()
+        content |= {"headers": headers, "extensions": extensions}
         if client is self.client or client is self.async_client:
             if client.is_closed:
                 raise KieConfigurationError("the client that you gave is closed")
-            return client.build_request("POST", url, headers=headers, timeout=timeout, **content)
-        extensions = {"timeout": timeout.as_dict()}
-        return httpx.Request("POST", url, headers=headers, extensions=extensions, **content)
+            return client.build_request("POST", url, **content)
+        return httpx.Request("POST", url, **content)
 
     @contextmanager
     def _translated(
@@ -222,8 +230,9 @@ class Transport:
     ) -> Iterator[None]:
         """Turn what the network raises into this package's errors.
 
-        Once the answer is complete, the network may break as it likes. httpx's error, which is
-        kept as the cause, holds the request: the key is taken out of it.
+        Once the answer is complete, the network may break as it likes. The network's errors,
+        which are kept as the cause, hold the request, and now and then what the server sent:
+        the key is taken out of them.
         """
         try:
             yield
@@ -231,7 +240,28 @@ class Transport:
             if answer and answer.is_complete:
                 return
             request.headers.pop("Authorization", None)
-            raise _error_of(error, call, self.retry_on_timeout, begun=begun) from error
+            for link in chain_of(error):
+                link.args = tuple(
+                    self.auth.hide(arg) if isinstance(arg, str) else arg for arg in link.args
+                )
+            waited = request.extensions.get("timeout", {})
+            raise error_of(error, call, waited, self.retry_on_timeout, begun=begun) from error
+
+
+class AsyncItems(Generic[ItemT]):
+    """What a call yields; its user and the end of the event loop may close it both at once."""
+
+    def __init__(self, items: AsyncGenerator[ItemT]) -> None:
+        self._items = cast("AsyncGeneratorType[ItemT, None]", items)
+
+    def __aiter__(self) -> AsyncGenerator[ItemT]:
+        """Yield the items."""
+        return self._items
+
+    async def aclose(self) -> None:
+        """End the call."""
+        if not self._items.ag_running:
+            await self._items.aclose()
 
 
 @lru_cache(maxsize=256)
@@ -255,6 +285,18 @@ def transport_for(*, api_key: SecretStr | None, base_url: str, **settings: Any) 
         raise KieConfigurationError("there is no key: pass api_key= or set KIE_API_KEY")
     url = _settings.checked_base_url(base_url)
     return Transport(base_url=url, auth=BearerAuth(key), **settings)
+
+
+class _ReadInThreads(httpx.AsyncByteStream):
+    """A form whose pieces are read off the event loop: a disk may take its time."""
+
+    def __init__(self, form: httpx.SyncByteStream) -> None:
+        self._form = form
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = iter(self._form)
+        while piece := await asyncio.to_thread(next, pieces, b""):
+            yield piece
 
 
 def _pieces(response: httpx.Response, answer: Answer[Any]) -> Iterator[bytes]:
@@ -288,7 +330,8 @@ class _Patience:
         self._answer = answer
         self._seen = 0
         self._since = time.monotonic()
-        self._limit = response.request.extensions.get("timeout", {}).get("read")
+        self._limit: float | None = response.request.extensions.get("timeout", {}).get("read")
+        self._hurries = False
 
     def is_at_end(self) -> bool:
         """Whether to read no more.
@@ -304,44 +347,34 @@ class _Patience:
                 rest = DRAIN_TIMEOUT if answer.is_over else REST_TIMEOUT
                 self._limit = min(rest, self._limit or rest)
                 self._hurry()
-        elif self._limit is not None and now - self._since > self._limit:
-            if not answer.is_complete:
-                raise httpx.ReadTimeout("no event came in time", request=self._response.request)
-            return True
+        elif self._limit is not None:
+            if now - self._since > self._limit:
+                if not answer.is_complete:
+                    raise httpx.ReadTimeout("no event came in time")
+                return True
+            self._hurry()
         return False
 
     def _hurry(self) -> None:
-        response, limit = self._response, self._limit
-        stream = response.extensions.get("network_stream")
-        if stream is None:
+        """Let reads end when the time for the next event does.
+
+        The connection outlives the response, and must not keep it alive.
+        """
+        stream = self._response.extensions.get("network_stream")
+        if self._hurries or stream is None:
             return
+        self._hurries = True
+        own, plain_read = weakref.proxy(stream), type(stream).read
+        patience = weakref.ref(self)
 
         def read(max_bytes: int, timeout: float | None = None) -> Any:
-            return type(stream).read(stream, max_bytes, timeout if response.is_closed else limit)
+            waiting = patience()
+            return plain_read(own, max_bytes, waiting.left(timeout) if waiting else timeout)
 
         stream.read = read
 
-
-def _error_of(
-    error: Exception, call: Call[Any], retry_on_timeout: bool, *, begun: bool
-) -> KieError:
-    """The error of this package that an error of the network's is.
-
-    A time-out after the request went out is not tried again, unless the user wants it: the
-    answer may have been billed. A certificate or a proxy that refuses will refuse again.
-    """
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    if isinstance(error, httpx.TimeoutException):
-        waiting = type(error).__name__.removesuffix("Timeout").lower()
-        is_safe = retry_on_timeout or isinstance(error, httpx.ConnectTimeout)
-        retries = None if is_safe and not begun else 0
-        return KieTimeoutError(
-            f"timed out ({waiting})", model=call.model, max_retries=retries, is_retryable=True
-        )
-    if isinstance(error, (httpx.DecodingError, httpx.InvalidURL, httpx.UnsupportedProtocol)):
-        return KieProtocolError(what, model=call.model, max_retries=0)
-    if begun:
-        return KieStreamInterruptedError(f"the connection broke: {what}", model=call.model)
-    is_final = "CERTIFICATE_VERIFY_FAILED" in what or what.startswith("ProxyError: 4")
-    retries = 0 if is_final else None
-    return KieConnectionError(what, model=call.model, max_retries=retries)
+    def left(self, timeout: float | None) -> float | None:
+        """The seconds to wait for the next bytes, instead of those that httpcore waits."""
+        if self._limit is None or self._response.is_closed:
+            return timeout
+        return max(self._since + self._limit - time.monotonic(), _LEAST_WAIT)

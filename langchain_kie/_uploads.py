@@ -14,6 +14,7 @@ from base64 import b64decode, b64encode
 from collections import OrderedDict
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
@@ -50,16 +51,35 @@ def place(media: Sequence[Media], files: KieFiles) -> None:
 
 async def aplace(media: Sequence[Media], files: KieFiles) -> None:
     """Upload media side by side, and let them be fetched from there; as `place`."""
-    results = await asyncio.gather(*(_aplace(m, files) for m in media), return_exceptions=True)
-    for result in results:
-        if result:
-            raise result
+    tasks = [asyncio.create_task(_aplace(medium, files)) for medium in media]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 async def _aplace(medium: Media, files: KieFiles) -> None:
     with _readable(medium):
         key = await asyncio.to_thread(_key, medium, files)
         medium.move_to((await _aupload(medium, key, files)).url)
+
+
+def forget(media: Sequence[Media]) -> None:
+    """Upload these again when they are sent again: KIE could not get at them."""
+    urls = {medium.url for medium in media}
+    with _shared.lock:
+        for key in [key for key, file in _shared.files.items() if file.url in urls]:
+            del _shared.files[key]
+
+
+async def ato_upload(media: Sequence[Media], options: Options) -> list[Media]:
+    """Choose what to upload; as `to_upload`, but files are read off the event loop."""
+    if any(medium.path for medium in media):
+        return await asyncio.to_thread(to_upload, media, options)
+    return to_upload(media, options)
 
 
 def to_upload(media: Sequence[Media], options: Options) -> list[Media]:
@@ -70,7 +90,7 @@ def to_upload(media: Sequence[Media], options: Options) -> list[Media]:
     """
     mode, limit = options.media_upload, options.inline_media_limit
     inline = [medium for medium in media if medium.url is None]
-    sizes = {id(medium): _size(medium) for medium in inline}
+    sizes = {id(medium): _measured(medium) for medium in inline}
     total = rest = sum(sizes.values())
     chosen: list[Media] = []
     inline.sort(key=lambda medium: sizes[id(medium)])
@@ -90,18 +110,19 @@ def to_upload(media: Sequence[Media], options: Options) -> list[Media]:
     return chosen
 
 
-def _size(medium: Media) -> int:
+def _measured(medium: Media) -> int:
     """The bytes of a medium; the type of a file is told, which may not be what it was."""
     if medium.path is None:
         return len(medium.data or "") * 3 // 4
     with _readable(medium):
-        if not (size := medium.path.stat().st_size):
+        medium.size = medium.path.stat().st_size
+        if not medium.size:
             raise ValueError(f"{str(medium.path)!r} is empty")
         with medium.path.open("rb") as file:
             head = file.read(HEAD_BYTES)
         medium.mime_type = tell_type(head, medium.mime_type, medium.path.name)
         medium.kind = kind_of(medium.mime_type)
-        return size
+        return medium.size
 
 
 @contextmanager
@@ -120,36 +141,50 @@ class _AbandonedError(Exception):
     """Who uploaded was cancelled: whoever waits must do it."""
 
 
+@dataclass(slots=True, eq=False)
+class _Pending:
+    """An upload under way; `loop` is whose task does it, `None` for a thread that waits."""
+
+    loop: asyncio.AbstractEventLoop | None
+    future: Future[KieFile] = field(default_factory=Future)
+
+    def can_be_waited_for(self, loop: asyncio.AbstractEventLoop | None) -> bool:
+        """Whether it goes on meanwhile: its loop runs, and is not the one that would block."""
+        if self.loop is None or self.loop is loop:
+            return True
+        return self.loop.is_running() and self.loop is not asyncio._get_running_loop()  # noqa: SLF001
+
+
 class _Shared:
     """What this process has uploaded and is uploading."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.files: OrderedDict[_Key, KieFile] = OrderedDict()
-        self.pending: dict[_Key, Future[KieFile]] = {}
+        self.pending: dict[_Key, _Pending] = {}
         self.digests: OrderedDict[_Key, str] = OrderedDict()
 
-    def claim(self, key: _Key, place: Any) -> tuple[Future[KieFile], bool]:
+    def claim(self, key: _Key, loop: asyncio.AbstractEventLoop | None) -> tuple[_Pending, bool]:
         """The upload of a content, and whether it is for the caller to do.
 
         Args:
             key: The content and the account.
-            place: Who can wait for one another: threads, or the tasks of one event loop.
+            loop: The caller's, `None` of a caller that blocks its thread.
         """
         with self.lock:
-            future = self.pending.get((key, place))
-            if future is not None:
-                return future, False
-            future = Future()
+            pending = self.pending.get(key)
+            if pending and pending.can_be_waited_for(loop):
+                return pending, False
+            pending = _Pending(loop)
             file = self.files.get(key)
             if file and datetime.now(UTC) < file.expires_at - _MARGIN:
-                future.set_result(file)
-                return future, False
-            self.pending[key, place] = future
-            return future, True
+                pending.future.set_result(file)
+                return pending, False
+            self.pending[key] = pending
+            return pending, True
 
     @contextmanager
-    def uploading(self, key: _Key, place: Any, future: Future[KieFile]) -> Iterator[list[KieFile]]:
+    def uploading(self, key: _Key, pending: _Pending) -> Iterator[list[KieFile]]:
         """For the time of an upload; takes the file, and tells those who wait."""
         files: list[KieFile] = []
         error: Exception = _AbandonedError()
@@ -160,15 +195,16 @@ class _Shared:
             raise
         finally:
             with self.lock:
-                del self.pending[key, place]
+                if self.pending.get(key) is pending:
+                    del self.pending[key]
                 if files:
                     self.files[key] = files[0]
                     while len(self.files) > _MOST_FILES:
                         self.files.popitem(last=False)
             if files:
-                future.set_result(files[0])
+                pending.future.set_result(files[0])
             else:
-                future.set_exception(error)
+                pending.future.set_exception(error)
 
 
 _shared = _Shared()
@@ -186,12 +222,12 @@ if hasattr(os, "register_at_fork"):
 
 def _upload(medium: Media, key: _Key, files: KieFiles) -> KieFile:
     while True:
-        future, is_mine = _shared.claim(key, None)
+        pending, is_mine = _shared.claim(key, None)
         try:
             if is_mine:
-                with _shared.uploading(key, None, future) as uploaded, _opened(medium) as content:
+                with _shared.uploading(key, pending) as uploaded, _opened(medium) as content:
                     uploaded.append(files.upload(content, mime_type=medium.mime_type))
-            return future.result()
+            return pending.future.result()
         except _AbandonedError:
             continue
 
@@ -199,12 +235,13 @@ def _upload(medium: Media, key: _Key, files: KieFiles) -> KieFile:
 async def _aupload(medium: Media, key: _Key, files: KieFiles) -> KieFile:
     loop = asyncio.get_running_loop()
     while True:
-        future, is_mine = _shared.claim(key, loop)
+        pending, is_mine = _shared.claim(key, loop)
         try:
             if is_mine:
-                with _shared.uploading(key, loop, future) as uploaded, _opened(medium) as content:
+                with _shared.uploading(key, pending) as uploaded:
+                    content: Any = medium.path or await asyncio.to_thread(_opened, medium)
                     uploaded.append(await files.aupload(content, mime_type=medium.mime_type))
-            return await asyncio.shield(asyncio.wrap_future(future))
+            return await asyncio.shield(asyncio.wrap_future(pending.future))
         except _AbandonedError:
             continue
 
@@ -225,7 +262,7 @@ def _key(medium: Media, files: KieFiles) -> _Key:
 def _digest(path: Path) -> str:
     """A file's content in short; it is read again only when it has changed."""
     stat = path.stat()
-    known = (str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    known = (str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     digest = _shared.digests.get(known)
     if digest is None:
         with path.open("rb") as content:

@@ -7,6 +7,7 @@ needs is imported where it is used, so that to import and construct a model is q
 
 from __future__ import annotations
 
+import re
 import warnings
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from langchain_kie.files import KieFiles
 
 _blocks.register()
+
+_LOST_FILE = re.compile("download failed|failed to get file information")
 
 _LC_PATH = ("langchain_kie", "chat_models", "ChatKieGemini")
 ALL_SERIALIZABLE_MAPPINGS.setdefault(_LC_PATH, _LC_PATH)
@@ -343,7 +346,12 @@ class ChatKieGemini(BaseChatModel):
     ) -> ChatResult:
         request = self._placed(self._request(messages, stop, kwargs))
         call, reader = request.encode(stream=False)
-        return _result(reader, [reader.feed(delta) for delta in self._transport().stream(call)])
+        try:
+            deltas = self._transport().stream(call)
+            return _result(reader, [reader.feed(delta) for delta in deltas])
+        except KieError as error:
+            _forget_lost_files(request, error)
+            raise
 
     async def _agenerate(
         self,
@@ -354,8 +362,12 @@ class ChatKieGemini(BaseChatModel):
     ) -> ChatResult:
         request = await self._aplaced(self._request(messages, stop, kwargs))
         call, reader = request.encode(stream=False)
-        deltas = self._transport().astream(call)
-        return _result(reader, [reader.feed(delta) async for delta in deltas])
+        try:
+            deltas = self._transport().astream(call)
+            return _result(reader, [reader.feed(delta) async for delta in deltas])
+        except KieError as error:
+            _forget_lost_files(request, error)
+            raise
 
     def _stream(
         self,
@@ -373,6 +385,7 @@ class ChatKieGemini(BaseChatModel):
             yield generation_chunk(reader.finish())
         except KieError as error:
             error.partial = reader.has_output
+            _forget_lost_files(request, error)
             raise
 
     async def _astream(
@@ -392,6 +405,7 @@ class ChatKieGemini(BaseChatModel):
             yield generation_chunk(reader.finish())
         except KieError as error:
             error.partial = reader.has_output
+            _forget_lost_files(request, error)
             raise
 
     def _request(
@@ -448,9 +462,9 @@ class ChatKieGemini(BaseChatModel):
         """Upload the media that are not to go inline; as `_placed`."""
         if not request.media:
             return request
-        from langchain_kie._uploads import aplace, to_upload  # noqa: PLC0415
+        from langchain_kie._uploads import aplace, ato_upload  # noqa: PLC0415
 
-        if chosen := to_upload(request.media, request.options):
+        if chosen := await ato_upload(request.media, request.options):
             request.encode(stream=False)
             await aplace(chosen, self._files())
         return request
@@ -585,6 +599,14 @@ class ChatKieGemini(BaseChatModel):
 _DEFAULTS = {name: field.default for name, field in ChatKieGemini.model_fields.items()}
 _FIXED = _DEFAULTS.keys() - {*OPTION_NAMES}
 _IDENTIFYING = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
+
+
+def _forget_lost_files(request: Request, error: KieError) -> None:
+    """Let files that KIE lost before their time be uploaded again with the next call."""
+    if request.media and _LOST_FILE.search(error.message.lower()):
+        from langchain_kie._uploads import forget  # noqa: PLC0415 - only who has media needs it
+
+        forget(request.media)
 
 
 def _result(reader: MessageReader, chunks: Sequence[AIMessageChunk | None]) -> ChatResult:

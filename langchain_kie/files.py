@@ -5,6 +5,7 @@ Knows files and the upload API. Knows nothing of chat.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import re
@@ -30,6 +31,7 @@ from langchain_kie._media import (
     HEAD_BYTES,
     LOCAL_PATH,
     extension_of,
+    is_alike,
     kind_of,
     remote,
     tell_type,
@@ -40,6 +42,7 @@ from langchain_kie.errors import (
     KieInvalidRequestError,
     KieModelNotFoundError,
     KieProtocolError,
+    KieServerError,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +59,7 @@ LIFE = timedelta(days=3)
 _DIRECTORY = "langchain-kie"
 _SPOOLED_BYTES = 1024 * 1024
 _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+")
+_SCHEME = re.compile(r"data:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _NOT_BINARY = "the file must be opened in binary mode"
 
 
@@ -83,7 +87,13 @@ class KieFile:
         return datetime.now(UTC) >= self.expires_at
 
     def block(self) -> dict[str, Any]:
-        """The content block that puts the file into a message."""
+        """The content block that puts the file into a message.
+
+        Raises:
+            ValueError: KIE has deleted the file.
+        """
+        if self.is_expired:
+            raise ValueError(f"{self.url} has expired: upload the file again")
         return _block(kind_of(self.mime_type), self.mime_type, url=self.url)
 
 
@@ -168,7 +178,8 @@ class KieFiles:
             ValueError: It is empty, or its type cannot be told.
             KieError: KIE did not take it.
         """
-        with _call_for(file, name, mime_type, on_progress) as call:
+        with ExitStack() as stack, _told():
+            call = _call_for(file, name, mime_type, on_progress, stack)
             [stored] = self._transport.stream(call)
             return stored.file
 
@@ -180,14 +191,17 @@ class KieFiles:
         mime_type: str | None = None,
         on_progress: Progress | None = None,
     ) -> KieFile:
-        """Upload a file; as `upload`."""
-        with _call_for(file, name, mime_type, on_progress) as call:
+        """Upload a file; as `upload`, with the file read, and `on_progress` called, in threads."""
+        with ExitStack() as stack, _told():
+            call = await asyncio.to_thread(_call_for, file, name, mime_type, on_progress, stack)
             [stored] = [item async for item in self._transport.astream(call)]
             return stored.file
 
 
 def media_block(
-    file: os.PathLike[str] | KieFile | bytes | str, *, mime_type: str | None = None
+    file: os.PathLike[str] | KieFile | bytes | bytearray | memoryview | str,
+    *,
+    mime_type: str | None = None,
 ) -> dict[str, Any]:
     """The content block for a picture, sound, video or document.
 
@@ -204,13 +218,16 @@ def media_block(
     """
     if isinstance(file, KieFile):
         return file.block()
-    if isinstance(file, bytes):
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        file = bytes(file)
         told = tell_type(file[:HEAD_BYTES], mime_type, None)
         return _block(kind_of(told), told, base64=b64encode(file).decode())
     if isinstance(file, str) and not _is_file_url(file):
-        if "://" not in file:
+        if not _SCHEME.match(file):
             raise ValueError(f"{file!r} is no URL; for a local file give a pathlib.Path")
         medium = remote(file, mime_type, "file")
+        if medium.data:
+            return _block(medium.kind, medium.mime_type, base64=medium.data)
         return _block(medium.kind, medium.mime_type, url=file)
     path = _path(file).absolute()
     with path.open("rb") as opened:
@@ -244,54 +261,71 @@ class _Stored:
     is_last: bool = True
 
 
+class _FileError(Exception):
+    """The file could not be read, or whoever watched it stopped it: nothing of the network's."""
+
+
 @contextmanager
+def _told() -> Iterator[None]:
+    """Let errors tell that it was an upload."""
+    try:
+        yield
+    except _FileError as error:
+        raise error.args[0] from None
+    except KieModelNotFoundError as error:
+        is_absent = error.status_code == HTTPStatus.NOT_FOUND
+        raise KieInvalidRequestError(
+            "there is no file upload at this address"
+            if is_absent
+            else f"the upload failed: {error.message}",
+            code=error.code,
+            status_code=error.status_code,
+        ) from None
+    except KieError as error:
+        error.message = f"the upload failed: {error.message}"
+        error.args = (error.message,)
+        raise
+
+
 def _call_for(
-    file: File, name: str | None, mime_type: str | None, on_progress: Progress | None
-) -> Iterator[Call[_Stored]]:
-    """The call that uploads a file, which is open meanwhile; errors tell that it was an upload."""
+    file: File,
+    name: str | None,
+    mime_type: str | None,
+    on_progress: Progress | None,
+    stack: ExitStack,
+) -> Call[_Stored]:
+    """The call that uploads a file, which the stack closes."""
     from langchain_kie._answer import Call, Form  # noqa: PLC0415 - only who uploads needs it
 
     if name is not None and (not name.strip(". ") or not _NAME.fullmatch(name)):
         raise ValueError(f"{name!r} cannot be a file's name")
-    with ExitStack() as stack:
-        body: bytes | Form
-        if isinstance(file, str) and file.lower().startswith(("http://", "https://")):
-            mime_type = remote(file, mime_type, "file").mime_type
-            fields = {"fileUrl": file, "uploadPath": _DIRECTORY}
-            if name or mime_type:
-                fields["fileName"] = _named(name, mime_type)
-            path = "/api/file-url-upload"
-            body = orjson.dumps(fields)
-        else:
-            opened = _opened(file, stack)
-            mime_type = _type_of(opened, mime_type, file)
-            name = _named(name, mime_type)
-            fields = {"uploadPath": _DIRECTORY, "fileName": name}
-            path = "/api/file-stream-upload"
-            body = Form(fields, name, _Reader(opened, on_progress), mime_type)
-        try:
-            yield Call(model=None, path=path, body=body, decode=_stored(mime_type))
-        except KieModelNotFoundError as error:
-            is_absent = error.status_code == HTTPStatus.NOT_FOUND
-            raise KieInvalidRequestError(
-                "there is no file upload at this address"
-                if is_absent
-                else f"the upload failed: {error.message}",
-                code=error.code,
-                status_code=error.status_code,
-            ) from None
-        except KieError as error:
-            error.message = f"the upload failed: {error.message}"
-            error.args = (error.message,)
-            raise
+    if isinstance(file, str) and file.lower().startswith(("http://", "https://")):
+        mime_type = remote(file, mime_type, "file").mime_type
+        if mime_type is None:
+            raise ValueError(f"the type of {file!r} cannot be told; say its mime_type")
+        fields = {"fileUrl": file, "uploadPath": _DIRECTORY, "fileName": _named(name, mime_type)}
+        body = orjson.dumps(fields)
+        return Call(None, "/api/file-url-upload", body, decode=_stored(mime_type, None))
+    opened = _opened(file, stack)
+    mime_type = _type_of(opened, mime_type, file)
+    name = _named(name, mime_type)
+    reader = _Reader(opened, on_progress)
+    form = Form({"uploadPath": _DIRECTORY, "fileName": name}, name, reader, mime_type)
+    return Call(None, "/api/file-stream-upload", form, decode=_stored(mime_type, reader.total))
 
 
 def _opened(file: File, stack: ExitStack) -> BinaryIO:
     """A file that can be read from its beginning, more than once."""
+    if isinstance(file, str) and _SCHEME.match(file) and not _is_file_url(file):
+        raise ValueError(f"{file[:80]!r} is no http(s) or file URL; for its data give bytes")
     if isinstance(file, (str, os.PathLike)):
         return stack.enter_context(_path(file).open("rb"))
     if isinstance(file, (bytes, bytearray, memoryview)):
         return io.BytesIO(file)
+    if not hasattr(file, "seekable"):
+        raise ValueError(
+            f"a {type(file).__name__} cannot be uploaded: give a path, bytes or a file"
+        )
     if file.seekable():
         return file
     spooled = tempfile.SpooledTemporaryFile(_SPOOLED_BYTES)  # noqa: SIM115 - the stack closes it
@@ -315,10 +349,12 @@ def _type_of(opened: BinaryIO, mime_type: str | None, file: File) -> str:
 
 def _named(name: str | None, mime_type: str | None) -> str:
     """A name with the extension by which KIE tells the type when the file is fetched."""
-    promised = type_by_name(name or "")
-    if name and promised and kind_of(promised) == kind_of(mime_type):
+    if name and mime_type and is_alike(type_by_name(name), mime_type):
         return name
-    return (name or uuid4().hex) + extension_of(mime_type)
+    extension = extension_of(mime_type)
+    if not extension:
+        raise ValueError(f"a file of type {mime_type} cannot be uploaded: it has no extension")
+    return (name or uuid4().hex) + extension
 
 
 class _Reader:
@@ -333,28 +369,33 @@ class _Reader:
         self.tell = file.tell
         self._file = file
         self._on_progress = on_progress
-        self._total = file.seek(0, os.SEEK_END)
+        self.total = file.seek(0, os.SEEK_END)
 
     def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
-        if data and self._on_progress:
-            self._on_progress(self._file.tell(), self._total)
+        try:
+            data = self._file.read(size)
+            if data and self._on_progress:
+                self._on_progress(self._file.tell(), self.total)
+        except OSError as error:
+            raise _FileError(error) from error
         return data
 
 
-def _stored(mime_type: str | None) -> Callable[[dict[str, Any]], _Stored]:
-    """Reads KIE's receipt for a file of a type; its pages disagree on the names in it."""
+def _stored(mime_type: str, sent: int | None) -> Callable[[dict[str, Any]], _Stored]:
+    """Reads KIE's receipt for a file of a type and size; its pages disagree on the names in it."""
 
     def decode(data: dict[str, Any]) -> _Stored:
         url = data.get("downloadUrl") or data.get("fileUrl")
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
             raise KieProtocolError("KIE did not say where the file is")
         size = data.get("fileSize")
+        if sent is not None and isinstance(size, int) and size != sent:
+            raise KieServerError(f"KIE stored {size:,} of {sent:,} bytes")
         return _Stored(
             KieFile(
                 url=url,
                 name=str(data.get("fileName") or url.rpartition("/")[2]),
-                mime_type=mime_type or data.get("mimeType"),
+                mime_type=mime_type,
                 size=size if isinstance(size, int) else None,
                 expires_at=_expiry(data.get("expiresAt")),
             )

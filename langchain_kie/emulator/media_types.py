@@ -25,21 +25,31 @@ _MORE_EXTENSIONS: Mapping[str, str] = {
     ".heic": "image/heic",
     ".heif": "image/heif",
     ".m4a": "audio/mp4",
+    ".m4b": "audio/mp4",
     ".m4v": "video/mp4",
+    ".js": "text/javascript",
+    ".log": "text/plain",
     ".md": "text/markdown",
     ".mkv": "video/x-matroska",
     ".oga": "audio/ogg",
     ".ogg": "audio/ogg",
     ".opus": "audio/ogg",
+    ".ogv": "video/ogg",
     ".rtf": "text/rtf",
+    ".ts": "video/mp2t",
     ".wav": "audio/wav",
+    ".weba": "audio/webm",
     ".webp": "image/webp",
     ".wmv": "video/x-ms-wmv",
+    ".xml": "text/xml",
+    ".yaml": "text/yaml",
+    ".yml": "text/yaml",
 }
 _TYPES = mimetypes.MimeTypes()  # of its own, so that no table of the machine's has a say
 for _extension, _mime_type in _MORE_EXTENSIONS.items():
     _TYPES.add_type(_mime_type, _extension)
 
+_PDF, _PDF_MARK, _PDF_HEAD = "application/pdf", b"%PDF-", 1024
 _HEAD_LENGTH = 16
 _MAGIC: tuple[tuple[re.Pattern[bytes], tuple[str, ...]], ...] = tuple(
     (re.compile(pattern, re.DOTALL), kinds)
@@ -87,6 +97,8 @@ def extension_of(mime_type: str) -> str:
 
 def contradicts(mime_type: str, data: bytes) -> bool:
     """Say whether a file begins as one of quite another kind than `mime_type`."""
+    if mime_type == _PDF and _PDF_MARK not in data[:_PDF_HEAD]:
+        return True
     tops = {_top(kind) for kind in _kinds(data)}
     return bool(tops) and _top(mime_type) not in tops
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import itertools
 from dataclasses import dataclass
@@ -530,3 +531,28 @@ def test_media_that_were_dropped_are_noticed_on_demand(emulator, api, sample, is
     with pytest.raises(KieMediaNotSeenError):
         trusting.invoke(asked_with(block), require_media_seen=True)
     assert checking.invoke("Hello!").response_metadata.get("media_count") is None
+
+
+async def _astreamed(model, history):
+    return [chunk async for chunk in model.astream(history)]
+
+
+ASKS = {
+    "invoke": lambda model, history: asyncio.to_thread(model.invoke, history),
+    "ainvoke": lambda model, history: model.ainvoke(history),
+    "stream": lambda model, history: asyncio.to_thread(lambda: list(model.stream(history))),
+    "astream": _astreamed,
+}
+
+
+@pytest.mark.parametrize("ask", ASKS)
+async def test_a_file_that_kie_lost_is_uploaded_again_by_the_next_call(emulator, api, ask):
+    model = model_of(emulator, api, media_upload="always")
+    picture = media_block(IMAGE.data + f"{ask} {api}".encode())
+    history = [HumanMessage([{"type": "text", "text": "Hi."}, picture])]
+    await ASKS[ask](model, history)
+    emulator.expire_files()
+    with pytest.raises(KieError, match="download failed"):
+        await ASKS[ask](model, history)
+    assert await ASKS[ask](model, history)
+    assert len(uploads(emulator)) == 2

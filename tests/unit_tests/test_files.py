@@ -36,6 +36,8 @@ from langchain_kie import (
     KieServerError,
     media_block,
 )
+from langchain_kie._media import HEAD_BYTES, Media, inline
+from langchain_kie._uploads import forget, place
 from langchain_kie.emulator import Emulator
 from langchain_kie.errors import KieEmptyResponseError
 from langchain_kie.files import LIFE
@@ -207,6 +209,15 @@ class TextPipe(io.StringIO):
         return False
 
 
+class Broken(io.BytesIO):
+    """A file of which only the beginning can be read."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size == HEAD_BYTES:
+            return super().read(size)
+        raise OSError("broken disk")
+
+
 def with_data(path: Path, data: bytes) -> Path:
     (path / "a.png").write_bytes(data)
     return path / "a.png"
@@ -220,6 +231,15 @@ UNREADABLE: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
     "text": (lambda _: io.StringIO("a"), ValueError, "must be opened in binary mode"),
     "a file of text": (of_text, ValueError, "opened in binary mode"),
     "text without a way back": (lambda _: TextPipe("a"), ValueError, "opened in binary mode"),
+    "a data URL": (lambda _: "data:,x", ValueError, "is no http"),
+    "another scheme": (lambda _: "ftp://a.example/a.png", ValueError, "is no http"),
+    "no address of a type": (
+        lambda _: "https://media.example/cat",
+        ValueError,
+        "the type of .* cannot be told; say its mime_type",
+    ),
+    "no file at all": (lambda _: None, ValueError, "a NoneType cannot be uploaded"),
+    "a file that fails": (lambda _: Broken(PNG), OSError, "broken disk"),
     "an unknown type": (lambda _: b"hello", ValueError, "its type cannot be told"),
 }
 
@@ -250,6 +270,8 @@ async def test_what_cannot_be_read_is_not_sent(
         ("cat.v2", PNG, "cat.v2.png", "image/png"),
         ("cat.txt", PNG, "cat.txt.png", "image/png"),
         ("CAT.PNG", PNG, "CAT.PNG", "image/png"),
+        ("cat.jpg", PNG, "cat.jpg.png", "image/png"),
+        ("song.mp3", WAV, "song.mp3.wav", "audio/wav"),
         ("tone.png", WAV, "tone.png.wav", "audio/wav"),
         ("猫 1%.png", PNG, "猫 1%.png", "image/png"),
         ('a"b;c.png', PNG, 'a"b;c.png', "image/png"),
@@ -288,7 +310,7 @@ async def test_twenty_at_once(files: KieFiles, emulator: Emulator) -> None:
 
 
 def receipt(**members: Any) -> bytes:
-    data = {"success": True, "downloadUrl": STORED_AT, "fileSize": 5, **members}
+    data = {"success": True, "downloadUrl": STORED_AT, **members}
     return orjson.dumps({"success": True, "code": 200, "msg": "ok", "data": data})
 
 
@@ -320,9 +342,9 @@ def test_a_file_knows_when_it_expires(told: Any, life: timedelta | None) -> None
 
 def test_the_names_of_either_page_are_read() -> None:
     other = receipt(downloadUrl=None, fileUrl=f"{STORED_AT}x", fileName="b.png", fileSize="5")
-    with served(receipt(), other) as server:
+    with served(receipt(fileSize=len(PNG)), other) as server:
         first, second = files_at(server).upload(PNG), files_at(server).upload(PNG)
-    assert (first.url, first.name, first.size) == (STORED_AT, "a.png", 5)
+    assert (first.url, first.name, first.size) == (STORED_AT, "a.png", len(PNG))
     assert (second.url, second.name, second.size) == (f"{STORED_AT}x", "b.png", None)
     assert first.block() == {"type": "image", "url": STORED_AT, "mime_type": "image/png"}
     assert media_block(first) == first.block()
@@ -367,6 +389,11 @@ FAILURES: dict[str, tuple[Scripted, type[KieError], str]] = {
         Scripted([receipt(downloadUrl="ftp://a.example/a")]),
         KieProtocolError,
         "KIE did not say where the file is",
+    ),
+    "a part of the file": (
+        Scripted([receipt(fileSize=3)]),
+        KieServerError,
+        "the upload failed: KIE stored 3 of 200 bytes",
     ),
     "no object": (Scripted([b'"ok"']), KieProtocolError, "the upload failed"),
     "a page": (Scripted([b"<html>hi</html>"]), KieProtocolError, "the upload failed"),
@@ -415,7 +442,7 @@ async def test_who_watches_may_break_it_off(way: Any) -> None:
             raise InterruptedError("enough")
 
     with served(receipt()) as server:
-        with pytest.raises((InterruptedError, KieError), match="enough"):
+        with pytest.raises(InterruptedError, match="enough"):
             await way(files_at(server), picture(MEGABYTE), on_progress=stop)
         assert (await way(files_at(server), picture())).url == STORED_AT
 
@@ -590,15 +617,83 @@ async def test_a_cancelled_waiter_leaves_the_upload_alone() -> None:
         assert (uploads.tries, chat.tries) == (1, 1)
 
 
-def test_two_event_loops_do_not_wait_for_one_another() -> None:
+def test_event_loops_and_threads_upload_the_same_once() -> None:
     block = media_block(picture())
-    with served(fixture("chat_whole.json")) as chat, served(receipt()) as uploads:
+    slow = Scripted([b"", receipt()], pause=0.3, ending="fin-unframed")
+    with served(fixture("chat_whole.json")) as chat, ScriptedServer(slow) as uploads:
         model = uploading(chat, uploads)
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(6) as pool:
             calls = [pool.submit(asyncio.run, model.ainvoke(asked_with(block))) for _ in range(4)]
+            calls += [pool.submit(model.invoke, asked_with(block)) for _ in range(2)]
             assert all(call.result().text for call in calls)
-        model.invoke(asked_with(block))
-        assert 1 <= len(uploads.requests) <= 4
+        assert len(uploads.requests) == 1
+
+
+async def test_who_blocks_the_loop_does_not_wait_for_a_task_of_it() -> None:
+    block = media_block(picture())
+    slow = Scripted([b"", receipt()], pause=0.3, ending="fin-unframed")
+    with served(fixture("chat_whole.json")) as chat, ScriptedServer(slow) as uploads:
+        model = uploading(chat, uploads)
+        first = asyncio.create_task(model.ainvoke(asked_with(block)))
+        await until(lambda: uploads.tries == 1)
+        assert model.invoke(asked_with(block)).text
+        assert (await first).text
+        assert len(uploads.requests) == 2
+
+
+def test_what_is_forgotten_is_uploaded_again(files: KieFiles, emulator: Emulator) -> None:
+    data = picture()
+
+    def placed() -> Media:
+        medium = inline(data, None, "image", None)
+        place([medium], files)
+        return medium
+
+    first, again = placed(), placed()
+    assert first.url == again.url
+    forget([again])
+    assert placed().url != first.url
+    assert len(emulator.requests) == 2
+
+
+ON_THE_LOOP = """
+    import asyncio, sys, threading
+    from pathlib import Path
+    from langchain_core.messages import HumanMessage
+    from langchain_kie import ChatKieGemini, KieFiles, media_block
+
+    url, key, small, large = sys.argv[1:]
+    model = ChatKieGemini(model="gemini-3-flash", api_key=key, base_url=url)
+    files = KieFiles(api_key=key, upload_url=url)
+    ident = threading.get_ident
+    own, opened = ident(), []
+
+    def watch(event, arguments):
+        if event == "open" and threading.get_ident() == own and arguments[0] in {small, large}:
+            opened.append(arguments[0])
+
+    async def main():
+        for path in (small, large):
+            message = HumanMessage([block[path]])
+            assert "1 file" in (await model.ainvoke([message])).text
+            read = []
+            await files.aupload(Path(path), on_progress=lambda *_: read.append(ident()))
+            assert read and own not in read
+
+    block = {path: media_block(Path(path)) for path in (small, large)}
+    sys.addaudithook(watch)
+    asyncio.run(main())
+    assert not opened, opened
+"""
+
+
+def test_no_file_is_read_on_the_event_loop(emulator: Emulator, tmp_path: Path) -> None:
+    small, large = tmp_path / "small.png", tmp_path / "large.png"
+    small.write_bytes(picture())
+    large.write_bytes(picture(2 * MEGABYTE))
+    arguments = [emulator.base_url, emulator.api_key, str(small), str(large)]
+    command = [sys.executable, "-c", textwrap.dedent(ON_THE_LOOP), *arguments]
+    subprocess.run(command, check=True, timeout=60)
 
 
 FORK = """

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import pickle
+import re
 import textwrap
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +18,18 @@ from scripted_server import sse
 
 from langchain_kie import KieError, KieInvalidRequestError, media_block
 from langchain_kie._content import parts_of
-from langchain_kie._media import Media, extension_of, inline, remote, tell_type, type_by_name
+from langchain_kie._media import (
+    _ALIKE,
+    _EXTENSIONS,
+    Media,
+    _declared,
+    extension_of,
+    inline,
+    is_alike,
+    remote,
+    tell_type,
+    type_by_name,
+)
 from langchain_kie._options import Options
 from langchain_kie._token_estimate import estimate, least_tokens
 from langchain_kie._uploads import to_upload
@@ -84,6 +98,11 @@ TOLD: dict[str, tuple[str | None, str | None, bytes, str]] = {
     "JSON": ("application/json", None, b"ID3 of it", "application/json"),
     "SVG": ("image/svg+xml", None, b"<svg>", "image/svg+xml"),
     "a PDF that is called a text": ("text/plain", None, b"%PDF-1.7", "application/pdf"),
+    "a text that begins like a sound": ("text/plain", None, b"ID3 tags", "text/plain"),
+    "an archive that is called a picture": ("image/png", None, b"PK\3\4\0", "application/zip"),
+    "an archive that is called a PDF": ("application/pdf", None, b"PK\3\4", "application/zip"),
+    "a compressed text": (None, "a.csv.gz", b"\x1f\x8b\x08\0", "application/gzip"),
+    "sound of Apple's": ("audio/x-m4a", None, HEADS["audio/mp4"], "audio/mp4"),
     "a PDF with something before it": ("application/pdf", None, b"\n\n%PDF-1.7", "application/pdf"),
     "a text that OpenAI's form makes a PDF": ("application/pdf", "a.csv", b"a,b", "text/csv"),
     "a picture that it makes a PDF": ("application/pdf", "a.pdf", PNG, "image/png"),
@@ -96,8 +115,8 @@ TOLD: dict[str, tuple[str | None, str | None, bytes, str]] = {
         ),
     ),
     "a Word file by its declaration": (extension_type, None, b"PK\3\4", extension_type),
-    "a name in upper case": (None, "SONG.MP3", b"x", "audio/mpeg"),
-    "a name in another script": (None, "猫.webp", b"x", "image/webp"),
+    "a name in upper case": (None, "SONG.MP3", b"\0", "audio/mpeg"),
+    "a name in another script": (None, "猫.webp", b"\0", "image/webp"),
     "what was declared, not the name": ("text/csv", "a.txt", b"x", "text/csv"),
     "the name, not what says nothing": ("application/octet-stream", "a.txt", b"x", "text/plain"),
 }
@@ -116,9 +135,19 @@ def test_a_type_that_cannot_be_told_is_refused(declared: str | None, name: str |
         tell_type(b"what is it?", declared, name)
 
 
-@pytest.mark.parametrize("mime_type", [*HEADS, "text/plain", "text/markdown", "text/csv"])
+@pytest.mark.parametrize("mime_type", [*HEADS, "text/csv", *_EXTENSIONS, *chain(*_ALIKE)])
 def test_a_type_s_extension_tells_the_type(mime_type: str) -> None:
-    assert type_by_name(f"a{extension_of(mime_type)}") == mime_type
+    told = type_by_name(f"a{extension_of(_declared(mime_type))}")
+    assert is_alike(told, _declared(mime_type)) or told == "video/x-ms-wmv"
+
+
+@pytest.mark.parametrize("data", [b"BMW service log", b"ID3 tags are fun", b"typescript: 1"])
+@pytest.mark.parametrize("name", [None, "a.ts", "a.pdf", "a.mp3"])
+def test_a_text_is_no_medium(data: bytes, name: str | None) -> None:
+    with pytest.raises(ValueError, match="its type cannot be told"):
+        tell_type(data, None, name)
+    with pytest.raises(ValueError, match="its type cannot be told"):
+        tell_type(data, "application/pdf", name)
 
 
 # --- base64 and data URLs --------------------------------------------------------------------
@@ -208,7 +237,24 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "image", "source": {"type": "url", "url": "./a.png"}},
         NO_FILE,
     ),
-    "another scheme": ({"type": "image", "url": "ftp://a.example/a.png"}, "'ftp://.*' is no http"),
+    "another scheme": (
+        {"type": "image", "url": "ftp://a.example/a.png"},
+        "'ftp://.*': it is no http",
+    ),
+    "YouTube, absolute": (
+        {"type": "video", "url": "https://www.youtube.com./watch?v=x"},
+        "a YouTube link",
+    ),
+    "Google's files by name": ({"type": "media", "file_uri": "files/abc-1"}, "Google's Files API"),
+    "base64 as a URL": ({"type": "image", "url": PNG_BASE64}, "base64 is no URL"),
+    "bytes as base64": (
+        {"type": "image", "base64": PNG, "mime_type": "image/png"},
+        "holds the bytes themselves",
+    ),
+    "a text in OpenAI's PDF": (
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,aGVsbG8="}},
+        "its type cannot be told",
+    ),
     "no host": ({"type": "image", "url": "https:///a.png"}, "is no http"),
     "a broken host": ({"type": "image", "url": "https://[::1/a.png"}, "is no http"),
     "a path after JSON": ({"type": "image", "kie_path": "/etc/passwd"}, NO_FILE),
@@ -259,11 +305,20 @@ def server() -> Iterator[ScriptedServer]:
 async def test_what_cannot_be_sent_is_refused_before_anything_is(
     server: ScriptedServer, way: Any, block: dict[str, Any], match: str
 ) -> None:
-    for messages in ([HumanMessage([block])], with_result(block)):
-        server.requests.clear()
-        with pytest.raises(ValueError, match=match):
-            await way(model_at(server), messages)
-        assert server.requests == []
+    server.requests.clear()
+    with pytest.raises(ValueError, match=match):
+        await way(model_at(server), [HumanMessage([block])])
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(("block", "match"), REFUSED.values(), ids=REFUSED.keys())
+def test_of_a_tool_it_is_told_why(block: dict[str, Any], match: str) -> None:
+    """Else a thread with it in its checkpoint could never go on."""
+    with pytest.warns(UserWarning, match=match):
+        (said,) = parts_of(ToolMessage([block], tool_call_id="c0"))
+    told = orjson.loads(str(said))
+    assert re.search(match, told["not sent"])
+    assert "base64" not in told["block"]
 
 
 def with_result(block: dict[str, Any]) -> list[Any]:
@@ -343,6 +398,7 @@ def test_a_model_that_takes_none_is_sent_none(
         ({"type": "document", "source": {"type": "text", "data": "body"}}, "body"),
         ({"type": "document", "source": {"type": "content", "content": "body"}}, "body"),
         ({"type": "file", "source_type": "text", "text": "body"}, "body"),
+        ({"type": "non_standard", "value": {"type": "input_text", "text": "body"}}, "body"),
         ({"type": "text-plain", "text": ""}, None),
         ({"type": "text", "text": ""}, None),
     ],
@@ -467,7 +523,7 @@ COSTS: dict[str, tuple[dict[str, Any], int, int]] = {
     "sound by URL": ({"type": "audio", "url": URL}, 1_900, 30),
     "a video": (of_size("video/mp4", 900_000), 360, 60),
     "a video by URL": ({"type": "video", "url": URL}, 6_000, 60),
-    "a text": (of_size("text/plain", 4_000), 1_000, 10),
+    "a text": (of_size("text/plain", 4_000), 1_000, 200),
 }
 
 
@@ -476,6 +532,17 @@ def test_a_medium_is_counted(block: dict[str, Any], usual: int, least: int) -> N
     alone = estimate([HumanMessage("")], None)
     assert estimate([HumanMessage([block])], None) == alone + usual
     assert least_tokens(parts_of(HumanMessage([block]))) == least
+
+
+def test_size_and_tools_raise_the_fewest_tokens(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(HEADS["audio/wav"])
+    os.truncate(path, 4_000_000)
+    (medium,) = parts_of(HumanMessage([media_block(path)]))
+    assert isinstance(medium, Media)
+    assert to_upload([medium], Options()) == [medium]
+    assert least_tokens([medium]) == 200
+    assert least_tokens([medium], [{"name": "f" * 800}]) == 301
 
 
 def test_the_model_counts_messages_and_tools_without_a_network(server: ScriptedServer) -> None:

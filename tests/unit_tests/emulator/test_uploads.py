@@ -137,7 +137,8 @@ REFUSED = {"application/json", "application/octet-stream"}
 @pytest.mark.parametrize(("name", "mime_type"), TYPES.items())
 def test_the_name_tells_the_type(wire, name, mime_type):
     """Whatever the bytes are; and Gemini takes only what it can read."""
-    data = stream(wire, FOLDER | {"fileName": name}, b"plain", "other.png")["data"]
+    content = b"%PDF-" if name == "a.pdf" else b"plain"
+    data = stream(wire, FOLDER | {"fileName": name}, content, "other.png")["data"]
     served = httpx.head(data["downloadUrl"], trust_env=False).headers["content-type"]
     assert (data["mimeType"], served.partition(";")[0]) == (mime_type, mime_type)
     answer = look(wire, data["downloadUrl"])

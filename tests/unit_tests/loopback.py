@@ -75,7 +75,7 @@ def run_script(script: str, *args: str, base_url: str = "", flags: tuple[str, ..
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert done.stderr == "", done.stderr
     return done.stdout
 
 

@@ -27,7 +27,6 @@ from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
-    from types import AsyncGeneratorType
 
     from pydantic import SecretStr
 
@@ -249,19 +248,22 @@ class Transport:
 
 
 class AsyncItems(Generic[ItemT]):
-    """What a call yields; its user and the end of the event loop may close it both at once."""
+    """What a call yields.
+
+    An event loop that ends closes its async generators all at once, and complains of one that
+    another is closing. So this one is not closed here but let go, and closed by the loop.
+    """
 
     def __init__(self, items: AsyncGenerator[ItemT]) -> None:
-        self._items = cast("AsyncGeneratorType[ItemT, None]", items)
+        self._items = [items]
 
     def __aiter__(self) -> AsyncGenerator[ItemT]:
-        """Yield the items."""
-        return self._items
+        """Yield the items, to one who asks."""
+        return self._items.pop()
 
     async def aclose(self) -> None:
-        """End the call."""
-        if not self._items.ag_running:
-            await self._items.aclose()
+        """Let the call go, if it has not begun."""
+        self._items.clear()
 
 
 @lru_cache(maxsize=256)

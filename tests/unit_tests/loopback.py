@@ -51,7 +51,7 @@ class Echo:
             def log_message(self, *args: object) -> None: ...
 
         class Server(http.server.ThreadingHTTPServer):
-            request_queue_size = 256
+            request_queue_size = 1024
             daemon_threads = True
 
         self._server = Server(("127.0.0.1", 0), Handler)

@@ -20,7 +20,7 @@ from scripted_server import Scripted, ScriptedServer, sse
 
 from langchain_kie import KieError, _clients
 from unit_tests.loopback import PRELUDE, SLOW, Echo, nothing_open, run_script
-from unit_tests.ways import BASIC_WAYS, ainvoke, astream, fixture, model_at, served
+from unit_tests.ways import BASIC_WAYS, ainvoke, fixture, model_at, served
 
 STRICT = ("-W", "error::ResourceWarning")
 """A Python that complains of every socket, file and loop that was forgotten."""
@@ -276,6 +276,7 @@ async def test_tasks_cancelled_at_any_moment_leave_nothing_in_use() -> None:
             cancelled += len(errors)
         assert cancelled > 50
         nothing_leased()
+        del jobs, results, errors
         gc.collect()
         await nothing_open(server)
 
@@ -354,18 +355,16 @@ async def test_the_clients_of_a_burst_are_closed_once_they_were_idle(monkeypatch
 
 
 def test_an_idle_connection_keeps_neither_its_last_request_nor_its_answer() -> None:
-    def alive() -> list[Any]:
+    def alive() -> set[int]:
         gc.collect()
         kinds = (httpx.Request, httpx.Response)
-        return [o for o in gc.get_objects() if isinstance(o, kinds)]
+        return {id(o) for o in gc.get_objects() if isinstance(o, kinds)}
 
     async def ask(model: Any) -> None:
-        before = len(alive())
-        await astream(model)
-        assert len(alive()) == before
+        before = alive()
         for way in BASIC_WAYS:
             await way(model)
-        assert len(alive()) == before
+        assert alive() <= before
 
     with served(fixture("shape_a.sse")) as server:
         asyncio.run(ask(model_at(server)))
@@ -377,6 +376,7 @@ def test_an_idle_connection_keeps_neither_its_last_request_nor_its_answer() -> N
 def test_a_thousand_calls_at_once_all_end_and_leave_nothing() -> None:
     script = PRELUDE + textwrap.dedent("""
         from langchain_kie import _clients
+        model.max_retries = 5
         async def ask():
             await model.ainvoke("warm")
             files = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
@@ -440,7 +440,7 @@ def test_a_fork_while_calls_are_running_crosses_no_answers() -> None:
         import threading
         def ask(name, n):
             return [i for i in range(n) if model.invoke(f"{name} {i}").text != f"{name} {i}"]
-        wrong = []
+        wrong = ask("warm", 1)  # pydantic's validators are built on first use, under a lock
         def work(k):
             wrong.extend(ask(f"thread {k}", 40))
         running = [threading.Thread(target=work, args=(k,)) for k in range(4)]

@@ -437,7 +437,8 @@ def test_more_calls_than_files_are_errors_of_ours_and_the_model_works_on() -> No
 
 def test_a_fork_while_calls_are_running_crosses_no_answers() -> None:
     script = PRELUDE + textwrap.dedent("""
-        import threading
+        import threading, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # of os.fork, from Python 3.12 on
         def ask(name, n):
             return [i for i in range(n) if model.invoke(f"{name} {i}").text != f"{name} {i}"]
         wrong = ask("warm", 1)  # pydantic's validators are built on first use, under a lock

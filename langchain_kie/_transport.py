@@ -13,7 +13,7 @@ import weakref
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import httpx
 from tenacity import AsyncRetrying, Retrying
@@ -126,15 +126,15 @@ class Transport:
             finally:
                 response.close()
 
-    def astream(self, call: Call[ItemT]) -> AsyncItems[ItemT]:
+    async def astream(self, call: Call[ItemT]) -> AsyncGenerator[ItemT]:
         """Make `call` and yield what its answer holds.
+
+        An event loop that ends closes its async generators all at once, and complains of one
+        that another is closing: whoever reads this one lets it go, and the loop closes it.
 
         Raises:
             KieError: The call failed; after the first item it is not made again.
         """
-        return AsyncItems(self._astream(call))
-
-    async def _astream(self, call: Call[ItemT]) -> AsyncGenerator[ItemT]:
         retrying = AsyncRetrying(**_retry.options(self.max_retries))
         own = self.async_client
         async with nullcontext(own) if own else AsyncClientLease() as client:
@@ -245,25 +245,6 @@ class Transport:
                 )
             waited = request.extensions.get("timeout", {})
             raise error_of(error, call, waited, self.retry_on_timeout, begun=begun) from error
-
-
-class AsyncItems(Generic[ItemT]):
-    """What a call yields.
-
-    An event loop that ends closes its async generators all at once, and complains of one that
-    another is closing. So this one is not closed here but let go, and closed by the loop.
-    """
-
-    def __init__(self, items: AsyncGenerator[ItemT]) -> None:
-        self._items = [items]
-
-    def __aiter__(self) -> AsyncGenerator[ItemT]:
-        """Yield the items, to one who asks."""
-        return self._items.pop()
-
-    async def aclose(self) -> None:
-        """Let the call go, if it has not begun."""
-        self._items.clear()
 
 
 @lru_cache(maxsize=256)

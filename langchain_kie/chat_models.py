@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -398,10 +397,9 @@ class ChatKieGemini(BaseChatModel):
         request = await self._aplaced(self._request(messages, stop, kwargs))
         call, reader = request.encode(stream=True)
         try:
-            async with aclosing(self._transport().astream(call)) as deltas:
-                async for delta in deltas:
-                    if chunk := reader.feed(delta):
-                        yield generation_chunk(chunk)
+            async for delta in self._transport().astream(call):
+                if chunk := reader.feed(delta):
+                    yield generation_chunk(chunk)
             yield generation_chunk(reader.finish())
         except KieError as error:
             error.partial = reader.has_output

@@ -49,8 +49,13 @@ def parse_retry_after(value: str | None) -> float | None:
     return seconds if math.isfinite(seconds) and seconds > 0 else None
 
 
-def options(max_retries: int) -> dict[str, Any]:
-    """The keywords of `tenacity.Retrying` and `AsyncRetrying`."""
+def options(max_retries: int, spent: float = 0.0) -> dict[str, Any]:
+    """The keywords of `tenacity.Retrying` and `AsyncRetrying`.
+
+    Args:
+        max_retries: How often a call may be made again.
+        spent: The seconds that it took until now.
+    """
 
     def again(state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
@@ -62,7 +67,7 @@ def options(max_retries: int) -> dict[str, Any]:
 
     return {
         "retry": again,
-        "stop": stop_before_delay(RETRY_BUDGET),
+        "stop": stop_before_delay(RETRY_BUDGET - spent),
         "wait": _wait,
         "before_sleep": _log,
         "reraise": True,

@@ -20,13 +20,13 @@ from tenacity import AsyncRetrying, Retrying
 
 from langchain_kie import _retry, _settings
 from langchain_kie._answer import Answer, Call, Form, ItemT
-from langchain_kie._clients import AsyncClientLease, ClientLease, HandshakeGuard
 from langchain_kie._network_errors import chain_of, error_of
+from langchain_kie._pools import AsyncPoolLease, HandshakeGuard, PoolLease
 from langchain_kie._version import __version__
-from langchain_kie.errors import KieConfigurationError
+from langchain_kie.errors import KieConfigurationError, KieError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 
     from pydantic import SecretStr
 
@@ -42,12 +42,11 @@ DRAIN_TIMEOUT = 0.1
 _LEAST_WAIT = 0.001
 """Seconds; none at all would make a socket non-blocking."""
 
-_HEADERS = {
-    "Content-Type": "application/json",
-    "Accept": "text/event-stream, application/json",
-    "Accept-Encoding": "identity",
-    "User-Agent": f"langchain-kie/{__version__}",
-}
+_HEADERS = (
+    ("Accept", "text/event-stream, application/json"),
+    ("Accept-Encoding", "identity"),
+    ("User-Agent", f"langchain-kie/{__version__}"),
+)
 
 
 PiecesT = TypeVar("PiecesT")
@@ -56,16 +55,15 @@ _Opened: TypeAlias = tuple[httpx.Response, Answer[ItemT], PiecesT, list[ItemT]]
 """A response up to its first item: what is still to come, and what was read already."""
 
 
-class BearerAuth(httpx.Auth):
-    """Puts the key into a request at the last moment, so that no frame of ours holds it."""
+class BearerAuth:
+    """The key, which goes into a request at the last moment."""
 
     def __init__(self, key: SecretStr) -> None:
         self._key = key
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Authorize `request`."""
+    def authorize(self, request: httpx.Request) -> None:
+        """Put the key into `request`."""
         request.headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
-        yield request
 
     @property
     def digest(self) -> str:
@@ -92,7 +90,7 @@ class Transport:
         max_retries: How often a call is made again before its answer has begun.
         retry_on_timeout: Whether also after a time-out, when it may have been billed.
         headers: Headers of the user's.
-        client: The user's client, `None` for the shared one.
+        client: The user's client, `None` for the shared pools.
         async_client: Likewise.
     """
 
@@ -111,9 +109,15 @@ class Transport:
         Raises:
             KieError: The call failed; after the first item it is not made again.
         """
-        retrying = Retrying(**_retry.options(self.max_retries))
-        with nullcontext(self.client) if self.client else ClientLease() as client:
-            opened: _Opened[ItemT, Iterator[bytes]] = retrying(self._open, call, client)
+        since = time.monotonic()
+        with nullcontext(self.client) if self.client else PoolLease(self._url(call)) as way:
+            opened: _Opened[ItemT, Iterator[bytes]]
+            try:
+                opened = self._open(call, way)
+            except KieError as error:
+                spent = time.monotonic() - since
+                retrying = Retrying(**_retry.options(self.max_retries, spent))
+                opened = retrying(self._open, call, way, [error])
             response, answer, pieces, items = opened
             try:
                 yield from items
@@ -135,11 +139,16 @@ class Transport:
         Raises:
             KieError: The call failed; after the first item it is not made again.
         """
-        retrying = AsyncRetrying(**_retry.options(self.max_retries))
+        since = time.monotonic()
         own = self.async_client
-        async with nullcontext(own) if own else AsyncClientLease() as client:
+        async with nullcontext(own) if own else AsyncPoolLease(self._url(call)) as way:
             opened: _Opened[ItemT, AsyncIterator[bytes]]
-            opened = await retrying(self._aopen, call, client)
+            try:
+                opened = await self._aopen(call, way)
+            except KieError as error:
+                spent = time.monotonic() - since
+                retrying = AsyncRetrying(**_retry.options(self.max_retries, spent))
+                opened = await retrying(self._aopen, call, way, [error])
             response, answer, pieces, items = opened
             try:
                 for item in items:
@@ -155,11 +164,28 @@ class Transport:
             finally:
                 await response.aclose()
 
-    def _open(self, call: Call[ItemT], client: httpx.Client) -> _Opened[ItemT, Iterator[bytes]]:
-        """Send the call and read up to the first item, so that it can be made again."""
-        request = self._request(client, call)
+    def _open(
+        self,
+        call: Call[ItemT],
+        way: httpx.Client | httpx.HTTPTransport,
+        failed: list[KieError] | None = None,
+    ) -> _Opened[ItemT, Iterator[bytes]]:
+        """Send the call and read up to the first item, so that it can be made again.
+
+        Args:
+            call: What to ask.
+            way: Where to send it.
+            failed: How the attempt ended, if any, that was made before tenacity was asked.
+        """
+        if failed:
+            raise failed.pop()
+        request = self._request(call, self.client)
         with self._translated(call, request):
-            response = client.send(request, stream=True, auth=self.auth, follow_redirects=False)
+            if isinstance(way, httpx.Client):
+                response = way.send(request, stream=True, auth=None, follow_redirects=False)
+            else:
+                response = way.handle_request(request)
+        response.request = request
         try:
             answer = Answer(call, response.status_code, response.headers, self.auth.hide)
             pieces = _pieces(response, answer)
@@ -174,16 +200,25 @@ class Transport:
             raise
 
     async def _aopen(
-        self, call: Call[ItemT], client: httpx.AsyncClient
+        self,
+        call: Call[ItemT],
+        way: httpx.AsyncClient | httpx.AsyncHTTPTransport,
+        failed: list[KieError] | None = None,
     ) -> _Opened[ItemT, AsyncIterator[bytes]]:
-        """Send the call and read up to the first item, so that it can be made again."""
-        request = self._request(client, call)
+        """Send the call and read up to the first item; as `_open`."""
+        if failed:
+            raise failed.pop()
+        request = self._request(call, self.async_client)
         if isinstance(call.body, Form):
             request.stream = _ReadInThreads(cast("httpx.SyncByteStream", request.stream))
+        if request.url.scheme == "https":
+            request.extensions["trace"] = HandshakeGuard()
         with self._translated(call, request):
-            response = await client.send(
-                request, stream=True, auth=self.auth, follow_redirects=False
-            )
+            if isinstance(way, httpx.AsyncClient):
+                response = await way.send(request, stream=True, auth=None, follow_redirects=False)
+            else:
+                response = await way.handle_async_request(request)
+        response.request = request
         try:
             answer = Answer(call, response.status_code, response.headers, self.auth.hide)
             pieces = _apieces(response, answer)
@@ -197,26 +232,35 @@ class Transport:
             await response.aclose()
             raise
 
-    def _request(self, client: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
+    def _request(
+        self, call: Call[Any], client: httpx.Client | httpx.AsyncClient | None
+    ) -> httpx.Request:
         """A request; what a client of the user's adds to every request is added to it."""
+        if client and client.is_closed:
+            raise KieConfigurationError("the client that you gave is closed")
         timeout = self.timeout if call.timeout is None else call.timeout
         timeout = DEFAULT_TIMEOUT if timeout is None else httpx.Timeout(timeout)
-        headers, body = {**_HEADERS, **self.headers}, call.body
-        content: dict[str, Any] = {"content": body}
+        url, body = self._url(call), call.body
+        headers = [*_HEADERS, *self.headers.items()]
+        content: dict[str, Any]
         if isinstance(body, Form):
-            del headers["Content-Type"]
             file = (body.name, body.file, body.mime_type)
             content = {"data": body.fields, "files": {"file": file}}
-        url = _url(self.base_url + call.path)
-        extensions: dict[str, Any] = {"timeout": timeout.as_dict()}
-        if url.scheme == "https" and isinstance(client, httpx.AsyncClient):
-            extensions["trace"] = HandshakeGuard()
-        content |= {"headers": headers, "extensions": extensions}
-        if client is self.client or client is self.async_client:
-            if client.is_closed:
-                raise KieConfigurationError("the client that you gave is closed")
-            return client.build_request("POST", url, **content)
-        return httpx.Request("POST", url, **content)
+        elif client:
+            headers += [("Content-Type", "application/json")]
+            content = {"content": body}
+        else:
+            headers += [("Content-Type", "application/json")]
+            headers += [("Host", url.netloc.decode()), ("Content-Length", str(len(body)))]
+            content = {"stream": httpx.ByteStream(body)}
+        make = client.build_request if client else httpx.Request
+        extensions = {"timeout": timeout.as_dict()}
+        request = make("POST", url, headers=headers, extensions=extensions, **content)
+        self.auth.authorize(request)
+        return request
+
+    def _url(self, call: Call[Any]) -> httpx.URL:
+        return _url(self.base_url + call.path)
 
     @contextmanager
     def _translated(

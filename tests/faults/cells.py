@@ -25,7 +25,7 @@ from langchain_kie import (
     KieProtocolError,
     KieStreamInterruptedError,
     KieTimeoutError,
-    _clients,
+    _pools,
 )
 from langchain_kie.errors import MAX_MESSAGE_CHARS
 
@@ -205,8 +205,8 @@ def _check_connections(server: ScriptedServer) -> None:
     while server.busy_connections and time.monotonic() < until:
         threading.Event().wait(0.002)
     assert server.busy_connections == 0, "a connection is left open"
-    shared = [_clients._shared.clients, *(c for c, _ in _clients._shared.async_clients.values())]
-    pools: list[Any] = [seat.client._transport for clients in shared for seat in clients._seats]
+    shared = [_pools._shared.pools, *(c for c, _ in _pools._shared.async_pools.values())]
+    pools: list[Any] = [seat.pool for pools in shared for seat in pools._seats]
     busy = [c for pool in pools for c in pool._pool.connections if not c.is_idle()]
     assert not busy, f"in use: {busy}"
 

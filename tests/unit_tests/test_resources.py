@@ -10,7 +10,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -18,9 +18,12 @@ from faults.network import client_tls, server_tls
 from langchain_core.callbacks import BaseCallbackHandler
 from scripted_server import Scripted, ScriptedServer, sse
 
-from langchain_kie import KieError, _clients
+from langchain_kie import KieError, _pools
 from unit_tests.loopback import PRELUDE, SLOW, Echo, nothing_open, run_script
 from unit_tests.ways import BASIC_WAYS, ainvoke, fixture, model_at, served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STRICT = ("-W", "error::ResourceWarning")
 """A Python that complains of every socket, file and loop that was forgotten."""
@@ -57,7 +60,7 @@ def test_event_loops_that_ended_are_forgotten() -> None:
         model = model_at(server)
         for _ in range(5):
             asyncio.run(model.ainvoke("hi"))
-    assert not [loop for loop in _clients._shared.async_clients if loop.is_closed()]
+    assert not [loop for loop in _pools._shared.async_pools if loop.is_closed()]
 
 
 def test_a_model_works_in_two_event_loops_at_once() -> None:
@@ -192,17 +195,34 @@ async def test_a_dropped_stream_is_closed_at_once_without_the_garbage_collector(
 # --- leases -----------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def closed_pools(monkeypatch) -> set[Any]:
+    """The pools that are closed while the test runs."""
+    closed: set[Any] = set()
+
+    def noting(own: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def close(pool: Any) -> Any:
+            closed.add(pool)
+            return own(pool)
+
+        return close
+
+    for kind, name in ((httpx.HTTPTransport, "close"), (httpx.AsyncHTTPTransport, "aclose")):
+        monkeypatch.setattr(kind, name, noting(getattr(kind, name)))
+    return closed
+
+
 def seats() -> list[Any]:
-    """The shared clients, of threads and of every loop."""
-    shared = _clients._shared
-    all_ = [shared.clients, *(clients for clients, _ in shared.async_clients.values())]
-    return [seat for clients in all_ for seat in clients._seats]
+    """The shared pools, of threads and of every loop."""
+    shared = _pools._shared
+    all_ = [shared.pools, *(pools for pools, _ in shared.async_pools.values())]
+    return [seat for pools in all_ for seat in pools._seats]
 
 
 def nothing_leased() -> None:
-    """Every client was given back, and holds no connection that is in use."""
+    """Every pool was given back, and holds no connection that is in use."""
     assert [seat.calls for seat in seats() if seat.calls] == []
-    pools = [seat.client._transport._pool for seat in seats()]
+    pools = [seat.pool._pool for seat in seats()]
     assert [c for pool in pools for c in pool.connections if not c.is_idle()] == []
 
 
@@ -313,26 +333,31 @@ async def test_a_task_cancelled_while_it_waits_for_a_connection_takes_none() -> 
         assert len(server.requests) == 2
 
 
-async def test_a_client_on_which_a_call_was_cancelled_is_not_used_again() -> None:
+SOMEWHERE = httpx.URL("http://127.0.0.1:9")
+
+
+async def test_a_pool_on_which_a_call_was_cancelled_is_not_used_again(closed_pools) -> None:
     with ScriptedServer(Scripted(SLOW, ending="stall"), Scripted([WHOLE])) as server:
         model = model_at(server)
-        async with _clients.AsyncClientLease() as before:
+        async with _pools.AsyncPoolLease(SOMEWHERE) as before:
             asking = asyncio.ensure_future(model.ainvoke("hi"))
             while not server.requests:  # noqa: ASYNC110 - of a thread
                 await asyncio.sleep(0.01)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             await model.ainvoke("hi")
-            assert not before.is_closed
-            assert before not in [seat.client for seat in seats()]
-        assert before.is_closed
+            assert before not in closed_pools
+            assert before not in [seat.pool for seat in seats()]
+        assert before in closed_pools
 
 
-async def test_the_clients_of_a_burst_are_closed_once_they_were_idle(monkeypatch) -> None:
-    for lease in (_clients.ClientLease, _clients.AsyncClientLease):
+async def test_the_pools_of_a_burst_are_closed_once_they_were_idle(
+    closed_pools, monkeypatch
+) -> None:
+    for lease in (_pools.PoolLease, _pools.AsyncPoolLease):
         clock = [time.monotonic()]
-        monkeypatch.setattr("langchain_kie._clients.time.monotonic", lambda clock=clock: clock[0])
-        burst = [lease() for _ in range(3 * _clients.CALLS_PER_CLIENT + 1)]
+        monkeypatch.setattr("langchain_kie._pools.time.monotonic", lambda clock=clock: clock[0])
+        burst = [lease(SOMEWHERE) for _ in range(3 * _pools.CALLS_PER_POOL + 1)]
         opened = [
             await b.__aenter__() if hasattr(b, "__aenter__") else b.__enter__() for b in burst
         ]
@@ -346,12 +371,11 @@ async def test_the_clients_of_a_burst_are_closed_once_they_were_idle(monkeypatch
 
         for used in burst[1:]:
             await end(used)
-        assert not [client for client in opened if client.is_closed]
-        clock[0] += 2 * _clients.IDLE_SECONDS
+        assert closed_pools.isdisjoint(opened)
+        clock[0] += 2 * _pools.IDLE_SECONDS
         await end(burst[0])
-        assert [client.is_closed for client in opened].count(False) == _clients.CALLS_PER_CLIENT
-        assert len({id(client) for client in opened if not client.is_closed}) == 1
-        monkeypatch.undo()
+        assert [pool in closed_pools for pool in opened].count(False) == _pools.CALLS_PER_POOL
+        assert len({id(pool) for pool in opened if pool not in closed_pools}) == 1
 
 
 def test_an_idle_connection_keeps_neither_its_last_request_nor_its_answer() -> None:
@@ -375,7 +399,7 @@ def test_an_idle_connection_keeps_neither_its_last_request_nor_its_answer() -> N
 
 def test_a_thousand_calls_at_once_all_end_and_leave_nothing() -> None:
     script = PRELUDE + textwrap.dedent("""
-        from langchain_kie import _clients
+        from langchain_kie import _pools
         model.max_retries = 5
         async def ask():
             await model.ainvoke("warm")
@@ -383,10 +407,10 @@ def test_a_thousand_calls_at_once_all_end_and_leave_nothing() -> None:
             answers = await asyncio.gather(*(model.ainvoke(f"p{i}") for i in range(1000)))
             assert [a.text for a in answers] == [f"p{i}" for i in range(1000)]
             assert len(asyncio.all_tasks()) == 1
-            ((clients, _),) = _clients._shared.async_clients.values()
-            kept = [len(s.client._transport._pool.connections) for s in clients._seats]
-            assert max(kept) <= _clients.CALLS_PER_CLIENT and len(kept) <= _clients.MAX_CLIENTS
-            assert not any(s.calls for s in clients._seats)
+            ((pools, _),) = _pools._shared.async_pools.values()
+            kept = [len(s.pool._pool.connections) for s in pools._seats]
+            assert max(kept) <= _pools.CALLS_PER_POOL and len(kept) <= _pools.MAX_POOLS
+            assert not any(s.calls for s in pools._seats)
             if files:
                 assert len(os.listdir("/proc/self/fd")) <= files + sum(kept)
             return files
@@ -517,14 +541,14 @@ def test_an_interpreter_that_ends_with_an_open_stream_does_not_complain(how: str
 def test_loops_closed_by_hand_hold_no_more_than_one_loop_s_connections() -> None:
     """Without `shutdown_asyncgens` their connections live until the next loop asks."""
     script = PRELUDE + textwrap.dedent("""
-        from langchain_kie import _clients
+        from langchain_kie import _pools
         for _ in range(4):
             loop = asyncio.new_event_loop()
             loop.run_until_complete(model.ainvoke("hi"))
             loop.close()
-            assert len(_clients._shared.async_clients) == 1
+            assert len(_pools._shared.async_pools) == 1
         asyncio.run(model.ainvoke("hi"))
-        assert not _clients._shared.async_clients
+        assert not _pools._shared.async_pools
         print("done")
     """)
     with served(WHOLE) as server:

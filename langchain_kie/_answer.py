@@ -90,6 +90,7 @@ class Answer(Generic[ItemT]):
         hide: Takes the key out of a text, should the server have echoed it.
 
     Attributes:
+        is_evident: An event was evidence that the answer is complete.
         is_over: Nothing more that matters can come.
         event_count: How many events came.
     """
@@ -101,6 +102,7 @@ class Answer(Generic[ItemT]):
         headers: Mapping[str, str],
         hide: Callable[[str], str],
     ) -> None:
+        self.is_evident = False
         self.is_over = False
         self.event_count = 0
         self._call = call
@@ -112,7 +114,6 @@ class Answer(Generic[ItemT]):
         self._held: list[ItemT] | None = []
         self._error: KieError | None = None
         self._error_body = bytearray()
-        self._is_evident = False
         self._closed = False
         self._ignores = False
         encoding = headers.get("content-encoding", "identity")
@@ -125,7 +126,7 @@ class Answer(Generic[ItemT]):
 
         Terminal evidence was seen, or a whole document; of a failure the status says enough.
         """
-        return self._is_evident or self._is_failure or self._parser.has_document()
+        return self.is_evident or self._is_failure or self._parser.has_document()
 
     def feed(self, data: bytes) -> list[ItemT]:
         """Read the next piece: what came before anything went wrong."""
@@ -160,7 +161,7 @@ class Answer(Generic[ItemT]):
         self.check()
         if self._held is not None:
             raise self._known(KieEmptyResponseError("KIE's answer is empty"))
-        if not (self._is_evident or self._parser.whole or self._call.ends_without_evidence):
+        if not (self.is_evident or self._parser.whole or self._call.ends_without_evidence):
             raise self._known(
                 KieStreamInterruptedError("the stream ended before the answer was complete")
             )
@@ -170,19 +171,20 @@ class Answer(Generic[ItemT]):
         """Decode events, up to the first that is an error."""
         items: list[ItemT] = []
         self.event_count += len(values)
+        if self._ignores or self._error:
+            return items
         for value in values:
-            if self._ignores or self._error:
-                break
             if value is DONE:
-                self._is_evident = self.is_over = self._ignores = True
+                self.is_evident = self.is_over = self._ignores = True
                 break
             try:
                 item = self._call.decode(open_envelope(value))
             except KieError as error:
                 self._end(error)
                 break
-            self._is_evident = self._is_evident or item.is_terminal
-            self.is_over = item.is_terminal and item.is_last
+            self.is_over = False
+            if item.is_terminal:
+                self.is_evident, self.is_over = True, item.is_last
             if self._held is None:
                 items.append(item)
                 continue
@@ -193,7 +195,7 @@ class Answer(Generic[ItemT]):
 
     def _end(self, error: KieError) -> None:
         """Stop reading; what goes wrong behind a complete answer does not matter."""
-        if self._is_evident:
+        if self.is_evident:
             self.is_over = self._ignores = True
         else:
             self._error = self._known(error)

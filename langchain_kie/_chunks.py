@@ -17,13 +17,25 @@ PROVIDER = "kie"
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+_set_fields, _set_names, _set_extra, _set_private = (
+    BaseModel.__dict__[slot].__set__
+    for slot in (
+        "__dict__",
+        "__pydantic_fields_set__",
+        "__pydantic_extra__",
+        "__pydantic_private__",
+    )
+)
+
 _FIELDS: dict[str, Any] = {"content": "", "additional_kwargs": {}, "response_metadata": {}}
-_TEXT = AIMessageChunk(**_FIELDS, tool_call_chunks=[]).__getstate__()
-_CALLS = AIMessageChunk(**_FIELDS, tool_call_chunks=[tool_call_chunk(args="")]).__getstate__()
-_LAST = AIMessageChunk(
-    **_FIELDS, tool_call_chunks=[], usage_metadata=None, chunk_position="last"
-).__getstate__()
-_GENERATION = ChatGenerationChunk(message=AIMessageChunk(content="")).__getstate__()
+_TEXT = AIMessageChunk(content="", response_metadata={})
+_THOUGHT = AIMessageChunk(**_FIELDS, tool_call_chunks=[])
+_CALLS = AIMessageChunk(**_FIELDS, tool_call_chunks=[tool_call_chunk(args="")])
+_LAST = AIMessageChunk(**_FIELDS, tool_call_chunks=[], usage_metadata=None, chunk_position="last")
+_WHOLE = AIMessage(
+    **_FIELDS, name=None, id=None, tool_calls=[], invalid_tool_calls=[], usage_metadata=None
+)
+_GENERATION = ChatGenerationChunk(message=AIMessageChunk(content=""))
 
 _JSON_SPACE = " \t\n\r"
 
@@ -33,17 +45,12 @@ def message_chunk(
     additional_kwargs: dict[str, Any],
     tool_call_chunks: list[ToolCallChunk],
 ) -> AIMessageChunk:
-    """A piece of an answer.
+    """A piece of an answer; of mere text, nothing else counts as set.
 
     The constructor tries to complete the arguments of every piece of a call, by leaving out one
     character after the other; what does not begin with a bracket never becomes a call.
     """
-    fields = {
-        "content": content,
-        "additional_kwargs": additional_kwargs,
-        "response_metadata": {"model_provider": PROVIDER},
-        "tool_call_chunks": tool_call_chunks,
-    }
+    response_metadata = {"model_provider": PROVIDER}
     calls: list[Any] = []
     invalid: list[Any] = []
     for chunk in tool_call_chunks:
@@ -51,12 +58,24 @@ def message_chunk(
         if not args:
             calls.append(tool_call(name=chunk["name"] or "", args={}, id=chunk["id"]))
         elif args.lstrip(_JSON_SPACE).startswith("{"):
-            return AIMessageChunk(**fields)
+            return AIMessageChunk(
+                content=content,
+                additional_kwargs=additional_kwargs,
+                response_metadata=response_metadata,
+                tool_call_chunks=tool_call_chunks,
+            )
         else:
             invalid.append(invalid_tool_call(name=chunk["name"], args=args, id=chunk["id"]))
+    like = _CALLS if tool_call_chunks else _THOUGHT if additional_kwargs else _TEXT
+    made = _like(like, {})
+    fields = made.__dict__
+    fields["content"] = content
+    fields["additional_kwargs"] = additional_kwargs
+    fields["response_metadata"] = response_metadata
+    fields["tool_call_chunks"] = tool_call_chunks
     fields["tool_calls"] = calls
     fields["invalid_tool_calls"] = invalid
-    return _restored(AIMessageChunk, _CALLS if tool_call_chunks else _TEXT, fields, {})
+    return made
 
 
 def last_chunk(
@@ -67,7 +86,7 @@ def last_chunk(
     usage_metadata: UsageMetadata | None,
 ) -> AIMessageChunk:
     """The last piece of an answer; one with tool calls is left to the constructor."""
-    fields = {
+    values: dict[str, Any] = {
         "content": content,
         "additional_kwargs": additional_kwargs,
         "response_metadata": response_metadata,
@@ -75,10 +94,10 @@ def last_chunk(
         "usage_metadata": usage_metadata,
     }
     if tool_call_chunks:
-        return AIMessageChunk(**fields, chunk_position="last")
-    fields["tool_calls"] = []
-    fields["invalid_tool_calls"] = []
-    return _restored(AIMessageChunk, _LAST, fields, {})
+        return AIMessageChunk(**values, chunk_position="last")
+    made = _like(_LAST, {})
+    made.__dict__.update(values, tool_calls=[], invalid_tool_calls=[])
+    return made
 
 
 def generation_chunk(message: AIMessageChunk) -> ChatGenerationChunk:
@@ -86,24 +105,20 @@ def generation_chunk(message: AIMessageChunk) -> ChatGenerationChunk:
     content = message.content
     if not isinstance(content, str):
         return ChatGenerationChunk(message=message)
-    fields = {"message": message, "text": content}
-    return _restored(ChatGenerationChunk, _GENERATION, fields, None)
+    made = _like(_GENERATION, None)
+    made.__dict__["message"] = message
+    made.__dict__["text"] = content
+    return made
 
 
-def _restored(
-    cls: type[ModelT], state: dict[str, Any], fields: dict[str, Any], extra: dict[str, Any] | None
-) -> ModelT:
-    """An object as `pickle` would restore it, from another's state and its own fields."""
-    restored = cls.__new__(cls)
-    restored.__setstate__(
-        {
-            "__dict__": state["__dict__"] | fields,
-            "__pydantic_fields_set__": state["__pydantic_fields_set__"].copy(),
-            "__pydantic_extra__": extra,
-            "__pydantic_private__": None,
-        }
-    )
-    return restored
+def _like(model: ModelT, extra: dict[str, Any] | None) -> ModelT:
+    """Another `model`, with the same fields; made by the steps of pydantic's `__copy__`."""
+    made = object.__new__(type(model))
+    _set_fields(made, model.__dict__.copy())
+    _set_names(made, model.__pydantic_fields_set__.copy())
+    _set_extra(made, extra)
+    _set_private(made, None)
+    return made
 
 
 def message_of(chunks: list[AIMessageChunk]) -> AIMessage:
@@ -111,16 +126,16 @@ def message_of(chunks: list[AIMessageChunk]) -> AIMessage:
     first, *rest = chunks
     if len(rest) == 1 and _is_whole(first, rest[0]):
         last = rest[0]
-        return AIMessage(
+        message = _like(_WHOLE, {})
+        message.__dict__.update(
             content=first.content,
             additional_kwargs={**first.additional_kwargs, **last.additional_kwargs},
             response_metadata=last.response_metadata,
-            name=None,
-            id=None,
             tool_calls=first.tool_calls,
             invalid_tool_calls=first.invalid_tool_calls,
             usage_metadata=last.usage_metadata,
         )
+        return message
     return cast("AIMessage", message_chunk_to_message(first + rest if rest else first))
 
 

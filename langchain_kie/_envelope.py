@@ -13,7 +13,6 @@ import orjson
 from langchain_kie.errors import KieEmptyResponseError, KieError, KieProtocolError, error_for
 
 _OK_CODES = frozenset({None, 0, 200})
-_ENVELOPES = frozenset({"code", "error"})
 _WRAPPERS = ("data", "result", "response")
 _ANSWERS = frozenset(
     {
@@ -59,7 +58,7 @@ def open_envelope(value: Any, **attributes: Any) -> dict[str, Any]:
             raise value
         text = orjson.dumps(value).decode()[:_SHOWN_CHARS]
         raise KieProtocolError(f"an object was expected, and KIE sent {text}", **attributes)
-    if _ANSWERS.isdisjoint(value) or not _ENVELOPES.isdisjoint(value):
+    if "code" in value or "error" in value or _ANSWERS.isdisjoint(value):
         raise_if_error(value, **attributes)
         for wrapper in _WRAPPERS:
             inner = value.get(wrapper)

@@ -48,7 +48,7 @@ class EventParser:
         self._lines = SSELineDecoder()
         self._events = SSEDecoder()
         self._any_event = False
-        self._is_between = True
+        self._is_between = False
 
     def feed(self, data: bytes) -> list[Any]:
         """Parse the next piece.
@@ -61,7 +61,7 @@ class EventParser:
         self._size += len(data)
         if self._size > MAX_BODY_BYTES:
             return [KieProtocolError(f"the answer is larger than {MAX_BODY_BYTES} bytes")]
-        if self._is_between and self._any_event and (values := self._whole_events(data)):
+        if self._is_between and (values := self._whole_events(data)):
             return values
         if len(self._head) < _HEAD_BYTES:
             self._head += data[:_HEAD_BYTES]
@@ -115,7 +115,6 @@ class EventParser:
         return not any(head.startswith(f) or f.startswith(head) for f in _FIELDS)
 
     def _feed_stream(self, data: bytes) -> list[Any]:
-        self._is_between = data.endswith(b"\n\n")
         broken: list[Any] = []
         try:
             text = self._utf8.decode(data)
@@ -125,26 +124,28 @@ class EventParser:
         self._pending += len(text)
         if self._pending > MAX_EVENT_CHARS:
             return [KieProtocolError(f"an event is larger than {MAX_EVENT_CHARS} characters")]
-        return self._events_of(self._lines.decode(text)) + broken
+        values = self._events_of(self._lines.decode(text)) + broken
+        self._is_between = self._any_event and data.endswith(b"\n\n")
+        return values
 
     def _whole_events(self, data: bytes) -> list[Any]:
         """The events of a piece that holds nothing but whole ones of a line each.
 
         Most pieces are so, and need no framing. Of any other there is nothing here.
         """
-        if not data.endswith(b"\n\n") or b"\r" in data or len(data) > MAX_EVENT_CHARS:
+        if data[-2:] != b"\n\n" or b"\r" in data or len(data) > MAX_EVENT_CHARS:
             return []
+        is_one = data.count(b"\n") == 2  # noqa: PLR2004 - its line's end, and its own
         values: list[Any] = []
-        for event in data[:-2].split(b"\n\n"):
-            if not event.startswith(b"data: ") or b"\n" in event:
+        for event in [data] if is_one else data[:-2].split(b"\n\n"):
+            if event[:6] != b"data: " or not (is_one or b"\n" not in event):
                 return []
-            if event == b"data: [DONE]":
-                values.append(DONE)
-                continue
             try:
                 values.append(orjson.loads(event[6:]))
             except orjson.JSONDecodeError:
-                return []
+                if event[6:].rstrip() != b"[DONE]":
+                    return []
+                values.append(DONE)
         return values
 
     def _events_of(self, lines: list[str]) -> list[Any]:

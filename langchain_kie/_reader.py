@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._chunks import PROVIDER, last_chunk, message_chunk
-from langchain_kie._delta import CallDelta, Delta
 from langchain_kie._envelope import error_from_text
 from langchain_kie._grounding import FIRST_TEXT, MERGED, SPANS, citation_spans, merged
 from langchain_kie._signatures import SignatureLog
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from langchain_core.messages.tool import ToolCallChunk
 
     from langchain_kie._catalog import Target
+    from langchain_kie._delta import Delta
     from langchain_kie._options import Options
 
 _LONGEST_ERROR_TEXT = 200
@@ -72,25 +72,33 @@ class MessageReader:
         if not (delta.outputs or delta.reasoning or delta.refusal):
             return None
         self.has_output = True
-        content: list[str | dict[str, Any]] = []
         calls: dict[int, ToolCallChunk] = {}
-        for position, output in enumerate(delta.outputs):
-            if isinstance(output, CallDelta):
-                if answer := self._calls.add(output, self._text_length, calls):
-                    content.append(self._text(answer, None))
-            elif isinstance(output, dict):
-                content.append(self._block(output, delta.signatures.get(position)))
-            elif self._beside is not None:
-                self._beside += output
-            elif text := self._text(output, delta.signatures.get(position)):
-                content.append(text)
+        content = self._content(delta, calls)
         additional_kwargs: dict[str, Any] = {}
         if delta.reasoning:
             additional_kwargs["reasoning_content"] = delta.reasoning
         if delta.refusal:
             additional_kwargs["refusal"] = delta.refusal
-        shown = content if self._blocks else "".join(content)  # type: ignore[arg-type]
-        return message_chunk(shown, additional_kwargs, list(calls.values()))
+        return message_chunk(content, additional_kwargs, [*calls.values()])
+
+    def _content(self, delta: Delta, calls: dict[int, ToolCallChunk]) -> Any:
+        """The text and blocks of an event, whose calls are put into `calls`."""
+        outputs, signatures = delta.outputs, delta.signatures
+        is_plain = not (self._blocks or signatures) and self._beside is None
+        if is_plain and len(outputs) == 1 and isinstance(outputs[0], str):
+            return self._text(outputs[0], None)
+        content: list[Any] = []
+        for position, output in enumerate(outputs):
+            if isinstance(output, str):
+                if self._beside is not None:
+                    self._beside += output
+                elif text := self._text(output, signatures.get(position)):
+                    content.append(text)
+            elif isinstance(output, dict):
+                content.append(self._block(output, signatures.get(position)))
+            elif answer := self._calls.add(output, self._text_length, calls):
+                content.append(self._text(answer, None))
+        return content if self._blocks else "".join(content)
 
     def finish(self) -> AIMessageChunk:
         """The last chunk: what is only known, or may only be said once, at the end.
@@ -158,13 +166,16 @@ class MessageReader:
             self._usage_of = delta.read_usage
         if delta.finish_reason:
             self._finish_reason = delta.finish_reason
+        metadata = self._metadata
         for key, value in delta.metadata.items():
-            if key in MERGED:
-                self._metadata[key] = merged(key, self._metadata.get(key), value)
-            elif key != "id" or "id" not in self._metadata:
-                self._metadata[key] = value
+            if key == "id":
+                metadata.setdefault(key, value)
+            elif key in MERGED:
+                metadata[key] = merged(key, metadata.get(key), value)
+            else:
+                metadata[key] = value
 
-    def _text(self, text: str, signature: str | None) -> str | dict[str, Any]:
+    def _text(self, text: str, signature: str | None) -> Any:
         """A piece of text; behind a block that is not text, it is one of its own."""
         start = self._text_length
         self._text_length += len(text)

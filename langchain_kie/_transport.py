@@ -370,7 +370,7 @@ class _Patience:
         answer = self._answer
         if answer.event_count != self._seen:
             self._seen, self._since = answer.event_count, now
-            if answer.is_complete:
+            if answer.is_evident:
                 rest = DRAIN_TIMEOUT if answer.is_over else REST_TIMEOUT
                 self._limit = min(rest, self._limit or rest)
                 self._hurry()

@@ -58,10 +58,10 @@ def decode(event: dict[str, Any]) -> Delta:
     Raises:
         KieProtocolError: It is of no known shape.
     """
-    for key, decoder in _DECODERS.items():
+    for key in _DECODERS:
         if key in event:
             try:
-                return decoder(event)
+                return _DECODERS[key](event)
             except (TypeError, AttributeError, KeyError, ValueError) as error:
                 raise KieProtocolError(f"KIE's {key!r} has an unknown shape: {error}") from None
     raise KieProtocolError(f"an object of an unknown shape, with keys {sorted(event)[:8]}")

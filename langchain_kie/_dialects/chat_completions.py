@@ -225,7 +225,8 @@ def decode(event: dict[str, Any]) -> Delta:
     for choice in first_of(choices):
         message = choice.get("delta") or choice.get("message") or {}
         _read_message(message, delta, whole="delta" not in choice)
-        delta.finish_reason = as_text(choice.get("finish_reason") or "")
+        if finish_reason := choice.get("finish_reason"):
+            delta.finish_reason = as_text(finish_reason)
     if usage := event.get("usage"):
         delta.read_usage = _usage
         delta.metadata["token_usage"] = usage

@@ -228,10 +228,12 @@ def decode(event: Json) -> Delta:
         content = candidate.get("content") or {}
         for part in content.get("parts") or []:
             _read_part(part, delta)
-        delta.finish_reason = as_text(candidate.get("finishReason") or "")
+        if finish_reason := candidate.get("finishReason"):
+            delta.finish_reason = as_text(finish_reason)
         _copy(candidate, _CANDIDATE_METADATA, delta)
     _copy(event, _METADATA, delta)
-    if block_reason := (event.get("promptFeedback") or {}).get("blockReason"):
+    feedback = event.get("promptFeedback")
+    if feedback and (block_reason := feedback.get("blockReason")):
         delta.finish_reason = delta.finish_reason or as_text(block_reason)
     if usage := event.get("usageMetadata"):
         delta.read_usage = _usage
@@ -244,9 +246,9 @@ def decode(event: Json) -> Delta:
 
 
 def _copy(source: Json, names: dict[str, str], delta: Delta) -> None:
-    for member, name in names.items():
-        if source.get(member):
-            delta.metadata[name] = source[member]
+    for member, value in source.items():
+        if value and member in names:
+            delta.metadata[names[member]] = value
 
 
 def _read_part(part: Json, delta: Delta) -> None:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_kie import _answer_tool
+from langchain_kie._functions import Function, known_function, split_tools
 from langchain_kie._settings import INLINE_MEDIA_LIMIT, OPTION_NAMES, MediaUpload, stop_list
 from langchain_kie._structured import response_format_for
-from langchain_kie._tools import ToolChoice, normalize_tool_choice, split_tools
+from langchain_kie._tool_choice import ToolChoice, normalize_tool_choice
 from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Options:
     stop: Sequence[str] = ()
     reasoning_effort: str | None = None
     include_thoughts: bool | None = None
-    functions: Sequence[dict[str, Any]] = ()
+    functions: Sequence[Function] = ()
     builtins: Sequence[tuple[str, dict[str, Any]]] = ()
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
@@ -131,7 +132,7 @@ def _tool_options(asked: dict[str, Any], route: Route | None) -> dict[str, Any]:
     if choice and choice.mode == "none" and response_format:
         functions = []
     if route and response_format and _answer_tool.is_needed(response_format, functions, route):
-        function = _answer_tool.function_for(response_format, functions)
+        function = known_function(_answer_tool.function_for(response_format, functions))
         answer_tool = function["name"]
         functions, response_format = [*functions, function], None
         if not choice or choice.mode != "required":

@@ -1,4 +1,4 @@
-"""All that LangChain takes as a tool or a tool choice, in one form for all dialects.
+"""All that LangChain takes as a tool, in one form for all dialects.
 
 Pure. Knows LangChain's, MCP's and Gemini's forms of a tool. Knows nothing of wire bodies.
 """
@@ -8,11 +8,8 @@ from __future__ import annotations
 import inspect
 import re
 import weakref
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import orjson
 from langchain_core.tools import BaseTool, create_schema_from_function
 from langchain_core.utils.function_calling import convert_to_openai_function
 from langchain_core.utils.pydantic import is_basemodel_subclass
@@ -23,7 +20,7 @@ from langchain_kie._keywords import without_titles
 from langchain_kie._schema import for_chat_completions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
 Json = dict[str, Any]
 
@@ -38,25 +35,8 @@ _PARAMETERS = (
 )
 """Where OpenAI, Anthropic, MCP and Gemini have a function's schema."""
 
-_ONLY_JSON = (
-    orjson.OPT_PASSTHROUGH_SUBCLASS
-    | orjson.OPT_PASSTHROUGH_DATACLASS
-    | orjson.OPT_PASSTHROUGH_DATETIME
-)
-
 _DECLARATIONS = ("functionDeclarations", "function_declarations")
 _UNIONS = frozenset({"$ref", "anyOf", "oneOf", "allOf"})
-
-
-@dataclass(frozen=True, slots=True)
-class ToolChoice:
-    """What the model must do: `auto`, `none`, or `required`; of the functions `names`, if any."""
-
-    mode: Literal["auto", "none", "required"]
-    names: tuple[str, ...] = ()
-
-
-# --- tools ----------------------------------------------------------------------------------
 
 
 def normalize_tool(
@@ -84,44 +64,6 @@ def normalize_tool(
     tools = [_tool(_function_of(_as_dict(one) or {}), strict) for one in declared]
     builtins = _builtins(rest)
     return [*tools, *builtins] if tools or builtins else [_tool(_function_of(given), strict)]
-
-
-Split = tuple[list[Json], list[tuple[str, Json]]]
-
-
-def split_tools(tools: Sequence[Any]) -> Split:
-    """Tools as function definitions and built-ins, each once; not to be changed.
-
-    An agent sends the same tools with every call: what was bound is split only once.
-
-    Raises:
-        ValueError: Two functions have the same name, or one has an illegal name.
-    """
-    if not tools:
-        return [], []
-    try:
-        return _split_known(orjson.dumps(tools, option=_ONLY_JSON))
-    except TypeError:
-        return _split(tools)
-
-
-@lru_cache(maxsize=256)
-def _split_known(tools: bytes) -> Split:
-    return _split(orjson.loads(tools))
-
-
-def _split(tools: Sequence[Any]) -> Split:
-    functions: dict[str, Json] = {}
-    builtins: dict[str, Json] = {}
-    for tool in tools:
-        for normal in normalize_tool(tool):
-            if normal["type"] != "function":
-                builtins[normal["type"]] = {k: v for k, v in normal.items() if k != "type"}
-                continue
-            function = normal["function"]
-            if functions.setdefault(function["name"], function) is not function:
-                raise ValueError(f"two tools are named {function['name']!r}")
-    return list(functions.values()), list(builtins.items())
 
 
 def _as_dict(tool: Any) -> Json | None:
@@ -321,87 +263,3 @@ def _function_of_schema(
     title, told = schema.get("title"), schema.get("description", "")
     parameters = {k: v for k, v in schema.items() if k not in {"title", "description"}}
     return _function(name or title, description or told, without_titles(parameters))
-
-
-# --- tool choice ----------------------------------------------------------------------------
-
-_MODES: Mapping[str, Literal["auto", "none", "required"]] = {
-    "any": "required",
-    "auto": "auto",
-    "mode_unspecified": "auto",
-    "none": "none",
-    "required": "required",
-    "validated": "auto",
-}
-
-
-def normalize_tool_choice(
-    choice: str | bool | Json | Sequence[str] | None, names: Sequence[str]
-) -> ToolChoice | None:
-    """A tool choice in any of LangChain's, OpenAI's, Anthropic's and Gemini's forms.
-
-    Args:
-        choice: `None`, a mode, `True` (must call), `False` (must not), a function's name or
-            names, or a dict.
-        names: The functions that are bound.
-
-    Raises:
-        ValueError: It names a function that is not bound, or has no known form.
-    """
-    if choice is None or isinstance(choice, ToolChoice):
-        return choice
-    if isinstance(choice, dict):
-        return _choice_of_dict(choice, names)
-    if isinstance(choice, bool):
-        return ToolChoice("required" if choice else "none")
-    if isinstance(choice, str):
-        if choice in _MODES and choice not in names:
-            return ToolChoice(_MODES[choice])
-        choice = [choice]
-    if not isinstance(choice, (list, tuple)) or not choice:
-        raise ValueError(f"tool_choice {choice!r} has no known form")
-    return _choice_of_names(choice, names)
-
-
-def _choice_of_names(chosen: Sequence[Any], names: Sequence[str]) -> ToolChoice:
-    unknown = [name for name in chosen if name not in names]
-    if builtins := [name for name in unknown if name in BUILTIN_TOOLS_BY_NAME]:
-        raise ValueError(
-            f"tool_choice names {builtins}: a built-in tool is used when the model sees fit; "
-            "only functions can be chosen"
-        )
-    if unknown:
-        raise ValueError(f"tool_choice names {unknown}, but the bound tools are {list(names)}")
-    return ToolChoice("required", tuple(dict.fromkeys(chosen)))
-
-
-def _choice_of_dict(choice: Json, names: Sequence[str]) -> ToolChoice:
-    """What a tool choice that is a dict says: a name, names or a mode."""
-    config = choice.get("functionCallingConfig") or choice.get("function_calling_config")
-    allowed = choice.get("allowed_tools")
-    chosen: Sequence[Any] = ()
-    if isinstance(config, dict):
-        mode = config.get("mode", "any")
-        chosen = config.get("allowedFunctionNames") or config.get("allowed_function_names") or ()
-    elif isinstance(allowed, dict) or choice.get("type") == "allowed_tools":
-        allowed = allowed or choice
-        mode = allowed.get("mode", "auto")
-        chosen = [(tool.get("function") or tool).get("name") for tool in allowed.get("tools", ())]
-    else:
-        function = choice.get("function") or choice.get("tool") or choice
-        named = function.get("name") if isinstance(function, dict) else function
-        mode = choice.get("type") or next(iter(choice), "")
-        if mode in BUILTIN_TOOLS_BY_NAME or mode in names:
-            named = mode
-        mode, chosen = ("any", [named]) if named else (mode, ())
-    mode = _MODES.get(str(getattr(mode, "value", mode) or "").lower())
-    if mode is None:
-        raise ValueError(f"tool_choice {choice!r} has no known form")
-    if not chosen:
-        return ToolChoice(mode)
-    if mode == "auto":
-        raise ValueError(
-            f"tool_choice {choice!r} limits what may be called, which KIE cannot say: bind "
-            "only the tools that may"
-        )
-    return _choice_of_names(chosen, names) if mode == "required" else ToolChoice(mode)

@@ -525,7 +525,8 @@ class ChatKieGemini(BaseChatModel):
             ValueError: `tool_choice` names no bound tool.
         """
         from langchain_kie._structured import response_format_for  # noqa: PLC0415
-        from langchain_kie._tools import normalize_tool, normalize_tool_choice  # noqa: PLC0415
+        from langchain_kie._tool_choice import normalize_tool_choice  # noqa: PLC0415
+        from langchain_kie._tools import normalize_tool  # noqa: PLC0415
 
         formatted = [n for tool in tools for n in normalize_tool(tool, strict=strict)]
         names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from langchain_core.messages.ai import UsageMetadata
+
+    from langchain_kie._functions import Function
 
 
 Json: TypeAlias = dict[str, Any]
@@ -32,6 +33,19 @@ def merged(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+class RawJson:
+    """JSON that is written already, and stands in a body as it is.
+
+    Args:
+        text: The JSON.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+
 def to_json(value: Any) -> bytes:
     """JSON; numbers that orjson cannot write are left to the standard library.
 
@@ -39,31 +53,38 @@ def to_json(value: Any) -> bytes:
         ValueError: The value has no form in JSON.
     """
     try:
-        return orjson.dumps(value)
+        return orjson.dumps(value, default=_fragment)
     except TypeError:
         pass
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_value).encode()
     except (TypeError, ValueError) as error:
         raise ValueError(f"the request cannot be written as JSON: {error}") from None
 
 
-def known_schemas(convert: Callable[[Json], Json], schemas: Sequence[Json]) -> Sequence[Json]:
-    """Schemas in a dialect's form; not to be changed, since what was converted is remembered.
-
-    Args:
-        convert: Makes the form of one.
-        schemas: The schemas of the functions that a call offers.
-    """
-    try:
-        return _converted(convert, orjson.dumps(schemas))
-    except TypeError:
-        return [convert(schema) for schema in schemas]
+def _fragment(value: Any) -> orjson.Fragment:
+    if isinstance(value, RawJson):
+        return orjson.Fragment(value.text)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-@lru_cache(maxsize=256)
-def _converted(convert: Callable[[Json], Json], schemas: bytes) -> Sequence[Json]:
-    return [convert(schema) for schema in orjson.loads(schemas)]
+def _value(value: Any) -> Any:
+    if isinstance(value, RawJson):
+        return json.loads(value.text)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def written(function: Function, form: Callable[[Function], Json]) -> bytes:
+    """The JSON of a function in a dialect's form, made once."""
+    known = function.forms.get(form)
+    if known is None:
+        known = function.forms[form] = to_json(form(function))
+    return known
+
+
+def raw_list(items: Iterable[bytes]) -> RawJson:
+    """A list of what is written already."""
+    return RawJson(b"[%b]" % b",".join(items))
 
 
 def args_text(args: Any) -> str:

@@ -15,10 +15,12 @@ from langchain_kie._dialects._shared import (
     as_text,
     first_of,
     first_set,
-    known_schemas,
     merged,
+    raw_list,
+    to_json,
     usage_of,
     without_none,
+    written,
 )
 from langchain_kie._history import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
 from langchain_kie._media import Media
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
 
     from langchain_kie._catalog import Target
     from langchain_kie._content import Part
+    from langchain_kie._dialects._shared import RawJson
+    from langchain_kie._functions import Function
     from langchain_kie._options import Options
-    from langchain_kie._tools import ToolChoice
+    from langchain_kie._tool_choice import ToolChoice
 
 _CALL_MEMBERS = frozenset({"index", "id", "type", "function"})
 _FUNCTION_MEMBERS = frozenset({"name", "arguments"})
@@ -60,7 +64,7 @@ def encode(
         top_p=options.top_p,
         max_tokens=options.max_tokens,
         stop=list(options.stop) or None,
-        tools=_tools(options) or None,
+        tools=_tools(options),
         tool_choice=_tool_choice(options.tool_choice),
         parallel_tool_calls=options.parallel_tool_calls,
         response_format=_response_format(options.response_format),
@@ -177,25 +181,25 @@ def _results(tool_turns: Sequence[ToolTurn]) -> list[dict[str, Any]]:
     return encoded
 
 
-def _tools(options: Options) -> list[dict[str, Any]]:
+def _tools(options: Options) -> RawJson | None:
     if configured := [name for name, config in options.builtins if config]:
         raise ValueError(f"{configured}: this dialect takes no settings of built-in tools")
     named = options.tool_choice.names if options.tool_choice else ()
     tools = [
-        {"type": "function", "function": {**function, "parameters": parameters}}
-        for function, parameters in zip(options.functions, _parameters(options), strict=True)
+        written(function, _tool)
+        for function in options.functions
         if len(named) < 2 or function["name"] in named  # noqa: PLR2004 - one is named itself
     ]
-    return tools + [
-        {"type": "function", "function": {"name": BUILTIN_TOOLS_BY_NAME[name].wire_name}}
-        for name, _ in options.builtins
-    ]
+    for name, _ in options.builtins:
+        function = {"name": BUILTIN_TOOLS_BY_NAME[name].wire_name}
+        tools.append(to_json({"type": "function", "function": function}))
+    return raw_list(tools) if tools else None
 
 
-def _parameters(options: Options) -> Sequence[dict[str, Any]]:
-    empty = {"type": "object", "properties": {}}
-    schemas = [function.get("parameters") or empty for function in options.functions]
-    return known_schemas(for_chat_completions, schemas)
+def _tool(function: Function) -> dict[str, Any]:
+    schema = function.get("parameters") or {"type": "object", "properties": {}}
+    parameters = for_chat_completions(schema)
+    return {"type": "function", "function": {**function, "parameters": parameters}}
 
 
 def _tool_choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:

@@ -19,10 +19,11 @@ from langchain_kie._dialects._shared import (
     as_text,
     first_of,
     first_set,
-    known_schemas,
     merged,
+    raw_list,
     usage_of,
     without_none,
+    written,
 )
 from langchain_kie._history import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
 from langchain_kie._media import Media
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 
     from langchain_kie._catalog import Target
     from langchain_kie._content import Part
+    from langchain_kie._functions import Function
     from langchain_kie._options import Options
-    from langchain_kie._tools import ToolChoice
+    from langchain_kie._tool_choice import ToolChoice
 
 Json = dict[str, Any]
 
@@ -159,18 +161,18 @@ def _tools(options: Options) -> list[Json]:
     tools: list[Json] = [
         {BUILTIN_TOOLS_BY_NAME[name].wire_name: config} for name, config in options.builtins
     ]
-    schemas = [function.get("parameters") or {"type": "object"} for function in options.functions]
-    declarations = [
-        {
-            "name": function["name"],
-            "description": function.get("description") or function["name"],
-            "parameters": parameters,
-        }
-        for function, parameters in zip(
-            options.functions, known_schemas(for_generate_content, schemas), strict=True
-        )
-    ]
-    return [*tools, {"functionDeclarations": declarations}] if declarations else tools
+    if options.functions:
+        declarations = [written(function, _declaration) for function in options.functions]
+        tools.append({"functionDeclarations": raw_list(declarations)})
+    return tools
+
+
+def _declaration(function: Function) -> Json:
+    return {
+        "name": function["name"],
+        "description": function.get("description") or function["name"],
+        "parameters": for_generate_content(function.get("parameters") or {"type": "object"}),
+    }
 
 
 def _tool_config(choice: ToolChoice | None) -> Json | None:

@@ -1190,9 +1190,32 @@ def test_text_that_is_not_utf8_is_refused_as_such(
 def test_a_number_beyond_64_bits_goes_out_as_it_is(number: int, asked: Asked) -> None:
     call = {"name": "f", "args": {"x": number}, "id": "c"}
     history = [HI, AIMessage("", tool_calls=[call]), ToolMessage("x", tool_call_id="c")]
+    counted = {"type": "object", "properties": {"x": {"type": "integer", "maximum": number}}}
+    tools = [{"name": "f", "parameters": counted}, {"name": "g"}]
     for model in (CHAT, NATIVE):
-        asked(history, model=model)
-        assert str(number).encode() in asked.server.requests[0].body
+        asked(history, model=model, tools=tools)
+        request = asked.server.requests[-1]
+        assert request.body.count(str(number).encode()) >= 1
+        assert b'"g"' in request.body
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
+def test_a_bound_tool_that_is_changed_in_place_goes_out_changed(api: str) -> None:
+    with served(fixture("chat_whole.json")) as server:
+        offered = [{"name": "f", "parameters": {}}, {"name": "g"}]
+        model = model_at(server, api=api).bind_tools(offered)
+        told = model.kwargs["tools"]
+        model.invoke("hi")
+        told[0]["function"]["description"] = "Anew."
+        model.invoke("hi")
+        del told[1]
+        model.invoke("hi")
+        told[0]["function"]["parameters"]["properties"] = {"city": {"type": "string"}}
+        model.invoke("hi")
+    bodies = [request.body for request in server.requests]
+    assert [b'"Anew."' in body for body in bodies] == [False, True, True, True]
+    assert [b'"g"' in body for body in bodies] == [True, True, False, False]
+    assert [b'"city"' in body for body in bodies] == [False, False, False, True]
 
 
 @pytest.mark.parametrize(

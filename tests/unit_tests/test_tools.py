@@ -21,9 +21,11 @@ from typing_extensions import TypedDict
 
 from langchain_kie import _tools
 from langchain_kie._coercion import coerced
+from langchain_kie._functions import split_tools
 from langchain_kie._native_schema import for_generate_content
 from langchain_kie._schema import for_chat_completions
-from langchain_kie._tools import ToolChoice, normalize_tool, normalize_tool_choice, split_tools
+from langchain_kie._tool_choice import ToolChoice, normalize_tool_choice
+from langchain_kie._tools import normalize_tool
 
 Json = dict[str, Any]
 

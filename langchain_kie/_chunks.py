@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
-from langchain_core.outputs import ChatGenerationChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ _LAST = AIMessageChunk(**_FIELDS, tool_call_chunks=[], usage_metadata=None, chun
 _WHOLE = AIMessage(
     **_FIELDS, name=None, id=None, tool_calls=[], invalid_tool_calls=[], usage_metadata=None
 )
-_GENERATION = ChatGenerationChunk(message=AIMessageChunk(content=""))
+_GENERATION_CHUNK = ChatGenerationChunk(message=AIMessageChunk(content=""))
+_GENERATION = ChatGeneration(message=_WHOLE)
+_RESULT = ChatResult(generations=[_GENERATION])
 
 _JSON_SPACE = " \t\n\r"
 
@@ -105,7 +107,7 @@ def generation_chunk(message: AIMessageChunk) -> ChatGenerationChunk:
     content = message.content
     if not isinstance(content, str):
         return ChatGenerationChunk(message=message)
-    made = _like(_GENERATION, None)
+    made = _like(_GENERATION_CHUNK, None)
     made.__dict__["message"] = message
     made.__dict__["text"] = content
     return made
@@ -137,6 +139,19 @@ def message_of(chunks: list[AIMessageChunk]) -> AIMessage:
         )
         return message
     return cast("AIMessage", message_chunk_to_message(first + rest if rest else first))
+
+
+def result_of(message: AIMessage) -> ChatResult:
+    """What LangChain is answered."""
+    content = message.content
+    if not isinstance(content, str):
+        return ChatResult(generations=[ChatGeneration(message=message)])
+    generation = _like(_GENERATION, None)
+    generation.__dict__["message"] = message
+    generation.__dict__["text"] = content
+    result = _like(_RESULT, None)
+    result.__dict__["generations"] = [generation]
+    return result
 
 
 def _is_whole(piece: AIMessageChunk, last: AIMessageChunk) -> bool:

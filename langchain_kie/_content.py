@@ -134,9 +134,12 @@ def _readable(block: Block) -> Block:
     return block
 
 
-def text_of(parts: list[Part], separator: str = "\n") -> str:
-    """The text among `parts`."""
-    return separator.join(part for part in parts if isinstance(part, str))
+def text_and_media(parts: list[Part]) -> tuple[str, list[Media]]:
+    """The text among `parts`, a line each, and the media."""
+    if len(parts) == 1 and isinstance(parts[0], str):
+        return parts[0], []
+    text = "\n".join(part for part in parts if isinstance(part, str))
+    return text, [part for part in parts if isinstance(part, Media)]
 
 
 def _untyped(block: Block) -> str | None:

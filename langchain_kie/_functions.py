@@ -1,12 +1,11 @@
 """The tools of a call as functions and built-ins; those of an earlier call are known again.
 
-An agent sends the same tools with every call. A tool is known by its JSON, and not by being the
-same object, since whoever has a dict can change it. Pure.
+An agent sends the same tools with every call. They are known by their JSON, and not by being
+the same objects, since whoever has a dict can change it. Pure.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -43,68 +42,48 @@ class Function(dict[str, Any]):
 Split = tuple["Sequence[Function]", "Sequence[tuple[str, Json]]"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Known:
-    """What one tool is."""
-
-    functions: Sequence[Function]
-    builtins: Sequence[tuple[str, Json]]
-
-
 def split_tools(tools: Sequence[Any]) -> Split:
     """Tools as function definitions and built-ins, each once; not to be changed.
 
     Raises:
         ValueError: Two functions have the same name, or one has an illegal name.
     """
-    return _joined(tuple([_known(tool) for tool in tools]))
+    if not tools:
+        return (), ()
+    try:
+        return _split_json(orjson.dumps(tools, option=_ONLY_JSON))
+    except TypeError:
+        return _split(tools)
+
+
+@lru_cache(maxsize=256)
+def _split_json(tools: bytes) -> Split:
+    return _split(orjson.loads(tools))
+
+
+def _split(tools: Sequence[Any]) -> Split:
+    functions: dict[str, Function] = {}
+    builtins: dict[str, Json] = {}
+    for tool in tools:
+        for normal in normalize_tool(tool):
+            if normal["type"] != "function":
+                builtins[normal["type"]] = {k: v for k, v in normal.items() if k != "type"}
+                continue
+            function = known_function(normal["function"])
+            if function["name"] in functions:
+                raise ValueError(f"two tools are named {function['name']!r}")
+            functions[function["name"]] = function
+    return [*functions.values()], [*builtins.items()]
 
 
 def known_function(definition: Json) -> Function:
-    """A function that is no tool of the caller's."""
+    """A function; the same one again, where it has been seen before."""
     try:
         return _function_of_json(orjson.dumps(definition, option=_ONLY_JSON))
     except TypeError:
         return Function(definition)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=2048)
 def _function_of_json(definition: bytes) -> Function:
     return Function(orjson.loads(definition))
-
-
-def _known(tool: Any) -> _Known:
-    try:
-        return _known_json(orjson.dumps(tool, option=_ONLY_JSON))
-    except TypeError:
-        return _known_tool(tool)
-
-
-@lru_cache(maxsize=2048)
-def _known_json(tool: bytes) -> _Known:
-    return _known_tool(orjson.loads(tool))
-
-
-def _known_tool(tool: Any) -> _Known:
-    normal = normalize_tool(tool)
-    return _Known(
-        [known_function(n["function"]) for n in normal if n["type"] == "function"],
-        [
-            (n["type"], {key: value for key, value in n.items() if key != "type"})
-            for n in normal
-            if n["type"] != "function"
-        ],
-    )
-
-
-@lru_cache(maxsize=256)
-def _joined(known: tuple[_Known, ...]) -> Split:
-    functions: dict[str, Function] = {}
-    builtins: dict[str, Json] = {}
-    for tool in known:
-        builtins.update(tool.builtins)
-        for function in tool.functions:
-            if function["name"] in functions:
-                raise ValueError(f"two tools are named {function['name']!r}")
-            functions[function["name"]] = function
-    return [*functions.values()], [*builtins.items()]

@@ -153,31 +153,46 @@ def _answered(message: Any, results: list[ToolMessage]) -> list[ToolTurn]:
     A call without an id takes what the others leave. A call whose arguments could not be
     parsed is sent again only when something answered it.
     """
-    calls: list[dict[str, Any]] = [*message.tool_calls]
-    calls += [
-        {**call, "args": {"invalid_json": call["args"] or ""}}
-        for call in message.invalid_tool_calls
-        if any(result.tool_call_id == call["id"] for result in results)
-    ]
-    answers = [_take(results, call["id"]) if call["id"] else None for call in calls]
+    calls: list[dict[str, Any]] = message.tool_calls
+    if message.invalid_tool_calls:
+        answered = [result.tool_call_id for result in results]
+        calls = calls + [
+            {**call, "args": {"invalid_json": call["args"] or ""}}
+            for call in message.invalid_tool_calls
+            if call["id"] in answered
+        ]
     turns: list[ToolTurn] = []
     taken: set[str] = set()
-    for call, answer in zip(calls, answers, strict=True):
-        if not call["name"]:
-            raise ValueError(f"tool call {call['id']!r} has no name")
-        result = answer or (results.pop(0) if results and not call["id"] else None)
-        if result is None:
-            raise ValueError(f"tool call {call['id']!r} ({call['name']}) has no result after it")
+    for call, result in _pairs(calls, results):
         call_id = call["id"] or result.tool_call_id
         if not call_id or call_id in taken:
             call_id = next(i for n in count(len(turns)) if (i := f"call_{n}") not in taken)
         taken.add(call_id)
         turns.append(ToolTurn(call_id, call, result, parts_of(result)))
+    return turns
+
+
+def _pairs(
+    calls: list[dict[str, Any]], results: list[ToolMessage]
+) -> list[tuple[dict[str, Any], ToolMessage]]:
+    """Each call and its result; mostly there is one of each."""
+    for call in calls:
+        if not call["name"]:
+            raise ValueError(f"tool call {call['id']!r} has no name")
+    if len(calls) == len(results) == 1 and calls[0]["id"] == results[0].tool_call_id:
+        return [(calls[0], results[0])]
+    pairs: list[tuple[dict[str, Any], ToolMessage]] = []
+    answers = [_take(results, call["id"]) if call["id"] else None for call in calls]
+    for call, answer in zip(calls, answers, strict=True):
+        result = answer or (results.pop(0) if results and not call["id"] else None)
+        if result is None:
+            raise ValueError(f"tool call {call['id']!r} ({call['name']}) has no result after it")
+        pairs.append((call, result))
     if results:
         raise ValueError(
             f"the result of tool call {results[0].tool_call_id!r} answers no call before it"
         )
-    return turns
+    return pairs
 
 
 def _take(results: list[ToolMessage], call_id: str) -> ToolMessage | None:

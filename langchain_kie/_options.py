@@ -34,9 +34,9 @@ _NEAREST_EFFORT = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Options:
-    """The options of one call.
+    """The options of one call; not to be changed.
 
     Attributes:
         temperature: Sent only when set; likewise the following.

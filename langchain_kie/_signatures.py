@@ -84,6 +84,8 @@ def entries_of(message: BaseMessage, model: str) -> list[dict[str, Any]]:
 def extras_of(message: BaseMessage, model: str) -> dict[str, dict[str, Any]]:
     """By call id, what stood beside the message's calls."""
     extras: dict[str, dict[str, Any]] = {}
+    if not message.additional_kwargs:
+        return extras
     for entry in entries_of(message, model):
         if "extra" in entry:
             extras.setdefault(entry["id"], {}).update(entry["extra"])

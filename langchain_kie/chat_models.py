@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.load.load import ALL_SERIALIZABLE_MAPPINGS
-from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.prompt_values import ChatPromptValue
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from langchain_kie import _blocks, _settings
 from langchain_kie._catalog import Api, profile_of, resolve
-from langchain_kie._chunks import PROVIDER, generation_chunk, message_of
+from langchain_kie._chunks import PROVIDER, generation_chunk, message_of, result_of
 from langchain_kie._settings import (
     ALIASES,
     INLINE_MEDIA_LIMIT,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     )
     from langchain_core.language_models import LangSmithParams, LanguageModelInput
     from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-    from langchain_core.outputs import ChatGenerationChunk
+    from langchain_core.outputs import ChatGenerationChunk, ChatResult
     from langchain_core.prompt_values import PromptValue
     from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
@@ -610,5 +609,4 @@ def _forget_lost_files(request: Request, error: KieError) -> None:
 
 def _result(reader: MessageReader, chunks: Sequence[AIMessageChunk | None]) -> ChatResult:
     shown = [chunk for chunk in chunks if chunk]
-    message = message_of([*shown, reader.finish()])
-    return ChatResult(generations=[ChatGeneration(message=message)])
+    return result_of(message_of([*shown, reader.finish()]))

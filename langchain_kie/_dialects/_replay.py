@@ -35,7 +35,7 @@ def model_parts(
         encode: Turns text or a medium into a native part.
     """
     if not entries and len(parts) < 2:  # noqa: PLR2004 - pieces of text become one
-        return [*map(encode, parts), *(part for _, part in calls)]
+        return [*map(encode, parts), *[part for _, part in calls]]
     replay = _Replay(parts, calls, encode)
     for entry in entries:
         if "signature" in entry:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
-from langchain_kie._content import text_of
+from langchain_kie._content import text_and_media
 from langchain_kie._delta import CallDelta, Delta
 from langchain_kie._dialects._shared import (
     args_text,
@@ -23,7 +23,6 @@ from langchain_kie._dialects._shared import (
     written,
 )
 from langchain_kie._history import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
-from langchain_kie._media import Media
 from langchain_kie._schema import for_chat_completions
 from langchain_kie._signatures import extras_of
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from langchain_kie._content import Part
     from langchain_kie._dialects._shared import RawJson
     from langchain_kie._functions import Function
+    from langchain_kie._media import Media
     from langchain_kie._options import Options
     from langchain_kie._tool_choice import ToolChoice
 
@@ -83,10 +83,9 @@ def encode_for_gateway(
 def _messages(turns: Sequence[Turn], target: Target) -> list[dict[str, Any]]:
     encoded: list[dict[str, Any]] = []
     for turn in turns:
-        if turn.role == "assistant":
-            _add_assistant(encoded, _assistant(turn, target))
-            if turn.tools:
-                encoded += _results(turn.tools)
+        if turn.tools:
+            _add_calls(encoded, turn, target)
+            encoded += _results(turn.tools)
         elif turn.parts:
             encoded.append(_said(turn))
         elif turn.role == "user":
@@ -102,22 +101,28 @@ def _said(turn: Turn) -> dict[str, Any]:
     return said if name is None else {**said, "name": name}
 
 
-def _add_assistant(encoded: list[dict[str, Any]], message: dict[str, Any] | None) -> None:
-    """Add an answer; one that calls takes up what the model had just said.
+def _add_calls(encoded: list[dict[str, Any]], turn: Turn, target: Target) -> None:
+    """Add an answer that calls, which takes up what the model had just said.
 
     Gemini refuses a call that does not come right after a human's turn or a result.
     """
-    if message is None:
-        return
-    while "tool_calls" in message:
-        last = next((m for m in reversed(encoded) if m["role"] != "system"), None)
-        if last is None:
-            encoded.append({"role": "user", "content": BEGINNING_LEFT_OUT})
-        if last is None or last["role"] != "assistant":
-            break
+    extras = extras_of(turn.message, target.name)
+    calls = [_call(tool, extras.get(tool.call["id"])) for tool in turn.tools]
+    message = {**_said(turn), "tool_calls": calls}
+    while (last := _last_said(encoded)) and last["role"] == "assistant":
         encoded[:] = [m for m in encoded if m is not last]
         message["content"] = _parts(last["content"]) + _parts(message["content"])
+    if last is None:
+        encoded.append({"role": "user", "content": BEGINNING_LEFT_OUT})
     encoded.append(message)
+
+
+def _last_said(encoded: list[dict[str, Any]]) -> Any:
+    """The last message that is no instruction."""
+    for message in reversed(encoded):
+        if message["role"] != "system":
+            return message
+    return None
 
 
 def _parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -143,17 +148,6 @@ def _url(media: Media) -> str:
     return media.url or f"data:{media.mime_type};base64,{media.data}"
 
 
-def _assistant(turn: Turn, target: Target) -> dict[str, Any] | None:
-    """An answer of the model's; one that says nothing and calls nothing is left out."""
-    if not turn.parts and not turn.tools:
-        return None
-    encoded = _said(turn)
-    if turn.tools:
-        extras = extras_of(turn.message, target.name)
-        encoded["tool_calls"] = [_call(tool, extras.get(tool.call["id"])) for tool in turn.tools]
-    return encoded
-
-
 def _call(turn: ToolTurn, extra: dict[str, Any] | None) -> dict[str, Any]:
     """A call as it came: with what the wire had put beside it."""
     function = {"name": turn.call["name"], "arguments": args_text(turn.call["args"])}
@@ -168,8 +162,7 @@ def _results(tool_turns: Sequence[ToolTurn]) -> list[dict[str, Any]]:
     encoded: list[dict[str, Any]] = []
     attached: list[Part] = []
     for number, turn in enumerate(tool_turns, start=1):
-        text = text_of(turn.parts)
-        media = [part for part in turn.parts if isinstance(part, Media)]
+        text, media = text_and_media(turn.parts)
         if media:
             text = "\n".join(filter(None, (text, f"[attached below as result {number}]")))
             attached += [f"[result {number}]", *media]

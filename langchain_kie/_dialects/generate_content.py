@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
-from langchain_kie._content import text_of
+from langchain_kie._content import text_and_media
 from langchain_kie._delta import CallDelta, Delta
 from langchain_kie._dialects._replay import model_parts
 from langchain_kie._dialects._shared import (
@@ -26,7 +26,6 @@ from langchain_kie._dialects._shared import (
     written,
 )
 from langchain_kie._history import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
-from langchain_kie._media import Media
 from langchain_kie._native_schema import for_generate_content
 from langchain_kie._signatures import BYPASS, entries_of
 
@@ -66,7 +65,7 @@ def encode(
         if turn.role == "system":
             system.extend(map(_part, turn.parts))
         elif turn.role == "assistant":
-            _add_model_turn(contents, _model_turn(turn, target))
+            _add_model_turn(contents, turn, target)
         elif turn.parts:
             contents.append({"role": "user", "parts": _user_parts(turn)})
         else:
@@ -96,14 +95,26 @@ def _part(part: Part) -> Json:
     return {"file_data": without_none(mime_type=mime_type, file_uri=part.url)}
 
 
-def _add_model_turn(contents: list[Json], turn: list[Json]) -> None:
-    """Add a turn; one that follows another of the model's goes on with it.
+def _add_model_turn(contents: list[Json], turn: Turn, target: Target) -> None:
+    """Add what the model said and called, and the results; nothing, if it did neither.
 
-    Gemini refuses a call that does not come right after a human's turn or a result.
+    What follows another turn of the model's goes on with it: Gemini refuses a call that does
+    not come right after a human's turn or a result.
     """
-    if contents and turn and contents[-1]["role"] == turn[0]["role"]:
-        contents[-1]["parts"] += turn.pop(0)["parts"]
-    contents.extend(turn)
+    calls = [(tool.call["id"] or tool.id, _function_call(tool)) for tool in turn.tools]
+    parts = model_parts(turn.parts, calls, entries_of(turn.message, target.name), _part)
+    if calls and target.spec and target.spec.replays_signatures:
+        _, first = calls[0]
+        first.setdefault("thoughtSignature", BYPASS)
+    if parts and contents and contents[-1]["role"] == "model":
+        contents[-1]["parts"] += parts
+    elif parts:
+        contents.append({"role": "model", "parts": parts})
+    if calls:
+        results: list[Json] = []
+        for tool in turn.tools:
+            _add_response(results, tool)
+        contents.append({"role": "user", "parts": results})
 
 
 def _user_parts(turn: Turn) -> list[Json]:
@@ -113,36 +124,17 @@ def _user_parts(turn: Turn) -> list[Json]:
     return [{"text": f"{name}:"}, *said] if name else said
 
 
-def _model_turn(turn: Turn, target: Target) -> list[Json]:
-    """What the model said and called, and the results; nothing, if it did neither."""
-    calls = [(tool.call["id"] or tool.id, _function_call(tool)) for tool in turn.tools]
-    own_parts = model_parts(turn.parts, calls, entries_of(turn.message, target.name), _part)
-    if calls and target.spec and target.spec.replays_signatures:
-        first = next(part for part in own_parts if "functionCall" in part)
-        first.setdefault("thoughtSignature", BYPASS)
-    contents: list[Json] = []
-    if own_parts:
-        contents.append({"role": "model", "parts": own_parts})
-    if turn.tools:
-        results = [part for tool in turn.tools for part in _function_response(tool)]
-        contents.append({"role": "user", "parts": results})
-    return contents
-
-
 def _function_call(turn: ToolTurn) -> Json:
     return {"functionCall": {"name": turn.call["name"], "args": turn.call["args"], "id": turn.id}}
 
 
-def _function_response(turn: ToolTurn) -> list[Json]:
-    """A result as an object, and behind it the media that an object cannot hold."""
-    text = text_of(turn.parts)
-    media = [_part(part) for part in turn.parts if isinstance(part, Media)]
-    response = {
-        "name": turn.call["name"],
-        "response": _response(text, is_error=turn.result.status == "error"),
-        "id": turn.id,
-    }
-    return [{"functionResponse": response}, *media]
+def _add_response(parts: list[Json], turn: ToolTurn) -> None:
+    """Add a result as an object, and behind it the media that an object cannot hold."""
+    text, media = text_and_media(turn.parts)
+    response = _response(text, is_error=turn.result.status == "error")
+    name = turn.call["name"]
+    parts.append({"functionResponse": {"name": name, "response": response, "id": turn.id}})
+    parts.extend(map(_part, media))
 
 
 def _response(text: str, *, is_error: bool) -> Json:

@@ -12,10 +12,16 @@ import pytest
 from langchain_core.load import dumpd, dumps
 from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 from langchain_core.messages.tool import tool_call_chunk
-from langchain_core.outputs import ChatGenerationChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from langchain_kie._catalog import resolve
-from langchain_kie._chunks import generation_chunk, last_chunk, message_chunk, message_of
+from langchain_kie._chunks import (
+    generation_chunk,
+    last_chunk,
+    message_chunk,
+    message_of,
+    result_of,
+)
 from langchain_kie._options import Options
 from langchain_kie._reader import MessageReader
 from unit_tests.test_splits import DOCUMENTS, STREAMS
@@ -147,4 +153,8 @@ def test_a_message_is_the_sum_of_its_chunks(name: str) -> None:
     for chunk in chunks:
         fields = {name: getattr(chunk, name) for name in chunk.model_fields_set}
         assert chunk == AIMessageChunk(**fields)
-    assert_same(message_of(copy.deepcopy(chunks)), message_chunk_to_message(reduce(add, chunks)))
+    message = message_of(copy.deepcopy(chunks))
+    assert_same(message, message_chunk_to_message(reduce(add, chunks)))
+    plain = ChatResult(generations=[ChatGeneration(message=message)])
+    assert_same(result_of(message), plain)
+    assert_same(result_of(message).generations[0], plain.generations[0])

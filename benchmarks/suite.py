@@ -26,7 +26,6 @@ OURS = ("ours chat", "ours native")
 _BASELINES = {client.name: client.baseline for client in CLIENTS}
 _MEGABYTE = 1024 * 1024
 _SOCKET_READS = 20
-_SCALED = {"ours", "plain", "core"}
 
 
 @dataclass(slots=True)
@@ -132,9 +131,7 @@ class Suite:
     def _scale(self, scale: Scale) -> Row:
         """What one more costs among many, over what it costs among few; with its baseline."""
         failures: dict[str, str] = {}
-        clients = [
-            client for client in self.clients() if client.family in {"ours", "plain", "core"}
-        ]
+        clients = [client for client in self.clients() if client.family in scale.families]
         cases: dict[str, Sampler] = {}
         least, few, many = scale.sizes
         many //= self.shrinking

@@ -137,8 +137,11 @@ async def _abatch(model: Any) -> None:
     await model.abatch([HELLO] * 200)
 
 
-async def _streams(model: Any) -> None:
-    await asyncio.gather(*(_astream(model) for _ in range(50)))
+def _streams(count: int) -> Callable[[Any], Any]:
+    async def run(model: Any) -> None:
+        await asyncio.gather(*(_astream(model) for _ in range(count)))
+
+    return run
 
 
 def _bind(model: Any) -> None:
@@ -202,7 +205,7 @@ WORKS = (
     ),
     Work("kept", "50, over connections kept open", "slow-20", _many(50), 0.25, 50),
     Work("abatch", "`abatch()` of 200, per call", "slow-20", _abatch, 0.25, 200, is_cold=True),
-    Work("streams", "50 `astream()` at once, per chunk", "text-200", _streams, 0.75, 10_000),
+    Work("streams", "50 `astream()` at once, per chunk", "text-200", _streams(50), 0.75, 10_000),
 )
 
 
@@ -213,6 +216,10 @@ def _chunks(answer: str, run: Callable[[Any], Any]) -> Callable[[int], Work]:
 
 def _history(n: int) -> Work:
     return Work("", "", "text-20", invoke_with(conversation(n // 4)))
+
+
+def _crowd(n: int) -> Work:
+    return Work("", "", "slow-20", _streams(n), is_cold=True)
 
 
 def _tools(n: int) -> Work:
@@ -229,6 +236,7 @@ class Scale:
         sizes: How many chunks, messages, tools.
         work: The work of a size.
         target: The most that one more may cost among many, as a multiple of among few.
+        families: Who does it.
     """
 
     key: str
@@ -236,7 +244,11 @@ class Scale:
     sizes: tuple[int, int, int]
     work: Callable[[int], Work]
     target: float = 1.1
+    families: frozenset[str] = frozenset({"ours", "plain", "core"})
 
+
+_FEW = frozenset({"ours", "core"})
+"""All but `plain`, whose one client takes half a minute for a thousand streams at once."""
 
 SCALES = (
     Scale("chunks", "`stream()`, per chunk", (2, 200, 20_000), _chunks("text", stream)),
@@ -246,4 +258,5 @@ SCALES = (
     Scale("deltas-merged", "`streaming=True`, the same*", (2, 500, 5_000), _chunks("tool", invoke)),
     Scale("messages", "`invoke()`, per message", (0, 20, 2_000), _history),
     Scale("bound", "`invoke()`, per bound tool", (1, 50, 500), _tools),
+    Scale("crowd", "`astream()` at once, per stream", (1, 50, 1_000), _crowd, families=_FEW),
 )

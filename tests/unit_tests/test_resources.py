@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import resource
 import textwrap
 import threading
 import time
@@ -397,6 +398,15 @@ def test_an_idle_connection_keeps_neither_its_last_request_nor_its_answer() -> N
 # --- many -------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def many_files():
+    """Let this process, and those that it starts, open a socket for each of a thousand calls."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_a_thousand_calls_at_once_all_end_and_leave_nothing() -> None:
     script = PRELUDE + textwrap.dedent("""
         from langchain_kie import _pools
@@ -418,6 +428,26 @@ def test_a_thousand_calls_at_once_all_end_and_leave_nothing() -> None:
         gc.collect()
         if before:
             assert len(os.listdir("/proc/self/fd")) < before
+        print("done")
+    """)
+    with Echo() as server:
+        assert run_script(script, base_url=server.base_url, flags=STRICT) == "done\n"
+
+
+def test_a_thousand_streams_are_open_at_once_in_one_loop(many_files) -> None:
+    script = PRELUDE + textwrap.dedent("""
+        async def ask():
+            all_begun = asyncio.Barrier(1000)
+            async def read(prompt):
+                texts = []
+                async for chunk in model.astream(prompt):
+                    if not texts:
+                        await all_begun.wait()
+                    texts.append(chunk.text)
+                return "".join(texts)
+            texts = await asyncio.gather(*(read(f"p{i}") for i in range(1000)))
+            assert texts == [f"p{i}" for i in range(1000)]
+        asyncio.run(ask())
         print("done")
     """)
     with Echo() as server:

@@ -20,6 +20,7 @@ MAX_BODY_BYTES = 256 * 1024 * 1024
 _HEAD_BYTES = 512
 _UTF8 = codecs.getincrementaldecoder("utf-8-sig")
 _FIELDS = (b"data", b"event", b"id", b"retry", b":")
+_ENDS = (b"data: [DONE]", b"data: [DONE]\n\n")
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
@@ -143,7 +144,7 @@ class EventParser:
             try:
                 values.append(orjson.loads(event[6:]))
             except orjson.JSONDecodeError:
-                if event[6:].rstrip() != b"[DONE]":
+                if event not in _ENDS:
                     return []
                 values.append(DONE)
         return values

@@ -79,7 +79,7 @@ def _split(tools: Sequence[Any]) -> Split:
 def known_function(definition: Json) -> Function:
     """A function; the same one again, where it has been seen before."""
     try:
-        return _function_of_json(orjson.dumps(definition, option=_ONLY_JSON))
+        return _function_of_json(orjson.dumps(definition))
     except TypeError:
         return Function(definition)
 

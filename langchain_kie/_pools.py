@@ -1,9 +1,10 @@
 """The shared connection pools: some for a process's threads, some for each event loop.
 
 httpx looks at every connection of a pool whenever a request comes or goes, so many calls at
-once are spread over several pools of few connections each. A pool is a transport of httpx's:
-its clients only add cookies, redirects and logs, which no call of ours has. Knows httpx and
-lifetimes. Knows nothing of KIE: keys, URLs and timeouts come with each call.
+once are spread over several pools of few connections each. A pool is a transport of httpx's;
+its clients add cookies, redirects and logs, which no call of ours has, and proxies, for which
+they are used. Knows httpx and lifetimes. Knows nothing of KIE: keys, URLs and timeouts come with
+each call.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from urllib.request import getproxies, proxy_bypass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from urllib.request import getproxies
 
 import httpx
 
@@ -24,7 +26,7 @@ from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
 CALLS_PER_POOL = 8
 """A pool with this many calls under way is busy, and another is opened."""
@@ -41,15 +43,17 @@ _LIMITS = httpx.Limits(
     keepalive_expiry=IDLE_SECONDS,
 )
 
-PoolT = TypeVar("PoolT", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
+Pool: TypeAlias = httpx.HTTPTransport | httpx.Client
+AsyncPool: TypeAlias = httpx.AsyncHTTPTransport | httpx.AsyncClient
+
+PoolT = TypeVar("PoolT", Pool, AsyncPool)
 
 
 @dataclass(slots=True, eq=False)
 class _Seat(Generic[PoolT]):
-    """A pool, its proxy, and how many calls are under way on it."""
+    """A pool, and how many calls are under way on it."""
 
     pool: PoolT
-    proxy: str | None
     calls: int = 0
     idle_since: float = 0.0
     is_retired: bool = False
@@ -59,26 +63,26 @@ class _Pools(Generic[PoolT]):
     """The pools of a process's threads or of an event loop.
 
     Args:
-        kind: What a pool is.
+        open_pool: Opens another.
     """
 
-    def __init__(self, kind: type[PoolT]) -> None:
-        self._kind: type[PoolT] = kind
+    def __init__(self, open_pool: Callable[[], PoolT]) -> None:
+        self._open: Callable[[], PoolT] = open_pool
         self._lock = threading.RLock()  # the garbage collector may end a call in the midst of it
         self._seats: list[_Seat[PoolT]] = []
 
-    def take(self, url: httpx.URL) -> _Seat[PoolT]:
+    def take(self) -> _Seat[PoolT]:
         """A pool for one call; the first that is not busy, since its connections are warm.
-
-        Args:
-            url: Where the call goes.
 
         Raises:
             KieConfigurationError: The environment's proxies or certificates cannot be used.
         """
-        proxy = _proxy_for(url.host) if url.scheme == "https" else None
         with self._lock:
-            seat = self._free_seat(proxy)
+            for seat in self._seats:
+                if seat.calls < CALLS_PER_POOL:
+                    break
+            else:
+                seat = self._another()
             seat.calls += 1
         return seat
 
@@ -111,15 +115,13 @@ class _Pools(Generic[PoolT]):
     def _is_idle(seat: _Seat[PoolT], now: float) -> bool:
         return not seat.calls and now - seat.idle_since > IDLE_SECONDS
 
-    def _free_seat(self, proxy: str | None) -> _Seat[PoolT]:
-        seats = [seat for seat in self._seats if seat.proxy == proxy]
-        for seat in seats:
-            if seat.calls < CALLS_PER_POOL:
-                return seat
-        if len(seats) < MAX_POOLS:
-            self._seats.append(_Seat(_opened(self._kind, proxy), proxy))
-            return self._seats[-1]
-        return min(seats, key=lambda seat: seat.calls)
+    def _another(self) -> _Seat[PoolT]:
+        """A new pool, or, where there are too many, the one with the fewest calls."""
+        if len(self._seats) >= MAX_POOLS:
+            return min(self._seats, key=lambda seat: seat.calls)
+        seat = _Seat(_opened(self._open), idle_since=time.monotonic())
+        self._seats.append(seat)
+        return seat
 
     def clear(self) -> list[PoolT]:
         """Forget the pools, for the caller to close."""
@@ -131,9 +133,9 @@ class _Shared:
     """The pools of this process."""
 
     def __init__(self) -> None:
-        self.pools = _Pools(httpx.HTTPTransport)
+        self.pools = _Pools(_open_pool)
         self.async_pools: dict[
-            asyncio.AbstractEventLoop, tuple[_Pools[httpx.AsyncHTTPTransport], AsyncGenerator[None]]
+            asyncio.AbstractEventLoop, tuple[_Pools[AsyncPool], AsyncGenerator[None]]
         ] = {}
 
 
@@ -143,19 +145,35 @@ def _ssl_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-@cache
-def _proxy_for(host: str) -> str | None:
-    """The proxy that the environment names for a host; plain http stays on this machine."""
-    proxies = getproxies()
-    proxy = proxies.get("https") or proxies.get("all")
-    if not proxy or proxy_bypass(host):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+def _options() -> dict[str, Any]:
+    return {"verify": _ssl_context(), "limits": _LIMITS}
 
 
-def _opened(kind: type[PoolT], proxy: str | None) -> PoolT:
+def _client_options() -> dict[str, Any]:
+    """Plain http stays on this machine, so no proxy hears it; accounts share no cookies."""
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    return {**_options(), "cookies": no_cookies, "mounts": {"http://": None}}
+
+
+def _has_proxies() -> bool:
+    return bool(getproxies().keys() & {"https", "all"})
+
+
+def _open_pool() -> Pool:
+    if _has_proxies():
+        return httpx.Client(**_client_options())
+    return httpx.HTTPTransport(**_options())
+
+
+def _open_async_pool() -> AsyncPool:
+    if _has_proxies():
+        return httpx.AsyncClient(**_client_options())
+    return httpx.AsyncHTTPTransport(**_options())
+
+
+def _opened(open_pool: Callable[[], PoolT]) -> PoolT:
     try:
-        return kind(verify=_ssl_context(), limits=_LIMITS, proxy=proxy)
+        return open_pool()
     except (httpx.InvalidURL, ImportError, OSError, ValueError) as error:
         raise KieConfigurationError(
             "the environment's proxies (HTTPS_PROXY, ALL_PROXY) or certificates "
@@ -184,19 +202,12 @@ if hasattr(os, "register_at_fork"):
 
 
 class PoolLease:
-    """A pool that the models of this process share, for one call; safe from many threads.
+    """A pool that the models of this process share, for one call; safe from many threads."""
 
-    Args:
-        url: Where the call goes.
-    """
-
-    def __init__(self, url: httpx.URL) -> None:
-        self._url = url
-
-    def __enter__(self) -> httpx.HTTPTransport:
+    def __enter__(self) -> Pool:
         """Take the pool."""
         self._pools = _shared.pools
-        self._seat = self._pools.take(self._url)
+        self._seat = self._pools.take()
         return self._seat.pool
 
     def __exit__(self, ending: type[BaseException] | None, *_: object) -> None:
@@ -207,19 +218,12 @@ class PoolLease:
 
 
 class AsyncPoolLease:
-    """A pool that all models share on the running event loop, for one call.
+    """A pool that all models share on the running event loop, for one call."""
 
-    Args:
-        url: Where the call goes.
-    """
-
-    def __init__(self, url: httpx.URL) -> None:
-        self._url = url
-
-    async def __aenter__(self) -> httpx.AsyncHTTPTransport:
+    async def __aenter__(self) -> AsyncPool:
         """Take the pool."""
         self._pools = await _pools_of_loop()
-        self._seat = self._pools.take(self._url)
+        self._seat = self._pools.take()
         return self._seat.pool
 
     async def __aexit__(self, ending: type[BaseException] | None, *_: object) -> None:
@@ -242,7 +246,7 @@ class HandshakeGuard:
             await self._stream.aclose()
 
 
-async def _pools_of_loop() -> _Pools[httpx.AsyncHTTPTransport]:
+async def _pools_of_loop() -> _Pools[AsyncPool]:
     """The pools of the running event loop.
 
     An event loop that ends closes them: `asyncio.run` finishes the async generators it knows,
@@ -254,14 +258,14 @@ async def _pools_of_loop() -> _Pools[httpx.AsyncHTTPTransport]:
         for other in list(_shared.async_pools):
             if other.is_closed():
                 _shared.async_pools.pop(other, None)
-        pools = _Pools(httpx.AsyncHTTPTransport)
+        pools = _Pools(_open_async_pool)
         entry = _shared.async_pools[loop] = (pools, _close_at_end(loop, pools))
         await anext(entry[1])
     return entry[0]
 
 
 async def _close_at_end(
-    loop: asyncio.AbstractEventLoop, pools: _Pools[httpx.AsyncHTTPTransport]
+    loop: asyncio.AbstractEventLoop, pools: _Pools[AsyncPool]
 ) -> AsyncGenerator[None]:
     try:
         yield

@@ -50,7 +50,8 @@ CHARS_PER_TOKEN = 4
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|([\w-]{1,63}\.)*[\w-]{1,63}\.?)(:\d*)?", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\t -~]*")
+_HEADER_VALUE = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 
 DEFAULT_BASE_URL = "https://api.kie.ai"
@@ -139,6 +140,8 @@ def checked_headers(headers: dict[str, str] | None) -> dict[str, str] | None:
     for name, value in (headers or {}).items():
         if not _TOKEN.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise KieConfigurationError(f"default_headers: {name!r} cannot be sent as it is")
+        if name.lower() in _FRAMING:
+            raise KieConfigurationError(f"default_headers: {name!r} depends on each call's body")
     return headers
 
 

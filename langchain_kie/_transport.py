@@ -21,7 +21,7 @@ from tenacity import AsyncRetrying, Retrying
 from langchain_kie import _retry, _settings
 from langchain_kie._answer import Answer, Call, Form, ItemT
 from langchain_kie._network_errors import chain_of, error_of
-from langchain_kie._pools import AsyncPoolLease, HandshakeGuard, PoolLease
+from langchain_kie._pools import AsyncPool, AsyncPoolLease, HandshakeGuard, Pool, PoolLease
 from langchain_kie._version import __version__
 from langchain_kie.errors import KieConfigurationError, KieError
 
@@ -110,14 +110,16 @@ class Transport:
             KieError: The call failed; after the first item it is not made again.
         """
         since = time.monotonic()
-        with nullcontext(self.client) if self.client else PoolLease(self._url(call)) as way:
+        failed: list[KieError] = []
+        with nullcontext(self.client) if self.client else PoolLease() as way:
             opened: _Opened[ItemT, Iterator[bytes]]
             try:
                 opened = self._open(call, way)
             except KieError as error:
-                spent = time.monotonic() - since
-                retrying = Retrying(**_retry.options(self.max_retries, spent))
-                opened = retrying(self._open, call, way, [error])
+                failed = [error]
+            if failed:
+                options = _retry.options(self.max_retries, time.monotonic() - since)
+                opened = Retrying(**options)(self._open, call, way, failed)
             response, answer, pieces, items = opened
             try:
                 yield from items
@@ -140,15 +142,17 @@ class Transport:
             KieError: The call failed; after the first item it is not made again.
         """
         since = time.monotonic()
+        failed: list[KieError] = []
         own = self.async_client
-        async with nullcontext(own) if own else AsyncPoolLease(self._url(call)) as way:
+        async with nullcontext(own) if own else AsyncPoolLease() as way:
             opened: _Opened[ItemT, AsyncIterator[bytes]]
             try:
                 opened = await self._aopen(call, way)
             except KieError as error:
-                spent = time.monotonic() - since
-                retrying = AsyncRetrying(**_retry.options(self.max_retries, spent))
-                opened = await retrying(self._aopen, call, way, [error])
+                failed = [error]
+            if failed:
+                options = _retry.options(self.max_retries, time.monotonic() - since)
+                opened = await AsyncRetrying(**options)(self._aopen, call, way, failed)
             response, answer, pieces, items = opened
             try:
                 for item in items:
@@ -167,7 +171,7 @@ class Transport:
     def _open(
         self,
         call: Call[ItemT],
-        way: httpx.Client | httpx.HTTPTransport,
+        way: Pool,
         failed: list[KieError] | None = None,
     ) -> _Opened[ItemT, Iterator[bytes]]:
         """Send the call and read up to the first item, so that it can be made again.
@@ -202,7 +206,7 @@ class Transport:
     async def _aopen(
         self,
         call: Call[ItemT],
-        way: httpx.AsyncClient | httpx.AsyncHTTPTransport,
+        way: AsyncPool,
         failed: list[KieError] | None = None,
     ) -> _Opened[ItemT, AsyncIterator[bytes]]:
         """Send the call and read up to the first item; as `_open`."""
@@ -240,27 +244,28 @@ class Transport:
             raise KieConfigurationError("the client that you gave is closed")
         timeout = self.timeout if call.timeout is None else call.timeout
         timeout = DEFAULT_TIMEOUT if timeout is None else httpx.Timeout(timeout)
-        url, body = self._url(call), call.body
-        headers = [*_HEADERS, *self.headers.items()]
+        url, body = _url(self.base_url + call.path), call.body
+        headers = [*_HEADERS]
         content: dict[str, Any]
         if isinstance(body, Form):
             file = (body.name, body.file, body.mime_type)
             content = {"data": body.fields, "files": {"file": file}}
-        elif client:
-            headers += [("Content-Type", "application/json")]
-            content = {"content": body}
         else:
-            headers += [("Content-Type", "application/json")]
-            headers += [("Host", url.netloc.decode()), ("Content-Length", str(len(body)))]
-            content = {"stream": httpx.ByteStream(body)}
+            headers.append(("Content-Type", "application/json"))
+            content = {"content": body}
+            if not client:
+                size, host = str(len(body)), url.netloc.decode()
+                headers += [("Host", host), ("Content-Length", size)]
+                content = {"stream": httpx.ByteStream(body)}
+        if self.headers:
+            given = {name.lower() for name in self.headers}
+            headers = [pair for pair in headers if pair[0].lower() not in given]
+            headers += self.headers.items()
         make = client.build_request if client else httpx.Request
         extensions = {"timeout": timeout.as_dict()}
         request = make("POST", url, headers=headers, extensions=extensions, **content)
         self.auth.authorize(request)
         return request
-
-    def _url(self, call: Call[Any]) -> httpx.URL:
-        return _url(self.base_url + call.path)
 
     @contextmanager
     def _translated(
@@ -283,6 +288,8 @@ class Transport:
             if answer and answer.is_complete:
                 return
             request.headers.pop("Authorization", None)
+            if isinstance(error, httpx.RequestError):
+                error.request = request
             for link in chain_of(error):
                 link.args = tuple(
                     self.auth.hide(arg) if isinstance(arg, str) else arg for arg in link.args

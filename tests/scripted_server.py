@@ -203,7 +203,8 @@ def _read(line: bytes, reader: io.BufferedReader, *, with_body: bool) -> Receive
     headers = {}
     while (line := reader.readline().decode("latin-1").rstrip("\r\n")) != "":
         name, _, value = line.partition(":")
-        headers[name.lower()] = value.strip()
+        before = f"{headers[name.lower()]}, " if name.lower() in headers else ""
+        headers[name.lower()] = before + value.strip()
     length = int(headers.get("content-length", 0)) if with_body else 0
     return Received(method, path, headers, reader.read(length))
 

@@ -7,6 +7,7 @@ from base64 import b64encode
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypedDict
 
+import httpx
 import orjson
 import pytest
 from langchain_core.messages import (
@@ -729,12 +730,34 @@ def test_an_effort_is_not_sent_where_there_is_none_and_is_raw_where_nothing_is_k
     asked.nothing([HI], "reasoning_effort 'huge'", reasoning_effort="huge")
 
 
-def test_headers_of_the_user_go_out_and_the_package_names_itself(asked: Asked) -> None:
-    asked([HI], fields={"default_headers": {"X-Trace": "7", "User-Agent": "mine"}})
-    assert asked.headers["x-trace"] == "7"
-    assert asked.headers["user-agent"] == "mine"
+def test_the_package_names_itself(asked: Asked) -> None:
     asked([HI])
     assert asked.headers["user-agent"].startswith("langchain-kie/")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-Trace", "7"),
+        ("User-Agent", "mine"),
+        ("user-agent", "mine"),
+        ("Host", "gateway.example"),
+        ("host", "gateway.example"),
+        ("ACCEPT", "*/*"),
+        ("Content-Type", "application/json; charset=utf-8"),
+        ("accept-encoding", "identity;q=1"),
+        ("X-Empty", ""),
+    ],
+)
+async def test_a_header_of_the_user_goes_out_instead_of_the_package_s(name, value) -> None:
+    own = httpx.Client(), httpx.AsyncClient()
+    with served(fixture("shape_a.sse")) as server, own[0]:
+        async with own[1]:
+            clients = {"http_client": own[0], "http_async_client": own[1]}
+            for fields in ({}, clients):
+                for ask in BASIC_WAYS:
+                    await ask(model_at(server, default_headers={name: value}, **fields))
+                    assert server.requests[-1].headers[name.lower()] == value
 
 
 # --- tools -----------------------------------------------------------------------------------

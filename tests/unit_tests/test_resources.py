@@ -334,13 +334,10 @@ async def test_a_task_cancelled_while_it_waits_for_a_connection_takes_none() -> 
         assert len(server.requests) == 2
 
 
-SOMEWHERE = httpx.URL("http://127.0.0.1:9")
-
-
 async def test_a_pool_on_which_a_call_was_cancelled_is_not_used_again(closed_pools) -> None:
     with ScriptedServer(Scripted(SLOW, ending="stall"), Scripted([WHOLE])) as server:
         model = model_at(server)
-        async with _pools.AsyncPoolLease(SOMEWHERE) as before:
+        async with _pools.AsyncPoolLease() as before:
             asking = asyncio.ensure_future(model.ainvoke("hi"))
             while not server.requests:  # noqa: ASYNC110 - of a thread
                 await asyncio.sleep(0.01)
@@ -358,7 +355,7 @@ async def test_the_pools_of_a_burst_are_closed_once_they_were_idle(
     for lease in (_pools.PoolLease, _pools.AsyncPoolLease):
         clock = [time.monotonic()]
         monkeypatch.setattr("langchain_kie._pools.time.monotonic", lambda clock=clock: clock[0])
-        burst = [lease(SOMEWHERE) for _ in range(3 * _pools.CALLS_PER_POOL + 1)]
+        burst = [lease() for _ in range(3 * _pools.CALLS_PER_POOL + 1)]
         opened = [
             await b.__aenter__() if hasattr(b, "__aenter__") else b.__enter__() for b in burst
         ]

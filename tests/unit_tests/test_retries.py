@@ -234,6 +234,14 @@ async def test_silence_is_tried_again_only_for_who_wants_it(no_sleep) -> None:
         assert len(server.requests) == 1
 
 
+async def test_the_error_of_the_last_attempt_tells_of_no_other(no_sleep) -> None:
+    with ScriptedServer(envelope(500), envelope(501)) as server:
+        for ask in BASIC_WAYS:
+            with pytest.raises(KieError) as caught:
+                await ask(model_at(server, max_retries=1))
+            assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+
+
 async def test_what_was_never_sent_is_tried_again(no_sleep) -> None:
     with ScriptedServer(Scripted()) as server:
         pass

@@ -6,6 +6,8 @@ import copy
 import gc
 import warnings
 import weakref
+from collections import OrderedDict
+from datetime import date
 from enum import IntEnum
 from typing import Annotated, Any, Literal
 
@@ -270,6 +272,16 @@ def test_built_ins_and_functions_of_one_dict_are_all_taken() -> None:
     functions, builtins = split_tools([{"functionDeclarations": [FUNCTION], "googleSearch": {}}])
     assert functions == [FUNCTION]
     assert builtins == [("google_search", {})]
+
+
+def test_a_schema_of_python_s_own_values_is_read_as_its_json() -> None:
+    properties = OrderedDict(day={"enum": (date(2026, 1, 2), "never"), "default": date(2026, 1, 2)})
+    given = {**FUNCTION, "parameters": {"properties": properties, "required": ("day",)}}
+    ((function,), _) = split_tools([given])
+    assert function["parameters"]["required"] == ["day"]
+    day = for_generate_content(function["parameters"])["properties"]["day"]
+    assert day["enum"] == ["2026-01-02", "never"]
+    assert split_tools([given])[0][0] is function
 
 
 def test_a_hundred_tools_keep_their_order() -> None:

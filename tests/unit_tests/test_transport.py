@@ -151,6 +151,8 @@ async def test_an_error_of_tls_or_a_name_is_a_connection_error(no_sleep) -> None
         ("http://{}", "", True),
         ("{}", "other.invalid", True),
         ("http://{}", "kie.invalid", False),
+        ("http://{}", "a.example, .kie.invalid", False),
+        ("http://{}", "https://api.kie.invalid", False),
         ("http://{}", "*", False),
     ],
 )
@@ -173,6 +175,28 @@ def test_proxies_of_the_environment_are_used(form, around, is_used, monkeypatch)
         assert bool(proxy.requests) is is_used
         assert {request.method for request in proxy.requests} <= {"CONNECT"}
         assert not [r for r in proxy.requests if "authorization" in r.headers]
+
+
+def test_an_environment_that_was_mended_is_read_again() -> None:
+    script: Callable[..., str] = run_script
+    with served(WHOLE) as proxy:
+        out = script(
+            PRELUDE
+            + textwrap.dedent("""
+                asks = lambda: model.invoke("hi"), lambda: asyncio.run(model.ainvoke("hi"))
+                for value in ("foo://bad", sys.argv[2]):
+                    os.environ["HTTPS_PROXY"] = value
+                    for ask in asks:
+                        try:
+                            ask()
+                        except Exception as error:
+                            print(type(error).__name__)
+            """),
+            proxy.base_url,
+            base_url="https://api.kie.invalid",
+        )
+        assert out.split() == ["KieConfigurationError"] * 2 + ["KieConnectionError"] * 2
+        assert [request.method for request in proxy.requests] == ["CONNECT"] * 2
 
 
 class Whole:

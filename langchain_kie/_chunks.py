@@ -29,7 +29,7 @@ _set_fields, _set_names, _set_extra, _set_private = (
 
 _FIELDS: dict[str, Any] = {"content": "", "additional_kwargs": {}, "response_metadata": {}}
 _TEXT = AIMessageChunk(content="", response_metadata={})
-_THOUGHT = AIMessageChunk(**_FIELDS, tool_call_chunks=[])
+_THOUGHT = AIMessageChunk(**_FIELDS)
 _CALLS = AIMessageChunk(**_FIELDS, tool_call_chunks=[tool_call_chunk(args="")])
 _LAST = AIMessageChunk(**_FIELDS, tool_call_chunks=[], usage_metadata=None, chunk_position="last")
 _WHOLE = AIMessage(
@@ -47,7 +47,7 @@ def message_chunk(
     additional_kwargs: dict[str, Any],
     tool_call_chunks: list[ToolCallChunk],
 ) -> AIMessageChunk:
-    """A piece of an answer; of mere text, nothing else counts as set.
+    """A piece of an answer; where there is no call, `tool_call_chunks` does not count as set.
 
     The constructor tries to complete the arguments of every piece of a call, by leaving out one
     character after the other; what does not begin with a bracket never becomes a call.

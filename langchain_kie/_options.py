@@ -120,7 +120,9 @@ def _tool_options(asked: dict[str, Any], route: Route | None) -> dict[str, Any]:
         route: The rules to keep, `None` to try without.
     """
     functions, builtins = split_tools(asked.get("tools") or ())
-    choice = normalize_tool_choice(asked.get("tool_choice"), [f["name"] for f in functions])
+    choice = asked.get("tool_choice")
+    if choice is not None:
+        choice = normalize_tool_choice(choice, [function["name"] for function in functions])
     if choice and choice.mode == "none":
         builtins = []
     if choice and choice.mode == "required" and not functions:

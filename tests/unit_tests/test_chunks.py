@@ -102,11 +102,10 @@ def assert_same_message(built: AIMessageChunk, plain: AIMessageChunk) -> None:
 
 
 def plain_chunk(given: dict[str, Any]) -> AIMessageChunk:
-    """What the constructor builds; it is not told of what there is none of in a mere text."""
-    beside = {name: given[name] for name in ("additional_kwargs", "tool_call_chunks")}
+    """What the constructor builds; where there is no call, it is told only of what there is."""
     told = {**given, "response_metadata": {"model_provider": "kie"}}
-    if not any(beside.values()):
-        told = {name: value for name, value in told.items() if name not in beside}
+    if not given["tool_call_chunks"]:
+        told = {name: value for name, value in told.items() if value or name == "content"}
     return AIMessageChunk(**copy.deepcopy(told))
 
 

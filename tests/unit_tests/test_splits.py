@@ -150,6 +150,14 @@ def test_a_last_line_end_that_is_a_lone_cr_ends_the_last_event() -> None:
     assert values_of([b'data: {"a":1}\r\r']) == [{"a": 1}]
 
 
+@pytest.mark.parametrize("end", [b"[DONE]", b"[DONE] ", b"[DONE]\t", b" [DONE]", b"[DONE]\x0b"])
+def test_an_end_is_one_wherever_the_pieces_end(end: bytes) -> None:
+    first, last = b'data: {"a":1}\n\n', b"data: " + end + b"\n\n"
+    apart, together = values_of([first, last]), values_of([first + last])
+    assert [*map(repr, apart)] == [*map(repr, together)]
+    assert (DONE in apart) is (end == b"[DONE]")
+
+
 SOUP = st.lists(
     st.sampled_from(
         [

@@ -53,24 +53,24 @@ def to_json(value: Any) -> bytes:
         ValueError: The value has no form in JSON.
     """
     try:
-        return orjson.dumps(value, default=_fragment)
+        return orjson.dumps(value, default=lambda raw: orjson.Fragment(_text_of(raw)))
     except TypeError:
         pass
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_value).encode()
+        text = json.dumps(
+            value,
+            ensure_ascii=False,
+            allow_nan=False,
+            default=lambda raw: json.loads(_text_of(raw)),
+        )
+        return text.encode()
     except (TypeError, ValueError) as error:
         raise ValueError(f"the request cannot be written as JSON: {error}") from None
 
 
-def _fragment(value: Any) -> orjson.Fragment:
+def _text_of(value: Any) -> bytes:
     if isinstance(value, RawJson):
-        return orjson.Fragment(value.text)
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, RawJson):
-        return json.loads(value.text)
+        return value.text
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 

@@ -177,12 +177,10 @@ def _results(tool_turns: Sequence[ToolTurn]) -> list[dict[str, Any]]:
 def _tools(options: Options) -> RawJson | None:
     if configured := [name for name, config in options.builtins if config]:
         raise ValueError(f"{configured}: this dialect takes no settings of built-in tools")
-    named = options.tool_choice.names if options.tool_choice else ()
-    tools = [
-        written(function, _tool)
-        for function in options.functions
-        if len(named) < 2 or function["name"] in named  # noqa: PLR2004 - one is named itself
-    ]
+    functions, named = options.functions, options.tool_choice and options.tool_choice.names
+    if named and len(named) > 1:  # one is named itself
+        functions = [function for function in functions if function["name"] in named]
+    tools = [written(function, _tool) for function in functions]
     for name, _ in options.builtins:
         function = {"name": BUILTIN_TOOLS_BY_NAME[name].wire_name}
         tools.append(to_json({"type": "function", "function": function}))

@@ -126,7 +126,7 @@ WORKS: dict[str, tuple[Callable[[int], int], float]] = {
     ),
     "a message": (lambda n: invoked(history(n), CHAT), 22),
     "a native message": (lambda n: invoked(history(n), NATIVE), 24),
-    "a tool": (lambda n: invoked(history(0), CHAT, tools=[function(i) for i in range(n)]), 3.2),
+    "a tool": (lambda n: invoked(history(0), CHAT, tools=[function(i) for i in range(n)]), 2.2),
     "a native tool": (
         lambda n: invoked(history(0), NATIVE, tools=[function(i) for i in range(n)]),
         2.2,

@@ -284,4 +284,5 @@ def test_an_environment_that_cannot_work_is_told_of(name: str, value: str) -> No
                 assert "pass" not in str(error)
                 print(sys.argv[2] in str(error))
     """)
-    assert run_script(script, name, value, base_url="https://localhost:9") == "True\nTrue\n"
+    with served(WHOLE) as server:
+        assert run_script(script, name, value, base_url=server.base_url) == "True\nTrue\n"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-import weakref
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -21,6 +20,7 @@ from tenacity import AsyncRetrying, Retrying
 from langchain_kie import _retry, _settings
 from langchain_kie._answer import Answer, Call, Form, ItemT
 from langchain_kie._network_errors import chain_of, error_of
+from langchain_kie._patience import apieces_of, pieces_of
 from langchain_kie._pools import AsyncPool, AsyncPoolLease, HandshakeGuard, Pool, PoolLease
 from langchain_kie._version import __version__
 from langchain_kie.errors import KieConfigurationError, KieError
@@ -32,15 +32,6 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT = httpx.Timeout(connect=10, read=180, write=60, pool=60)
 """Seconds; KIE's slowest answers take minutes before their first byte (docs/wire.md 8)."""
-
-REST_TIMEOUT = 5.0
-"""Seconds to wait, after a finish reason, for the usage and credits that may follow."""
-
-DRAIN_TIMEOUT = 0.1
-"""Seconds to wait, after an answer's last event, for the end of its body."""
-
-_LEAST_WAIT = 0.001
-"""Seconds; none at all would make a socket non-blocking."""
 
 _HEADERS = (
     ("Accept", "text/event-stream, application/json"),
@@ -192,7 +183,7 @@ class Transport:
         response.request = request
         try:
             answer = Answer(call, response.status_code, response.headers, self.auth.hide)
-            pieces = _pieces(response, answer)
+            pieces = pieces_of(response, answer)
             with self._translated(call, request, answer):
                 for piece in pieces:
                     if items := answer.feed(piece):
@@ -225,7 +216,7 @@ class Transport:
         response.request = request
         try:
             answer = Answer(call, response.status_code, response.headers, self.auth.hide)
-            pieces = _apieces(response, answer)
+            pieces = apieces_of(response, answer)
             with self._translated(call, request, answer):
                 async for piece in pieces:
                     if items := answer.feed(piece):
@@ -331,84 +322,3 @@ class _ReadInThreads(httpx.AsyncByteStream):
         pieces = iter(self._form)
         while piece := await asyncio.to_thread(next, pieces, b""):
             yield piece
-
-
-def _pieces(response: httpx.Response, answer: Answer[Any]) -> Iterator[bytes]:
-    patience = _Patience(response, answer)
-    for piece in cast("httpx.SyncByteStream", response.stream):
-        yield piece
-        if patience.is_at_end():
-            return
-
-
-async def _apieces(response: httpx.Response, answer: Answer[Any]) -> AsyncIterator[bytes]:
-    patience = _Patience(response, answer)
-    async for piece in cast("httpx.AsyncByteStream", response.stream):
-        yield piece
-        if patience.is_at_end():
-            return
-
-
-class _Patience:
-    """How long to wait for the next event of an answer; bytes that are none do not count.
-
-    Once an answer is complete, its body is still read to the end, so that the connection can
-    be used again; but a server that says nothing more, or only comments, must not hold up the
-    caller. httpcore fixes the time-out of a body when it begins; so the response's own network
-    stream is told to read with less patience, until the response is closed. Sync and async
-    streams have the same `read`.
-    """
-
-    def __init__(self, response: httpx.Response, answer: Answer[Any]) -> None:
-        self._response = response
-        self._answer = answer
-        self._seen = 0
-        self._since = time.monotonic()
-        self._limit: float | None = response.request.extensions.get("timeout", {}).get("read")
-        self._hurries = False
-
-    def is_at_end(self) -> bool:
-        """Whether to read no more.
-
-        Raises:
-            httpx.ReadTimeout: No event came in time, and the answer is not complete.
-        """
-        now = time.monotonic()
-        answer = self._answer
-        if answer.event_count != self._seen:
-            self._seen, self._since = answer.event_count, now
-            if answer.is_evident:
-                rest = DRAIN_TIMEOUT if answer.is_over else REST_TIMEOUT
-                self._limit = min(rest, self._limit or rest)
-                self._hurry()
-        elif self._limit is not None:
-            if now - self._since > self._limit:
-                if not answer.is_complete:
-                    raise httpx.ReadTimeout("no event came in time")
-                return True
-            self._hurry()
-        return False
-
-    def _hurry(self) -> None:
-        """Let reads end when the time for the next event does.
-
-        The connection outlives the response, and must not keep it alive.
-        """
-        stream = self._response.extensions.get("network_stream")
-        if self._hurries or stream is None:
-            return
-        self._hurries = True
-        own, plain_read = weakref.proxy(stream), type(stream).read
-        patience = weakref.ref(self)
-
-        def read(max_bytes: int, timeout: float | None = None) -> Any:
-            waiting = patience()
-            return plain_read(own, max_bytes, waiting.left(timeout) if waiting else timeout)
-
-        stream.read = read
-
-    def left(self, timeout: float | None) -> float | None:
-        """The seconds to wait for the next bytes, instead of those that httpcore waits."""
-        if self._limit is None or self._response.is_closed:
-            return timeout
-        return max(self._since + self._limit - time.monotonic(), _LEAST_WAIT)

@@ -9,11 +9,11 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
-from langchain_kie import _answer_tool
-from langchain_kie._functions import Function, known_function, split_tools
 from langchain_kie._settings import INLINE_MEDIA_LIMIT, OPTION_NAMES, MediaUpload, stop_list
-from langchain_kie._structured import response_format_for
-from langchain_kie._tool_choice import ToolChoice, normalize_tool_choice
+from langchain_kie._tools import answer_function as _answer_tool
+from langchain_kie._tools.cache import Function, known_function, split_tools
+from langchain_kie._tools.choice import ToolChoice, normalize_tool_choice
+from langchain_kie._tools.structured_output import response_format_for
 from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._dialects import ENCODERS, decode
-from langchain_kie._dialects._shared import to_json
-from langchain_kie._history import all_parts, turns_of
-from langchain_kie._media import Media
+from langchain_kie._answer.assembler import MessageReader
+from langchain_kie._conversation.media import Media
+from langchain_kie._conversation.token_estimate import least_tokens
+from langchain_kie._conversation.turns import all_parts, turns_of
 from langchain_kie._options import options_for
-from langchain_kie._reader import MessageReader
-from langchain_kie._token_estimate import least_tokens
+from langchain_kie._wire import ENCODERS, decode
+from langchain_kie._wire.common import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from langchain_core.messages import BaseMessage
 
-    from langchain_kie._answer import Call
+    from langchain_kie._answer.event import Delta
     from langchain_kie._catalog import Target
-    from langchain_kie._delta import Delta
+    from langchain_kie._http.response import Call
 
 
 _INPUTS = {
@@ -87,7 +87,7 @@ class Request:
         Raises:
             ValueError: The conversation cannot be sent.
         """
-        from langchain_kie._answer import Call  # noqa: PLC0415 - httpx loads at the first call
+        from langchain_kie._http.response import Call  # noqa: PLC0415 - httpx loads at the first call
 
         target = self._target
         path, body = ENCODERS[target.api](self._turns, self.options, target, stream=stream)

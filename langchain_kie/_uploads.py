@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-from langchain_kie._media import HEAD_BYTES, kind_of, tell_type
+from langchain_kie._conversation.media import HEAD_BYTES, kind_of, tell_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from langchain_kie._media import Media
+    from langchain_kie._conversation.media import Media
     from langchain_kie._options import Options
     from langchain_kie.files import KieFile, KieFiles
 

@@ -17,9 +17,10 @@ from langchain_core.prompt_values import ChatPromptValue
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from langchain_kie import _blocks, _settings
+from langchain_kie import _settings
+from langchain_kie._answer import content_blocks as _blocks
+from langchain_kie._answer.messages import PROVIDER, generation_chunk, message_of, result_of
 from langchain_kie._catalog import Api, profile_of, resolve
-from langchain_kie._chunks import PROVIDER, generation_chunk, message_of, result_of
 from langchain_kie._settings import (
     ALIASES,
     INLINE_MEDIA_LIMIT,
@@ -44,9 +45,9 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
 
-    from langchain_kie._reader import MessageReader
+    from langchain_kie._answer.assembler import MessageReader
+    from langchain_kie._http.transport import Transport
     from langchain_kie._request import Request
-    from langchain_kie._transport import Transport
     from langchain_kie.files import KieFiles
 
 _blocks.register()
@@ -304,8 +305,8 @@ class ChatKieGemini(BaseChatModel):
         Raises:
             ValueError: A message holds a block that cannot be sent.
         """
-        from langchain_kie._token_estimate import estimate  # noqa: PLC0415
-        from langchain_kie._tools import normalize_tool  # noqa: PLC0415
+        from langchain_kie._conversation.token_estimate import estimate  # noqa: PLC0415
+        from langchain_kie._tools.definitions import normalize_tool  # noqa: PLC0415
 
         schemas: list[Any] = [n for tool in tools or () for n in normalize_tool(tool)]
         return estimate(messages, schemas or None)
@@ -329,7 +330,7 @@ class ChatKieGemini(BaseChatModel):
             return prompt
         if all(isinstance(message.content, str) for message in prompt.messages):
             return prompt
-        from langchain_kie._content import readable  # noqa: PLC0415
+        from langchain_kie._conversation.content import readable  # noqa: PLC0415
 
         return ChatPromptValue(messages=[readable(message) for message in prompt.messages])
 
@@ -481,7 +482,7 @@ class ChatKieGemini(BaseChatModel):
 
     def _transport(self) -> Transport:
         """How the model reaches its server; checked again, since a copy may have changed it."""
-        from langchain_kie._transport import transport_for  # noqa: PLC0415 - loads httpx
+        from langchain_kie._http.transport import transport_for  # noqa: PLC0415 - loads httpx
 
         return transport_for(
             api_key=self.api_key,
@@ -523,9 +524,9 @@ class ChatKieGemini(BaseChatModel):
         Raises:
             ValueError: `tool_choice` names no bound tool.
         """
-        from langchain_kie._structured import response_format_for  # noqa: PLC0415
-        from langchain_kie._tool_choice import normalize_tool_choice  # noqa: PLC0415
-        from langchain_kie._tools import normalize_tool  # noqa: PLC0415
+        from langchain_kie._tools.choice import normalize_tool_choice  # noqa: PLC0415
+        from langchain_kie._tools.definitions import normalize_tool  # noqa: PLC0415
+        from langchain_kie._tools.structured_output import response_format_for  # noqa: PLC0415
 
         formatted = [n for tool in tools for n in normalize_tool(tool, strict=strict)]
         names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
@@ -564,7 +565,8 @@ class ChatKieGemini(BaseChatModel):
         Raises:
             ValueError: There is no such method.
         """
-        from langchain_kie import _structured, _tools  # noqa: PLC0415
+        from langchain_kie._tools import definitions as _tools  # noqa: PLC0415
+        from langchain_kie._tools import structured_output as _structured  # noqa: PLC0415
 
         ls_format = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
         if method == "function_calling":

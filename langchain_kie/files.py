@@ -27,7 +27,7 @@ from langchain_core.utils import from_env, secret_from_env
 from pydantic import SecretStr
 
 from langchain_kie import _settings
-from langchain_kie._media import (
+from langchain_kie._conversation.media import (
     HEAD_BYTES,
     LOCAL_PATH,
     extension_of,
@@ -48,7 +48,7 @@ from langchain_kie.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from langchain_kie._answer import Call
+    from langchain_kie._http.response import Call
 
 File: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO"
 Progress: TypeAlias = "Callable[[int, int], None]"
@@ -133,7 +133,7 @@ class KieFiles:
         http_client: Any = None,
         http_async_client: Any = None,
     ) -> None:
-        from langchain_kie._transport import transport_for  # noqa: PLC0415 - loads httpx
+        from langchain_kie._http.transport import transport_for  # noqa: PLC0415 - loads httpx
 
         key = SecretStr(api_key) if isinstance(api_key, str) else api_key
         base_url = from_env("KIE_BASE_URL", default=_settings.DEFAULT_BASE_URL)()
@@ -295,7 +295,7 @@ def _call_for(
     stack: ExitStack,
 ) -> Call[_Stored]:
     """The call that uploads a file, which the stack closes."""
-    from langchain_kie._answer import Call, Form  # noqa: PLC0415 - only who uploads needs it
+    from langchain_kie._http.response import Call, Form  # noqa: PLC0415 - only who uploads needs it
 
     if name is not None and (not name.strip(". ") or not _NAME.fullmatch(name)):
         raise ValueError(f"{name!r} cannot be a file's name")

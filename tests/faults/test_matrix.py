@@ -64,7 +64,7 @@ async def test_a_fault_is_survived(
     record_property,
     monkeypatch,
 ) -> None:
-    monkeypatch.setattr("langchain_kie._patience.REST_TIMEOUT", 0.2)
+    monkeypatch.setattr("langchain_kie._http.read_deadline.REST_TIMEOUT", 0.2)
     broken = []
     for way in ways:
         try:

@@ -18,9 +18,9 @@ from langchain_core.messages import HumanMessage, ToolMessage, message_chunk_to_
 from pydantic import SecretStr
 
 from langchain_kie import ChatKieGemini, KieError
-from langchain_kie._answer import Answer
-from langchain_kie._chunks import message_of
-from langchain_kie._transport import BearerAuth
+from langchain_kie._answer.messages import message_of
+from langchain_kie._http.response import Answer
+from langchain_kie._http.transport import BearerAuth
 from langchain_kie.emulator import Emulator
 from langchain_kie.emulator.app import build_app
 

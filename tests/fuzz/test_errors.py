@@ -19,7 +19,7 @@ from fuzz import bodies
 from fuzz.bodies import words
 from fuzz.laws import KEY, NATIVE, guard, prepared, sized
 from langchain_kie import ChatKieGemini, KieConfigurationError, KieError
-from langchain_kie._retry import parse_retry_after
+from langchain_kie._http.retry import parse_retry_after
 from langchain_kie._settings import checked_base_url, checked_key
 from langchain_kie.errors import MAX_MESSAGE_CHARS
 

@@ -29,7 +29,7 @@ from fuzz.laws import (
     sized,
 )
 from fuzz.shapes import Shape, shaped
-from langchain_kie._signatures import BYPASS
+from langchain_kie._conversation.thought_signatures import BYPASS
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage

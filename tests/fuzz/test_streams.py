@@ -31,7 +31,7 @@ from fuzz.laws import (
 )
 from fuzz.shapes import Shape, shaped
 from langchain_kie import ChatKieGemini, KieEmptyResponseError, KieStreamInterruptedError, _events
-from langchain_kie._events import DONE, EventParser
+from langchain_kie._http.sse import DONE, EventParser
 from langchain_kie.errors import KieProtocolError
 
 if TYPE_CHECKING:

@@ -14,16 +14,16 @@ from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from langchain_kie._catalog import resolve
-from langchain_kie._chunks import (
+from langchain_kie._answer.assembler import MessageReader
+from langchain_kie._answer.messages import (
     generation_chunk,
     last_chunk,
     message_chunk,
     message_of,
     result_of,
 )
+from langchain_kie._catalog import resolve
 from langchain_kie._options import Options
-from langchain_kie._reader import MessageReader
 from unit_tests.test_splits import DOCUMENTS, STREAMS
 from unit_tests.ways import answer, fixture
 

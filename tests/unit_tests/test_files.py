@@ -36,7 +36,7 @@ from langchain_kie import (
     KieServerError,
     media_block,
 )
-from langchain_kie._media import HEAD_BYTES, Media, inline
+from langchain_kie._conversation.media import HEAD_BYTES, Media, inline
 from langchain_kie._uploads import forget, place
 from langchain_kie.emulator import Emulator
 from langchain_kie.errors import KieEmptyResponseError

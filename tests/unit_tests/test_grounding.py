@@ -9,7 +9,7 @@ import pytest
 from langchain_core.load import dumps, loads
 from langchain_core.messages import AIMessage
 
-from langchain_kie._grounding import merged, merged_grounding
+from langchain_kie._answer.citations import merged, merged_grounding
 from unit_tests.ways import WAYS, blocks_of, invoke, model_at, served, stream
 
 NATIVE = "gemini-3.5-flash"

@@ -17,8 +17,8 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from scripted_server import sse
 
 from langchain_kie import KieError, KieInvalidRequestError, media_block
-from langchain_kie._content import parts_of
-from langchain_kie._media import (
+from langchain_kie._conversation.content import parts_of
+from langchain_kie._conversation.media import (
     _ALIKE,
     _EXTENSIONS,
     Media,
@@ -30,8 +30,8 @@ from langchain_kie._media import (
     tell_type,
     type_by_name,
 )
+from langchain_kie._conversation.token_estimate import estimate, least_tokens
 from langchain_kie._options import Options
-from langchain_kie._token_estimate import estimate, least_tokens
 from langchain_kie._uploads import to_upload
 from unit_tests.ways import BASIC_WAYS, fixture, model_at, served
 

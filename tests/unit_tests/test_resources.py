@@ -362,7 +362,9 @@ async def test_the_pools_of_a_burst_are_closed_once_they_were_idle(
 ) -> None:
     for lease in (_pools.PoolLease, _pools.AsyncPoolLease):
         clock = [time.monotonic()]
-        monkeypatch.setattr("langchain_kie._pools.time.monotonic", lambda clock=clock: clock[0])
+        monkeypatch.setattr(
+            "langchain_kie._http.pools.time.monotonic", lambda clock=clock: clock[0]
+        )
         burst = [lease() for _ in range(3 * _pools.CALLS_PER_POOL + 1)]
         opened = [
             await b.__aenter__() if hasattr(b, "__aenter__") else b.__enter__() for b in burst
@@ -414,7 +416,7 @@ def many_files():
 
 def test_a_thousand_calls_at_once_all_end_and_leave_nothing() -> None:
     script = PRELUDE + textwrap.dedent("""
-        from langchain_kie import _pools
+        from langchain_kie._http import pools as _pools
         model.max_retries = 5
         async def ask():
             await model.ainvoke("warm")
@@ -576,7 +578,7 @@ def test_an_interpreter_that_ends_with_an_open_stream_does_not_complain(how: str
 def test_loops_closed_by_hand_hold_no_more_than_one_loop_s_connections() -> None:
     """Without `shutdown_asyncgens` their connections live until the next loop asks."""
     script = PRELUDE + textwrap.dedent("""
-        from langchain_kie import _pools
+        from langchain_kie._http import pools as _pools
         for _ in range(4):
             loop = asyncio.new_event_loop()
             loop.run_until_complete(model.ainvoke("hi"))
@@ -660,8 +662,8 @@ def test_a_large_event_takes_a_few_times_its_size() -> None:
 async def test_an_answer_without_end_is_given_up() -> None:
     """An event, an answer and the text of an error each have a bound."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("langchain_kie._events.MAX_EVENT_CHARS", 100_000)
-        patch.setattr("langchain_kie._events.MAX_BODY_BYTES", 500_000)
+        patch.setattr("langchain_kie._http.sse.MAX_EVENT_CHARS", 100_000)
+        patch.setattr("langchain_kie._http.sse.MAX_BODY_BYTES", 500_000)
         for pieces in ([b"data: " + b"x" * 200_000], SLOW * 5000, [b"[" + b" " * 600_000]):
             with ScriptedServer(Scripted([*pieces], ending="stall")) as server:
                 for ask in BASIC_WAYS:

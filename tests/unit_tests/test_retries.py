@@ -22,7 +22,7 @@ from langchain_kie import (
     KieTimeoutError,
     _retry,
 )
-from langchain_kie._retry import parse_retry_after
+from langchain_kie._http.retry import parse_retry_after
 from unit_tests.loopback import SLOW
 from unit_tests.ways import BASIC_WAYS, fixture, invoke, model_at
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langchain_kie._keywords import reserved_property, without_titles
-from langchain_kie._native_schema import for_generate_content
-from langchain_kie._schema import for_chat_completions
+from langchain_kie._json_schema.gemini import for_generate_content
+from langchain_kie._json_schema.keywords import reserved_property, without_titles
+from langchain_kie._json_schema.normalize import for_chat_completions
 from langchain_kie.emulator.native_fields import parse_request
 from langchain_kie.emulator.schemas import check_chat_schema, read_gemini_schema
 

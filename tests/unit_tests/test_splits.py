@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scripted_server import Scripted, ScriptedServer
 
-from langchain_kie._events import DONE, EventParser
+from langchain_kie._http.sse import DONE, EventParser
 from langchain_kie.errors import KieError, KieProtocolError
 from unit_tests.ways import answer, astream, fixture, invoke, model_at, stream
 
@@ -277,10 +277,10 @@ JSON = st.recursive(
 @example([{"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"thinkingTokenCount": 1.5}}])
 def test_any_json_is_items_or_a_kie_error(values: list[Any]) -> None:
     """And what is let through makes a message: only `KieError` ever escapes."""
+    from langchain_kie._answer.assembler import MessageReader  # noqa: PLC0415
+    from langchain_kie._answer.messages import message_of  # noqa: PLC0415
     from langchain_kie._catalog import resolve  # noqa: PLC0415
-    from langchain_kie._chunks import message_of  # noqa: PLC0415
     from langchain_kie._options import Options  # noqa: PLC0415
-    from langchain_kie._reader import MessageReader  # noqa: PLC0415
 
     body = b"".join(b"data: " + orjson.dumps(value) + b"\n\n" for value in values)
     guard = answer()
@@ -347,8 +347,8 @@ def test_framing_that_is_odd_or_wrong(body: bytes, expected: list[Any]) -> None:
 
 
 def test_an_event_or_a_body_without_end_is_refused_at_a_bound(monkeypatch) -> None:
-    monkeypatch.setattr("langchain_kie._events.MAX_EVENT_CHARS", 1000)
-    monkeypatch.setattr("langchain_kie._events.MAX_BODY_BYTES", 5000)
+    monkeypatch.setattr("langchain_kie._http.sse.MAX_EVENT_CHARS", 1000)
+    monkeypatch.setattr("langchain_kie._http.sse.MAX_BODY_BYTES", 5000)
     assert values_of([b"data: " + b"x" * 50 + b"\n"] * 30) == [KieProtocolError]
     assert values_of([b'{"a": "' + b"x" * 50] * 200) == [KieProtocolError]
 

@@ -21,13 +21,13 @@ from pydantic import BaseModel, Field
 from pydantic import v1 as pydantic_v1
 from typing_extensions import TypedDict
 
-from langchain_kie import _tools
-from langchain_kie._coercion import coerced
-from langchain_kie._functions import split_tools
-from langchain_kie._native_schema import for_generate_content
-from langchain_kie._schema import for_chat_completions
-from langchain_kie._tool_choice import ToolChoice, normalize_tool_choice
-from langchain_kie._tools import normalize_tool
+from langchain_kie._json_schema.coerce import coerced
+from langchain_kie._json_schema.gemini import for_generate_content
+from langchain_kie._json_schema.normalize import for_chat_completions
+from langchain_kie._tools import definitions as _tools
+from langchain_kie._tools.cache import split_tools
+from langchain_kie._tools.choice import ToolChoice, normalize_tool_choice
+from langchain_kie._tools.definitions import normalize_tool
 
 Json = dict[str, Any]
 

@@ -11,8 +11,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_
 from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie import ChatKieGemini
-from langchain_kie._answer import Answer, Call
-from langchain_kie._dialects import decode
+from langchain_kie._http.response import Answer, Call
+from langchain_kie._wire import decode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

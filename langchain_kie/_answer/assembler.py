@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._chunks import PROVIDER, last_chunk, message_chunk
-from langchain_kie._envelope import error_from_text
-from langchain_kie._grounding import FIRST_TEXT, MERGED, SPANS, citation_spans, merged
-from langchain_kie._signatures import SignatureLog
-from langchain_kie._tool_calls import ToolCalls
+from langchain_kie._answer.citations import FIRST_TEXT, MERGED, SPANS, citation_spans, merged
+from langchain_kie._answer.messages import PROVIDER, last_chunk, message_chunk
+from langchain_kie._answer.tool_calls import ToolCalls
+from langchain_kie._conversation.thought_signatures import SignatureLog
+from langchain_kie._error_bodies import error_from_text
 from langchain_kie.errors import KieMediaNotSeenError, KieProtocolError
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
     from langchain_core.messages.tool import ToolCallChunk
 
+    from langchain_kie._answer.event import Delta
     from langchain_kie._catalog import Target
-    from langchain_kie._delta import Delta
     from langchain_kie._options import Options
 
 _LONGEST_ERROR_TEXT = 200

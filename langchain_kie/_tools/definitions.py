@@ -16,8 +16,8 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from typing_extensions import is_typeddict
 
 from langchain_kie._catalog import BUILTIN_TOOLS, BUILTIN_TOOLS_BY_NAME
-from langchain_kie._keywords import without_titles
-from langchain_kie._schema import for_chat_completions
+from langchain_kie._json_schema.keywords import without_titles
+from langchain_kie._json_schema.normalize import for_chat_completions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ import copy
 import math
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._keywords import (
+from langchain_kie._json_schema.keywords import (
     MAX_DEPTH,
     TYPES,
     WELL_FORMED,
@@ -18,7 +18,7 @@ from langchain_kie._keywords import (
     is_list,
     is_text,
 )
-from langchain_kie._schema import for_chat_completions, joined, said, telling
+from langchain_kie._json_schema.normalize import for_chat_completions, joined, said, telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from langchain_kie._tools import normalize_tool
+from langchain_kie._tools.definitions import normalize_tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

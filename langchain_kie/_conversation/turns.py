@@ -19,12 +19,12 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from langchain_kie._content import parts_of
+from langchain_kie._conversation.content import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langchain_kie._content import Part
+    from langchain_kie._conversation.content import Part
 
 _ROLES: dict[type[BaseMessage], str] = {
     HumanMessage: "user",

@@ -21,7 +21,7 @@ from langchain_kie.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from langchain_kie._answer import Call
+    from langchain_kie._http.response import Call
 
 
 def chain_of(error: BaseException) -> Iterator[BaseException]:

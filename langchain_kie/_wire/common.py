@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from langchain_core.messages.ai import UsageMetadata
 
-    from langchain_kie._functions import Function
+    from langchain_kie._tools.cache import Function
 
 
 Json: TypeAlias = dict[str, Any]

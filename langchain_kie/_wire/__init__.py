@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from langchain_kie._dialects import chat_completions, generate_content
+from langchain_kie._wire import chat_completions, generate_content
 from langchain_kie.errors import KieProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from langchain_kie._answer.event import Delta
     from langchain_kie._catalog import Api, Target
-    from langchain_kie._delta import Delta
-    from langchain_kie._history import Turn
+    from langchain_kie._conversation.turns import Turn
     from langchain_kie._options import Options
 
 

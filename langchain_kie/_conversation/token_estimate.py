@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages.utils import count_tokens_approximately
 
-from langchain_kie._content import parts_of
-from langchain_kie._media import Media
+from langchain_kie._conversation.content import parts_of
+from langchain_kie._conversation.media import Media
 from langchain_kie._settings import CHARS_PER_TOKEN
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import BaseMessage
 
-    from langchain_kie._content import Part
+    from langchain_kie._conversation.content import Part
 
 _MOST_CHARS_PER_TOKEN = 6
 _MOST_JSON_PER_TOKEN = 8

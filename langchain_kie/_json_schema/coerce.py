@@ -11,7 +11,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._keywords import find, type_names
+from langchain_kie._json_schema.keywords import find, type_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

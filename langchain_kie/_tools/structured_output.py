@@ -21,8 +21,8 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
-from langchain_kie._coercion import coerced
-from langchain_kie._tools import schema_of
+from langchain_kie._json_schema.coerce import coerced
+from langchain_kie._tools.definitions import schema_of
 
 if TYPE_CHECKING:
     from langchain_core.output_parsers.base import BaseLLMOutputParser

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import orjson
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from langchain_kie._media import LOCAL_PATH, NO_FILES, Media, inline, kind_of, remote
+from langchain_kie._conversation.media import LOCAL_PATH, NO_FILES, Media, inline, kind_of, remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langchain_kie._answer.event import CallDelta, Delta
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
-from langchain_kie._content import text_and_media
-from langchain_kie._delta import CallDelta, Delta
-from langchain_kie._dialects._shared import (
+from langchain_kie._conversation.content import text_and_media
+from langchain_kie._conversation.thought_signatures import extras_of
+from langchain_kie._conversation.turns import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
+from langchain_kie._json_schema.normalize import for_chat_completions
+from langchain_kie._wire.common import (
     args_text,
     as_text,
     first_of,
@@ -22,9 +25,6 @@ from langchain_kie._dialects._shared import (
     without_none,
     written,
 )
-from langchain_kie._history import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
-from langchain_kie._schema import for_chat_completions
-from langchain_kie._signatures import extras_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
 
     from langchain_kie._catalog import Target
-    from langchain_kie._content import Part
-    from langchain_kie._dialects._shared import RawJson
-    from langchain_kie._functions import Function
-    from langchain_kie._media import Media
+    from langchain_kie._conversation.content import Part
+    from langchain_kie._conversation.media import Media
     from langchain_kie._options import Options
-    from langchain_kie._tool_choice import ToolChoice
+    from langchain_kie._tools.cache import Function
+    from langchain_kie._tools.choice import ToolChoice
+    from langchain_kie._wire.common import RawJson
 
 _CALL_MEMBERS = frozenset({"index", "id", "type", "function"})
 _FUNCTION_MEMBERS = frozenset({"name", "arguments"})

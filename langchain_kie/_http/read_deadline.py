@@ -14,7 +14,7 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from langchain_kie._answer import Answer
+    from langchain_kie._http.response import Answer
 
 REST_TIMEOUT = 5.0
 """Seconds to wait, after a finish reason, for the usage and credits that may follow."""

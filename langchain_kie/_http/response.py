@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from langchain_kie._envelope import error_from_body, open_envelope
-from langchain_kie._events import DONE, EventParser
-from langchain_kie._retry import parse_retry_after
+from langchain_kie._error_bodies import error_from_body, open_envelope
+from langchain_kie._http.retry import parse_retry_after
+from langchain_kie._http.sse import DONE, EventParser
 from langchain_kie.errors import (
     KieEmptyResponseError,
     KieError,

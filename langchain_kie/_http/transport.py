@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 import httpx
 from tenacity import AsyncRetrying, Retrying
 
-from langchain_kie import _retry, _settings
-from langchain_kie._answer import Answer, Call, Form, ItemT
-from langchain_kie._network_errors import chain_of, error_of
-from langchain_kie._patience import apieces_of, pieces_of
-from langchain_kie._pools import AsyncPool, AsyncPoolLease, HandshakeGuard, Pool, PoolLease
+from langchain_kie import _settings
+from langchain_kie._http import retry as _retry
+from langchain_kie._http.errors import chain_of, error_of
+from langchain_kie._http.pools import AsyncPool, AsyncPoolLease, HandshakeGuard, Pool, PoolLease
+from langchain_kie._http.read_deadline import apieces_of, pieces_of
+from langchain_kie._http.response import Answer, Call, Form, ItemT
 from langchain_kie._version import __version__
 from langchain_kie.errors import KieConfigurationError, KieError
 

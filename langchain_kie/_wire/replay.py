@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._media import Media
+from langchain_kie._conversation.media import Media
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from langchain_kie._content import Part
+    from langchain_kie._conversation.content import Part
 
 Json = dict[str, Any]
 

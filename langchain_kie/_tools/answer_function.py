@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._keywords import reserved_property, schemas, type_names
-from langchain_kie._tools import object_schema
+from langchain_kie._json_schema.keywords import reserved_property, schemas, type_names
+from langchain_kie._tools.definitions import object_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
+from langchain_kie._answer.event import CallDelta, Delta
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
-from langchain_kie._content import text_and_media
-from langchain_kie._delta import CallDelta, Delta
-from langchain_kie._dialects._replay import model_parts
-from langchain_kie._dialects._shared import (
+from langchain_kie._conversation.content import text_and_media
+from langchain_kie._conversation.thought_signatures import BYPASS, entries_of
+from langchain_kie._conversation.turns import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
+from langchain_kie._json_schema.gemini import for_generate_content
+from langchain_kie._wire.common import (
     args_text,
     as_text,
     first_of,
@@ -25,9 +27,7 @@ from langchain_kie._dialects._shared import (
     without_none,
     written,
 )
-from langchain_kie._history import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
-from langchain_kie._native_schema import for_generate_content
-from langchain_kie._signatures import BYPASS, entries_of
+from langchain_kie._wire.replay import model_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
 
     from langchain_kie._catalog import Target
-    from langchain_kie._content import Part
-    from langchain_kie._functions import Function
+    from langchain_kie._conversation.content import Part
     from langchain_kie._options import Options
-    from langchain_kie._tool_choice import ToolChoice
+    from langchain_kie._tools.cache import Function
+    from langchain_kie._tools.choice import ToolChoice
 
 Json = dict[str, Any]
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
-from langchain_kie._coercion import coerced
-from langchain_kie._dialects._shared import to_json
-from langchain_kie._keywords import type_names
+from langchain_kie._json_schema.coerce import coerced
+from langchain_kie._json_schema.keywords import type_names
+from langchain_kie._wire.common import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langchain_kie._delta import CallDelta
-    from langchain_kie._signatures import SignatureLog
+    from langchain_kie._answer.event import CallDelta
+    from langchain_kie._conversation.thought_signatures import SignatureLog
 
 _PLAIN_TYPES = frozenset({"string"})
 _INDIRECT = frozenset({"$ref", "allOf", "anyOf", "oneOf", "additionalProperties"})

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 from httpx_sse._decoders import SSEDecoder, SSELineDecoder
 
-from langchain_kie._envelope import unreadable
+from langchain_kie._error_bodies import unreadable
 from langchain_kie.errors import KieProtocolError
 
 MAX_EVENT_CHARS = 64 * 1024 * 1024

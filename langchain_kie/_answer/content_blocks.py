@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages.block_translators import register_translator
 
-from langchain_kie._grounding import FIRST_TEXT, add_sources
+from langchain_kie._answer.citations import FIRST_TEXT, add_sources
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, AIMessageChunk

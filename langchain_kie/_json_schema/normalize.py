@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._keywords import (
+from langchain_kie._json_schema.keywords import (
     ABOUT,
     BOUND_KEYS,
     CONDITIONS,

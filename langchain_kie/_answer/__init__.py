@@ -1,0 +1,1 @@
+"""Decoded events of an answer to LangChain's chunks and messages."""

@@ -1,0 +1,1 @@
+"""LangChain messages to turns of text and media."""

@@ -1,0 +1,1 @@
+"""HTTP: connections, retries and the parsing of response bodies. Knows nothing of LangChain."""

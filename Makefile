@@ -51,6 +51,7 @@ test: lint typing unit_test $(READY) ## Lint, type check, and all tests, on the 
 lint: $(READY) ## Check style and format
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/lint-imports
 
 audit: $(READY) ## Look for known vulnerabilities in what is pinned; without a network it says so
 	@rm -f $(VENV)/audit.json

@@ -211,7 +211,7 @@ BUILTIN_TOOLS_BY_NAME: Mapping[str, BuiltinTool] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ResolvedModel:
     """Where a call goes: the answer to "which model, which dialect, what holds there".
 
     Attributes:
@@ -241,7 +241,7 @@ _BY_SPELLING: Mapping[str, ModelSpec] = MappingProxyType(
 )
 
 
-def resolve(model: str, api: Api | None = None) -> Target:
+def resolve(model: str, api: Api | None = None) -> ResolvedModel:
     """Find where `model` lives.
 
     A spelling of KIE's own that belongs to one dialect chooses that dialect, unless `api`
@@ -259,9 +259,11 @@ def resolve(model: str, api: Api | None = None) -> Target:
         raise KieConfigurationError(f"api {api!r} is none of {', '.join(APIS)}")
     spec = _BY_SPELLING.get(model)
     if spec is None:
-        return Target(model, api or DEFAULT_API, _unruled(model, api or DEFAULT_API), None)
+        return ResolvedModel(model, api or DEFAULT_API, _unruled(model, api or DEFAULT_API), None)
     chosen = api or _spelled_api(model, spec)
-    return Target(spec.name, chosen, spec.routes.get(chosen) or _unruled(model, chosen), spec)
+    return ResolvedModel(
+        spec.name, chosen, spec.routes.get(chosen) or _unruled(model, chosen), spec
+    )
 
 
 def _spelled_api(model: str, spec: ModelSpec) -> Api:
@@ -279,7 +281,7 @@ def _unruled(model: str, api: Api) -> Route:
     return Route(model, exclusive=(), efforts=None, limits_schemas=False)
 
 
-def profile_of(target: Target) -> ModelProfile | None:
+def profile_of(target: ResolvedModel) -> ModelProfile | None:
     """The LangChain profile of a catalog model, `None` for an unknown one.
 
     `structured_output` is left `False` for every name with "gemini-3" in it, because
@@ -318,3 +320,6 @@ def profile_of(target: Target) -> ModelProfile | None:
     if spec.default_effort:
         profile["reasoning_effort_default"] = spec.default_effort
     return profile
+
+
+Target = ResolvedModel

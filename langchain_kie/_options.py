@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_kie._settings import INLINE_MEDIA_LIMIT, OPTION_NAMES, MediaUpload, stop_list
-from langchain_kie._tools import answer_function as _answer_tool
+from langchain_kie._tools.answer_function import build_answer_function, needs_answer_function
 from langchain_kie._tools.cache import Function, known_function, split_tools
 from langchain_kie._tools.choice import ToolChoice, normalize_tool_choice
 from langchain_kie._tools.structured_output import response_format_for
@@ -19,7 +19,7 @@ from langchain_kie.errors import KieConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from langchain_kie._catalog import Feature, Route, Target
+    from langchain_kie._catalog import Feature, ResolvedModel, Route
 
 _MEDIA_UPLOADS = get_args(MediaUpload)
 
@@ -50,7 +50,7 @@ class Options:
         tool_choice: What the model must do about tools.
         parallel_tool_calls: Whether several calls may come at once.
         response_format: OpenAI's form, `json_schema` or `json_object`.
-        answer_tool: The function, if any, whose arguments are the answer.
+        answer_function: The function, if any, whose arguments are the answer.
         media_upload: Which media are uploaded: `auto`, `always` or `never`.
         inline_media_limit: Bytes of media that may go inline together.
         require_media_seen: Whether an answer whose prompt was counted too small is refused.
@@ -69,7 +69,7 @@ class Options:
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: dict[str, Any] | None = None
-    answer_tool: str | None = None
+    answer_function: str | None = None
     media_upload: MediaUpload = "auto"
     inline_media_limit: int = INLINE_MEDIA_LIMIT
     require_media_seen: bool = False
@@ -78,22 +78,27 @@ class Options:
 
 
 def options_for(
-    asked: dict[str, Any], own: Mapping[str, Any], target: Target, extra: Mapping[str, Any]
+    call_kwargs: dict[str, Any],
+    model_defaults: Mapping[str, Any],
+    target: ResolvedModel,
+    extra: Mapping[str, Any],
 ) -> Options:
     """The options of one call: what was asked for, else the model's own.
 
     Args:
-        asked: The call's keyword arguments, by their proper names; what is no option is sent
+        call_kwargs: The call's keyword arguments, by their proper names; what is no option is sent
             in the body as it is.
-        own: The model's values of `OPTION_NAMES`.
+        model_defaults: The model's values of `OPTION_NAMES`.
         target: Where the call goes.
         extra: Further members of the body, from the model.
 
     Raises:
         ValueError: A tool, a choice or a combination cannot be sent.
     """
-    set_ = dict(own)
-    set_.update((n, value) for n, value in asked.items() if n in own and value is not None)
+    set_ = dict(model_defaults)
+    set_.update(
+        (n, value) for n, value in call_kwargs.items() if n in model_defaults and value is not None
+    )
     check = set_.pop("check_combinations")
     set_["stop"] = stop_list(set_["stop"])
     if set_["media_upload"] not in _MEDIA_UPLOADS:
@@ -103,39 +108,39 @@ def options_for(
     set_["reasoning_effort"] = _effort_for(set_["reasoning_effort"], target)
     options = Options(
         **set_,
-        **_tool_options(asked, target.route if check else None),
-        parallel_tool_calls=asked.get("parallel_tool_calls"),
-        extra={**extra, **_unknown(asked)},
+        **_tool_options(call_kwargs, target.route if check else None),
+        parallel_tool_calls=call_kwargs.get("parallel_tool_calls"),
+        extra={**extra, **_unknown(call_kwargs)},
     )
     if check:
         _check_features(options, target)
     return options
 
 
-def _tool_options(asked: dict[str, Any], route: Route | None) -> dict[str, Any]:
+def _tool_options(call_kwargs: dict[str, Any], route: Route | None) -> dict[str, Any]:
     """The options that have to do with tools, and the answer's form, which may become one.
 
     Args:
-        asked: The call's keyword arguments.
+        call_kwargs: The call's keyword arguments.
         route: The rules to keep, `None` to try without.
     """
-    functions, builtins = split_tools(asked.get("tools") or ())
-    choice = asked.get("tool_choice")
+    functions, builtins = split_tools(call_kwargs.get("tools") or ())
+    choice = call_kwargs.get("tool_choice")
     if choice is not None:
         choice = normalize_tool_choice(choice, [function["name"] for function in functions])
     if choice and choice.mode == "none":
         builtins = []
     if choice and choice.mode == "required" and not functions:
-        raise ValueError(f"tool_choice {asked['tool_choice']!r} asks for a call, of no tool")
-    answer_tool = None
-    response_format = asked.get("response_format")
+        raise ValueError(f"tool_choice {call_kwargs['tool_choice']!r} asks for a call, of no tool")
+    answer_function = None
+    response_format = call_kwargs.get("response_format")
     if response_format is not None:
         response_format = response_format_for(response_format, None)
     if choice and choice.mode == "none" and response_format:
         functions = []
-    if route and response_format and _answer_tool.is_needed(response_format, functions, route):
-        function = known_function(_answer_tool.function_for(response_format, functions))
-        answer_tool = function["name"]
+    if route and response_format and needs_answer_function(response_format, functions, route):
+        function = known_function(build_answer_function(response_format, functions))
+        answer_function = function["name"]
         functions, response_format = [*functions, function], None
         if not choice or choice.mode != "required":
             choice = ToolChoice("required")
@@ -144,12 +149,12 @@ def _tool_options(asked: dict[str, Any], route: Route | None) -> dict[str, Any]:
         "builtins": builtins,
         "tool_choice": choice if functions else None,
         "response_format": response_format,
-        "answer_tool": answer_tool,
+        "answer_function": answer_function,
     }
 
 
-def _unknown(asked: dict[str, Any]) -> dict[str, Any]:
-    unknown = {name: value for name, value in asked.items() if name not in _KNOWN}
+def _unknown(call_kwargs: dict[str, Any]) -> dict[str, Any]:
+    unknown = {name: value for name, value in call_kwargs.items() if name not in _KNOWN}
     if unknown:
         warnings.warn(
             f"{', '.join(sorted(unknown))}: no option of a call; sent in the request's body "
@@ -159,7 +164,7 @@ def _unknown(asked: dict[str, Any]) -> dict[str, Any]:
     return unknown
 
 
-def _effort_for(effort: str | None, target: Target) -> str | None:
+def _effort_for(effort: str | None, target: ResolvedModel) -> str | None:
     """The `reasoning_effort` to send: the nearest that the model documents, with a warning.
 
     To send another value raw, put it into `model_kwargs`.
@@ -182,7 +187,7 @@ def _effort_for(effort: str | None, target: Target) -> str | None:
     return nearest
 
 
-def _check_features(options: Options, target: Target) -> None:
+def _check_features(options: Options, target: ResolvedModel) -> None:
     """Refuse a combination of features that KIE documents as impossible.
 
     Raises:

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._answer.assembler import MessageReader
+from langchain_kie._answer.assembler import MessageAssembler
 from langchain_kie._conversation.media import Media
-from langchain_kie._conversation.token_estimate import least_tokens
+from langchain_kie._conversation.token_estimate import min_prompt_tokens
 from langchain_kie._conversation.turns import all_parts, turns_of
+from langchain_kie._json import to_json
 from langchain_kie._options import options_for
-from langchain_kie._wire import ENCODERS, decode
-from langchain_kie._wire.common import to_json
+from langchain_kie._wire import REQUEST_BUILDERS, parse_event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from langchain_core.messages import BaseMessage
 
-    from langchain_kie._answer.event import Delta
-    from langchain_kie._catalog import Target
-    from langchain_kie._http.response import Call
+    from langchain_kie._answer.event import AnswerEvent
+    from langchain_kie._catalog import ResolvedModel
+    from langchain_kie._http.response import HttpCall
 
 
 _INPUTS = {
@@ -33,13 +33,13 @@ _INPUTS = {
 }
 
 
-class Request:
+class PreparedCall:
     """One call.
 
     Args:
         messages: The conversation.
-        asked: The call's keyword arguments, by their proper names.
-        own: The model's values of `OPTION_NAMES`.
+        call_kwargs: The call's keyword arguments, by their proper names.
+        model_defaults: The model's values of `OPTION_NAMES`.
         target: Which model answers, and where.
         model: Its name as the caller wrote it.
         extra: Further members of the body, from the model.
@@ -56,15 +56,15 @@ class Request:
     def __init__(
         self,
         messages: Sequence[BaseMessage],
-        asked: dict[str, Any],
-        own: Mapping[str, Any],
-        target: Target,
+        call_kwargs: dict[str, Any],
+        model_defaults: Mapping[str, Any],
+        target: ResolvedModel,
         *,
         model: str,
         extra: Mapping[str, Any],
         timeout: Any,
     ) -> None:
-        self.options = options_for(asked, own, target, extra)
+        self.options = options_for(call_kwargs, model_defaults, target, extra)
         self._turns = turns_of(messages)
         self._target = target
         self._model = model
@@ -81,34 +81,38 @@ class Request:
             if (profile or {}).get(_INPUTS.get(medium.kind, "")) is False:
                 raise ValueError(f"{self._model} takes no {medium.kind} (by its profile)")
 
-    def encode(self, *, stream: bool) -> tuple[Call[Delta], MessageReader]:
+    def build(self, *, stream: bool) -> tuple[HttpCall[AnswerEvent], MessageAssembler]:
         """The bytes to send, and what reads the answer to them.
 
         Raises:
             ValueError: The conversation cannot be sent.
         """
-        from langchain_kie._http.response import Call  # noqa: PLC0415 - httpx loads at the first call
+        from langchain_kie._http.response import HttpCall  # noqa: PLC0415 - httpx loads at the first call
 
         target = self._target
-        path, body = ENCODERS[target.api](self._turns, self.options, target, stream=stream)
-        call = Call(
+        path, body = REQUEST_BUILDERS[target.api](self._turns, self.options, target, stream=stream)
+        call = HttpCall(
             model=self._model,
             path=path,
             body=to_json(body),
-            decode=decode,
+            parse_event=parse_event,
             ends_without_evidence=target.route.ends_without_evidence,
             timeout=self._timeout,
         )
-        reader = MessageReader(
-            target,
+        assembler = MessageAssembler(
+            target.name,
             self._model,
-            self.options,
+            functions=self.options.functions,
+            answer_function=self.options.answer_function,
+            detect_error_text=self.options.detect_error_text,
             media_count=len(self.media),
-            least_tokens=self._least() if self.media and self.options.require_media_seen else 0,
+            min_prompt_tokens=self._least()
+            if self.media and self.options.require_media_seen
+            else 0,
         )
-        return call, reader
+        return call, assembler
 
     def _least(self) -> int:
         """The fewest tokens that the prompt can be counted as."""
         calls = [tool.call["args"] for turn in self._turns for tool in turn.tools]
-        return least_tokens(all_parts(self._turns), [*self.options.functions, *calls])
+        return min_prompt_tokens(all_parts(self._turns), [*self.options.functions, *calls])

@@ -59,7 +59,7 @@ DEFAULT_UPLOAD_URL = "https://kieai.redpandaai.co"
 """KIE's host for files, which api.kie.ai is not (docs/wire.md 9)."""
 
 
-def by_proper_names(options: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_aliases(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options with their aliases resolved."""
     return {ALIASES.get(name, name): value for name, value in options.items()}
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-from langchain_kie._conversation.media import HEAD_BYTES, kind_of, tell_type
+from langchain_kie._conversation.media import HEAD_BYTES, detect_mime_type, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ _MARGIN = timedelta(hours=1)
 _MOST_FILES = 10_000
 
 
-def place(media: Sequence[Media], files: KieFiles) -> None:
+def upload_all(media: Sequence[Media], files: KieFiles) -> None:
     """Upload media, and let them be fetched from there.
 
     Raises:
@@ -46,11 +46,11 @@ def place(media: Sequence[Media], files: KieFiles) -> None:
     for medium in media:
         with _readable(medium):
             key = _key(medium, files)
-            medium.move_to(_upload(medium, key, files).url)
+            medium.replace_with_url(_upload(medium, key, files).url)
 
 
-async def aplace(media: Sequence[Media], files: KieFiles) -> None:
-    """Upload media side by side, and let them be fetched from there; as `place`."""
+async def aupload_all(media: Sequence[Media], files: KieFiles) -> None:
+    """Upload media side by side, and let them be fetched from there; as `upload_all`."""
     tasks = [asyncio.create_task(_aplace(medium, files)) for medium in media]
     try:
         await asyncio.gather(*tasks)
@@ -64,10 +64,10 @@ async def aplace(media: Sequence[Media], files: KieFiles) -> None:
 async def _aplace(medium: Media, files: KieFiles) -> None:
     with _readable(medium):
         key = await asyncio.to_thread(_key, medium, files)
-        medium.move_to((await _aupload(medium, key, files)).url)
+        medium.replace_with_url((await _aupload(medium, key, files)).url)
 
 
-def forget(media: Sequence[Media]) -> None:
+def evict(media: Sequence[Media]) -> None:
     """Upload these again when they are sent again: KIE could not get at them."""
     urls = {medium.url for medium in media}
     with _shared.lock:
@@ -75,14 +75,14 @@ def forget(media: Sequence[Media]) -> None:
             del _shared.files[key]
 
 
-async def ato_upload(media: Sequence[Media], options: Options) -> list[Media]:
-    """Choose what to upload; as `to_upload`, but files are read off the event loop."""
+async def achoose_uploads(media: Sequence[Media], options: Options) -> list[Media]:
+    """Choose what to upload; as `choose_uploads`, but files are read off the event loop."""
     if any(medium.path for medium in media):
-        return await asyncio.to_thread(to_upload, media, options)
-    return to_upload(media, options)
+        return await asyncio.to_thread(choose_uploads, media, options)
+    return choose_uploads(media, options)
 
 
-def to_upload(media: Sequence[Media], options: Options) -> list[Media]:
+def choose_uploads(media: Sequence[Media], options: Options) -> list[Media]:
     """Choose what to upload; a file that is not gets its data now.
 
     Raises:
@@ -120,7 +120,7 @@ def _measured(medium: Media) -> int:
             raise ValueError(f"{str(medium.path)!r} is empty")
         with medium.path.open("rb") as file:
             head = file.read(HEAD_BYTES)
-        medium.mime_type = tell_type(head, medium.mime_type, medium.path.name)
+        medium.mime_type = detect_mime_type(head, medium.mime_type, medium.path.name)
         medium.kind = kind_of(medium.mime_type)
         return medium.size
 
@@ -164,7 +164,9 @@ class _Shared:
         self.pending: dict[_Key, _Pending] = {}
         self.digests: OrderedDict[_Key, str] = OrderedDict()
 
-    def claim(self, key: _Key, loop: asyncio.AbstractEventLoop | None) -> tuple[_Pending, bool]:
+    def get_or_start(
+        self, key: _Key, loop: asyncio.AbstractEventLoop | None
+    ) -> tuple[_Pending, bool]:
         """The upload of a content, and whether it is for the caller to do.
 
         Args:
@@ -222,7 +224,7 @@ if hasattr(os, "register_at_fork"):
 
 def _upload(medium: Media, key: _Key, files: KieFiles) -> KieFile:
     while True:
-        pending, is_mine = _shared.claim(key, None)
+        pending, is_mine = _shared.get_or_start(key, None)
         try:
             if is_mine:
                 with _shared.uploading(key, pending) as uploaded, _opened(medium) as content:
@@ -235,7 +237,7 @@ def _upload(medium: Media, key: _Key, files: KieFiles) -> KieFile:
 async def _aupload(medium: Media, key: _Key, files: KieFiles) -> KieFile:
     loop = asyncio.get_running_loop()
     while True:
-        pending, is_mine = _shared.claim(key, loop)
+        pending, is_mine = _shared.get_or_start(key, loop)
         try:
             if is_mine:
                 with _shared.uploading(key, pending) as uploaded:

@@ -26,7 +26,7 @@ from langchain_kie._settings import (
     INLINE_MEDIA_LIMIT,
     OPTION_NAMES,
     MediaUpload,
-    by_proper_names,
+    resolve_aliases,
     stop_list,
 )
 from langchain_kie.errors import KieConfigurationError, KieError
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
 
-    from langchain_kie._answer.assembler import MessageReader
+    from langchain_kie._answer.assembler import MessageAssembler
     from langchain_kie._http.transport import Transport
-    from langchain_kie._request import Request
+    from langchain_kie._request import PreparedCall
     from langchain_kie.files import KieFiles
 
 _blocks.register()
@@ -278,14 +278,14 @@ class ChatKieGemini(BaseChatModel):
     def _get_invocation_params(
         self, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        asked = by_proper_names(kwargs)
-        asked_stop = asked.pop("stop", None) if stop is None else stop
-        return super()._get_invocation_params(stop=asked_stop, **asked)
+        call_kwargs = resolve_aliases(kwargs)
+        stop_of_call = call_kwargs.pop("stop", None) if stop is None else stop
+        return super()._get_invocation_params(stop=stop_of_call, **call_kwargs)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        asked = by_proper_names(kwargs)
-        asked_stop = asked.pop("stop", self.stop) if stop is None else stop
-        params = super()._get_ls_params(stop=stop_list(asked_stop) or None, **asked)
+        call_kwargs = resolve_aliases(kwargs)
+        stop_of_call = call_kwargs.pop("stop", self.stop) if stop is None else stop
+        params = super()._get_ls_params(stop=stop_list(stop_of_call) or None, **call_kwargs)
         params["ls_provider"] = PROVIDER
         return params
 
@@ -330,9 +330,11 @@ class ChatKieGemini(BaseChatModel):
             return prompt
         if all(isinstance(message.content, str) for message in prompt.messages):
             return prompt
-        from langchain_kie._conversation.content import readable  # noqa: PLC0415
+        from langchain_kie._conversation.content import repaired_for_langchain  # noqa: PLC0415
 
-        return ChatPromptValue(messages=[readable(message) for message in prompt.messages])
+        return ChatPromptValue(
+            messages=[repaired_for_langchain(message) for message in prompt.messages]
+        )
 
     # --- calls ------------------------------------------------------------------------------
 
@@ -343,13 +345,13 @@ class ChatKieGemini(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - core calls it
         **kwargs: Any,
     ) -> ChatResult:
-        request = self._placed(self._request(messages, stop, kwargs))
-        call, reader = request.encode(stream=False)
+        request = self._with_uploads(self._request(messages, stop, kwargs))
+        call, assembler = request.build(stream=False)
         try:
             deltas = self._transport().stream(call)
-            return _result(reader, [reader.feed(delta) for delta in deltas])
+            return _result(assembler, [assembler.feed(delta) for delta in deltas])
         except KieError as error:
-            _forget_lost_files(request, error)
+            _evict_lost_files(request, error)
             raise
 
     async def _agenerate(
@@ -359,13 +361,13 @@ class ChatKieGemini(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        request = await self._aplaced(self._request(messages, stop, kwargs))
-        call, reader = request.encode(stream=False)
+        request = await self._awith_uploads(self._request(messages, stop, kwargs))
+        call, assembler = request.build(stream=False)
         try:
             deltas = self._transport().astream(call)
-            return _result(reader, [reader.feed(delta) async for delta in deltas])
+            return _result(assembler, [assembler.feed(delta) async for delta in deltas])
         except KieError as error:
-            _forget_lost_files(request, error)
+            _evict_lost_files(request, error)
             raise
 
     def _stream(
@@ -375,16 +377,16 @@ class ChatKieGemini(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        request = self._placed(self._request(messages, stop, kwargs))
-        call, reader = request.encode(stream=True)
+        request = self._with_uploads(self._request(messages, stop, kwargs))
+        call, assembler = request.build(stream=True)
         try:
             for delta in self._transport().stream(call):
-                if chunk := reader.feed(delta):
+                if chunk := assembler.feed(delta):
                     yield generation_chunk(chunk)
-            yield generation_chunk(reader.finish())
+            yield generation_chunk(assembler.finish())
         except KieError as error:
-            error.partial = reader.has_output
-            _forget_lost_files(request, error)
+            error.partial = assembler.has_output
+            _evict_lost_files(request, error)
             raise
 
     async def _astream(
@@ -394,42 +396,42 @@ class ChatKieGemini(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        request = await self._aplaced(self._request(messages, stop, kwargs))
-        call, reader = request.encode(stream=True)
+        request = await self._awith_uploads(self._request(messages, stop, kwargs))
+        call, assembler = request.build(stream=True)
         try:
             async for delta in self._transport().astream(call):
-                if chunk := reader.feed(delta):
+                if chunk := assembler.feed(delta):
                     yield generation_chunk(chunk)
-            yield generation_chunk(reader.finish())
+            yield generation_chunk(assembler.finish())
         except KieError as error:
-            error.partial = reader.has_output
-            _forget_lost_files(request, error)
+            error.partial = assembler.has_output
+            _evict_lost_files(request, error)
             raise
 
     def _request(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> Request:
+    ) -> PreparedCall:
         """What LangChain asks for, checked; nothing is read or sent.
 
         Raises:
             ValueError: The conversation or an option cannot be sent.
         """
-        from langchain_kie._request import Request  # noqa: PLC0415 - loads at the first call
+        from langchain_kie._request import PreparedCall  # noqa: PLC0415 - loads at the first call
 
-        asked = by_proper_names(kwargs)
-        asked.pop("stream", None)
-        asked["stop"] = asked.get("stop") if stop is None else stop
-        name = asked.pop("model", None)
+        call_kwargs = resolve_aliases(kwargs)
+        call_kwargs.pop("stream", None)
+        call_kwargs["stop"] = call_kwargs.get("stop") if stop is None else stop
+        name = call_kwargs.pop("model", None)
         model = name or self.model
-        target = resolve(model, asked.pop("api", None) or self.api)
-        timeout = _settings.checked_timeout(asked.pop("timeout", None))
-        if misplaced := asked.keys() & _FIXED:
+        target = resolve(model, call_kwargs.pop("api", None) or self.api)
+        timeout = _settings.checked_timeout(call_kwargs.pop("timeout", None))
+        if misplaced := call_kwargs.keys() & _CONSTRUCTOR_ONLY:
             raise KieConfigurationError(
                 f"{', '.join(sorted(misplaced))}: can be set on the model, not on a call"
             )
-        request = Request(
+        request = PreparedCall(
             messages,
-            asked,
+            call_kwargs,
             {name: getattr(self, name) for name in OPTION_NAMES},
             target,
             model=model,
@@ -440,7 +442,7 @@ class ChatKieGemini(BaseChatModel):
             request.check_media(profile_of(target) if name else self.profile)
         return request
 
-    def _placed(self, request: Request) -> Request:
+    def _with_uploads(self, request: PreparedCall) -> PreparedCall:
         """Upload the media that are not to go inline.
 
         Raises:
@@ -449,22 +451,22 @@ class ChatKieGemini(BaseChatModel):
         """
         if not request.media:
             return request
-        from langchain_kie._uploads import place, to_upload  # noqa: PLC0415
+        from langchain_kie._uploads import choose_uploads, upload_all  # noqa: PLC0415
 
-        if chosen := to_upload(request.media, request.options):
-            request.encode(stream=False)  # whatever cannot be sent shows before files are public
-            place(chosen, self._files())
+        if chosen := choose_uploads(request.media, request.options):
+            request.build(stream=False)  # whatever cannot be sent shows before files are public
+            upload_all(chosen, self._files())
         return request
 
-    async def _aplaced(self, request: Request) -> Request:
-        """Upload the media that are not to go inline; as `_placed`."""
+    async def _awith_uploads(self, request: PreparedCall) -> PreparedCall:
+        """Upload the media that are not to go inline; as `_with_uploads`."""
         if not request.media:
             return request
-        from langchain_kie._uploads import aplace, ato_upload  # noqa: PLC0415
+        from langchain_kie._uploads import achoose_uploads, aupload_all  # noqa: PLC0415
 
-        if chosen := await ato_upload(request.media, request.options):
-            request.encode(stream=False)
-            await aplace(chosen, self._files())
+        if chosen := await achoose_uploads(request.media, request.options):
+            request.build(stream=False)
+            await aupload_all(chosen, self._files())
         return request
 
     def _files(self) -> KieFiles:
@@ -597,18 +599,18 @@ class ChatKieGemini(BaseChatModel):
 
 
 _DEFAULTS = {name: field.default for name, field in ChatKieGemini.model_fields.items()}
-_FIXED = _DEFAULTS.keys() - {*OPTION_NAMES}
+_CONSTRUCTOR_ONLY = _DEFAULTS.keys() - {*OPTION_NAMES}
 _IDENTIFYING = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
 
 
-def _forget_lost_files(request: Request, error: KieError) -> None:
+def _evict_lost_files(request: PreparedCall, error: KieError) -> None:
     """Let files that KIE lost before their time be uploaded again with the next call."""
     if request.media and _LOST_FILE.search(error.message.lower()):
-        from langchain_kie._uploads import forget  # noqa: PLC0415 - only who has media needs it
+        from langchain_kie._uploads import evict  # noqa: PLC0415 - only who has media needs it
 
-        forget(request.media)
+        evict(request.media)
 
 
-def _result(reader: MessageReader, chunks: Sequence[AIMessageChunk | None]) -> ChatResult:
+def _result(assembler: MessageAssembler, chunks: Sequence[AIMessageChunk | None]) -> ChatResult:
     shown = [chunk for chunk in chunks if chunk]
-    return result_of(message_of([*shown, reader.finish()]))
+    return result_of(message_of([*shown, assembler.finish()]))

@@ -30,11 +30,11 @@ from langchain_kie import _settings
 from langchain_kie._conversation.media import (
     HEAD_BYTES,
     LOCAL_PATH,
+    detect_mime_type,
     extension_of,
     is_alike,
     kind_of,
     remote,
-    tell_type,
     type_by_name,
 )
 from langchain_kie.errors import (
@@ -48,12 +48,12 @@ from langchain_kie.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from langchain_kie._http.response import Call
+    from langchain_kie._http.response import HttpCall
 
 File: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO"
 Progress: TypeAlias = "Callable[[int, int], None]"
 
-LIFE = timedelta(days=3)
+FILE_LIFETIME = timedelta(days=3)
 """How long KIE keeps an uploaded file (docs/wire.md 9)."""
 
 _DIRECTORY = "langchain-kie"
@@ -178,7 +178,7 @@ class KieFiles:
             ValueError: It is empty, or its type cannot be told.
             KieError: KIE did not take it.
         """
-        with ExitStack() as stack, _told():
+        with ExitStack() as stack, _upload_errors():
             call = _call_for(file, name, mime_type, on_progress, stack)
             [stored] = self._transport.stream(call)
             return stored.file
@@ -192,7 +192,7 @@ class KieFiles:
         on_progress: Progress | None = None,
     ) -> KieFile:
         """Upload a file; as `upload`, with the file read, and `on_progress` called, in threads."""
-        with ExitStack() as stack, _told():
+        with ExitStack() as stack, _upload_errors():
             call = await asyncio.to_thread(_call_for, file, name, mime_type, on_progress, stack)
             [stored] = [item async for item in self._transport.astream(call)]
             return stored.file
@@ -220,7 +220,7 @@ def media_block(
         return file.block()
     if isinstance(file, (bytes, bytearray, memoryview)):
         file = bytes(file)
-        told = tell_type(file[:HEAD_BYTES], mime_type, None)
+        told = detect_mime_type(file[:HEAD_BYTES], mime_type, None)
         return _block(kind_of(told), told, base64=b64encode(file).decode())
     if isinstance(file, str) and not _is_file_url(file):
         if not _SCHEME.match(file):
@@ -231,7 +231,7 @@ def media_block(
         return _block(medium.kind, medium.mime_type, url=file)
     path = _path(file).absolute()
     with path.open("rb") as opened:
-        told = tell_type(opened.read(HEAD_BYTES), mime_type, path.name)
+        told = detect_mime_type(opened.read(HEAD_BYTES), mime_type, path.name)
     return _block(kind_of(told), told, **{LOCAL_PATH: path})
 
 
@@ -266,7 +266,7 @@ class _FileError(Exception):
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _upload_errors() -> Iterator[None]:
     """Let errors tell that it was an upload."""
     try:
         yield
@@ -293,9 +293,9 @@ def _call_for(
     mime_type: str | None,
     on_progress: Progress | None,
     stack: ExitStack,
-) -> Call[_Stored]:
+) -> HttpCall[_Stored]:
     """The call that uploads a file, which the stack closes."""
-    from langchain_kie._http.response import Call, Form  # noqa: PLC0415 - only who uploads needs it
+    from langchain_kie._http.response import HttpCall, MultipartBody  # noqa: PLC0415 - only who uploads needs it
 
     if name is not None and (not name.strip(". ") or not _NAME.fullmatch(name)):
         raise ValueError(f"{name!r} cannot be a file's name")
@@ -303,15 +303,23 @@ def _call_for(
         mime_type = remote(file, mime_type, "file").mime_type
         if mime_type is None:
             raise ValueError(f"the type of {file!r} cannot be told; say its mime_type")
-        fields = {"fileUrl": file, "uploadPath": _DIRECTORY, "fileName": _named(name, mime_type)}
+        fields = {
+            "fileUrl": file,
+            "uploadPath": _DIRECTORY,
+            "fileName": _upload_name(name, mime_type),
+        }
         body = orjson.dumps(fields)
-        return Call(None, "/api/file-url-upload", body, decode=_stored(mime_type, None))
+        return HttpCall(
+            None, "/api/file-url-upload", body, parse_event=_receipt_decoder(mime_type, None)
+        )
     opened = _opened(file, stack)
     mime_type = _type_of(opened, mime_type, file)
-    name = _named(name, mime_type)
-    reader = _Reader(opened, on_progress)
-    form = Form({"uploadPath": _DIRECTORY, "fileName": name}, name, reader, mime_type)
-    return Call(None, "/api/file-stream-upload", form, decode=_stored(mime_type, reader.total))
+    name = _upload_name(name, mime_type)
+    reader = _UploadStream(opened, on_progress)
+    form = MultipartBody({"uploadPath": _DIRECTORY, "fileName": name}, name, reader, mime_type)
+    return HttpCall(
+        None, "/api/file-stream-upload", form, parse_event=_receipt_decoder(mime_type, reader.total)
+    )
 
 
 def _opened(file: File, stack: ExitStack) -> BinaryIO:
@@ -344,10 +352,10 @@ def _type_of(opened: BinaryIO, mime_type: str | None, file: File) -> str:
     if not head:
         raise ValueError("the file is empty")
     name = os.fspath(file) if isinstance(file, (str, os.PathLike)) else getattr(file, "name", None)
-    return tell_type(head, mime_type, name if isinstance(name, str) else None)
+    return detect_mime_type(head, mime_type, name if isinstance(name, str) else None)
 
 
-def _named(name: str | None, mime_type: str | None) -> str:
+def _upload_name(name: str | None, mime_type: str | None) -> str:
     """A name with the extension by which KIE tells the type when the file is fetched."""
     if name and mime_type and is_alike(type_by_name(name), mime_type):
         return name
@@ -357,7 +365,7 @@ def _named(name: str | None, mime_type: str | None) -> str:
     return (name or uuid4().hex) + extension
 
 
-class _Reader:
+class _UploadStream:
     """A file as the request's body reads it; tells how much was read.
 
     It has no `fileno`, whose size would be the compressed one of a file that is decompressed
@@ -381,7 +389,7 @@ class _Reader:
         return data
 
 
-def _stored(mime_type: str, sent: int | None) -> Callable[[dict[str, Any]], _Stored]:
+def _receipt_decoder(mime_type: str, sent: int | None) -> Callable[[dict[str, Any]], _Stored]:
     """Reads KIE's receipt for a file of a type and size; its pages disagree on the names in it."""
 
     def decode(data: dict[str, Any]) -> _Stored:
@@ -405,7 +413,7 @@ def _stored(mime_type: str, sent: int | None) -> Callable[[dict[str, Any]], _Sto
 
 
 def _expiry(told: Any) -> datetime:
-    latest = datetime.now(UTC) + LIFE
+    latest = datetime.now(UTC) + FILE_LIFETIME
     try:
         expiry = datetime.fromisoformat(told)
     except (TypeError, ValueError):

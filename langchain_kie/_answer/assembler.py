@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._answer.citations import FIRST_TEXT, MERGED, SPANS, citation_spans, merged
+from langchain_kie._answer.citations import (
+    CITATION_SPANS_KEY,
+    FIRST_TEXT,
+    MERGED_KEYS,
+    citation_spans,
+    merged,
+)
 from langchain_kie._answer.messages import PROVIDER, last_chunk, message_chunk
 from langchain_kie._answer.tool_calls import ToolCalls
 from langchain_kie._conversation.thought_signatures import SignatureLog
@@ -17,46 +23,49 @@ from langchain_kie._error_bodies import error_from_text
 from langchain_kie.errors import KieMediaNotSeenError, KieProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from langchain_core.messages import AIMessageChunk
     from langchain_core.messages.ai import UsageMetadata
     from langchain_core.messages.tool import ToolCallChunk
 
-    from langchain_kie._answer.event import Delta
-    from langchain_kie._catalog import Target
-    from langchain_kie._options import Options
+    from langchain_kie._answer.event import AnswerEvent
 
 _LONGEST_ERROR_TEXT = 200
 
 
-class MessageReader:
+class MessageAssembler:
     """Reads one answer.
 
     Args:
-        target: The model that answers.
+        model: The model's name in the catalog, under which thought signatures are kept.
         model_name: Its name as the caller wrote it.
-        options: What it was asked for.
+        functions: The functions that the model was offered.
+        answer_function: The one, if any, whose arguments are the answer.
+        detect_error_text: Whether an upstream's error message is no answer.
         media_count: How many media the prompt holds.
-        least_tokens: The fewest tokens that the prompt can be counted as.
+        min_prompt_tokens: The fewest tokens that the prompt can be counted as.
     """
 
     def __init__(
         self,
-        target: Target,
+        model: str,
         model_name: str,
-        options: Options,
+        *,
+        functions: Sequence[dict[str, Any]] = (),
+        answer_function: str | None = None,
+        detect_error_text: bool = True,
         media_count: int = 0,
-        least_tokens: int = 0,
+        min_prompt_tokens: int = 0,
     ) -> None:
         self.has_output = False
         self._model_name = model_name
-        self._detects = options.detect_error_text
+        self._detects = detect_error_text
         self._media_count = media_count
-        self._least_tokens = least_tokens
-        self._signatures = SignatureLog(target.name)
-        self._calls = ToolCalls(options.functions, options.answer_tool, self._signatures)
-        self._beside = "" if options.answer_tool else None
+        self._min_prompt_tokens = min_prompt_tokens
+        self._signatures = SignatureLog(model)
+        self._calls = ToolCalls(functions, answer_function, self._signatures)
+        self._beside = "" if answer_function else None
         self._text_length = 0
         self._text_index = FIRST_TEXT
         self._texts: dict[str, list[str]] = {FIRST_TEXT: []}
@@ -66,7 +75,7 @@ class MessageReader:
         self._finish_reason = ""
         self._metadata: dict[str, Any] = {}
 
-    def feed(self, delta: Delta) -> AIMessageChunk | None:
+    def feed(self, delta: AnswerEvent) -> AIMessageChunk | None:
         """The chunk that an event is, `None` when it has nothing to show yet."""
         self._note(delta)
         if not (delta.outputs or delta.reasoning or delta.refusal):
@@ -81,7 +90,7 @@ class MessageReader:
             additional_kwargs["refusal"] = delta.refusal
         return message_chunk(content, additional_kwargs, [*calls.values()])
 
-    def _content(self, delta: Delta, calls: dict[int, ToolCallChunk]) -> Any:
+    def _content(self, delta: AnswerEvent, calls: dict[int, ToolCallChunk]) -> Any:
         """The text and blocks of an event, whose calls are put into `calls`."""
         outputs, signatures = delta.outputs, delta.signatures
         is_plain = not (self._blocks or signatures) and self._beside is None
@@ -117,9 +126,9 @@ class MessageReader:
             error = error_from_text("".join(texts.values()), model=self._model_name)
             if error:
                 raise error
-        usage = self._read_usage()
+        usage = self._parse_usage()
         if spans := citation_spans(self._metadata, texts):
-            self._metadata[SPANS] = spans
+            self._metadata[CITATION_SPANS_KEY] = spans
         finish_reason = self._finish_reason or "stop"
         if finish_reason in {"stop", "tool_calls"}:
             finish_reason = "tool_calls" if self._calls else "stop"
@@ -137,7 +146,7 @@ class MessageReader:
             usage,
         )
 
-    def _read_usage(self) -> UsageMetadata | None:
+    def _parse_usage(self) -> UsageMetadata | None:
         """The token counts, which must be those of a prompt with its media.
 
         Raises:
@@ -151,26 +160,26 @@ class MessageReader:
             raise KieProtocolError(message, model=self._model_name) from None
         if self._media_count:
             self._metadata["media_count"] = self._media_count
-        counted = usage["input_tokens"] if usage else self._least_tokens
-        if counted < self._least_tokens:
+        counted = usage["input_tokens"] if usage else self._min_prompt_tokens
+        if counted < self._min_prompt_tokens:
             raise KieMediaNotSeenError(
                 f"a prompt with {self._media_count} media was counted as {counted} tokens, "
-                f"and must be at least {self._least_tokens}",
+                f"and must be at least {self._min_prompt_tokens}",
                 model=self._model_name,
             )
         return usage
 
-    def _note(self, delta: Delta) -> None:
+    def _note(self, delta: AnswerEvent) -> None:
         """Keep what later events may still correct; the last word counts."""
-        if delta.read_usage:
-            self._usage_of = delta.read_usage
+        if delta.parse_usage:
+            self._usage_of = delta.parse_usage
         if delta.finish_reason:
             self._finish_reason = delta.finish_reason
         metadata = self._metadata
         for key, value in delta.metadata.items():
             if key == "id":
                 metadata.setdefault(key, value)
-            elif key in MERGED:
+            elif key in MERGED_KEYS:
                 metadata[key] = merged(key, metadata.get(key), value)
             else:
                 metadata[key] = value

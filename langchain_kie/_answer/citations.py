@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-Json = dict[str, Any]
+    from langchain_kie._json import Json
 
-SPANS = "citation_spans"
+
+CITATION_SPANS_KEY = "citation_spans"
 FIRST_TEXT = "lc_txt_0"
 
 _NUMBERS = "groundingChunkIndices"
@@ -31,12 +32,12 @@ _STATUS_PREFIX = "URL_RETRIEVAL_STATUS_"
 
 
 def merged(name: str, old: Any, new: Any) -> Any:
-    """What two events say under one of the names `MERGED` of `response_metadata`."""
+    """What two events say under one of the names `MERGED_KEYS` of `response_metadata`."""
     kind, merge = _MERGES[name]
     return merge(old, new) if isinstance(old, kind) and isinstance(new, kind) else new
 
 
-def merged_grounding(old: Json, new: Json) -> Json:
+def merge_grounding(old: Json, new: Json) -> Json:
     """The grounding metadata of two events: nothing lost, nothing doubled.
 
     Supports name sources by number. An event that repeats the sources known so far, or names
@@ -98,12 +99,12 @@ def _joining(member: str) -> Callable[[Json, Json], Json]:
 
 
 _MERGES: Mapping[str, tuple[type, Callable[[Any, Any], Any]]] = {
-    "grounding_metadata": (dict, merged_grounding),
+    "grounding_metadata": (dict, merge_grounding),
     "url_context_metadata": (dict, _joining("urlMetadata")),
     "citation_metadata": (dict, _joining("citationSources")),
     "annotations": (list, _joined),
 }
-MERGED = _MERGES.keys()
+MERGED_KEYS = _MERGES.keys()
 """The names whose values add up; of any other, the last event's counts."""
 
 
@@ -111,7 +112,7 @@ MERGED = _MERGES.keys()
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Citation:
     """A stretch of the answer and its sources.
 
     Attributes:
@@ -129,7 +130,7 @@ class Claim:
     sources: list[Json]
 
 
-def _claims(metadata: Json) -> list[Claim]:
+def _claims(metadata: Json) -> list[Citation]:
     return [
         claim
         for name, read in _READERS.items()
@@ -138,7 +139,7 @@ def _claims(metadata: Json) -> list[Claim]:
     ]
 
 
-def _grounded(grounding: Any) -> Iterator[Claim]:
+def _from_grounding(grounding: Any) -> Iterator[Citation]:
     sources = _list(grounding, "groundingChunks")
     for support in _dicts(grounding, "groundingSupports"):
         segment = _dict(support.get("segment"))
@@ -155,10 +156,10 @@ def _grounded(grounding: Any) -> Iterator[Claim]:
             for number in _numbers(support)
             if number < len(sources) and _source(sources[number])
         ]
-        yield Claim(start, end, text, in_bytes=True, sources=cited)
+        yield Citation(start, end, text, in_bytes=True, sources=cited)
 
 
-def _recited(citations: Any) -> Iterator[Claim]:
+def _from_citation_metadata(citations: Any) -> Iterator[Citation]:
     for source in _dicts(citations, "citationSources"):
         start, end = _positions(source, "startIndex", "endIndex")
         cited = _known(
@@ -166,21 +167,21 @@ def _recited(citations: Any) -> Iterator[Claim]:
             title=source.get("title"),
             extras=_known(license=source.get("license")),
         )
-        yield Claim(start, end, "", in_bytes=True, sources=[cited])
+        yield Citation(start, end, "", in_bytes=True, sources=[cited])
 
 
-def _annotated(annotations: Any) -> Iterator[Claim]:
+def _annotated(annotations: Any) -> Iterator[Citation]:
     for annotation in annotations if isinstance(annotations, list) else ():
         if isinstance(annotation, dict) and annotation.get("type") == "url_citation":
             citation = _dict(annotation.get("url_citation")) or annotation
             start, end = _positions(citation, "start_index", "end_index")
             cited = _known(url=citation.get("url"), title=citation.get("title"))
-            yield Claim(start, end, "", in_bytes=False, sources=[cited])
+            yield Citation(start, end, "", in_bytes=False, sources=[cited])
 
 
-_READERS: Mapping[str, Callable[[Any], Iterator[Claim]]] = {
-    "grounding_metadata": _grounded,
-    "citation_metadata": _recited,
+_READERS: Mapping[str, Callable[[Any], Iterator[Citation]]] = {
+    "grounding_metadata": _from_grounding,
+    "citation_metadata": _from_citation_metadata,
     "annotations": _annotated,
 }
 
@@ -216,7 +217,7 @@ def citation_spans(metadata: Json, texts: Mapping[str, str]) -> list[list[list[A
     return [_pieces(*_located(claim, whole, encoded), texts) for claim in claims]
 
 
-def _located(claim: Claim, whole: str, encoded: bytes) -> tuple[int, int]:
+def _located(claim: Citation, whole: str, encoded: bytes) -> tuple[int, int]:
     """Where a claim is in the whole text, in characters; an empty span where nobody knows.
 
     Positions are taken at their word unless the quoted text says that they are wrong.
@@ -272,7 +273,7 @@ def add_sources(blocks: list[Json], metadata: Json, *, is_chunk: bool) -> None:
     claims = _claims(metadata)
     texts = {block.get("index", FIRST_TEXT): block for block in blocks if block["type"] == "text"}
     if claims and not any(block.get("annotations") for block in texts.values()):
-        spans = metadata.get(SPANS) or citation_spans(
+        spans = metadata.get(CITATION_SPANS_KEY) or citation_spans(
             metadata, {index: block["text"] for index, block in texts.items()}
         )
         for index, citations in _citations(claims, spans).items():
@@ -282,12 +283,12 @@ def add_sources(blocks: list[Json], metadata: Json, *, is_chunk: bool) -> None:
             if index in texts:
                 texts[index]["annotations"] = citations
     ids = {block.get("id") for block in blocks}
-    for run in _searched(metadata), _fetched(metadata):
+    for run in _web_search_blocks(metadata), _web_fetch_blocks(metadata):
         if run and run[0]["id"] not in ids:
             blocks.extend(run)
 
 
-def _citations(claims: list[Claim], spans: list[list[list[Any]]]) -> dict[str, list[Json]]:
+def _citations(claims: list[Citation], spans: list[list[list[Any]]]) -> dict[str, list[Json]]:
     """The citations on each text block: one for each claim and source."""
     citations: dict[str, list[Json]] = {}
     for claim, pieces in zip(claims, spans, strict=False):
@@ -306,7 +307,7 @@ def _citations(claims: list[Claim], spans: list[list[list[Any]]]) -> dict[str, l
     return citations
 
 
-def _searched(metadata: Json) -> list[Json]:
+def _web_search_blocks(metadata: Json) -> list[Json]:
     grounding = metadata.get("grounding_metadata")
     queries = _list(grounding, "webSearchQueries")
     found = [_source(chunk) for chunk in _list(grounding, "groundingChunks")]
@@ -315,7 +316,7 @@ def _searched(metadata: Json) -> list[Json]:
     return _run("web_search", {"queries": queries}, found, is_ok=True)
 
 
-def _fetched(metadata: Json) -> list[Json]:
+def _web_fetch_blocks(metadata: Json) -> list[Json]:
     pages = [
         {
             "url": page.get("retrievedUrl"),

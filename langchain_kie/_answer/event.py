@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class CallDelta:
+class ToolCallDelta:
     """A tool call, or a piece of one.
 
     Attributes:
@@ -48,12 +48,12 @@ class CallDelta:
             raise TypeError("a tool call's index must be a number")
 
 
-Output = str | dict[str, Any] | CallDelta
+Output = str | dict[str, Any] | ToolCallDelta
 """A piece of the answer proper: text, a content block that is not text, or a call."""
 
 
 @dataclass(slots=True)
-class Delta:
+class AnswerEvent:
     """What one event holds.
 
     Attributes:
@@ -61,7 +61,7 @@ class Delta:
         signatures: The signatures of outputs that are text or blocks, by position.
         reasoning: Thought text.
         refusal: Why the model refuses, in its words.
-        read_usage: Reads `token_usage`, where the metadata has it: the counts so far, of which
+        parse_usage: Reads `token_usage`, where the metadata has it: the counts so far, of which
             only the last matter.
         finish_reason: As the wire writes it.
         metadata: What else belongs into `response_metadata`.
@@ -72,7 +72,7 @@ class Delta:
     signatures: dict[int, str] = field(default_factory=dict)
     reasoning: str = ""
     refusal: str = ""
-    read_usage: Callable[[dict[str, Any]], UsageMetadata] | None = None
+    parse_usage: Callable[[dict[str, Any]], UsageMetadata] | None = None
     finish_reason: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     is_terminal: bool = False
@@ -93,7 +93,7 @@ class Delta:
             self.outputs
             or self.reasoning
             or self.refusal
-            or self.read_usage
+            or self.parse_usage
             or self.is_last
             or (self.finish_reason or "stop").lower() not in {"stop", "length", "tool_calls"}
         )

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
+from langchain_kie._json import to_json
 from langchain_kie._json_schema.coerce import coerced
 from langchain_kie._json_schema.keywords import type_names
-from langchain_kie._wire.common import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langchain_kie._answer.event import CallDelta
+    from langchain_kie._answer.event import ToolCallDelta
     from langchain_kie._conversation.thought_signatures import SignatureLog
 
 _PLAIN_TYPES = frozenset({"string"})
@@ -107,18 +107,18 @@ class ToolCalls:
 
     Args:
         functions: The functions that the model was offered.
-        answer_tool: The one, if any, whose arguments are the answer.
+        answer_function: The one, if any, whose arguments are the answer.
         signatures: Where what came beside a call is kept.
     """
 
     def __init__(
         self,
         functions: Sequence[dict[str, Any]],
-        answer_tool: str | None,
+        answer_function: str | None,
         signatures: SignatureLog,
     ) -> None:
         self._functions = functions
-        self._answer_tool = answer_tool
+        self._answer_function = answer_function
         self._signatures = signatures
         self._calls: list[_Call] = []
 
@@ -135,7 +135,7 @@ class ToolCalls:
         """Whether the answer came as a call."""
         return self._answer() is not None
 
-    def add(self, piece: CallDelta, at: int, chunks: dict[int, ToolCallChunk]) -> str:
+    def add(self, piece: ToolCallDelta, at: int, chunks: dict[int, ToolCallChunk]) -> str:
         """Add a piece to the chunks of its event, of which each call has one.
 
         Args:
@@ -190,7 +190,7 @@ class ToolCalls:
             self._signatures.name_call(call.index, call.id)
         return chunks
 
-    def _continued(self, piece: CallDelta) -> _Call | None:
+    def _continued(self, piece: ToolCallDelta) -> _Call | None:
         """The call that a piece goes on with, `None` when it begins one.
 
         The wire's index decides, then its id, then what stands open; but a new id, another
@@ -214,7 +214,7 @@ class ToolCalls:
             return call if piece.name == call.name and not call.is_complete() else None
         return call
 
-    def _begin(self, piece: CallDelta) -> _Call:
+    def _begin(self, piece: ToolCallDelta) -> _Call:
         schema = self._schema_of(piece.name)
         call = _Call(
             index=len(self._calls),
@@ -223,7 +223,7 @@ class ToolCalls:
             name=piece.name or "",
             schema=schema,
             is_held=schema is not None and (piece.is_whole or _has_types(schema)),
-            is_answer=piece.name is not None and piece.name == self._answer_tool,
+            is_answer=piece.name is not None and piece.name == self._answer_function,
         )
         self._calls.append(call)
         return call
@@ -238,7 +238,7 @@ class ToolCalls:
         return f"call_{uuid.uuid4().hex}"
 
 
-def _tellable(call: _Call, piece: CallDelta) -> str:
+def _tellable(call: _Call, piece: ToolCallDelta) -> str:
     """What can be passed on of a call's arguments now that `piece` came.
 
     Pieces of text are passed on as they come. Arguments with other types wait until they are

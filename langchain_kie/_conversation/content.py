@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import orjson
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from langchain_kie._conversation.media import LOCAL_PATH, NO_FILES, Media, inline, kind_of, remote
+from langchain_kie._conversation.media import (
+    LOCAL_FILE_HINT,
+    LOCAL_PATH,
+    Media,
+    inline,
+    kind_of,
+    remote,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +59,7 @@ def parts_of(message: BaseMessage) -> list[Part]:
             if not isinstance(message, ToolMessage):
                 raise ValueError(
                     f"cannot send a malformed content block {_shown(block)}: "
-                    f"it has neither text, data nor a URL; {NO_FILES}"
+                    f"it has neither text, data nor a URL; {LOCAL_FILE_HINT}"
                 ) from None
             parts.extend(_unknown(block, message))
         except ValueError as error:
@@ -60,7 +67,7 @@ def parts_of(message: BaseMessage) -> list[Part]:
             if not isinstance(message, ToolMessage):
                 raise ValueError(reason) from None
             warnings.warn(f"sent as JSON: {reason}", stacklevel=2)
-            parts.append(_as_json({"not sent": str(error), "block": _outlined(block)}))
+            parts.append(_as_json({"not sent": str(error), "block": _without_data(block)}))
     return [part for part in parts if part != ""]
 
 
@@ -95,17 +102,17 @@ def _as_json(value: Any) -> str:
         return json.dumps(value, default=str, skipkeys=True)
 
 
-def _outlined(value: Any) -> Any:
+def _without_data(value: Any) -> Any:
     """A block without its data."""
     if isinstance(value, dict):
-        return {key: _outlined(inner) for key, inner in value.items() if key not in _DATA}
+        return {key: _without_data(inner) for key, inner in value.items() if key not in _DATA}
     if isinstance(value, list):
-        return [_outlined(inner) for inner in value]
+        return [_without_data(inner) for inner in value]
     is_long = isinstance(value, (str, bytes)) and len(value) > _MOST_SHOWN
     return value[:_MOST_SHOWN] if is_long else value
 
 
-def readable(message: BaseMessage) -> BaseMessage:
+def repaired_for_langchain(message: BaseMessage) -> BaseMessage:
     """The message in a form that LangChain can read, which comes before any model does.
 
     It refuses a base64 image that does not say its type, cannot convert a v0 text, and takes
@@ -148,14 +155,14 @@ def _untyped(block: Block) -> str | None:
 
 
 def _text(block: Block) -> Iterator[Part]:
-    yield _said(block["text"])
+    yield _checked_text(block["text"])
 
 
 def _refusal(block: Block) -> Iterator[Part]:
-    yield _said(block["refusal"])
+    yield _checked_text(block["refusal"])
 
 
-def _said(text: Any) -> str:
+def _checked_text(text: Any) -> str:
     if not isinstance(text or "", str):
         raise TypeError("a text must be a string")
     return text or ""
@@ -203,7 +210,7 @@ def _name_of(block: Block) -> Any:
     return next((where["filename"] for where in inner if "filename" in where), None)
 
 
-def _sourced(block: Block) -> Iterator[Part]:
+def _anthropic_block(block: Block) -> Iterator[Part]:
     """Anthropic's form of a block, where it is one."""
     source = block.get("source")
     if not isinstance(source, dict):
@@ -226,7 +233,7 @@ def _file(block: Block) -> Iterator[Part]:
     """OpenAI's form of a file, where it is one."""
     file = block.get("file")
     if not isinstance(file, dict):
-        yield from _sourced(block)
+        yield from _anthropic_block(block)
         return
     data = file.get("file_data") or ""
     is_url = ":" in data[:8]
@@ -251,7 +258,7 @@ def _input_audio(block: Block) -> Iterator[Part]:
     yield _medium("audio", data=audio["data"], mime_type=mime_type, block=block)
 
 
-def _drawn(block: Block) -> Iterator[Part]:
+def _image_generation_call(block: Block) -> Iterator[Part]:
     """A picture that an OpenAI model drew."""
     if result := block.get("result"):
         mime_type = f"image/{block.get('output_format') or 'png'}"
@@ -284,16 +291,16 @@ _READERS: dict[str, Callable[[Block], Iterator[Part]]] = {
     "refusal": _refusal,
     "image_url": _image_url,
     "input_image": _image_url,
-    "image": _sourced,
-    "audio": _sourced,
-    "video": _sourced,
-    "document": _sourced,
-    "media": _sourced,
+    "image": _anthropic_block,
+    "audio": _anthropic_block,
+    "video": _anthropic_block,
+    "document": _anthropic_block,
+    "media": _anthropic_block,
     "text-plain": _data,
     "file": _file,
     "input_file": _input_file,
     "input_audio": _input_audio,
-    "image_generation_call": _drawn,
+    "image_generation_call": _image_generation_call,
     **dict.fromkeys(_GEMINI, _gemini),
 }
 
@@ -322,7 +329,7 @@ def _medium(
     if isinstance(path, Path):
         medium = Media(kind_of(mime_type, kind), mime_type, path=path)
     elif path is not None:
-        raise ValueError(NO_FILES)
+        raise ValueError(LOCAL_FILE_HINT)
     elif data:
         is_url = isinstance(data, str) and data[:5].lower() == "data:"
         medium = (remote if is_url else inline)(data, mime_type, kind, name)

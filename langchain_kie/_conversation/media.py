@@ -116,7 +116,7 @@ LOCAL_PATH = "kie_path"
 """Where `media_block` puts a path. No tool's result has it by chance: what a tool found on the
 disk must not be read because it looks like a block."""
 
-NO_FILES = (
+LOCAL_FILE_HINT = (
     "no file is read because a message names it; to send one of yours, use "
     "langchain_kie.media_block(pathlib.Path(...))"
 )
@@ -132,7 +132,7 @@ _UNFETCHABLE = {
     r"gs://": "KIE fetches http(s) URLs only; sign it, or send the file",
     r"files/[\w-]+$": _NO_GOOGLE_FILES,
     r"[\w+/-]{64,}={0,2}$": "base64 is no URL: give it as the block's `base64`, or in a data: URL",
-    "": f"it is no http(s) or data: URL; {NO_FILES}",
+    "": f"it is no http(s) or data: URL; {LOCAL_FILE_HINT}",
 }
 """What to do instead, by how the URL begins."""
 
@@ -164,7 +164,7 @@ class Media:
     size: int | None = field(default=None, compare=False)
     index: str | None = None
 
-    def move_to(self, url: str) -> None:
+    def replace_with_url(self, url: str) -> None:
         """Let it be fetched from where it was uploaded to."""
         self.data, self.path, self.url = None, None, url
 
@@ -185,7 +185,7 @@ def inline(data: str | bytes, declared: str | None, kind: str, name: str | None)
         raise ValueError("its data is empty")
     data = b64encode(data).decode() if isinstance(data, bytes) else _checked_base64(data)
     head = binascii.a2b_base64(data[: HEAD_BYTES * 4 // 3 // 4 * 4])
-    mime_type = tell_type(head, declared, name)
+    mime_type = detect_mime_type(head, declared, name)
     return Media(kind_of(mime_type, kind), mime_type, data=data, size=len(data) * 3 // 4)
 
 
@@ -226,7 +226,7 @@ def _unfetchable(url: str) -> str:
     return f"{shown}: {advice}"
 
 
-def tell_type(head: bytes, declared: str | None, name: str | None) -> str:
+def detect_mime_type(head: bytes, declared: str | None, name: str | None) -> str:
     """The MIME type of a file.
 
     What was declared counts more than the file's name, and what the bytes say counts more than

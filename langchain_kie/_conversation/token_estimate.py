@@ -74,7 +74,7 @@ def estimate(messages: Sequence[BaseMessage], tools: list[Any] | None) -> int:
     return tokens + count_tokens_approximately(texts, tools=tools)
 
 
-def least_tokens(parts: Iterable[Part], tools: Sequence[Any] = ()) -> int:
+def min_prompt_tokens(parts: Iterable[Part], tools: Sequence[Any] = ()) -> int:
     """The fewest tokens that text, media, and the tools' schemas and calls can be counted as."""
     return sum(
         len(part) // _MOST_CHARS_PER_TOKEN if isinstance(part, str) else _least(part)

@@ -21,7 +21,7 @@ from langchain_kie.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from langchain_kie._http.response import Call
+    from langchain_kie._http.response import HttpCall
 
 
 def chain_of(error: BaseException) -> Iterator[BaseException]:
@@ -44,11 +44,11 @@ _WAITS: dict[type[httpx.TimeoutException], tuple[str, str]] = {
 
 def error_of(
     error: Exception,
-    call: Call[Any],
+    call: HttpCall[Any],
     waited: Mapping[str, float | None],
     retry_on_timeout: bool,
     *,
-    begun: bool,
+    after_first_item: bool,
 ) -> KieError:
     """The error of this package that an error of the network's is.
 
@@ -58,19 +58,19 @@ def error_of(
     if isinstance(error, httpx.TimeoutException):
         limit, missing = _WAITS.get(type(error), ("read", "no answer"))
         seconds = waited.get(limit)
-        what = "nothing more" if begun else missing
+        what = "nothing more" if after_first_item else missing
         is_safe = retry_on_timeout or isinstance(error, httpx.ConnectTimeout)
         return KieTimeoutError(
             f"{what} within {seconds:g} s" if seconds else f"{what} in time",
             model=call.model,
-            max_retries=None if is_safe and not begun else 0,
+            max_retries=None if is_safe and not after_first_item else 0,
             is_retryable=True,
         )
     *_, root = chain_of(error)
     what = shortened(f"{type(error).__name__}: {root}" if str(root) else type(error).__name__)
     if isinstance(error, (httpx.DecodingError, httpx.InvalidURL, httpx.UnsupportedProtocol)):
         return KieProtocolError(what, model=call.model, max_retries=0)
-    if begun:
+    if after_first_item:
         return KieStreamInterruptedError(f"the connection broke: {what}", model=call.model)
     is_final = "CERTIFICATE_VERIFY_FAILED" in what or what.startswith("ProxyError: 4")
     retries = 0 if is_final else None

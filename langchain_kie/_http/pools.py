@@ -50,7 +50,7 @@ PoolT = TypeVar("PoolT", Pool, AsyncPool)
 
 
 @dataclass(slots=True, eq=False)
-class _Seat(Generic[PoolT]):
+class _PoolSlot(Generic[PoolT]):
     """A pool, and how many calls are under way on it."""
 
     pool: PoolT
@@ -69,9 +69,9 @@ class _Pools(Generic[PoolT]):
     def __init__(self, open_pool: Callable[[], PoolT]) -> None:
         self._open: Callable[[], PoolT] = open_pool
         self._lock = threading.RLock()  # the garbage collector may end a call in the midst of it
-        self._seats: list[_Seat[PoolT]] = []
+        self._seats: list[_PoolSlot[PoolT]] = []
 
-    def take(self) -> _Seat[PoolT]:
+    def take(self) -> _PoolSlot[PoolT]:
         """A pool for one call; the first that is not busy, since its connections are warm.
 
         Raises:
@@ -82,11 +82,11 @@ class _Pools(Generic[PoolT]):
                 if seat.calls < CALLS_PER_POOL:
                     break
             else:
-                seat = self._another()
+                seat = self._new_or_least_busy()
             seat.calls += 1
         return seat
 
-    def give_back(self, seat: _Seat[PoolT], ending: type[BaseException] | None) -> list[PoolT]:
+    def release(self, seat: _PoolSlot[PoolT], ending: type[BaseException] | None) -> list[PoolT]:
         """End a call.
 
         A call that was cancelled may have left a connection behind that httpcore takes for one
@@ -112,14 +112,14 @@ class _Pools(Generic[PoolT]):
         return unused
 
     @staticmethod
-    def _is_idle(seat: _Seat[PoolT], now: float) -> bool:
+    def _is_idle(seat: _PoolSlot[PoolT], now: float) -> bool:
         return not seat.calls and now - seat.idle_since > IDLE_SECONDS
 
-    def _another(self) -> _Seat[PoolT]:
+    def _new_or_least_busy(self) -> _PoolSlot[PoolT]:
         """A new pool, or, where there are too many, the one with the fewest calls."""
         if len(self._seats) >= MAX_POOLS:
             return min(self._seats, key=lambda seat: seat.calls)
-        seat = _Seat(_opened(self._open), idle_since=time.monotonic())
+        seat = _PoolSlot(_opened(self._open), idle_since=time.monotonic())
         self._seats.append(seat)
         return seat
 
@@ -213,7 +213,7 @@ class PoolLease:
     def __exit__(self, ending: type[BaseException] | None, *_: object) -> None:
         """Give it back, unless it is the parent's, of which this process was forked."""
         if self._pools is _shared.pools:
-            for pool in self._pools.give_back(self._seat, ending):
+            for pool in self._pools.release(self._seat, ending):
                 pool.close()
 
 
@@ -228,7 +228,7 @@ class AsyncPoolLease:
 
     async def __aexit__(self, ending: type[BaseException] | None, *_: object) -> None:
         """Give it back."""
-        for pool in self._pools.give_back(self._seat, ending):
+        for pool in self._pools.release(self._seat, ending):
             await pool.aclose()
 
 

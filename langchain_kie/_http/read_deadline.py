@@ -14,9 +14,9 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from langchain_kie._http.response import Answer
+    from langchain_kie._http.response import ResponseReader
 
-REST_TIMEOUT = 5.0
+USAGE_TIMEOUT = 5.0
 """Seconds to wait, after a finish reason, for the usage and credits that may follow."""
 
 DRAIN_TIMEOUT = 0.1
@@ -26,25 +26,25 @@ _LEAST_WAIT = 0.001
 """Seconds; none at all would make a socket non-blocking."""
 
 
-def pieces_of(response: httpx.Response, answer: Answer[Any]) -> Iterator[bytes]:
+def pieces_of(response: httpx.Response, answer: ResponseReader[Any]) -> Iterator[bytes]:
     """The pieces of a body, as long as there is something to wait for."""
-    patience = _Patience(response, answer)
+    deadline = _EventDeadline(response, answer)
     for piece in cast("httpx.SyncByteStream", response.stream):
         yield piece
-        if patience.is_at_end():
+        if deadline.is_at_end():
             return
 
 
-async def apieces_of(response: httpx.Response, answer: Answer[Any]) -> AsyncIterator[bytes]:
+async def apieces_of(response: httpx.Response, answer: ResponseReader[Any]) -> AsyncIterator[bytes]:
     """The pieces of a body, as long as there is something to wait for."""
-    patience = _Patience(response, answer)
+    deadline = _EventDeadline(response, answer)
     async for piece in cast("httpx.AsyncByteStream", response.stream):
         yield piece
-        if patience.is_at_end():
+        if deadline.is_at_end():
             return
 
 
-class _Patience:
+class _EventDeadline:
     """How long to wait for the next event of an answer; bytes that are none do not count.
 
     Once an answer is complete, its body is still read to the end, so that the connection can
@@ -54,7 +54,7 @@ class _Patience:
     streams have the same `read`.
     """
 
-    def __init__(self, response: httpx.Response, answer: Answer[Any]) -> None:
+    def __init__(self, response: httpx.Response, answer: ResponseReader[Any]) -> None:
         self._response = response
         self._answer = answer
         self._seen = 0
@@ -72,19 +72,19 @@ class _Patience:
         answer = self._answer
         if answer.event_count != self._seen:
             self._seen, self._since = answer.event_count, now
-            if answer.is_evident:
-                rest = DRAIN_TIMEOUT if answer.is_over else REST_TIMEOUT
+            if answer.has_terminal_event:
+                rest = DRAIN_TIMEOUT if answer.can_stop_reading else USAGE_TIMEOUT
                 self._limit = min(rest, self._limit or rest)
-                self._hurry()
+                self._shorten_socket_reads()
         elif self._limit is not None:
             if now - self._since > self._limit:
                 if not answer.is_complete:
                     raise httpx.ReadTimeout("no event came in time")
                 return True
-            self._hurry()
+            self._shorten_socket_reads()
         return False
 
-    def _hurry(self) -> None:
+    def _shorten_socket_reads(self) -> None:
         """Let reads end when the time for the next event does.
 
         The connection outlives the response, and must not keep it alive.
@@ -94,10 +94,10 @@ class _Patience:
             return
         self._hurries = True
         own, plain_read = weakref.proxy(stream), type(stream).read
-        patience = weakref.ref(self)
+        deadline = weakref.ref(self)
 
         def read(max_bytes: int, timeout: float | None = None) -> Any:
-            waiting = patience()
+            waiting = deadline()
             return plain_read(own, max_bytes, waiting.left(timeout) if waiting else timeout)
 
         stream.read = read

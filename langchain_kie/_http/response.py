@@ -47,7 +47,7 @@ ItemT = TypeVar("ItemT", bound=Decoded)
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class MultipartBody:
     """A multipart body: fields, and a file that is read as it is sent."""
 
     fields: dict[str, str]
@@ -57,27 +57,27 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[ItemT]):
+class HttpCall(Generic[ItemT]):
     """One request, as the transport needs to know it.
 
     Attributes:
         model: The model's name, for errors; `None` where no model is called.
         path: The URL's path and query, from the base on.
         body: The JSON body, or a form.
-        decode: Turns an event into an item; raises `KieError` if it cannot.
+        parse_event: Turns an event into an item; raises `KieError` if it cannot.
         ends_without_evidence: Whether a stream may end without terminal evidence.
         timeout: Seconds, or an `httpx.Timeout`, for this call only.
     """
 
     model: str | None
     path: str
-    body: bytes | Form
-    decode: Callable[[dict[str, Any]], ItemT]
+    body: bytes | MultipartBody
+    parse_event: Callable[[dict[str, Any]], ItemT]
     ends_without_evidence: bool = False
     timeout: Any = None
 
 
-class Answer(Generic[ItemT]):
+class ResponseReader(Generic[ItemT]):
     """Reads the response to one call, piece by piece.
 
     Items are held back until the first that is not empty, so that whoever opens the response
@@ -87,31 +87,31 @@ class Answer(Generic[ItemT]):
         call: What was asked.
         status_code: HTTP's.
         headers: The response's.
-        hide: Takes the key out of a text, should the server have echoed it.
+        redact: Takes the key out of a text, should the server have echoed it.
 
     Attributes:
-        is_evident: An event was evidence that the answer is complete.
-        is_over: Nothing more that matters can come.
+        has_terminal_event: An event was evidence that the answer is complete.
+        can_stop_reading: Nothing more that matters can come.
         event_count: How many events came.
     """
 
     def __init__(
         self,
-        call: Call[ItemT],
+        call: HttpCall[ItemT],
         status_code: int,
         headers: Mapping[str, str],
-        hide: Callable[[str], str],
+        redact: Callable[[str], str],
     ) -> None:
-        self.is_evident = False
-        self.is_over = False
+        self.has_terminal_event = False
+        self.can_stop_reading = False
         self.event_count = 0
         self._call = call
-        self._hide = hide
+        self._redact = redact
         self._status_code = status_code
         self._headers = headers
         self._is_failure = status_code // 100 != 2  # noqa: PLR2004 - the success statuses
         self._parser = EventParser()
-        self._held: list[ItemT] | None = []
+        self._buffered: list[ItemT] | None = []
         self._error: KieError | None = None
         self._error_body = bytearray()
         self._closed = False
@@ -126,7 +126,7 @@ class Answer(Generic[ItemT]):
 
         Terminal evidence was seen, or a whole document; of a failure the status says enough.
         """
-        return self.is_evident or self._is_failure or self._parser.has_document()
+        return self.has_terminal_event or self._is_failure or self._parser.has_document()
 
     def feed(self, data: bytes) -> list[ItemT]:
         """Read the next piece: what came before anything went wrong."""
@@ -159,9 +159,9 @@ class Answer(Generic[ItemT]):
             raise self._http_error()
         items = self._read(self._parser.close())
         self.check()
-        if self._held is not None:
+        if self._buffered is not None:
             raise self._known(KieEmptyResponseError("KIE's answer is empty"))
-        if not (self.is_evident or self._parser.whole or self._call.ends_without_evidence):
+        if not (self.has_terminal_event or self._parser.whole or self._call.ends_without_evidence):
             raise self._known(
                 KieStreamInterruptedError("the stream ended before the answer was complete")
             )
@@ -175,28 +175,28 @@ class Answer(Generic[ItemT]):
             return items
         for value in values:
             if value is DONE:
-                self.is_evident = self.is_over = self._ignores = True
+                self.has_terminal_event = self.can_stop_reading = self._ignores = True
                 break
             try:
-                item = self._call.decode(open_envelope(value))
+                item = self._call.parse_event(open_envelope(value))
             except KieError as error:
                 self._end(error)
                 break
-            self.is_over = False
+            self.can_stop_reading = False
             if item.is_terminal:
-                self.is_evident, self.is_over = True, item.is_last
-            if self._held is None:
+                self.has_terminal_event, self.can_stop_reading = True, item.is_last
+            if self._buffered is None:
                 items.append(item)
                 continue
-            self._held.append(item)
+            self._buffered.append(item)
             if not item.is_empty:
-                items, self._held = self._held, None
+                items, self._buffered = self._buffered, None
         return items
 
     def _end(self, error: KieError) -> None:
         """Stop reading; what goes wrong behind a complete answer does not matter."""
-        if self.is_evident:
-            self.is_over = self._ignores = True
+        if self.has_terminal_event:
+            self.can_stop_reading = self._ignores = True
         else:
             self._error = self._known(error)
 
@@ -212,7 +212,7 @@ class Answer(Generic[ItemT]):
 
     def _known(self, error: KieError) -> KieError:
         """Add to an error what the call knows, and take out of it what it must not tell."""
-        error.message = shortened(self._hide(error.message))
+        error.message = shortened(self._redact(error.message))
         error.args = (error.message,)
         error.model = self._call.model
         error.status_code = self._status_code

@@ -22,7 +22,7 @@ from langchain_kie._http import retry as _retry
 from langchain_kie._http.errors import chain_of, error_of
 from langchain_kie._http.pools import AsyncPool, AsyncPoolLease, HandshakeGuard, Pool, PoolLease
 from langchain_kie._http.read_deadline import apieces_of, pieces_of
-from langchain_kie._http.response import Answer, Call, Form, ItemT
+from langchain_kie._http.response import HttpCall, ItemT, MultipartBody, ResponseReader
 from langchain_kie._version import __version__
 from langchain_kie.errors import KieConfigurationError, KieError
 
@@ -43,7 +43,7 @@ _HEADERS = (
 
 PiecesT = TypeVar("PiecesT")
 
-_Opened: TypeAlias = tuple[httpx.Response, Answer[ItemT], PiecesT, list[ItemT]]
+OpenResponse: TypeAlias = tuple[httpx.Response, ResponseReader[ItemT], PiecesT, list[ItemT]]
 """A response up to its first item: what is still to come, and what was read already."""
 
 
@@ -62,7 +62,7 @@ class BearerAuth:
         """What tells two keys apart, and tells no key."""
         return hashlib.sha256(self._key.get_secret_value().encode()).hexdigest()
 
-    def hide(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Take the key out of a text, and its beginning off the end of one that was cut."""
         text = text.replace(self._key.get_secret_value(), "[the key]")
         for length in range(len(self._key) - 1, 3, -1):
@@ -95,7 +95,7 @@ class Transport:
     client: httpx.Client | None = None
     async_client: httpx.AsyncClient | None = None
 
-    def stream(self, call: Call[ItemT]) -> Iterator[ItemT]:
+    def stream(self, call: HttpCall[ItemT]) -> Iterator[ItemT]:
         """Make `call` and yield what its answer holds.
 
         Raises:
@@ -103,20 +103,22 @@ class Transport:
         """
         since = time.monotonic()
         failed: list[KieError] = []
-        with nullcontext(self.client) if self.client else PoolLease() as way:
-            opened: _Opened[ItemT, Iterator[bytes]]
+        with nullcontext(self.client) if self.client else PoolLease() as pool:
+            opened: OpenResponse[ItemT, Iterator[bytes]]
             try:
-                opened = self._open(call, way)
+                opened = self._open(call, pool)
             except KieError as error:
                 failed = [error]
             if failed:
                 options = _retry.options(self.max_retries, time.monotonic() - since)
-                opened = Retrying(**options)(self._open, call, way, failed)
+                opened = Retrying(**options)(self._open, call, pool, failed)
             response, answer, pieces, items = opened
             try:
                 yield from items
                 answer.check()
-                with self._translated(call, response.request, answer, begun=True):
+                with self.mapping_network_errors(
+                    call, response.request, answer, after_first_item=True
+                ):
                     for piece in pieces:
                         yield from answer.feed(piece)
                         answer.check()
@@ -124,7 +126,7 @@ class Transport:
             finally:
                 response.close()
 
-    async def astream(self, call: Call[ItemT]) -> AsyncGenerator[ItemT]:
+    async def astream(self, call: HttpCall[ItemT]) -> AsyncGenerator[ItemT]:
         """Make `call` and yield what its answer holds.
 
         An event loop that ends closes its async generators all at once, and complains of one
@@ -136,21 +138,23 @@ class Transport:
         since = time.monotonic()
         failed: list[KieError] = []
         own = self.async_client
-        async with nullcontext(own) if own else AsyncPoolLease() as way:
-            opened: _Opened[ItemT, AsyncIterator[bytes]]
+        async with nullcontext(own) if own else AsyncPoolLease() as pool:
+            opened: OpenResponse[ItemT, AsyncIterator[bytes]]
             try:
-                opened = await self._aopen(call, way)
+                opened = await self._aopen(call, pool)
             except KieError as error:
                 failed = [error]
             if failed:
                 options = _retry.options(self.max_retries, time.monotonic() - since)
-                opened = await AsyncRetrying(**options)(self._aopen, call, way, failed)
+                opened = await AsyncRetrying(**options)(self._aopen, call, pool, failed)
             response, answer, pieces, items = opened
             try:
                 for item in items:
                     yield item
                 answer.check()
-                with self._translated(call, response.request, answer, begun=True):
+                with self.mapping_network_errors(
+                    call, response.request, answer, after_first_item=True
+                ):
                     async for piece in pieces:
                         for item in answer.feed(piece):
                             yield item
@@ -162,30 +166,30 @@ class Transport:
 
     def _open(
         self,
-        call: Call[ItemT],
-        way: Pool,
+        call: HttpCall[ItemT],
+        pool: Pool,
         failed: list[KieError] | None = None,
-    ) -> _Opened[ItemT, Iterator[bytes]]:
+    ) -> OpenResponse[ItemT, Iterator[bytes]]:
         """Send the call and read up to the first item, so that it can be made again.
 
         Args:
             call: What to ask.
-            way: Where to send it.
+            pool: Where to send it.
             failed: How the attempt ended, if any, that was made before tenacity was asked.
         """
         if failed:
             raise failed.pop()
         request = self._request(call, self.client)
-        with self._translated(call, request):
-            if isinstance(way, httpx.Client):
-                response = way.send(request, stream=True, auth=None, follow_redirects=False)
+        with self.mapping_network_errors(call, request):
+            if isinstance(pool, httpx.Client):
+                response = pool.send(request, stream=True, auth=None, follow_redirects=False)
             else:
-                response = way.handle_request(request)
+                response = pool.handle_request(request)
         response.request = request
         try:
-            answer = Answer(call, response.status_code, response.headers, self.auth.hide)
+            answer = ResponseReader(call, response.status_code, response.headers, self.auth.redact)
             pieces = pieces_of(response, answer)
-            with self._translated(call, request, answer):
+            with self.mapping_network_errors(call, request, answer):
                 for piece in pieces:
                     if items := answer.feed(piece):
                         return response, answer, pieces, items
@@ -197,28 +201,28 @@ class Transport:
 
     async def _aopen(
         self,
-        call: Call[ItemT],
-        way: AsyncPool,
+        call: HttpCall[ItemT],
+        pool: AsyncPool,
         failed: list[KieError] | None = None,
-    ) -> _Opened[ItemT, AsyncIterator[bytes]]:
+    ) -> OpenResponse[ItemT, AsyncIterator[bytes]]:
         """Send the call and read up to the first item; as `_open`."""
         if failed:
             raise failed.pop()
         request = self._request(call, self.async_client)
-        if isinstance(call.body, Form):
+        if isinstance(call.body, MultipartBody):
             request.stream = _ReadInThreads(cast("httpx.SyncByteStream", request.stream))
         if request.url.scheme == "https":
             request.extensions["trace"] = HandshakeGuard()
-        with self._translated(call, request):
-            if isinstance(way, httpx.AsyncClient):
-                response = await way.send(request, stream=True, auth=None, follow_redirects=False)
+        with self.mapping_network_errors(call, request):
+            if isinstance(pool, httpx.AsyncClient):
+                response = await pool.send(request, stream=True, auth=None, follow_redirects=False)
             else:
-                response = await way.handle_async_request(request)
+                response = await pool.handle_async_request(request)
         response.request = request
         try:
-            answer = Answer(call, response.status_code, response.headers, self.auth.hide)
+            answer = ResponseReader(call, response.status_code, response.headers, self.auth.redact)
             pieces = apieces_of(response, answer)
-            with self._translated(call, request, answer):
+            with self.mapping_network_errors(call, request, answer):
                 async for piece in pieces:
                     if items := answer.feed(piece):
                         return response, answer, pieces, items
@@ -229,7 +233,7 @@ class Transport:
             raise
 
     def _request(
-        self, call: Call[Any], client: httpx.Client | httpx.AsyncClient | None
+        self, call: HttpCall[Any], client: httpx.Client | httpx.AsyncClient | None
     ) -> httpx.Request:
         """A request; what a client of the user's adds to every request is added to it."""
         if client and client.is_closed:
@@ -239,7 +243,7 @@ class Transport:
         url, body = _url(self.base_url + call.path), call.body
         headers = [*_HEADERS]
         content: dict[str, Any]
-        if isinstance(body, Form):
+        if isinstance(body, MultipartBody):
             file = (body.name, body.file, body.mime_type)
             content = {"data": body.fields, "files": {"file": file}}
         else:
@@ -260,13 +264,13 @@ class Transport:
         return request
 
     @contextmanager
-    def _translated(
+    def mapping_network_errors(
         self,
-        call: Call[Any],
+        call: HttpCall[Any],
         request: httpx.Request,
-        answer: Answer[Any] | None = None,
+        answer: ResponseReader[Any] | None = None,
         *,
-        begun: bool = False,
+        after_first_item: bool = False,
     ) -> Iterator[None]:
         """Turn what the network raises into this package's errors.
 
@@ -284,10 +288,12 @@ class Transport:
                 error.request = request
             for link in chain_of(error):
                 link.args = tuple(
-                    self.auth.hide(arg) if isinstance(arg, str) else arg for arg in link.args
+                    self.auth.redact(arg) if isinstance(arg, str) else arg for arg in link.args
                 )
             waited = request.extensions.get("timeout", {})
-            raise error_of(error, call, waited, self.retry_on_timeout, begun=begun) from error
+            raise error_of(
+                error, call, waited, self.retry_on_timeout, after_first_item=after_first_item
+            ) from error
 
 
 @lru_cache(maxsize=256)

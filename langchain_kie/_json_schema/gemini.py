@@ -18,7 +18,12 @@ from langchain_kie._json_schema.keywords import (
     is_list,
     is_text,
 )
-from langchain_kie._json_schema.normalize import for_chat_completions, joined, said, telling
+from langchain_kie._json_schema.normalize import (
+    any_of,
+    as_json_text,
+    for_chat_completions,
+    with_description,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +48,7 @@ _NATIVE_FORMATS: Mapping[str, frozenset[str]] = {
 _SHAPES = frozenset({"type", "properties", "items", "anyOf", "enum", "format", "required"})
 
 
-_TOLD = frozenset({"title", "description", "default"})
+_DESCRIBED = frozenset({"title", "description", "default"})
 
 
 _NOT_SAID = frozenset({"title", "description", "deprecated", "type", "required"})
@@ -131,13 +136,13 @@ def _native(schema: Schema) -> Schema:
         native = _native_of_type(schema, schema["type"])
     words = [_in_words(key, value, native) for key, value in schema.items()]
     for told in [schema.get("description"), *words]:
-        native = telling(native, told) if told else native
+        native = with_description(native, told) if told else native
     return native
 
 
 def _native_of_type(schema: Schema, kind: str) -> Schema:
     native: Schema = {"type": kind.upper()}
-    native |= {k: v for k, v in schema.items() if k in _NATIVE_VALUES and k not in _TOLD}
+    native |= {k: v for k, v in schema.items() if k in _NATIVE_VALUES and k not in _DESCRIBED}
     if kind == "object" and "properties" in schema:
         native["properties"] = {k: _native(v) for k, v in schema["properties"].items()}
         names = [name for name in schema.get("required", ()) if name in native["properties"]]
@@ -145,7 +150,7 @@ def _native_of_type(schema: Schema, kind: str) -> Schema:
     if kind == "array":
         first = schema.get("prefixItems", [])
         rest = [schema["items"]] if "items" in schema or not first else []
-        native["items"] = _native(joined([*first, *rest], {}))
+        native["items"] = _native(any_of([*first, *rest], {}))
     if kind == "string" and _are_texts(schema.get("enum")) and "enum" in schema:
         native["enum"] = schema["enum"]
     if schema.get("format") in _NATIVE_FORMATS.get(kind, ()):
@@ -171,5 +176,5 @@ def _in_words(key: str, value: Any, native: Schema) -> str | None:
         return None
     if key in {"enum", "examples"}:
         value = [*value]
-        return f"{_WORDS[key]}{', '.join(map(said, value))}."
-    return f"{_WORDS.get(key, f'{key}: ')}{value if key == 'format' else said(value)}."
+        return f"{_WORDS[key]}{', '.join(map(as_json_text, value))}."
+    return f"{_WORDS.get(key, f'{key}: ')}{value if key == 'format' else as_json_text(value)}."

@@ -47,7 +47,7 @@ NAMED_SCHEMAS = frozenset({"properties", "patternProperties", "dependentSchemas"
 _DEFINITIONS = frozenset({"$defs", "definitions"})
 
 
-ABOUT = frozenset({"title", "description", "default", "examples", "deprecated"})
+ANNOTATIONS = frozenset({"title", "description", "default", "examples", "deprecated"})
 
 
 CONDITIONS = frozenset({"not", "if", "then", "else"})

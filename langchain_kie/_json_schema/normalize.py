@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._json_schema.keywords import (
-    ABOUT,
+    ANNOTATIONS,
     BOUND_KEYS,
     CONDITIONS,
     KEYS_OF_TYPE,
@@ -48,13 +48,13 @@ def for_chat_completions(schema: Schema) -> Schema:
     Raises:
         ValueError: A reference leads nowhere.
     """
-    room = _ROOM + 4 * _size(schema)
-    for reach, spread in _REACHES[:-1]:
+    max_nodes = _ROOM + 4 * _size(schema)
+    for max_ref_depth, spread in _REACHES[:-1]:
         try:
-            return _Plain(schema, reach, room, spread=spread).schema(schema)
+            return _Normalizer(schema, max_ref_depth, max_nodes, spread=spread).schema(schema)
         except _TooLarge:
             continue
-    return _Plain(schema, 0, room, spread=False, is_last=True).schema(schema)
+    return _Normalizer(schema, 0, max_nodes, spread=False, is_last=True).schema(schema)
 
 
 def _size(schema: Any) -> int:
@@ -65,23 +65,29 @@ class _TooLarge(Exception):  # noqa: N818
     """The references of a schema make it too large."""
 
 
-class _Plain:
+class _Normalizer:
     """One schema on its way to the plain form.
 
     Args:
         root: Where references are looked up.
-        reach: How many references may lead from one to the next.
-        room: How many schemas may be made.
+        max_ref_depth: How many references may lead from one to the next.
+        max_nodes: How many schemas may be made.
         spread: Whether keywords beside alternatives are copied into each.
         is_last: What finds no room is cut, where else all is given up.
     """
 
     def __init__(
-        self, root: Schema, reach: int, room: int, *, spread: bool, is_last: bool = False
+        self,
+        root: Schema,
+        max_ref_depth: int,
+        max_nodes: int,
+        *,
+        spread: bool,
+        is_last: bool = False,
     ) -> None:
         self._root = root
-        self._reach = reach
-        self._room = room
+        self._max_ref_depth = max_ref_depth
+        self._max_nodes = max_nodes
         self._spread = spread
         self._is_last = is_last
 
@@ -101,26 +107,26 @@ class _Plain:
 
     def _flat(self, schema: Any, refs: frozenset[str], depth: int) -> tuple[Schema, frozenset[str]]:
         """A schema that says itself what its `$ref` and `allOf` say, one level of it."""
-        self._room -= 1
-        if self._room < 0 and not self._is_last:
+        self._max_nodes -= 1
+        if self._max_nodes < 0 and not self._is_last:
             raise _TooLarge
         if not isinstance(schema, dict):
             return {}, refs
-        if depth > MAX_DEPTH or self._room < 0:
-            return _stub(schema), refs
+        if depth > MAX_DEPTH or self._max_nodes < 0:
+            return _truncated(schema), refs
         flat = _well_formed(schema)
         parts = schema["allOf"] if isinstance(schema.get("allOf"), list) else []
         reference = schema.get("$ref")
         if isinstance(reference, str):
             target = find(reference, self._root)
-            if reference in refs or len(refs) >= self._reach:
-                parts = [_stub(target, reference), *parts]
+            if reference in refs or len(refs) >= self._max_ref_depth:
+                parts = [_truncated(target, reference), *parts]
             else:
                 refs |= {reference}
                 parts = [target, *parts]
         for part in parts:
             inner, refs = self._flat(part, refs, depth + 1)
-            flat = _both(flat, inner)
+            flat = _intersect(flat, inner)
         return flat, refs
 
     def _walked(self, flat: Schema, refs: frozenset[str], depth: int) -> Schema:
@@ -145,7 +151,7 @@ class _Plain:
         self, flat: Schema, alternatives: list[Any], refs: frozenset[str], depth: int
     ) -> Schema:
         """A schema with alternatives; what stands beside them goes into each, or into words."""
-        outside = {k: v for k, v in flat.items() if k in ABOUT | CONDITIONS}
+        outside = {k: v for k, v in flat.items() if k in ANNOTATIONS | CONDITIONS}
         beside = {k: v for k, v in flat.items() if k not in outside and k != "nullable"}
         are_remarks = bool(beside) and not any(map(_says_what, alternatives))
         if beside and self._spread and not are_remarks:
@@ -156,11 +162,15 @@ class _Plain:
         if beside and (are_remarks or "type" in beside or "properties" in beside):
             flat = {k: v for k, v in flat.items() if k not in outside}
             plain = _one_type_a_branch(flat, self._walked(flat, refs, depth) | outside)
-            return telling(plain, f"One of these holds: {said(made)}.")
+            return with_description(plain, f"One of these holds: {as_json_text(made)}.")
         if flat.get("nullable"):
             made.append({"type": "null"})
-        plain = joined(made, outside)
-        return telling(plain, f"All of this holds: {said(beside)}.") if beside else plain
+        plain = any_of(made, outside)
+        return (
+            with_description(plain, f"All of this holds: {as_json_text(beside)}.")
+            if beside
+            else plain
+        )
 
 
 def _well_formed(schema: Schema) -> Schema:
@@ -178,7 +188,7 @@ def _well_formed(schema: Schema) -> Schema:
     }
     for key in ("const", "type", "oneOf"):
         if key in schema:
-            flat = _both(flat, _OLDER[key](schema[key]))
+            flat = _intersect(flat, _OLDER[key](schema[key]))
     if "required" in flat:
         names = (name for name in flat["required"] if isinstance(name, str))
         flat["required"] = list(dict.fromkeys(names))
@@ -196,7 +206,7 @@ _OLDER: Mapping[str, Callable[[Any], Schema]] = {
 }
 
 
-def _stub(schema: Any, reference: str = "") -> Schema:
+def _truncated(schema: Any, reference: str = "") -> Schema:
     """A schema without what is inside it."""
     if not isinstance(schema, dict):
         return {}
@@ -239,7 +249,7 @@ def _all_of(first: Any, second: Any) -> Any:
 
 
 _BOTH: Mapping[str, Callable[[Any, Any], Any]] = {
-    **dict.fromkeys(ABOUT, lambda first, _: first),
+    **dict.fromkeys(ANNOTATIONS, lambda first, _: first),
     **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems"), max),
     **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems"), min),
     **dict.fromkeys(("minProperties", "minContains"), max),
@@ -256,14 +266,14 @@ _BOTH: Mapping[str, Callable[[Any, Any], Any]] = {
 """What a keyword says when two schemas must both hold; of any other, the second is told."""
 
 
-def _both(first: Schema, second: Schema) -> Schema:
+def _intersect(first: Schema, second: Schema) -> Schema:
     """What two flat schemas say together; about themselves, the first one speaks."""
     merged = {**second, **first}
     for key in [key for key in second if key in first]:
         if key in _BOTH:
             merged[key] = _BOTH[key](first[key], second[key])
         elif first[key] != second[key]:
-            merged = telling(merged, f"Also {key}: {said(second[key])}.")
+            merged = with_description(merged, f"Also {key}: {as_json_text(second[key])}.")
     return merged
 
 
@@ -304,14 +314,14 @@ def _one_type_a_branch(flat: Schema, walked: Schema) -> Schema:
     walked = {k: v for k, v in walked.items() if k not in {"type", "nullable"}}
     if not types:
         return walked
-    outside = {k: v for k, v in walked.items() if k in ABOUT | CONDITIONS}
+    outside = {k: v for k, v in walked.items() if k in ANNOTATIONS | CONDITIONS}
     inside = {k: v for k, v in walked.items() if k not in outside}
     branches = [branch for name in types if (branch := _of_type(name, inside))]
     if not branches:
         untyped = {k: v for k, v in inside.items() if k != "enum"}
         branches = [_of_type(types[0], untyped) or {}]
-        outside = telling(outside, f"One of: {said(inside['enum'])[1:-1]}.")
-    return joined(branches, outside)
+        outside = with_description(outside, f"One of: {as_json_text(inside['enum'])[1:-1]}.")
+    return any_of(branches, outside)
 
 
 def _of_type(name: str, keywords: Schema) -> Schema | None:
@@ -330,7 +340,7 @@ def _of_type(name: str, keywords: Schema) -> Schema | None:
     return {"type": name, **branch}
 
 
-def joined(alternatives: list[Schema], outside: Schema) -> Schema:
+def any_of(alternatives: list[Schema], outside: Schema) -> Schema:
     """Plain alternatives in one schema, those inside others with them, each once."""
     made: list[Schema] = []
     for alternative in alternatives:
@@ -341,7 +351,7 @@ def joined(alternatives: list[Schema], outside: Schema) -> Schema:
     return {**({"anyOf": made} if made else {}), **outside}
 
 
-def telling(schema: Schema, words: str) -> Schema:
+def with_description(schema: Schema, words: str) -> Schema:
     """A schema whose description ends in `words`."""
     told = schema.get("description") or ""
     if words in told:
@@ -349,7 +359,7 @@ def telling(schema: Schema, words: str) -> Schema:
     return {**schema, "description": f"{told} {words}".strip()}
 
 
-def said(value: Any) -> str:
+def as_json_text(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
     except (ValueError, TypeError, RecursionError):

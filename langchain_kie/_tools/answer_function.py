@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _ILLEGAL = re.compile(r"[^a-zA-Z0-9_]")
 
 
-def is_needed(
+def needs_answer_function(
     response_format: dict[str, Any], functions: Sequence[dict[str, Any]], route: Route
 ) -> bool:
     """Whether a route can give this `response_format` only through a function."""
@@ -35,7 +35,7 @@ def is_needed(
     return route.limits_schemas and bool(reserved_property(schema) or _has_map(schema))
 
 
-def function_for(
+def build_answer_function(
     response_format: dict[str, Any], functions: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
     """The function that stands for a `response_format`, named like no other.

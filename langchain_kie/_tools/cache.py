@@ -16,7 +16,8 @@ from langchain_kie._tools.definitions import normalize_tool
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Json = dict[str, Any]
+    from langchain_kie._json import Json
+
 
 _ONLY_JSON = (
     orjson.OPT_PASSTHROUGH_SUBCLASS

@@ -13,7 +13,7 @@ from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Json = dict[str, Any]
+    from langchain_kie._json import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from langchain_kie._json_schema.normalize import for_chat_completions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Json = dict[str, Any]
+    from langchain_kie._json import Json
+
 
 _LEGAL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
 _WIRE_NAMES = frozenset(tool.wire_name for tool in BUILTIN_TOOLS)

@@ -1,7 +1,7 @@
-"""The dialects: one codec each, and the table by which everything else finds them.
+"""The two JSON formats of KIE's APIs, one codec a module, and the tables that find them.
 
-A codec is a module with two pure functions. `encode` turns a conversation and options into a path
-and a body; `decode` turns one JSON object of an answer into a `Delta`.
+A codec has two pure functions: `build_request` turns a conversation and options into a path and
+a body; `parse_event` turns one JSON object of an answer into an `AnswerEvent`.
 """
 
 from __future__ import annotations
@@ -14,42 +14,42 @@ from langchain_kie.errors import KieProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from langchain_kie._answer.event import Delta
-    from langchain_kie._catalog import Api, Target
+    from langchain_kie._answer.event import AnswerEvent
+    from langchain_kie._catalog import Api, ResolvedModel
     from langchain_kie._conversation.turns import Turn
     from langchain_kie._options import Options
 
 
-class Encode(Protocol):
+class BuildRequest(Protocol):
     """A conversation and options to the path and the body of a request."""
 
     def __call__(
         self,
         turns: Sequence[Turn],
         options: Options,
-        target: Target,
+        target: ResolvedModel,
         *,
         stream: bool,
     ) -> tuple[str, dict[str, Any]]: ...
 
 
-ENCODERS: Mapping[Api, Encode] = {
-    "chat_completions": chat_completions.encode,
-    "gateway": chat_completions.encode_for_gateway,
-    "generate_content": generate_content.encode,
+REQUEST_BUILDERS: Mapping[Api, BuildRequest] = {
+    "chat_completions": chat_completions.build_request,
+    "gateway": chat_completions.build_gateway_request,
+    "generate_content": generate_content.build_request,
 }
 
-_DECODERS: Mapping[str, Callable[[dict[str, Any]], Delta]] = {
-    "choices": chat_completions.decode,
-    "usage": chat_completions.decode,
-    "candidates": generate_content.decode,
-    "usageMetadata": generate_content.decode,
-    "promptFeedback": generate_content.decode,
-    "credits_consumed": chat_completions.decode,
+_EVENT_PARSERS: Mapping[str, Callable[[dict[str, Any]], AnswerEvent]] = {
+    "choices": chat_completions.parse_event,
+    "usage": chat_completions.parse_event,
+    "candidates": generate_content.parse_event,
+    "usageMetadata": generate_content.parse_event,
+    "promptFeedback": generate_content.parse_event,
+    "credits_consumed": chat_completions.parse_event,
 }
 
 
-def decode(event: dict[str, Any]) -> Delta:
+def parse_event(event: dict[str, Any]) -> AnswerEvent:
     """Read one object of an answer, in whichever dialect it came.
 
     KIE has been documented to answer one dialect in the other (docs/wire.md 3), so the
@@ -58,10 +58,10 @@ def decode(event: dict[str, Any]) -> Delta:
     Raises:
         KieProtocolError: It is of no known shape.
     """
-    for key in _DECODERS:
+    for key in _EVENT_PARSERS:
         if key in event:
             try:
-                return _DECODERS[key](event)
+                return _EVENT_PARSERS[key](event)
             except (TypeError, AttributeError, KeyError, ValueError) as error:
                 raise KieProtocolError(f"KIE's {key!r} has an unknown shape: {error}") from None
     raise KieProtocolError(f"an object of an unknown shape, with keys {sorted(event)[:8]}")

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._answer.event import CallDelta, Delta
+from langchain_kie._answer.event import AnswerEvent, ToolCallDelta
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._conversation.content import text_and_media
 from langchain_kie._conversation.thought_signatures import extras_of
 from langchain_kie._conversation.turns import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
+from langchain_kie._json import RawJson, raw_list, to_json
 from langchain_kie._json_schema.normalize import for_chat_completions
 from langchain_kie._wire.common import (
     args_text,
     as_text,
-    first_of,
+    cached_json,
+    first_choice,
     first_set,
     merged,
-    raw_list,
-    to_json,
     usage_of,
     without_none,
-    written,
 )
 
 if TYPE_CHECKING:
@@ -31,13 +30,12 @@ if TYPE_CHECKING:
 
     from langchain_core.messages.ai import UsageMetadata
 
-    from langchain_kie._catalog import Target
+    from langchain_kie._catalog import ResolvedModel
     from langchain_kie._conversation.content import Part
     from langchain_kie._conversation.media import Media
     from langchain_kie._options import Options
     from langchain_kie._tools.cache import Function
     from langchain_kie._tools.choice import ToolChoice
-    from langchain_kie._wire.common import RawJson
 
 _CALL_MEMBERS = frozenset({"index", "id", "type", "function"})
 _FUNCTION_MEMBERS = frozenset({"name", "arguments"})
@@ -47,8 +45,8 @@ _THOUGHT_KINDS = frozenset({"reasoning", "thought", "thinking"})
 # --- messages and options to a body ---------------------------------------------------------
 
 
-def encode(
-    turns: Sequence[Turn], options: Options, target: Target, *, stream: bool
+def build_request(
+    turns: Sequence[Turn], options: Options, target: ResolvedModel, *, stream: bool
 ) -> tuple[str, dict[str, Any]]:
     """A request to a model's own path; the path chooses the model.
 
@@ -72,15 +70,15 @@ def encode(
     return target.path, merged(body, options.extra)
 
 
-def encode_for_gateway(
-    turns: Sequence[Turn], options: Options, target: Target, *, stream: bool
+def build_gateway_request(
+    turns: Sequence[Turn], options: Options, target: ResolvedModel, *, stream: bool
 ) -> tuple[str, dict[str, Any]]:
     """A request to the shared path, where the body names the model."""
-    path, body = encode(turns, options, target, stream=stream)
+    path, body = build_request(turns, options, target, stream=stream)
     return path, {"model": target.route.model, **body}
 
 
-def _messages(turns: Sequence[Turn], target: Target) -> list[dict[str, Any]]:
+def _messages(turns: Sequence[Turn], target: ResolvedModel) -> list[dict[str, Any]]:
     encoded: list[dict[str, Any]] = []
     for turn in turns:
         if turn.tools:
@@ -101,7 +99,7 @@ def _said(turn: Turn) -> dict[str, Any]:
     return said if name is None else {**said, "name": name}
 
 
-def _add_calls(encoded: list[dict[str, Any]], turn: Turn, target: Target) -> None:
+def _add_calls(encoded: list[dict[str, Any]], turn: Turn, target: ResolvedModel) -> None:
     """Add an answer that calls, which takes up what the model had just said.
 
     Gemini refuses a call that does not come right after a human's turn or a result.
@@ -180,7 +178,7 @@ def _tools(options: Options) -> RawJson | None:
     functions, named = options.functions, options.tool_choice and options.tool_choice.names
     if named and len(named) > 1:  # one is named itself
         functions = [function for function in functions if function["name"] in named]
-    tools = [written(function, _tool) for function in functions]
+    tools = [cached_json(function, _tool) for function in functions]
     for name, _ in options.builtins:
         function = {"name": BUILTIN_TOOLS_BY_NAME[name].wire_name}
         tools.append(to_json({"type": "function", "function": function}))
@@ -213,17 +211,17 @@ def _response_format(response_format: dict[str, Any] | None) -> dict[str, Any] |
 # --- an event or a whole body to a delta ----------------------------------------------------
 
 
-def decode(event: dict[str, Any]) -> Delta:
+def parse_event(event: dict[str, Any]) -> AnswerEvent:
     """Read one chunk of a stream, or a whole completion: both have `choices`."""
-    delta = Delta()
+    delta = AnswerEvent()
     choices = event.get("choices") or []
-    for choice in first_of(choices):
+    for choice in first_choice(choices):
         message = choice.get("delta") or choice.get("message") or {}
         _read_message(message, delta, whole="delta" not in choice)
         if finish_reason := choice.get("finish_reason"):
             delta.finish_reason = as_text(finish_reason)
     if usage := event.get("usage"):
-        delta.read_usage = _usage
+        delta.parse_usage = _usage
         delta.metadata["token_usage"] = usage
     credits_consumed = event.get("credits_consumed")
     if credits_consumed is not None:
@@ -238,7 +236,7 @@ def decode(event: dict[str, Any]) -> Delta:
     return delta
 
 
-def _read_message(message: dict[str, Any], delta: Delta, *, whole: bool) -> None:
+def _read_message(message: dict[str, Any], delta: AnswerEvent, *, whole: bool) -> None:
     content = message.get("content")
     if isinstance(content, str):
         if content:
@@ -256,7 +254,7 @@ def _read_message(message: dict[str, Any], delta: Delta, *, whole: bool) -> None
         delta.outputs.append(_read_call(call, whole=whole))
 
 
-def _read_part(part: str | dict[str, Any], delta: Delta) -> None:
+def _read_part(part: str | dict[str, Any], delta: AnswerEvent) -> None:
     """A part of a content that is a list: text, or thought (docs/wire.md 3)."""
     if isinstance(part, str):
         if part:
@@ -270,13 +268,13 @@ def _read_part(part: str | dict[str, Any], delta: Delta) -> None:
         delta.outputs.append({"type": "non_standard", "value": part})
 
 
-def _read_call(call: dict[str, Any], *, whole: bool) -> CallDelta:
+def _read_call(call: dict[str, Any], *, whole: bool) -> ToolCallDelta:
     function = call.get("function") or {}
     arguments = function.get("arguments")
     extra = {k: v for k, v in call.items() if k not in _CALL_MEMBERS}
     if inner := {k: v for k, v in function.items() if k not in _FUNCTION_MEMBERS}:
         extra["function"] = inner
-    return CallDelta(
+    return ToolCallDelta(
         name=function.get("name") or None,
         args=args_text(arguments),
         id=call.get("id") or None,

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-import orjson
+from langchain_kie._json import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from langchain_core.messages.ai import UsageMetadata
 
+    from langchain_kie._json import Json
     from langchain_kie._tools.cache import Function
-
-
-Json: TypeAlias = dict[str, Any]
 
 
 def without_none(**members: Any) -> dict[str, Any]:
@@ -33,58 +30,12 @@ def merged(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-class RawJson:
-    """JSON that is written already, and stands in a body as it is.
-
-    Args:
-        text: The JSON.
-    """
-
-    __slots__ = ("text",)
-
-    def __init__(self, text: bytes) -> None:
-        self.text = text
-
-
-def to_json(value: Any) -> bytes:
-    """JSON; numbers that orjson cannot write are left to the standard library.
-
-    Raises:
-        ValueError: The value has no form in JSON.
-    """
-    try:
-        return orjson.dumps(value, default=lambda raw: orjson.Fragment(_text_of(raw)))
-    except TypeError:
-        pass
-    try:
-        text = json.dumps(
-            value,
-            ensure_ascii=False,
-            allow_nan=False,
-            default=lambda raw: json.loads(_text_of(raw)),
-        )
-        return text.encode()
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"the request cannot be written as JSON: {error}") from None
-
-
-def _text_of(value: Any) -> bytes:
-    if isinstance(value, RawJson):
-        return value.text
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
-
-
-def written(function: Function, form: Callable[[Function], Json]) -> bytes:
+def cached_json(function: Function, form: Callable[[Function], Json]) -> bytes:
     """The JSON of a function in a dialect's form, made once."""
     known = function.forms.get(form)
     if known is None:
         known = function.forms[form] = to_json(form(function))
     return known
-
-
-def raw_list(items: Iterable[bytes]) -> RawJson:
-    """A list of what is written already."""
-    return RawJson(b"[%b]" % b",".join(items))
 
 
 def args_text(args: Any) -> str:
@@ -131,7 +82,7 @@ def _whole(**counts: int | None) -> dict[str, int]:
     return {name: int(count) for name, count in counts.items() if count is not None}
 
 
-def first_of(choices: list[Json]) -> list[Json]:
+def first_choice(choices: list[Json]) -> list[Json]:
     """The choice that is the answer, where a server sends several."""
     if len(choices) == 1 and not choices[0].get("index"):
         return choices

@@ -6,26 +6,26 @@ Pure. Sources: docs/wire.md 1 to 6.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import orjson
 
-from langchain_kie._answer.event import CallDelta, Delta
+from langchain_kie._answer.event import AnswerEvent, ToolCallDelta
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._conversation.content import text_and_media
 from langchain_kie._conversation.thought_signatures import BYPASS, entries_of
 from langchain_kie._conversation.turns import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
+from langchain_kie._json import raw_list
 from langchain_kie._json_schema.gemini import for_generate_content
 from langchain_kie._wire.common import (
     args_text,
     as_text,
-    first_of,
+    cached_json,
+    first_choice,
     first_set,
     merged,
-    raw_list,
     usage_of,
     without_none,
-    written,
 )
 from langchain_kie._wire.replay import model_parts
 
@@ -34,13 +34,12 @@ if TYPE_CHECKING:
 
     from langchain_core.messages.ai import UsageMetadata
 
-    from langchain_kie._catalog import Target
+    from langchain_kie._catalog import ResolvedModel
     from langchain_kie._conversation.content import Part
+    from langchain_kie._json import Json
     from langchain_kie._options import Options
     from langchain_kie._tools.cache import Function
     from langchain_kie._tools.choice import ToolChoice
-
-Json = dict[str, Any]
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
@@ -48,8 +47,8 @@ _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 # --- messages and options to a body ---------------------------------------------------------
 
 
-def encode(
-    turns: Sequence[Turn], options: Options, target: Target, *, stream: bool
+def build_request(
+    turns: Sequence[Turn], options: Options, target: ResolvedModel, *, stream: bool
 ) -> tuple[str, Json]:
     """A request; one that searches always streams, or its sources would be lost.
 
@@ -95,7 +94,7 @@ def _part(part: Part) -> Json:
     return {"file_data": without_none(mime_type=mime_type, file_uri=part.url)}
 
 
-def _add_model_turn(contents: list[Json], turn: Turn, target: Target) -> None:
+def _add_model_turn(contents: list[Json], turn: Turn, target: ResolvedModel) -> None:
     """Add what the model said and called, and the results; nothing, if it did neither.
 
     What follows another turn of the model's goes on with it: Gemini refuses a call that does
@@ -154,7 +153,7 @@ def _tools(options: Options) -> list[Json]:
         {BUILTIN_TOOLS_BY_NAME[name].wire_name: config} for name, config in options.builtins
     ]
     if options.functions:
-        declarations = [written(function, _declaration) for function in options.functions]
+        declarations = [cached_json(function, _declaration) for function in options.functions]
         tools.append({"functionDeclarations": raw_list(declarations)})
     return tools
 
@@ -215,22 +214,22 @@ _CANDIDATE_METADATA = {
 }
 
 
-def decode(event: Json) -> Delta:
+def parse_event(event: Json) -> AnswerEvent:
     """Read one `GenerateContentResponse`, of a stream or alone."""
-    delta = Delta()
-    for candidate in first_of(event.get("candidates") or []):
+    delta = AnswerEvent()
+    for candidate in first_choice(event.get("candidates") or []):
         content = candidate.get("content") or {}
         for part in content.get("parts") or []:
             _read_part(part, delta)
         if finish_reason := candidate.get("finishReason"):
             delta.finish_reason = as_text(finish_reason)
-        _copy(candidate, _CANDIDATE_METADATA, delta)
-    _copy(event, _METADATA, delta)
+        _copy_metadata(candidate, _CANDIDATE_METADATA, delta)
+    _copy_metadata(event, _METADATA, delta)
     feedback = event.get("promptFeedback")
     if feedback and (block_reason := feedback.get("blockReason")):
         delta.finish_reason = delta.finish_reason or as_text(block_reason)
     if usage := event.get("usageMetadata"):
-        delta.read_usage = _usage
+        delta.parse_usage = _usage
         delta.metadata["token_usage"] = usage
     credits_consumed = event.get("credits_consumed")
     if credits_consumed is not None:
@@ -239,13 +238,13 @@ def decode(event: Json) -> Delta:
     return delta
 
 
-def _copy(source: Json, names: dict[str, str], delta: Delta) -> None:
+def _copy_metadata(source: Json, names: dict[str, str], delta: AnswerEvent) -> None:
     for member, value in source.items():
         if value and member in names:
             delta.metadata[names[member]] = value
 
 
-def _read_part(part: Json, delta: Delta) -> None:
+def _read_part(part: Json, delta: AnswerEvent) -> None:
     signature = part.get("thoughtSignature") or part.get("thought_signature")
     if part.get("thought") and "text" in part:
         delta.reasoning += as_text(part.get("text") or "")
@@ -258,7 +257,7 @@ def _read_part(part: Json, delta: Delta) -> None:
             delta.outputs.append(as_text(text))
     elif call := part.get("functionCall"):
         delta.outputs.append(
-            CallDelta(
+            ToolCallDelta(
                 name=call.get("name"),
                 args=args_text(call.get("args") or {}),
                 id=call.get("id") or None,
@@ -274,7 +273,7 @@ def _read_part(part: Json, delta: Delta) -> None:
         _sign_text(delta, "", signature)
 
 
-def _sign_text(delta: Delta, text: str, signature: str) -> None:
+def _sign_text(delta: AnswerEvent, text: str, signature: str) -> None:
     delta.signatures[len(delta.outputs)] = signature
     delta.outputs.append(as_text(text))
 

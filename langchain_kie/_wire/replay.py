@@ -5,7 +5,7 @@ Pure; native parts only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from langchain_kie._conversation.media import Media
 
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from langchain_kie._conversation.content import Part
-
-Json = dict[str, Any]
+    from langchain_kie._json import Json
 
 
 def model_parts(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from call_modes import FAULT_CALL_MODES
 from scripted_server import Scripted, sse
 
 from faults.answers import NATIVE, SHAPE_A, STREAMS, Answer, Point
-from faults.asking import WAYS
 from faults.calls import CALLS
 from faults.fault import (
     CHAT_STREAMS,
@@ -159,7 +159,7 @@ _IN_STREAM = ("first byte", "role", "after a thought", "after text", "all but th
 _HEAVY: dict[str, Any] = {
     "points": ("after text",),
     "answers": (SHAPE_A,),
-    "ways": WAYS[:2],
+    "call_modes": FAULT_CALL_MODES[:2],
     "is_heavy": True,
 }
 _MORE = sse({"choices": [{"delta": {"content": "more"}}]})
@@ -258,7 +258,7 @@ CALLED = (
         _instead(calls.body(answer)),
         answers=(answer,),
         check=calls.check,
-        ways=calls.ways,
+        call_modes=calls.call_modes,
         is_heavy=calls.is_heavy,
     )
     for calls in CALLS

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from call_modes import FAULT_CALL_MODES
 from scripted_server import sse
 
 from faults.answers import CHAT_WHOLE, NATIVE, SHAPE_A, Answer
-from faults.asking import WAYS
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
@@ -32,7 +32,7 @@ class Calls:
         valid: The names and arguments that tools can be called with.
         invalid: How many more calls there are.
         is_whole: Whether the pieces are calls that may also stand in a document.
-        ways: The ways to ask that can take them.
+        call_modes: The ways to ask that can take them.
         is_heavy: They take long, and are left out of the short form.
     """
 
@@ -42,7 +42,7 @@ class Calls:
     valid: tuple[tuple[str, dict[str, Any]], ...] = ()
     invalid: int = 0
     is_whole: bool = True
-    ways: tuple[str, ...] = WAYS
+    call_modes: tuple[str, ...] = FAULT_CALL_MODES
     is_heavy: bool = False
 
     def answers(self) -> tuple[Answer, ...]:
@@ -145,6 +145,8 @@ CALLS = (
         "arguments of depth 10 000",
         (_piece("f", _DEEP, index=0, id="c"),),
         invalid=1,
-        ways=tuple(way for way in WAYS if "events" not in way),  # langchain-core's own parser
+        call_modes=tuple(
+            call_mode for call_mode in FAULT_CALL_MODES if "events" not in call_mode
+        ),  # langchain-core's own parser
     ),
 )

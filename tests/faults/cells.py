@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from call_modes import PARTIAL_CALL_MODES, STREAMING_CALL_MODES, call
 from scripted_server import Scripted, ScriptedServer
 from unit_tests.test_security import KEY, check_error
 
-from faults.asking import PARTIAL_WAYS, STREAMING_WAYS, ask
 from faults.network import client_tls, clients, server_tls
 from langchain_kie import (
     ChatKieGemini,
@@ -25,8 +25,8 @@ from langchain_kie import (
     KieProtocolError,
     KieStreamInterruptedError,
     KieTimeoutError,
-    _pools,
 )
+from langchain_kie._http import pools as _pools
 from langchain_kie.errors import MAX_MESSAGE_CHARS
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ _AFTER: dict[str, type[KieError]] = {
 """Errors of a call whose answer had begun; it is never made again."""
 
 
-def oracle(fault: Fault, point: Point, answer: Answer, way: str) -> Expected:
+def oracle(fault: Fault, point: Point, answer: Answer, call_mode: str) -> Expected:
     """The rule: retry before the answer began, raise until it is complete, then ignore.
 
     An answer has begun with its first piece that is not merely a role; a document only at its
@@ -84,7 +84,7 @@ def oracle(fault: Fault, point: Point, answer: Answer, way: str) -> Expected:
         return Expected(is_exact=effect.kind == "legal" or labels == answer.labels())
     if [label for label in labels if label != "role"] and not answer.is_document:
         cls = effect.cls if effect.kind == "reports" else _AFTER[effect.kind]
-        return Expected((cls,), 0, partial=way in PARTIAL_WAYS)
+        return Expected((cls,), 0, partial=call_mode in PARTIAL_CALL_MODES)
     if effect.kind == "reports":
         return Expected((effect.cls,), effect.again)
     kind = effect.kind
@@ -101,30 +101,32 @@ def oracle(fault: Fault, point: Point, answer: Answer, way: str) -> Expected:
 _fault_free: dict[tuple[str, str], AIMessage] = {}
 
 
-async def fault_free(answer: Answer, way: str) -> AIMessage:
+async def fault_free(answer: Answer, call_mode: str) -> AIMessage:
     """The message of an answer without a fault."""
-    known = _fault_free.get((answer.name, way))
+    known = _fault_free.get((answer.name, call_mode))
     if known is None:
         with ScriptedServer(Scripted([answer.body])) as server:
             model = ChatKieGemini(model=answer.model, api_key=KEY, base_url=server.base_url)
-            known = _fault_free[answer.name, way] = await ask(way, model, "hi", [])
+            known = _fault_free[answer.name, call_mode] = await call(call_mode, model, "hi", [])
         assert known.tool_calls
     return known
 
 
-async def check(fault: Fault, point: Point, answer: Answer, way: str, slept: list[float]) -> None:
+async def check(
+    fault: Fault, point: Point, answer: Answer, call_mode: str, slept: list[float]
+) -> None:
     """Let a call meet a fault that stays, and if that is tried again, one that passes.
 
     Raises:
         AssertionError: Something is not as it must be.
     """
-    right = await fault_free(answer, way)
-    expected = oracle(fault, point, answer, way)
+    right = await fault_free(answer, call_mode)
+    expected = oracle(fault, point, answer, call_mode)
     async with AsyncExitStack() as stack:
         if fault.reach:
             fields = await stack.enter_async_context(fault.reach(answer))
             slept.clear()
-            await _call(fault, answer, way, fields, expected, right)
+            await _call(fault, answer, call_mode, fields, expected, right)
             assert len(slept) == _times(expected), f"{len(slept)} retries"
             return
         own: dict[str, Any] = {}
@@ -140,10 +142,10 @@ async def check(fault: Fault, point: Point, answer: Answer, way: str, slept: lis
             with ScriptedServer(*before, *faulty, good, tls=tls) as server:
                 fields = {"base_url": server.base_url, **own}
                 for _ in before:
-                    await _call(fault, answer, way, fields, Expected(), right)
+                    await _call(fault, answer, call_mode, fields, Expected(), right)
                     threading.Event().wait(0.05)  # the server may hang up now
                 slept.clear()
-                await _call(fault, answer, way, fields, outcome, right)
+                await _call(fault, answer, call_mode, fields, outcome, right)
                 retries = min(_times(expected), len(faulty))
                 assert server.tries == len(before) + retries + 1, f"{server.tries} requests"
                 assert len(slept) == retries, f"{len(slept)} retries"
@@ -159,7 +161,7 @@ def _times(expected: Expected) -> int:
 async def _call(
     fault: Fault,
     answer: Answer,
-    way: str,
+    call_mode: str,
     fields: dict[str, Any],
     expected: Expected,
     right: AIMessage,
@@ -169,7 +171,7 @@ async def _call(
     model = ChatKieGemini(**{**options, **fault.fields, **fields})
     chunks: list[Any] = []
     try:
-        message = await ask(way, model, fault.prompt, chunks)
+        message = await call(call_mode, model, fault.prompt, chunks)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at
         _check_error(error, fault, expected)
     else:
@@ -184,7 +186,7 @@ async def _call(
     if not fault.check:
         for piece, all_of_it in zip(_told_by(chunks), _told(right), strict=True):
             assert all_of_it.startswith(piece), f"delivered {piece!r} of {all_of_it!r}"
-        if way in STREAMING_WAYS and expected.classes:
+        if call_mode in STREAMING_CALL_MODES and expected.classes:
             assert bool(chunks) == expected.partial, f"{len(chunks)} chunks"
 
 

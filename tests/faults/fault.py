@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
+from call_modes import FAULT_CALL_MODES
 from scripted_server import Scripted
 
 from faults.answers import ANSWERS, NATIVE, SHAPE_A, STREAMS, Answer, Point
-from faults.asking import WAYS
 from langchain_kie import KieEmptyResponseError, KieError, KieProtocolError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Fault:
         before: The response to a call made before, on the same connection.
         is_tls: The server speaks TLS.
         check: Looks at a message that is not the fault-free one.
-        ways: The ways to ask that can meet it.
+        call_modes: The ways to ask that can meet it.
         slept: Seconds waited before each retry, where they are certain.
         is_heavy: It takes long, and is left out of the short form.
     """
@@ -84,7 +84,7 @@ class Fault:
     before: Script | None = None
     is_tls: bool = False
     check: Callable[[AIMessage], None] | None = None
-    ways: tuple[str, ...] = WAYS
+    call_modes: tuple[str, ...] = FAULT_CALL_MODES
     slept: list[float] | None = None
     is_heavy: bool = False
 

@@ -36,17 +36,20 @@ def _items() -> list[pytest.param]:
             continue
         for point in map(POINTS.__getitem__, fault.points):
             answers = [answer for answer in fault.answers if point.exists_in(answer)]
-            ways = fault.ways
+            call_modes = fault.call_modes
             if not IS_FULL:
                 i = next(turn)
                 answers = [answers[i % len(answers)]]
-                ways = (ways[2 * i % len(ways)], ways[(2 * i + 1) % len(ways)])
+                call_modes = (
+                    call_modes[2 * i % len(call_modes)],
+                    call_modes[(2 * i + 1) % len(call_modes)],
+                )
             items += [
                 pytest.param(
                     fault,
                     point,
                     answer,
-                    ways,
+                    call_modes,
                     id=f"{fault.row} {fault.name}-{point.name}-{answer.name}",
                 )
                 for answer in answers
@@ -54,22 +57,22 @@ def _items() -> list[pytest.param]:
     return items
 
 
-@pytest.mark.parametrize(("fault", "point", "answer", "ways"), _items())
+@pytest.mark.parametrize(("fault", "point", "answer", "call_modes"), _items())
 async def test_a_fault_is_survived(
     fault: Fault,
     point: Point,
     answer: Answer,
-    ways: tuple[str, ...],
+    call_modes: tuple[str, ...],
     no_sleep: list[float],
     record_property,
     monkeypatch,
 ) -> None:
-    monkeypatch.setattr("langchain_kie._http.read_deadline.REST_TIMEOUT", 0.2)
+    monkeypatch.setattr("langchain_kie._http.read_deadline.USAGE_TIMEOUT", 0.2)
     broken = []
-    for way in ways:
+    for call_mode in call_modes:
         try:
-            await check(fault, point, answer, way, no_sleep)
+            await check(fault, point, answer, call_mode, no_sleep)
         except AssertionError as error:
-            broken.append(f"{way}: {error}")
-    record_property("cells", [(fault.row, point.column, len(ways), len(broken))])
+            broken.append(f"{call_mode}: {error}")
+    record_property("cells", [(fault.row, point.column, len(call_modes), len(broken))])
     assert not broken, "\n".join(broken)

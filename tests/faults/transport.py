@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+from call_modes import FAULT_CALL_MODES
 from scripted_server import Scripted
 
 from faults.answers import BODY, EVERYWHERE, POINTS, STREAMS, Answer, Point
-from faults.asking import WAYS
 from faults.fault import BREAKS, ENDS, FEW, IMPATIENT, JSON, LEGAL, STALLS, Effect, Fault, Script
 from faults.network import REACHING
 from langchain_kie import KieInvalidRequestError
@@ -42,7 +42,7 @@ _FIN, _BREAK = _cut(ending="fin-unframed"), _cut(ending="fin-mid-chunk")
 _RST = _cut(ending="rst", pause=0.02)
 _TOO_LONG = _cut(ending="hang-up", framing="length", length=7)
 _BOUNDARIES = tuple(name for name in BODY if not POINTS[name].inside)
-_SLOW: dict[str, Any] = {"fields": IMPATIENT, "ways": WAYS[:4]}
+_SLOW: dict[str, Any] = {"fields": IMPATIENT, "call_modes": FAULT_CALL_MODES[:4]}
 
 TRANSPORT = (
     Fault("T1", "proper end of the body", ENDS, _cut(), BODY),
@@ -106,7 +106,14 @@ NETWORK = (
     Fault("W2", "an unread body", STALLS, _SILENT, fields=_UNWRITTEN, **_BIG),
     Fault("W3", "early 413, the rest is read", _413, _refused("stall"), **_BIG),
     # asyncio drops what came before a reset
-    Fault("W3", "early 413, RST, sync", _413, _refused("hang-up"), ways=WAYS[::2], **_BIG),
+    Fault(
+        "W3",
+        "early 413, RST, sync",
+        _413,
+        _refused("hang-up"),
+        call_modes=FAULT_CALL_MODES[::2],
+        **_BIG,
+    ),
     Fault("W4", "a kept connection that was closed", LEGAL, _fault_free, before=_hanging_up),
     Fault(
         "W4",

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from langchain_kie import ChatKieGemini, KieError
 from langchain_kie._answer.messages import message_of
-from langchain_kie._http.response import Answer
+from langchain_kie._http.response import ResponseReader
 from langchain_kie._http.transport import BearerAuth
 from langchain_kie.emulator import Emulator
 from langchain_kie.emulator.app import build_app
@@ -62,7 +62,7 @@ def prepared(model: ChatKieGemini, messages: Sequence[BaseMessage], **options: A
     Raises:
         ValueError: It cannot be sent.
     """
-    return model._request([*messages], None, options).encode(stream=True)
+    return model._request([*messages], None, options).build(stream=True)
 
 
 def body_of(model: ChatKieGemini, messages: Sequence[BaseMessage], **options: Any) -> Any:
@@ -70,9 +70,9 @@ def body_of(model: ChatKieGemini, messages: Sequence[BaseMessage], **options: An
     return orjson.loads(prepared(model, messages, **options)[0].body)
 
 
-def guard(call: Any, status: int = 200, headers: Any = None) -> Answer[Any]:
+def guard(call: Any, status: int = 200, headers: Any = None) -> ResponseReader[Any]:
     """What reads a response, without a connection."""
-    return Answer(call, status, headers or {}, BearerAuth(SecretStr(KEY)).hide)
+    return ResponseReader(call, status, headers or {}, BearerAuth(SecretStr(KEY)).redact)
 
 
 def chunks_of(

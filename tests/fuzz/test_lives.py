@@ -31,7 +31,7 @@ class Stream:
     is_whole: bool
     is_stalled: bool
     heard: str = ""
-    is_over: bool = False
+    can_stop_reading: bool = False
 
 
 class Lives(RuleBasedStateMachine):
@@ -79,7 +79,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(stream=streams)
     def read(self, stream: Stream) -> None:
-        if stream.is_over or (stream.is_stalled and stream.heard == stream.said):
+        if stream.can_stop_reading or (stream.is_stalled and stream.heard == stream.said):
             return
         try:
             chunk: AIMessageChunk = self.step(stream)
@@ -88,10 +88,10 @@ class Lives(RuleBasedStateMachine):
         except (StopIteration, StopAsyncIteration):
             assert stream.is_whole
             assert stream.heard == stream.said
-            stream.is_over = True
+            stream.can_stop_reading = True
         except KieConnectionError:
             assert not stream.is_whole
-            stream.is_over = True
+            stream.can_stop_reading = True
 
     def step(self, stream: Stream) -> AIMessageChunk:
         if isinstance(stream.chunks, AsyncIterator):
@@ -121,12 +121,12 @@ class Lives(RuleBasedStateMachine):
     def another_loop(self) -> None:
         for stream in self.open:
             if isinstance(stream.chunks, AsyncIterator):
-                stream.is_over = True
+                stream.can_stop_reading = True
         self.loop.close()
         self.loop = asyncio.Runner()
 
     def forget(self, stream: Stream) -> None:
-        stream.is_over, stream.chunks = True, iter(())
+        stream.can_stop_reading, stream.chunks = True, iter(())
         self.open.remove(stream)
 
     def teardown(self) -> None:

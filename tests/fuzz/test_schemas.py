@@ -15,11 +15,11 @@ from langchain_core.messages import HumanMessage
 from fuzz.bodies import JSON, words
 from fuzz.laws import MODELS, asked, sized
 from fuzz.shapes import ARGS
+from langchain_kie._json import to_json
 from langchain_kie._json_schema.coerce import coerced
 from langchain_kie._json_schema.gemini import for_generate_content
 from langchain_kie._json_schema.keywords import schemas as schemas_in
 from langchain_kie._json_schema.normalize import for_chat_completions
-from langchain_kie._wire.common import to_json
 
 if TYPE_CHECKING:
     from langchain_kie import ChatKieGemini

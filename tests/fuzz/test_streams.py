@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import orjson
+from call_modes import CALL_MODES, blocks_of
 from hypothesis import event, given
 from hypothesis import strategies as st
 from langchain_core.messages import message_chunk_to_message
 from scripted_server import Scripted, ScriptedServer
-from unit_tests.ways import WAYS, blocks_of
 
 from fuzz import bodies
 from fuzz.laws import (
@@ -30,7 +30,8 @@ from fuzz.laws import (
     sized,
 )
 from fuzz.shapes import Shape, shaped
-from langchain_kie import ChatKieGemini, KieEmptyResponseError, KieStreamInterruptedError, _events
+from langchain_kie import ChatKieGemini, KieEmptyResponseError, KieStreamInterruptedError
+from langchain_kie._http import sse as _events
 from langchain_kie._http.sse import DONE, EventParser
 from langchain_kie.errors import KieProtocolError
 
@@ -212,8 +213,8 @@ def test_on_a_socket_every_way_to_ask_gives_the_same_message(
     expected = message_of(chunks_of([orjson.dumps(answer.document)], answer.model))
     with ScriptedServer(Scripted(bodies.cut(answer.stream, places))) as server:
         model = ChatKieGemini(model=answer.model.model, api_key=KEY, base_url=server.base_url)
-        for way in WAYS:
-            message = asyncio.run(way(model))
+        for call_mode in CALL_MODES:
+            message = asyncio.run(call_mode(model))
             assert (message.text, message.tool_calls) == (expected.text, expected.tool_calls)
             assert message.usage_metadata == expected.usage_metadata
             assert sorted(map(_words, blocks_of(message))) == sorted(

@@ -6,7 +6,7 @@ import pytest
 
 from langchain_kie import ChatKieGemini
 
-WAYS = ["invoke", "ainvoke", "stream", "astream", "events", "v1", "v1_stream"]
+CALL_MODES = ["invoke", "ainvoke", "stream", "astream", "events", "v1", "v1_stream"]
 PLACES = [
     "What is new about Zürich?",
     "What is new about 北京 and 🏯?",
@@ -14,18 +14,18 @@ PLACES = [
 ]
 
 
-async def ask(model: str, api: str, tool: str, prompt: str, way: str = "invoke"):
+async def ask(model: str, api: str, tool: str, prompt: str, call_mode: str = "invoke"):
     """What the model answers, with one of its own tools, in one of the ways to ask."""
-    version = "v1" if way.startswith("v1") else None
+    version = "v1" if call_mode.startswith("v1") else None
     made = ChatKieGemini(model=model, api=api, output_version=version).bind_tools([{tool: {}}])
-    if way == "ainvoke":
+    if call_mode == "ainvoke":
         return await made.ainvoke(prompt)
-    if way == "events":
+    if call_mode == "events":
         return made.stream_events(prompt, version="v3").output
-    if way == "astream":
+    if call_mode == "astream":
         first, *rest = [chunk async for chunk in made.astream(prompt)]
         return first + rest
-    if way.endswith("stream"):
+    if call_mode.endswith("stream"):
         first, *rest = made.stream(prompt)
         return first + rest
     return made.invoke(prompt)
@@ -36,9 +36,9 @@ def blocks(message, kind):
 
 
 @pytest.mark.parametrize("prompt", PLACES)
-@pytest.mark.parametrize("way", WAYS)
-async def test_a_native_search_cites_its_sources(way, prompt):
-    message = await ask("gemini-3.5-flash", "generate_content", "google_search", prompt, way)
+@pytest.mark.parametrize("call_mode", CALL_MODES)
+async def test_a_native_search_cites_its_sources(call_mode, prompt):
+    message = await ask("gemini-3.5-flash", "generate_content", "google_search", prompt, call_mode)
     (text,) = blocks(message, "text")
     assert text["text"] == message.text
     assert text["annotations"]
@@ -55,27 +55,27 @@ async def test_a_native_search_cites_its_sources(way, prompt):
     assert {note["url"] for note in text["annotations"]} <= {s["url"] for s in result["output"]}
 
 
-@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
-async def test_a_native_search_streams_inside(service, way):
+@pytest.mark.parametrize("call_mode", ["invoke", "ainvoke"])
+async def test_a_native_search_streams_inside(service, call_mode):
     if not service:
         pytest.skip("only the emulator tells what it was asked")
-    await ask("gemini-3.5-flash", "generate_content", "google_search", PLACES[0], way)
+    await ask("gemini-3.5-flash", "generate_content", "google_search", PLACES[0], call_mode)
     assert service.requests[-1].body["stream"] is True
     assert service.requests[-1].body["tools"] == [{"googleSearch": {}}]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("call_mode", CALL_MODES)
 @pytest.mark.parametrize("api", ["chat_completions", "gateway"])
-async def test_a_search_on_the_chat_dialect_has_its_sources_in_the_text(api, way):
-    message = await ask("gemini-3-flash", api, "google_search", PLACES[0], way)
+async def test_a_search_on_the_chat_dialect_has_its_sources_in_the_text(api, call_mode):
+    message = await ask("gemini-3-flash", api, "google_search", PLACES[0], call_mode)
     assert "](https://" in message.text
     assert not blocks(message, "server_tool_call")
 
 
-@pytest.mark.parametrize("way", WAYS)
-async def test_code_that_gemini_runs_is_a_server_tool_call(way):
+@pytest.mark.parametrize("call_mode", CALL_MODES)
+async def test_code_that_gemini_runs_is_a_server_tool_call(call_mode):
     prompt = "Compute 6*7 with code."
-    message = await ask("gemini-3.5-flash", "generate_content", "code_execution", prompt, way)
+    message = await ask("gemini-3.5-flash", "generate_content", "code_execution", prompt, call_mode)
     (call,) = blocks(message, "server_tool_call")
     (result,) = blocks(message, "server_tool_result")
     assert call["name"] == "code_execution"
@@ -86,11 +86,11 @@ async def test_code_that_gemini_runs_is_a_server_tool_call(way):
     assert "42" in message.text
 
 
-@pytest.mark.parametrize("way", WAYS)
-async def test_pages_that_gemini_reads_are_a_server_tool_call(way):
+@pytest.mark.parametrize("call_mode", CALL_MODES)
+async def test_pages_that_gemini_reads_are_a_server_tool_call(call_mode):
     url = "https://example.com/"
     prompt = f"What does {url} say?"
-    message = await ask("gemini-3.5-flash", "generate_content", "url_context", prompt, way)
+    message = await ask("gemini-3.5-flash", "generate_content", "url_context", prompt, call_mode)
     (call,) = blocks(message, "server_tool_call")
     (result,) = blocks(message, "server_tool_result")
     assert call["name"] == "web_fetch"

@@ -631,19 +631,19 @@ def _unescaped(text):
     return "".join(text.split()).replace("\\", "")
 
 
-async def _ask(model, messages, way):
-    return model.invoke(messages) if way == "sync" else await model.ainvoke(messages)
+async def _ask(model, messages, call_mode):
+    return model.invoke(messages) if call_mode == "sync" else await model.ainvoke(messages)
 
 
-@pytest.mark.parametrize("way", ["sync", "async"])
+@pytest.mark.parametrize("call_mode", ["sync", "async"])
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_a_history_is_accepted_whole_and_goes_on(row, way, model, sent):
-    answer = await _ask(model, row.messages, way)
+async def test_a_history_is_accepted_whole_and_goes_on(row, call_mode, model, sent):
+    answer = await _ask(model, row.messages, call_mode)
     assert answer.text
     for words in row.heard:
         assert words in answer.text
     again = [*row.messages, answer, HumanMessage("Say 'good bye'.")]
-    assert (await _ask(model, again, way)).text == "good bye"
+    assert (await _ask(model, again, call_mode)).text == "good bye"
     first, second = sent()
     for messages, body in ((row.messages, first), (again, second)):
         _check_nothing_lost(messages, body)
@@ -651,11 +651,11 @@ async def test_a_history_is_accepted_whole_and_goes_on(row, way, model, sent):
         assert not [secret for secret in row.gone if secret in written]
 
 
-@pytest.mark.parametrize("way", ["sync", "async"])
+@pytest.mark.parametrize("call_mode", ["sync", "async"])
 @pytest.mark.parametrize("row", REFUSED, ids=lambda row: row.name)
-async def test_a_history_that_cannot_be_sent_is_refused_here_by_name(row, way, model, sent):
+async def test_a_history_that_cannot_be_sent_is_refused_here_by_name(row, call_mode, model, sent):
     with pytest.raises(ValueError, match=row.named):
-        await _ask(model, row.messages, way)
+        await _ask(model, row.messages, call_mode)
     assert sent() == []
 
 

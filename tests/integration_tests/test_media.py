@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from call_modes import BASIC_CALL_MODES
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
-from unit_tests.ways import BASIC_WAYS
 
 from langchain_kie import ChatKieGemini, KieError, KieFiles, KieMediaNotSeenError, media_block
 from langchain_kie.emulator import Emulator
@@ -419,26 +419,26 @@ async def test_a_batch_uploads_different_pictures_side_by_side(emulator, tmp_pat
     assert all("I received 1 file: image/png (1500001 bytes)" in a.text for a in answers)
 
 
-@pytest.mark.parametrize("way", BASIC_WAYS)
-async def test_a_failed_upload_sends_nothing_else(emulator, api, tmp_path, way):
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
+async def test_a_failed_upload_sends_nothing_else(emulator, api, tmp_path, call_mode):
     emulator.fail_uploads = 400
     model = model_of(emulator, api)
     messages = asked_with(media_block(large(tmp_path)))
     with pytest.raises(KieError, match=r"the upload failed: .* \(code 400") as caught:
-        await way(model, messages)
+        await call_mode(model, messages)
     assert not caught.value.partial
     assert {request.path for request in emulator.requests} == {"/api/file-stream-upload"}
     emulator.fail_uploads = None
-    assert "I received 1 file" in (await way(model, messages)).text
+    assert "I received 1 file" in (await call_mode(model, messages)).text
 
 
-@pytest.mark.parametrize("way", BASIC_WAYS)
-async def test_one_file_of_several_that_is_gone_stops_the_call(emulator, tmp_path, way):
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
+async def test_one_file_of_several_that_is_gone_stops_the_call(emulator, tmp_path, call_mode):
     there, gone = large(tmp_path), large(tmp_path)
     blocks = [media_block(there), media_block(gone)]
     gone.unlink()
     with pytest.raises(ValueError, match=rf"cannot read '{gone}': No such file"):
-        await way(model_of(emulator), [HumanMessage(blocks)])
+        await call_mode(model_of(emulator), [HumanMessage(blocks)])
     assert emulator.requests == []
 
 

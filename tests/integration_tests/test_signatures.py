@@ -131,10 +131,10 @@ async def v1_aevents(ask, prompt):
     return await running.output
 
 
-async def _cached(ask, prompt, way, **fields):
+async def _cached(ask, prompt, call_mode, **fields):
     cache = JsonCache()
-    first = await way(lambda: ask(cache=cache, **fields), prompt)
-    second = await way(lambda: ask(cache=cache, **fields), prompt)
+    first = await call_mode(lambda: ask(cache=cache, **fields), prompt)
+    second = await call_mode(lambda: ask(cache=cache, **fields), prompt)
     assert cache.hits == 1
     assert second.content == first.content
     return second
@@ -156,7 +156,7 @@ async def streaming_cache_hit(ask, prompt):
     return await _cached(ask, prompt, invoke, streaming=True)
 
 
-WAYS = [
+CALL_MODES = [
     invoke,
     ainvoke,
     stream,
@@ -179,7 +179,9 @@ WAYS = [
 ]
 # These give messages of every form there is, so what carries them is tried on these alone.
 FORMS = {invoke, sum_of_chunks, v1, v1_stream, events, v1_events, cache_hit}
-STREAMED = {w for w in WAYS if "stream" in w.__name__ or "events" in w.__name__} | {sum_of_chunks}
+STREAMED = {w for w in CALL_MODES if "stream" in w.__name__ or "events" in w.__name__} | {
+    sum_of_chunks
+}
 
 
 def trimmed(message):
@@ -255,9 +257,9 @@ def _signed_text(message, streamed):
     return {"role": "model", "parts": [{"text": message.text}, {"text": "", **signature}]}
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-async def test_a_signed_batch_of_calls_is_accepted_by_way_and_carrier(way, received):
-    answer = await way(asker(), TOOL_PROMPT)
+@pytest.mark.parametrize("call_mode", CALL_MODES, ids=lambda call_mode: call_mode.__name__)
+async def test_a_signed_batch_of_calls_is_accepted_by_way_and_carrier(call_mode, received):
+    answer = await call_mode(asker(), TOOL_PROMPT)
     assert [c["args"]["city"] for c in answer.tool_calls] == ["Oslo", "Rome"]
     expected = orjson.dumps(_signed_call(answer))
     for name, carry in CARRIERS.items():
@@ -266,10 +268,10 @@ async def test_a_signed_batch_of_calls_is_accepted_by_way_and_carrier(way, recei
         assert orjson.dumps(received[-1].body["contents"][1]) == expected, name
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-async def test_a_signed_text_goes_back_where_the_signature_was(way, received):
-    answer = await way(asker(tools=()), TEXT_PROMPT)
-    expected = orjson.dumps(_signed_text(answer, way in STREAMED))
+@pytest.mark.parametrize("call_mode", CALL_MODES, ids=lambda call_mode: call_mode.__name__)
+async def test_a_signed_text_goes_back_where_the_signature_was(call_mode, received):
+    answer = await call_mode(asker(tools=()), TEXT_PROMPT)
+    expected = orjson.dumps(_signed_text(answer, call_mode in STREAMED))
     for name, carry in CARRIERS.items():
         history = [HumanMessage(TEXT_PROMPT), carry(answer), *followed_up(answer)]
         assert asker(tools=())().invoke(history).text, name
@@ -281,9 +283,9 @@ async def test_a_new_process_reads_the_signatures_out_of_a_sqlite_checkpoint(rec
     expected = {}
     with SqliteSaver.from_conn_string(path) as saver:
         for api in ("generate_content", "chat_completions"):
-            for way in WAYS:
-                name = f"{MODEL}/{api}/{way.__name__}"
-                answer = await way(asker(api=api), TOOL_PROMPT)
+            for call_mode in CALL_MODES:
+                name = f"{MODEL}/{api}/{call_mode.__name__}"
+                answer = await call_mode(asker(api=api), TOOL_PROMPT)
                 expected[name] = _signed_call(answer)
                 graph = conversation(saver, model=MODEL, api=api)
                 prompt = HumanMessage(TOOL_PROMPT)
@@ -540,40 +542,43 @@ def chat_bodies(calls):
     yield sse(*({"choices": [{"index": 0, "delta": {"tool_calls": [p]}}]} for p in pieces), end)
 
 
-async def _came_back(bodies, way, select, **fields):
+async def _came_back(bodies, call_mode, select, **fields):
     """The model's turn in the next request: for each body, and for the last by carrier."""
     *others, last = bodies
-    carried_by = CARRIERS if way in FORMS else ["dumps and loads"]
+    carried_by = CARRIERS if call_mode in FORMS else ["dumps and loads"]
     for body, carriers in [*((b, ["nothing"]) for b in others), (last, carried_by)]:
         with ScriptedServer(Scripted([body])) as server:
 
             def ask(base_url=server.base_url, **more):
                 return ChatKieGemini(base_url=base_url, api_key="k", **fields, **more)
 
-            answer = await way(ask, "hi")
+            answer = await call_mode(ask, "hi")
             for name in carriers:
                 carried = CARRIERS[name](answer)
                 ask().invoke([HumanMessage("hi"), carried, *followed_up(answer)])
                 yield name, select(server.requests[-1].json)
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("call_mode", CALL_MODES, ids=lambda call_mode: call_mode.__name__)
 @pytest.mark.parametrize("shape", NATIVE)
-async def test_native_signatures_of_every_shape_come_back(shape, way):
+async def test_native_signatures_of_every_shape_come_back(shape, call_mode):
     parts = NATIVE[shape]
     bodies = native_bodies(parts)
-    async for name, turn in _came_back(bodies, way, lambda r: r["contents"][1], model=MODEL):
+    async for name, turn in _came_back(bodies, call_mode, lambda r: r["contents"][1], model=MODEL):
         if shape == "on the second call only":
             turn["parts"][0].pop("thoughtSignature")  # the first of a batch needs one
         assert orjson.dumps(turn) == orjson.dumps({"role": "model", "parts": parts}), name
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("call_mode", CALL_MODES, ids=lambda call_mode: call_mode.__name__)
 @pytest.mark.parametrize("shape", CHAT)
-async def test_what_stands_beside_a_chat_call_comes_back_and_nothing_else(shape, way):
+async def test_what_stands_beside_a_chat_call_comes_back_and_nothing_else(shape, call_mode):
     calls = CHAT[shape]
     turns = _came_back(
-        chat_bodies(calls), way, lambda r: r["messages"][1]["tool_calls"], model="gemini-3-flash"
+        chat_bodies(calls),
+        call_mode,
+        lambda r: r["messages"][1]["tool_calls"],
+        model="gemini-3-flash",
     )
     async for name, sent_calls in turns:
         assert _parsed(sent_calls) == _parsed(calls), name

@@ -40,7 +40,7 @@ def vcr_config() -> dict[str, Any]:
 class StandardTests(ChatModelIntegrationTests):
     """What all dialects promise."""
 
-    served: ClassVar[dict[str, str]]
+    server_sending: ClassVar[dict[str, str]]
     override: ClassVar[str]
 
     chat_model_class = ChatKieGemini
@@ -61,7 +61,7 @@ class StandardTests(ChatModelIntegrationTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return self.served
+        return self.server_sending
 
     @property
     def model_override_value(self) -> str:
@@ -87,19 +87,19 @@ class StandardTests(ChatModelIntegrationTests):
 class TestChatCompletions(StandardTests):
     """The OpenAI-shaped dialect."""
 
-    served: ClassVar = {"model": "gemini-3-flash", "api": "chat_completions"}
+    server_sending: ClassVar = {"model": "gemini-3-flash", "api": "chat_completions"}
     override = "gemini-2.5-flash"
 
 
 class TestGenerateContent(StandardTests):
     """The native dialect."""
 
-    served: ClassVar = {"model": "gemini-3.5-flash", "api": "generate_content"}
+    server_sending: ClassVar = {"model": "gemini-3.5-flash", "api": "generate_content"}
     override = "gemini-3.8-flash"
 
 
 class TestGateway(StandardTests):
     """The shared path, with the model in the body."""
 
-    served: ClassVar = {"model": "gemini-3-flash", "api": "gateway"}
+    server_sending: ClassVar = {"model": "gemini-3-flash", "api": "gateway"}
     override = "gemini-2.5-pro"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from call_modes import fixture, model_at, server_sending
 
 from langchain_kie import ChatKieGemini, KieConfigurationError
 from langchain_kie._catalog import APIS, MODELS, resolve
-from unit_tests.ways import fixture, model_at, served
 
 # Friendly name, the chat path's slug, the native path's model: docs/wire.md 1.
 NAMES = [
@@ -61,7 +61,7 @@ def test_every_name_of_a_model_goes_to_its_url(
         cases[friendly, "generate_content"] = native_path(native)
         cases[slug, "generate_content"] = native_path(native)
         cases[native, "chat_completions"] = chat_path(slug)
-    with served(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_whole.json")) as server:
         for (name, api), path in cases.items():
             server.requests.clear()
             answer = model_at(server, model=name, api=api).invoke("hi")
@@ -82,7 +82,7 @@ def test_every_name_of_a_model_goes_to_its_url(
     ],
 )
 def test_a_name_or_a_route_that_is_not_known_goes_out_as_written(name, api, path) -> None:
-    with served(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_whole.json")) as server:
         model_at(server, model=name, api=api).invoke("hi")
         assert server.requests[0].path == path
 
@@ -91,7 +91,7 @@ def test_a_name_or_a_route_that_is_not_known_goes_out_as_written(name, api, path
     "name", ["gemini-3-flash", "google/gemini-3.1-flash", "any thing", "gpt-5"]
 )
 def test_the_gateway_takes_any_name_in_the_body(name: str) -> None:
-    with served(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_whole.json")) as server:
         model_at(server, model=name, api="gateway").invoke("hi")
         (request,) = server.requests
         assert request.path == "/v1/chat/completions"
@@ -99,7 +99,7 @@ def test_the_gateway_takes_any_name_in_the_body(name: str) -> None:
 
 
 def test_a_model_of_the_body_wins_over_none_only_when_the_user_gives_it() -> None:
-    with served(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_whole.json")) as server:
         model_at(server, model_kwargs={"model": "gemini-3-5-flash-thinking"}).invoke("hi")
         assert server.requests[0].json["model"] == "gemini-3-5-flash-thinking"
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import httpx
 import orjson
 import pytest
+from call_modes import CALL_MODES, KEY, fixture, model_at, server_sending
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.exceptions import OutputParserException
@@ -31,7 +32,6 @@ from langchain_kie import (
     KieRateLimitError,
     KieServerError,
 )
-from unit_tests.ways import KEY, WAYS, fixture, model_at, served
 
 if TYPE_CHECKING:
     from langchain_core.outputs import LLMResult
@@ -115,7 +115,7 @@ def test_an_unknown_argument_warns_where_it_was_written_and_goes_into_the_body()
         made = model(seed=7, typo=1)
     assert caught[0].filename == __file__
     assert made.model_kwargs == {"seed": 7, "typo": 1}
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         made.model_copy(update={"base_url": server.base_url}).invoke("hi")
         assert server.requests[0].json["seed"] == 7
 
@@ -166,7 +166,7 @@ def test_a_deep_copy_is_equal_apart_and_shares_the_clients() -> None:
 
 
 def test_a_copy_with_an_update_is_another_model() -> None:
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         first = model_at(server)
         second = first.model_copy(update={"model": "gemini-3.1-pro", "temperature": 0.1})
         second.invoke("hi")
@@ -179,7 +179,7 @@ def test_a_copy_with_an_update_is_another_model() -> None:
 
 
 def test_configurable_fields_choose_model_and_temperature_per_call() -> None:
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         chosen = model_at(server).configurable_fields(
             model=ConfigurableField("model"), temperature=ConfigurableField("t")
         )
@@ -262,14 +262,14 @@ class AsyncTold(AsyncCallbackHandler):
 
 
 async def test_callbacks_hear_each_token_once_and_in_order() -> None:
-    with served(fixture("shape_b.sse")) as server:
+    with server_sending(fixture("shape_b.sse")) as server:
         told = Told()
         [*model_at(server).stream("hi", {"callbacks": [told]})]
         assert [e for e in told.events if e] == ["start", "The sky", " is blue.", "end"]
         again = AsyncTold()
         [c async for c in model_at(server).astream("hi", {"callbacks": [again]})]
         assert [e for e in again.events if e] == ["start", "The sky", " is blue.", "end"]
-        for ask in WAYS:
+        for ask in CALL_MODES:
             told = Told()
             await ask(model_at(server, callbacks=[told]))
             for _ in range(100):  # v3's async events tell of the end a moment after it
@@ -287,7 +287,7 @@ async def test_callbacks_hear_each_token_once_and_in_order() -> None:
 
 async def test_callbacks_hear_of_an_error_with_what_was_said_before_it() -> None:
     cut = b"\n\n".join(fixture("shape_b.sse").split(b"\n\n")[:2]) + b"\n\n"
-    with served(cut) as server:
+    with server_sending(cut) as server:
         told = Told()
         with pytest.raises(KieError):
             [*model_at(server).stream("hi", {"callbacks": [told]})]
@@ -296,7 +296,7 @@ async def test_callbacks_hear_of_an_error_with_what_was_said_before_it() -> None
 
 
 def test_a_call_s_model_reaches_the_trace() -> None:
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         told = Told()
         model_at(server).invoke(
             "hi", {"callbacks": [told]}, model="gemini-3.1-pro", temperature=0.2
@@ -322,7 +322,7 @@ def test_tokens_are_estimated_without_a_network_or_a_tokenizer() -> None:
 
 async def test_a_batch_answers_in_order_and_may_return_its_errors() -> None:
     bad = Scripted([b'{"code":401,"msg":"Unauthorized"}'])
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         assert [m.text for m in model_at(server).batch(["a", "b", "c"])] == ["pong"] * 3
         assert [m.text for m in await model_at(server).abatch(["a", "b"])] == ["pong"] * 2
         assert len(server.requests) == 5
@@ -335,9 +335,9 @@ async def test_a_batch_answers_in_order_and_may_return_its_errors() -> None:
 
 @pytest.mark.parametrize("name", ["shape_a.sse", "native_call.sse", "chat_call.sse"])
 async def test_a_cached_answer_is_the_answer_and_asks_nobody(name: str) -> None:
-    from unit_tests.ways import blocks_of  # noqa: PLC0415
+    from call_modes import blocks_of  # noqa: PLC0415
 
-    with served(fixture(name)) as server:
+    with server_sending(fixture(name)) as server:
         cached = model_at(server, cache=InMemoryCache())
         first = cached.invoke("hi")
         for again in (cached.invoke("hi"), await cached.ainvoke("hi")):
@@ -354,7 +354,7 @@ async def test_a_cached_answer_is_the_answer_and_asks_nobody(name: str) -> None:
 
 def test_two_models_do_not_share_a_cache_s_answers_nor_two_keys_of_one() -> None:
     cache = InMemoryCache()
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         model_at(server, cache=cache).invoke("hi")
         model_at(server, cache=cache, model="gemini-3.1-pro").invoke("hi")
         model_at(server, cache=cache, reasoning_effort="low").invoke("hi")
@@ -373,7 +373,7 @@ async def test_langchain_s_own_retry_and_fallback_see_the_errors() -> None:
         )
         assert again.invoke("hi").text == "pong"
         assert len(server.requests) == 2
-    with ScriptedServer(busy) as server, served(WHOLE) as other:
+    with ScriptedServer(busy) as server, server_sending(WHOLE) as other:
         safe = model_at(server).with_fallbacks(
             [model_at(other)], exceptions_to_handle=(KieRateLimitError,)
         )
@@ -396,7 +396,7 @@ def test_a_rate_limiter_is_asked_before_each_call() -> None:
             return True
 
     limiter = Counting()
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         limited = model_at(server, rate_limiter=limiter)
         limited.invoke("hi")
         [*limited.stream("hi")]
@@ -404,7 +404,7 @@ def test_a_rate_limiter_is_asked_before_each_call() -> None:
 
 
 def test_a_chain_streams_through() -> None:
-    with served(fixture("shape_a.sse")) as server:
+    with server_sending(fixture("shape_a.sse")) as server:
         chain = model_at(server) | RunnableLambda(lambda message: message)
         assert chain.invoke("hi").text == "The sky is blue, né 🌤."
         pieces = [chunk.text for chunk in model_at(server).stream("hi") if chunk.text]
@@ -412,7 +412,7 @@ def test_a_chain_streams_through() -> None:
 
 
 def test_disable_streaming_makes_a_stream_one_chunk() -> None:
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         chunks = [*model_at(server, disable_streaming=True).stream("hi")]
         assert server.requests[0].json["stream"] is False
     assert len(chunks) == 1
@@ -428,7 +428,7 @@ def test_a_message_reads_well_where_this_package_was_never_imported(name: str) -
     import subprocess  # noqa: PLC0415
     import sys  # noqa: PLC0415
 
-    with served(fixture(name)) as server:
+    with server_sending(fixture(name)) as server:
         message = model_at(server).invoke("hi")
     script = (
         "import json, sys; from langchain_core.load import loads\n"
@@ -490,7 +490,7 @@ def as_dict(value: Any) -> Any:
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 @pytest.mark.parametrize("method", ["json_schema", "json_mode"])
 async def test_json_text_with_or_without_a_fence_is_the_value(method, schema, text) -> None:
-    with served(answering(text)) as server:
+    with server_sending(answering(text)) as server:
         structured = model_at(server).with_structured_output(schema, method=method)
         for value in (structured.invoke("hi"), await structured.ainvoke("hi")):
             assert as_dict(value) == {"name": "Oslo", "people": 700000}
@@ -508,7 +508,7 @@ async def test_json_text_with_or_without_a_fence_is_the_value(method, schema, te
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 @pytest.mark.parametrize("method", ["json_schema", "json_mode"])
 def test_json_text_that_is_broken_is_a_parsing_error(method, schema, text) -> None:
-    with served(answering(text)) as server:
+    with server_sending(answering(text)) as server:
         structured = model_at(server).with_structured_output(schema, method=method)
         with pytest.raises(OutputParserException):
             structured.invoke("hi")
@@ -521,7 +521,7 @@ def test_json_text_that_is_broken_is_a_parsing_error(method, schema, text) -> No
 
 @pytest.mark.parametrize("text", ['{"name": "Oslo"}', '{"name": "Oslo", "people": "many"}', "[]"])
 def test_json_that_does_not_fit_a_pydantic_class_is_a_parsing_error(text: str) -> None:
-    with served(answering(text)) as server:
+    with server_sending(answering(text)) as server:
         for method in ("json_schema", "json_mode"):
             structured = model_at(server).with_structured_output(City, method=method)
             with pytest.raises(OutputParserException):
@@ -531,7 +531,7 @@ def test_json_that_does_not_fit_a_pydantic_class_is_a_parsing_error(text: str) -
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 async def test_a_forced_call_s_arguments_are_the_value(schema) -> None:
     name = "CityDict" if schema is CityDict else "City"
-    with served(calling(name, GOOD)) as server:
+    with server_sending(calling(name, GOOD)) as server:
         structured = model_at(server).with_structured_output(schema, method="function_calling")
         for value in (structured.invoke("hi"), await structured.ainvoke("hi")):
             assert as_dict(value) == {"name": "Oslo", "people": 700000}
@@ -546,14 +546,14 @@ async def test_a_forced_call_s_arguments_are_the_value(schema) -> None:
 
 
 def test_a_forced_call_that_is_broken_is_a_parsing_error_with_the_raw_message() -> None:
-    with served(calling("City", '{"name": 5')) as server:
+    with server_sending(calling("City", '{"name": 5')) as server:
         raw = model_at(server).with_structured_output(
             City, method="function_calling", include_raw=True
         )
         result = raw.invoke("hi")
         assert result["parsed"] is None
         assert len(result["raw"].invalid_tool_calls) == 1
-    with served(calling("City", '{"name": "Oslo", "people": "many"}')) as server:
+    with server_sending(calling("City", '{"name": "Oslo", "people": "many"}')) as server:
         structured = model_at(server).with_structured_output(City, method="function_calling")
         with pytest.raises(ValueError):
             structured.invoke("hi")
@@ -561,7 +561,7 @@ def test_a_forced_call_that_is_broken_is_a_parsing_error_with_the_raw_message() 
 
 async def test_structured_output_streams_and_the_last_piece_is_the_value() -> None:
     halves = [{"choices": [{"delta": {"content": t}}]} for t in (GOOD[:20], GOOD[20:])]
-    with served(sse(*halves, "[DONE]")) as server:
+    with server_sending(sse(*halves, "[DONE]")) as server:
         structured = model_at(server).with_structured_output(CITY)
         values = [*structured.stream("hi")]
         assert values[-1] == {"name": "Oslo", "people": 700000}
@@ -570,7 +570,7 @@ async def test_structured_output_streams_and_the_last_piece_is_the_value() -> No
 
 
 def test_strict_and_the_name_reach_the_wire_and_the_trace_has_the_schema() -> None:
-    with served(answering(GOOD)) as server:
+    with server_sending(answering(GOOD)) as server:
         told = Told()
         structured = model_at(server).with_structured_output(City, strict=True)
         structured.invoke("hi", {"callbacks": [told]})
@@ -592,7 +592,7 @@ def test_an_openai_function_and_a_schema_without_a_title_are_schemas() -> None:
         "parameters": {k: CITY[k] for k in ("type", "properties", "required")},
     }
     bare = {k: CITY[k] for k in ("type", "properties", "required")}
-    with served(answering(GOOD)) as server:
+    with server_sending(answering(GOOD)) as server:
         for schema, name in ((function, "City"), (bare, "structured_output")):
             server.requests.clear()
             value = model_at(server).with_structured_output(schema).invoke("hi")
@@ -606,7 +606,7 @@ def test_a_native_model_is_given_gemini_s_schema() -> None:
     body = orjson.dumps(
         {"candidates": [{"content": {"parts": [{"text": GOOD}]}, "finishReason": "STOP"}]}
     )
-    with served(body) as server:
+    with server_sending(body) as server:
         structured = model_at(server, model="gemini-3.5-flash").with_structured_output(City)
         assert structured.invoke("hi") == City(name="Oslo", people=700000)
         config = server.requests[0].json["generationConfig"]

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from call_modes import fixture, model_at, server_sending
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from scripted_server import Scripted, ScriptedServer
-
-from unit_tests.ways import fixture, model_at, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +84,7 @@ def streamed(events: list[bytes], api: str, **bound: Any) -> int:
 
 def invoked(messages: list[BaseMessage], api: str, **bound: Any) -> int:
     """The calls to ask for a whole answer."""
-    with served(WHOLE[api]) as server:
+    with server_sending(WHOLE[api]) as server:
         model = model_at(server, api=api).bind(**bound)
         return calls_of(lambda: model.invoke(messages))
 

@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from call_modes import (
+    BASIC_CALL_MODES,
+    CALL_MODES,
+    astream,
+    fixture,
+    invoke,
+    model_at,
+    server_sending,
+    stream,
+)
 from langchain_core import exceptions as core
 from langchain_core.runnables import RunnableLambda
 from scripted_server import Scripted, ScriptedServer, sse
@@ -32,7 +42,6 @@ from langchain_kie import (
     KieStreamInterruptedError,
     KieTimeoutError,
 )
-from unit_tests.ways import BASIC_WAYS, WAYS, astream, fixture, invoke, model_at, served, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,7 +212,7 @@ PLACES: dict[str, tuple[Callable[[Row], Scripted], bool, bool, bool]] = {
 async def test_a_failure_is_its_error_in_every_place_and_every_way(row: Row, place: str) -> None:
     response, http_tells, body_tells, partial = PLACES[place]
     with ScriptedServer(response(row)) as server:
-        for ask in BASIC_WAYS:
+        for ask in BASIC_CALL_MODES:
             with pytest.raises(KieError) as caught:
                 await ask(model_at(server, model="gemini-3.1-pro"))
             error = caught.value
@@ -229,10 +238,10 @@ async def test_a_failure_is_tried_again_as_often_as_it_may_help(row: Row, no_sle
             assert len(server.requests) == 1 + (3 if row.tries is None else row.tries)
 
 
-@pytest.mark.parametrize("ask", WAYS)
+@pytest.mark.parametrize("ask", CALL_MODES)
 async def test_no_way_of_asking_takes_an_envelope_for_an_answer(ask) -> None:
     with (
-        served(fixture("envelope_401.json")) as server,
+        server_sending(fixture("envelope_401.json")) as server,
         pytest.raises(KieAuthenticationError) as caught,
     ):
         await ask(model_at(server))
@@ -241,7 +250,7 @@ async def test_no_way_of_asking_takes_an_envelope_for_an_answer(ask) -> None:
     assert "KIE_API_KEY" in str(caught.value)
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 @pytest.mark.parametrize(
     ("body", "cls", "message"),
     [
@@ -272,12 +281,12 @@ async def test_an_error_member_is_an_error_whole_or_in_an_event(
 ) -> None:
     """The three types of error are those that KIE documents (docs/wire.md 7)."""
     for wire in (orjson.dumps(body), sse(body)):
-        with served(wire) as server, pytest.raises(KieError) as caught:
+        with server_sending(wire) as server, pytest.raises(KieError) as caught:
             await ask(model_at(server))
         assert (type(caught.value), caught.value.message) == (cls, message)
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 @pytest.mark.parametrize(
     ("status", "body", "cls", "message"),
     [
@@ -313,13 +322,13 @@ async def test_an_error_member_is_an_error_whole_or_in_an_event(
 async def test_a_status_with_any_body_is_the_status_s_error(
     ask, status: int, body: bytes, cls: type[KieError], message: str
 ) -> None:
-    with served(body, status=status) as server, pytest.raises(KieError) as caught:
+    with server_sending(body, status=status) as server, pytest.raises(KieError) as caught:
         await ask(model_at(server))
     error = caught.value
     assert (type(error), error.message, error.status_code) == (cls, message, status)
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 @pytest.mark.parametrize(
     "body",
     [
@@ -355,14 +364,14 @@ async def test_a_status_with_any_body_is_the_status_s_error(
     ids=lambda body: body[:40].decode("utf-8", "replace"),
 )
 async def test_what_cannot_be_read_is_a_protocol_error(ask, body: bytes) -> None:
-    with served(body) as server, pytest.raises(KieError) as caught:
+    with server_sending(body) as server, pytest.raises(KieError) as caught:
         await ask(model_at(server))
     assert type(caught.value) is KieProtocolError
     assert caught.value.status_code == 200
     assert len(caught.value.message) <= 300
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 @pytest.mark.parametrize(
     "event",
     [
@@ -374,11 +383,11 @@ async def test_what_cannot_be_read_is_a_protocol_error(ask, body: bytes) -> None
 )
 async def test_usage_that_cannot_be_read_is_a_protocol_error(ask, event: dict) -> None:
     text = {"choices": [{"delta": {"content": "x"}}]}
-    with served(sse(text, event)) as server, pytest.raises(KieProtocolError, match="usage"):
+    with server_sending(sse(text, event)) as server, pytest.raises(KieProtocolError, match="usage"):
         await ask(model_at(server))
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 @pytest.mark.parametrize(
     "body",
     [
@@ -400,12 +409,12 @@ async def test_usage_that_cannot_be_read_is_a_protocol_error(ask, event: dict) -
 async def test_an_answer_with_nothing_in_it_is_an_error_and_tried_again(
     ask, body: bytes, no_sleep
 ) -> None:
-    with served(body) as server, pytest.raises(KieEmptyResponseError):
+    with server_sending(body) as server, pytest.raises(KieEmptyResponseError):
         await ask(model_at(server, max_retries=2))
     assert len(server.requests) == 3
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 @pytest.mark.parametrize("status", [200, 500])
 async def test_a_long_error_is_shortened(ask, status: int) -> None:
     long = "x" * 200_000
@@ -416,7 +425,7 @@ async def test_a_long_error_is_shortened(ask, status: int) -> None:
         b"<html><title>" + long.encode() + b"</title></html>",
         sse(long),
     ):
-        with served(body, status=status) as server, pytest.raises(KieError) as caught:
+        with server_sending(body, status=status) as server, pytest.raises(KieError) as caught:
             await ask(model_at(server))
         assert len(caught.value.message) <= 300
         assert len(str(caught.value)) <= 500
@@ -450,13 +459,13 @@ PROSE = [
 ]
 
 
-@pytest.mark.parametrize("ask", WAYS)
+@pytest.mark.parametrize("ask", CALL_MODES)
 @pytest.mark.parametrize(("text", "cls"), TEXTS, ids=[text for text, _ in TEXTS])
 async def test_an_upstream_error_that_is_the_whole_answer_is_an_error(ask, text, cls) -> None:
     whole = orjson.dumps({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]})
     halves = [{"choices": [{"delta": {"content": t}}]} for t in (text[:9], text[9:])]
     for body in (whole, sse(*halves, "[DONE]")):
-        with served(body) as server, pytest.raises(KieError) as caught:
+        with server_sending(body) as server, pytest.raises(KieError) as caught:
             await ask(model_at(server))
         assert type(caught.value) is cls
 
@@ -465,26 +474,26 @@ async def test_an_upstream_error_that_is_the_whole_answer_is_an_error(ask, text,
 async def test_prose_that_only_speaks_of_errors_is_an_answer(text: str) -> None:
     message = {"content": text, "reasoning_content": "hm"}
     body = orjson.dumps({"choices": [{"message": message, "finish_reason": "stop"}]})
-    with served(body) as server:
-        for ask in WAYS:
+    with server_sending(body) as server:
+        for ask in CALL_MODES:
             assert (await ask(model_at(server))).text == text
 
 
 async def test_an_error_text_beside_a_call_is_text() -> None:
     call = {"id": "c", "function": {"name": "f", "arguments": "{}"}}
     message = {"content": "Internal error", "tool_calls": [call]}
-    with served(orjson.dumps({"choices": [{"message": message}]})) as server:
+    with server_sending(orjson.dumps({"choices": [{"message": message}]})) as server:
         answer = await invoke(model_at(server))
     assert answer.text == "Internal error"
     assert len(answer.tool_calls) == 1
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_refused_and_nobody_else_hears_of_it(ask, status: int) -> None:
-    with served(fixture("chat_whole.json")) as other:
+    with server_sending(fixture("chat_whole.json")) as other:
         for location in (other.base_url + "/x", "/elsewhere", "http://[", ""):
-            with served(b"", status=status, headers={"Location": location}) as server:
+            with server_sending(b"", status=status, headers={"Location": location}) as server:
                 with pytest.raises(KieProtocolError) as caught:
                     await ask(model_at(server, max_retries=3))
                 assert len(server.requests) == 1
@@ -496,9 +505,9 @@ async def test_a_redirect_is_refused_and_nobody_else_hears_of_it(ask, status: in
 async def test_a_client_that_follows_redirects_does_not_for_us() -> None:
     import httpx  # noqa: PLC0415
 
-    with served(fixture("chat_whole.json")) as other:
+    with server_sending(fixture("chat_whole.json")) as other:
         headers = {"Location": other.base_url}
-        with served(b"", status=307, headers=headers) as server:
+        with server_sending(b"", status=307, headers=headers) as server:
             with httpx.Client(follow_redirects=True) as client, pytest.raises(KieProtocolError):
                 model_at(server, http_client=client).invoke("hi")
             async with httpx.AsyncClient(follow_redirects=True) as client:
@@ -507,7 +516,7 @@ async def test_a_client_that_follows_redirects_does_not_for_us() -> None:
         assert other.requests == []
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "zstd"])
 async def test_an_encoded_answer_is_refused_and_not_asked_for_again(
     ask, encoding: str, no_sleep
@@ -516,18 +525,18 @@ async def test_an_encoded_answer_is_refused_and_not_asked_for_again(
 
     headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
     body = gzip.compress(fixture("chat_whole.json"))
-    with served(body, headers=headers) as server, pytest.raises(KieProtocolError) as caught:
+    with server_sending(body, headers=headers) as server, pytest.raises(KieProtocolError) as caught:
         await ask(model_at(server, max_retries=2))
     assert encoding in str(caught.value)
     assert len(server.requests) == 1
     assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 async def test_what_cannot_be_read_is_not_asked_for_again(ask, no_sleep) -> None:
     """It was an answer, and may have been billed."""
     for body in (sse("nonsense"), sse("null"), b'{"hello":"world"}', b'{"choices":'):
-        with served(body) as server, pytest.raises(KieProtocolError):
+        with server_sending(body) as server, pytest.raises(KieProtocolError):
             await ask(model_at(server, max_retries=2))
         assert len(server.requests) == 1, body
 
@@ -578,7 +587,7 @@ def test_every_class_is_core_s_of_its_kind_and_agrees_whether_to_retry(cls) -> N
 
 async def test_an_error_of_the_network_keeps_its_cause_and_pickles() -> None:
     with ScriptedServer(Scripted([sse(SHOWN)], ending="fin-mid-chunk")) as server:
-        for ask in BASIC_WAYS:
+        for ask in BASIC_CALL_MODES:
             with pytest.raises(KieStreamInterruptedError) as caught:
                 await ask(model_at(server))
             assert type(caught.value.__cause__).__module__.startswith("httpx")
@@ -589,9 +598,9 @@ async def test_an_error_of_the_user_s_own_in_mid_stream_is_the_error() -> None:
     def fail(_: object) -> None:
         raise ZeroDivisionError
 
-    with served(fixture("shape_a.sse")) as server:
+    with server_sending(fixture("shape_a.sse")) as server:
         chain = model_at(server) | RunnableLambda(fail)
-        for ask in BASIC_WAYS:
+        for ask in BASIC_CALL_MODES:
             with pytest.raises(ZeroDivisionError):
                 await ask(chain)
 
@@ -616,6 +625,6 @@ async def test_an_error_of_the_user_s_own_in_mid_stream_is_the_error() -> None:
 @pytest.mark.parametrize("as_event", [False, True])
 def test_a_failure_keeps_the_server_s_words(body, cls, words, as_event) -> None:
     data = sse(body, "[DONE]") if as_event else orjson.dumps(body)
-    with served(data) as server, pytest.raises(KieError, match=words) as caught:
+    with server_sending(data) as server, pytest.raises(KieError, match=words) as caught:
         model_at(server).invoke("hi")
     assert type(caught.value) is cls

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import orjson
 import pytest
+from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from langchain_core.messages import HumanMessage
 from scripted_server import Scripted, ScriptedServer
 
@@ -37,11 +38,10 @@ from langchain_kie import (
     media_block,
 )
 from langchain_kie._conversation.media import HEAD_BYTES, Media, inline
-from langchain_kie._uploads import forget, place
+from langchain_kie._uploads import evict, upload_all
 from langchain_kie.emulator import Emulator
 from langchain_kie.errors import KieEmptyResponseError
-from langchain_kie.files import LIFE
-from unit_tests.ways import BASIC_WAYS, fixture, model_at, served
+from langchain_kie.files import FILE_LIFETIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,7 +85,7 @@ async def aupload(files: KieFiles, *args: Any, **kwargs: Any) -> KieFile:
     return await files.aupload(*args, **kwargs)
 
 
-UPLOADS = pytest.mark.parametrize("way", [upload, aupload])
+UPLOADS = pytest.mark.parametrize("call_mode", [upload, aupload])
 
 
 def fetched(file: KieFile) -> tuple[str, bytes]:
@@ -147,7 +147,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "a memoryview": lambda _: memoryview(PNG),
     "a file object": lambda _: (MEDIA / "diagram.png").open("rb"),
     "a file object at its end": lambda _: at_its_end(PNG),
-    "a file object without a way back": lambda _: Pipe(PNG),
+    "a file object without a call_mode back": lambda _: Pipe(PNG),
     "a file that is decompressed": gzipped,
     "a file in an archive": zipped,
     "a file that is being written": unflushed,
@@ -157,20 +157,20 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
 @UPLOADS
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
 async def test_a_file_of_any_kind_arrives_whole(
-    files: KieFiles, emulator: Emulator, tmp_path: Path, way: Any, source: Any
+    files: KieFiles, emulator: Emulator, tmp_path: Path, call_mode: Any, source: Any
 ) -> None:
     given = source(tmp_path)
     seen: list[tuple[int, int]] = []
     try:
         before = datetime.now(UTC)
-        file = await way(files, given, on_progress=lambda *numbers: seen.append(numbers))
+        file = await call_mode(files, given, on_progress=lambda *numbers: seen.append(numbers))
         assert not getattr(given, "closed", False)
     finally:
         getattr(given, "close", lambda: None)()
     assert fetched(file) == ("image/png", PNG)
     assert (file.mime_type, file.size) == ("image/png", len(PNG))
     assert (len(file.name), file.name[-4:]) == (36, ".png")
-    assert before + LIFE <= file.expires_at <= datetime.now(UTC) + LIFE
+    assert before + FILE_LIFETIME <= file.expires_at <= datetime.now(UTC) + FILE_LIFETIME
     assert not file.is_expired
     assert seen == [(len(PNG), len(PNG))]
     (request,) = emulator.requests
@@ -179,16 +179,16 @@ async def test_a_file_of_any_kind_arrives_whole(
 
 
 @UPLOADS
-async def test_a_url_is_fetched_by_kie(files: KieFiles, emulator: Emulator, way: Any) -> None:
-    file = await way(files, "https://media.example/cat.png")
+async def test_a_url_is_fetched_by_kie(files: KieFiles, emulator: Emulator, call_mode: Any) -> None:
+    file = await call_mode(files, "https://media.example/cat.png")
     assert fetched(file) == ("image/png", PNG)
     assert file.mime_type == "image/png"
     (request,) = emulator.requests
     assert request.path == "/api/file-url-upload"
     with pytest.raises(KieInvalidRequestError, match="the upload failed: Failed to download"):
-        await way(files, "https://media.example/dog.png")
+        await call_mode(files, "https://media.example/dog.png")
     with pytest.raises(ValueError, match="a YouTube link"):
-        await way(files, "https://youtu.be/x")
+        await call_mode(files, "https://youtu.be/x")
 
 
 def test_progress_is_told_piece_by_piece(files: KieFiles) -> None:
@@ -230,7 +230,7 @@ UNREADABLE: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
     "a directory": (lambda path: path, IsADirectoryError, "directory"),
     "text": (lambda _: io.StringIO("a"), ValueError, "must be opened in binary mode"),
     "a file of text": (of_text, ValueError, "opened in binary mode"),
-    "text without a way back": (lambda _: TextPipe("a"), ValueError, "opened in binary mode"),
+    "text without a call_mode back": (lambda _: TextPipe("a"), ValueError, "opened in binary mode"),
     "a data URL": (lambda _: "data:,x", ValueError, "is no http"),
     "another scheme": (lambda _: "ftp://a.example/a.png", ValueError, "is no http"),
     "no address of a type": (
@@ -250,14 +250,14 @@ async def test_what_cannot_be_read_is_not_sent(
     files: KieFiles,
     emulator: Emulator,
     tmp_path: Path,
-    way: Any,
+    call_mode: Any,
     source: Any,
     error: type[Exception],
     match: str,
 ) -> None:
     given = source(tmp_path)
     with pytest.raises(error, match=match):
-        await way(files, given)
+        await call_mode(files, given)
     getattr(given, "close", lambda: None)()
     assert emulator.requests == []
 
@@ -323,17 +323,17 @@ EXPIRIES: dict[str, tuple[Callable[[datetime], Any], timedelta | None]] = {
     "as Python writes it": (lambda now: (now + DAY).isoformat(), DAY),
     "as JavaScript does": (lambda now: (now + DAY).isoformat().replace("+00:00", "Z"), DAY),
     "without a zone": (lambda now: (now + DAY).replace(tzinfo=None).isoformat(), DAY),
-    "later than KIE keeps anything": (lambda now: (now + 300 * DAY).isoformat(), LIFE),
+    "later than KIE keeps anything": (lambda now: (now + 300 * DAY).isoformat(), FILE_LIFETIME),
     "long ago": (lambda _: "0001-01-01T00:00:00+05:00", None),
-    "no time": (lambda _: "soon", LIFE),
-    "a number": (lambda _: 1_800_000_000, LIFE),
-    "not told": (lambda _: None, LIFE),
+    "no time": (lambda _: "soon", FILE_LIFETIME),
+    "a number": (lambda _: 1_800_000_000, FILE_LIFETIME),
+    "not told": (lambda _: None, FILE_LIFETIME),
 }
 
 
 @pytest.mark.parametrize(("told", "life"), EXPIRIES.values(), ids=EXPIRIES.keys())
 def test_a_file_knows_when_it_expires(told: Any, life: timedelta | None) -> None:
-    with served(receipt(expiresAt=told(datetime.now(UTC)))) as server:
+    with server_sending(receipt(expiresAt=told(datetime.now(UTC)))) as server:
         file = files_at(server).upload(PNG)
     assert file.is_expired is (life is None)
     if life is not None:
@@ -342,7 +342,7 @@ def test_a_file_knows_when_it_expires(told: Any, life: timedelta | None) -> None
 
 def test_the_names_of_either_page_are_read() -> None:
     other = receipt(downloadUrl=None, fileUrl=f"{STORED_AT}x", fileName="b.png", fileSize="5")
-    with served(receipt(fileSize=len(PNG)), other) as server:
+    with server_sending(receipt(fileSize=len(PNG)), other) as server:
         first, second = files_at(server).upload(PNG), files_at(server).upload(PNG)
     assert (first.url, first.name, first.size) == (STORED_AT, "a.png", len(PNG))
     assert (second.url, second.name, second.size) == (f"{STORED_AT}x", "b.png", None)
@@ -409,20 +409,22 @@ FAILURES: dict[str, tuple[Scripted, type[KieError], str]] = {
 @UPLOADS
 @pytest.mark.parametrize(("answer", "error", "match"), FAILURES.values(), ids=FAILURES.keys())
 async def test_a_failure_says_that_it_was_the_upload(
-    way: Any, answer: Scripted, error: type[KieError], match: str
+    call_mode: Any, answer: Scripted, error: type[KieError], match: str
 ) -> None:
     with ScriptedServer(answer) as server:
         with pytest.raises(error, match=match) as caught:
-            await way(files_at(server), picture())
+            await call_mode(files_at(server), picture())
         assert KEY not in f"{caught.value!r}{caught.value}"
         assert server.tries == 1
 
 
 @UPLOADS
-async def test_an_upload_is_made_again_from_its_beginning(way: Any, no_sleep: list[float]) -> None:
+async def test_an_upload_is_made_again_from_its_beginning(
+    call_mode: Any, no_sleep: list[float]
+) -> None:
     data, seen = picture(200_000), []
     with ScriptedServer(BUSY, BUSY, Scripted([receipt()])) as server:
-        file = await way(
+        file = await call_mode(
             files_at(server, max_retries=2), io.BytesIO(data), on_progress=lambda *n: seen.append(n)
         )
         assert file.url == STORED_AT
@@ -436,15 +438,15 @@ def name_in(body: bytes) -> bytes:
 
 
 @UPLOADS
-async def test_who_watches_may_break_it_off(way: Any) -> None:
+async def test_who_watches_may_break_it_off(call_mode: Any) -> None:
     def stop(sent: int, _total: int) -> None:
         if sent > 100_000:
             raise InterruptedError("enough")
 
-    with served(receipt()) as server:
+    with server_sending(receipt()) as server:
         with pytest.raises(InterruptedError, match="enough"):
-            await way(files_at(server), picture(MEGABYTE), on_progress=stop)
-        assert (await way(files_at(server), picture())).url == STORED_AT
+            await call_mode(files_at(server), picture(MEGABYTE), on_progress=stop)
+        assert (await call_mode(files_at(server), picture())).url == STORED_AT
 
 
 def test_without_a_key_nothing_is_sent() -> None:
@@ -466,13 +468,17 @@ def asked_with(*blocks: dict[str, Any]) -> list[HumanMessage]:
     return [HumanMessage([{"type": "text", "text": "What is it?"}, *blocks])]
 
 
-@pytest.mark.parametrize("way", BASIC_WAYS)
-async def test_the_key_is_for_two_hosts_and_headers_are_for_one(way: Any) -> None:
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
+async def test_the_key_is_for_two_hosts_and_headers_are_for_one(call_mode: Any) -> None:
     whole = fixture("chat_whole.json")
-    with served(whole) as chat, served(receipt()) as uploads, served(PNG) as elsewhere:
+    with (
+        server_sending(whole) as chat,
+        server_sending(receipt()) as uploads,
+        server_sending(PNG) as elsewhere,
+    ):
         model = uploading(chat, uploads, default_headers={"X-Team": "secret", "X-Key": KEY})
         remote = {"type": "image", "url": f"{elsewhere.base_url}/cat.png"}
-        await way(model, asked_with(media_block(picture()), remote))
+        await call_mode(model, asked_with(media_block(picture()), remote))
         assert elsewhere.requests == []
         (sent,), (asked,) = uploads.requests, chat.requests
     assert sent.headers["authorization"] == asked.headers["authorization"] == f"Bearer {KEY}"
@@ -487,14 +493,14 @@ async def test_the_key_is_for_two_hosts_and_headers_are_for_one(way: Any) -> Non
 
 
 @UPLOADS
-async def test_a_redirect_of_an_upload_is_not_followed(way: Any) -> None:
-    with served(receipt()) as elsewhere, httpx.Client(follow_redirects=True) as own:
+async def test_a_redirect_of_an_upload_is_not_followed(call_mode: Any) -> None:
+    with server_sending(receipt()) as elsewhere, httpx.Client(follow_redirects=True) as own:
         away = {"Location": f"{elsewhere.base_url}/api/file-stream-upload"}
         with (
             ScriptedServer(Scripted([], status=307, headers=away)) as server,
             pytest.raises(KieProtocolError, match="redirect, which is never followed"),
         ):
-            await way(files_at(server, http_client=own), picture())
+            await call_mode(files_at(server, http_client=own), picture())
         assert elsewhere.requests == []
 
 
@@ -530,7 +536,7 @@ def test_where_files_go(
 
 def test_two_accounts_upload_apart() -> None:
     block = media_block(picture())
-    with served(fixture("chat_whole.json")) as chat, served(receipt()) as uploads:
+    with server_sending(fixture("chat_whole.json")) as chat, server_sending(receipt()) as uploads:
         for key in (KEY, KEY, f"{KEY}-2"):
             uploading(chat, uploads).model_copy(update={"api_key": _secret(key)}).invoke(
                 asked_with(block)
@@ -546,7 +552,10 @@ def test_a_file_about_to_expire_is_uploaded_again() -> None:
     block = media_block(picture())
     hour = timedelta(hours=1)
     soon, later = (receipt(expiresAt=(datetime.now(UTC) + n * hour).isoformat()) for n in (0.5, 2))
-    with served(fixture("chat_whole.json")) as chat, served(soon, soon, later) as uploads:
+    with (
+        server_sending(fixture("chat_whole.json")) as chat,
+        server_sending(soon, soon, later) as uploads,
+    ):
         model = uploading(chat, uploads)
         for _ in range(5):
             model.invoke(asked_with(block))
@@ -556,7 +565,7 @@ def test_a_file_about_to_expire_is_uploaded_again() -> None:
 def test_a_failed_upload_is_tried_again_by_the_next_call(no_sleep: list[float]) -> None:
     block = media_block(picture())
     good = Scripted([receipt()])
-    with served(fixture("chat_whole.json")) as chat, ScriptedServer(BUSY, good) as uploads:
+    with server_sending(fixture("chat_whole.json")) as chat, ScriptedServer(BUSY, good) as uploads:
         model = uploading(chat, uploads)
         with pytest.raises(KieServerError, match="the upload failed"):
             model.invoke(asked_with(block))
@@ -569,7 +578,7 @@ def test_those_who_wait_for_a_failed_upload_fail_too() -> None:
     """They asked for the same at the same time; the error is the same, and nothing else is sent."""
     block = media_block(picture())
     slow = Scripted([b"", *BUSY.pieces], pause=0.3, ending="fin-unframed")
-    with served(fixture("chat_whole.json")) as chat, ScriptedServer(slow) as uploads:
+    with server_sending(fixture("chat_whole.json")) as chat, ScriptedServer(slow) as uploads:
         model = uploading(chat, uploads)
         with ThreadPoolExecutor(4) as pool:
             calls = [pool.submit(model.invoke, asked_with(block)) for _ in range(4)]
@@ -588,7 +597,10 @@ async def until(condition: Callable[[], Any]) -> None:
 async def test_who_waits_for_a_cancelled_upload_does_it() -> None:
     block = media_block(picture())
     stalled, good = Scripted(ending="stall"), Scripted([receipt()])
-    with served(fixture("chat_whole.json")) as chat, ScriptedServer(stalled, good) as uploads:
+    with (
+        server_sending(fixture("chat_whole.json")) as chat,
+        ScriptedServer(stalled, good) as uploads,
+    ):
         model = uploading(chat, uploads)
         first = asyncio.create_task(model.ainvoke(asked_with(block)))
         await until(lambda: uploads.tries == 1)
@@ -605,7 +617,7 @@ async def test_who_waits_for_a_cancelled_upload_does_it() -> None:
 async def test_a_cancelled_waiter_leaves_the_upload_alone() -> None:
     block = media_block(picture())
     slow = Scripted([b"", receipt()], pause=0.3, ending="fin-unframed")
-    with served(fixture("chat_whole.json")) as chat, ScriptedServer(slow) as uploads:
+    with server_sending(fixture("chat_whole.json")) as chat, ScriptedServer(slow) as uploads:
         model = uploading(chat, uploads)
         first = asyncio.create_task(model.ainvoke(asked_with(block)))
         await until(lambda: uploads.tries == 1)
@@ -620,7 +632,7 @@ async def test_a_cancelled_waiter_leaves_the_upload_alone() -> None:
 def test_event_loops_and_threads_upload_the_same_once() -> None:
     block = media_block(picture())
     slow = Scripted([b"", receipt()], pause=0.3, ending="fin-unframed")
-    with served(fixture("chat_whole.json")) as chat, ScriptedServer(slow) as uploads:
+    with server_sending(fixture("chat_whole.json")) as chat, ScriptedServer(slow) as uploads:
         model = uploading(chat, uploads)
         with ThreadPoolExecutor(6) as pool:
             calls = [pool.submit(asyncio.run, model.ainvoke(asked_with(block))) for _ in range(4)]
@@ -632,7 +644,7 @@ def test_event_loops_and_threads_upload_the_same_once() -> None:
 async def test_who_blocks_the_loop_does_not_wait_for_a_task_of_it() -> None:
     block = media_block(picture())
     slow = Scripted([b"", receipt()], pause=0.3, ending="fin-unframed")
-    with served(fixture("chat_whole.json")) as chat, ScriptedServer(slow) as uploads:
+    with server_sending(fixture("chat_whole.json")) as chat, ScriptedServer(slow) as uploads:
         model = uploading(chat, uploads)
         first = asyncio.create_task(model.ainvoke(asked_with(block)))
         await until(lambda: uploads.tries == 1)
@@ -646,12 +658,12 @@ def test_what_is_forgotten_is_uploaded_again(files: KieFiles, emulator: Emulator
 
     def placed() -> Media:
         medium = inline(data, None, "image", None)
-        place([medium], files)
+        upload_all([medium], files)
         return medium
 
     first, again = placed(), placed()
     assert first.url == again.url
-    forget([again])
+    evict([again])
     assert placed().url != first.url
     assert len(emulator.requests) == 2
 
@@ -719,7 +731,10 @@ async def test_a_forked_process_does_not_wait_for_its_parent_s_upload(tmp_path: 
     path = tmp_path / "a.png"
     path.write_bytes(picture())
     stalled, good = Scripted(ending="stall"), Scripted([receipt()])
-    with served(fixture("chat_whole.json")) as chat, ScriptedServer(stalled, good) as uploads:
+    with (
+        server_sending(fixture("chat_whole.json")) as chat,
+        ScriptedServer(stalled, good) as uploads,
+    ):
         arguments = ["-c", textwrap.dedent(FORK), chat.base_url, uploads.base_url, str(path)]
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments, stdin=subprocess.PIPE
@@ -755,13 +770,15 @@ PEAK = """
 """
 
 
-@pytest.mark.parametrize("way", ["upload", "aupload", "invoke"])
-def test_a_large_file_does_not_show_in_memory(emulator: Emulator, tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("call_mode", ["upload", "aupload", "invoke"])
+def test_a_large_file_does_not_show_in_memory(
+    emulator: Emulator, tmp_path: Path, call_mode: str
+) -> None:
     small, large = tmp_path / "small.mp4", tmp_path / "large.mp4"
     for path, size in ((small, 2 * MEGABYTE), (large, 64 * MEGABYTE)):
         path.write_bytes(b"\0\0\0\x18ftypisom\0\0\2\0isommp42")
         os.truncate(path, size)
-    arguments = [emulator.base_url, emulator.api_key, way, str(small), str(large)]
+    arguments = [emulator.base_url, emulator.api_key, call_mode, str(small), str(large)]
     command = [sys.executable, "-c", textwrap.dedent(PEAK), *arguments]
     grown = subprocess.run(command, capture_output=True, check=True, timeout=120).stdout
     assert int(grown) < 16

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.load import dumpd, dumps
 from scripted_server import Scripted, ScriptedServer, sse
 
 from langchain_kie import ChatKieGemini, KieConfigurationError, KieError
-from unit_tests.ways import BASIC_WAYS, fixture, model_at, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,7 +185,7 @@ async def test_no_failure_shows_the_key_to_a_person_a_log_or_a_crash_reporter(
     recorder = Recorder()
     try:
         with ScriptedServer(FAILURES[name]) as server:
-            for ask in BASIC_WAYS:
+            for ask in BASIC_CALL_MODES:
                 model = canary(server, max_retries=1, timeout=0.2, callbacks=[recorder])
                 with pytest.raises(KieError) as caught:
                     await ask(model)
@@ -207,9 +207,9 @@ async def test_no_failure_shows_the_key_to_a_person_a_log_or_a_crash_reporter(
 
 
 async def test_a_server_that_cannot_be_reached_hears_nothing_and_shows_nothing(no_sleep) -> None:
-    with served(b"") as server:
+    with server_sending(b"") as server:
         pass
-    for ask in BASIC_WAYS:
+    for ask in BASIC_CALL_MODES:
         with pytest.raises(KieError) as caught:
             await ask(canary(server))
         check_error(caught.value)
@@ -217,8 +217,8 @@ async def test_a_server_that_cannot_be_reached_hears_nothing_and_shows_nothing(n
 
 async def test_a_successful_call_shows_the_key_to_no_trace() -> None:
     recorder = Recorder()
-    with served(fixture("shape_a.sse")) as server:
-        for ask in BASIC_WAYS:
+    with server_sending(fixture("shape_a.sse")) as server:
+        for ask in BASIC_CALL_MODES:
             message = await ask(canary(server, callbacks=[recorder]))
             assert KEY not in dumps(message)
     assert any(told.startswith("on_chat_model_start") for told in recorder.told)
@@ -239,11 +239,11 @@ async def test_a_successful_call_shows_the_key_to_no_trace() -> None:
     ],
 )
 def test_a_malformed_key_is_refused_and_not_shown(key: str, monkeypatch) -> None:
-    ways: list[dict[str, Any]] = [{"api_key": key}, {"kie_api_key": key}]
+    call_modes: list[dict[str, Any]] = [{"api_key": key}, {"kie_api_key": key}]
     if "\x00" not in key:
         monkeypatch.setenv("KIE_API_KEY", key)
-        ways.append({})
-    for give in ways:
+        call_modes.append({})
+    for give in call_modes:
         with pytest.raises(KieConfigurationError) as caught:
             ChatKieGemini(model="gemini-3-flash", **give)
         assert "key" in str(caught.value)
@@ -259,7 +259,7 @@ def test_an_empty_key_is_refused(key: str) -> None:
 @pytest.mark.parametrize("key", [f"{KEY}\n", f" {KEY}", f"\t{KEY}\r\n"])
 def test_white_space_around_a_key_is_taken_off_wherever_it_came_from(key: str, monkeypatch) -> None:
     monkeypatch.setenv("KIE_API_KEY", key)
-    with served(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_whole.json")) as server:
         model_at(server, api_key=key).invoke("hi")
         ChatKieGemini(model="gemini-3-flash", base_url=server.base_url, max_retries=0).invoke("hi")
         for request in server.requests:
@@ -283,9 +283,9 @@ def test_a_key_of_a_wrong_type_is_refused_and_not_shown() -> None:
 
 
 async def test_without_a_key_a_model_exists_but_asks_nothing() -> None:
-    with served(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_whole.json")) as server:
         model = ChatKieGemini(model="gemini-3-flash", base_url=server.base_url)
-        for ask in BASIC_WAYS:
+        for ask in BASIC_CALL_MODES:
             with pytest.raises(KieConfigurationError, match="KIE_API_KEY"):
                 await ask(model)
         assert server.requests == []
@@ -293,16 +293,16 @@ async def test_without_a_key_a_model_exists_but_asks_nothing() -> None:
 
 def test_the_key_of_the_environment_is_used(monkeypatch) -> None:
     monkeypatch.setenv("KIE_API_KEY", KEY)
-    with served(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_whole.json")) as server:
         monkeypatch.setenv("KIE_BASE_URL", server.base_url)
         ChatKieGemini(model="gemini-3-flash").invoke("hi")
         assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
 async def test_the_key_does_not_follow_a_redirect_nor_does_the_prompt() -> None:
-    with served(fixture("chat_whole.json")) as other:
-        with served(b"", status=308, headers={"Location": other.base_url}) as server:
-            for ask in BASIC_WAYS:
+    with server_sending(fixture("chat_whole.json")) as other:
+        with server_sending(b"", status=308, headers={"Location": other.base_url}) as server:
+            for ask in BASIC_CALL_MODES:
                 with pytest.raises(KieError) as caught:
                     await ask(canary(server), "my secret prompt")
                 check_error(caught.value)
@@ -312,7 +312,7 @@ async def test_the_key_does_not_follow_a_redirect_nor_does_the_prompt() -> None:
 
 async def test_the_user_s_headers_cannot_replace_the_key_s_header_unseen() -> None:
     """A header of the user's own never comes beside the key: there is one Authorization."""
-    with served(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_whole.json")) as server:
         model = canary(server, default_headers={"authorization": "Bearer other"})
         model.invoke("hi")
         assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
@@ -321,9 +321,9 @@ async def test_the_user_s_headers_cannot_replace_the_key_s_header_unseen() -> No
 async def test_no_url_of_a_message_is_ever_fetched() -> None:
     from langchain_core.messages import HumanMessage  # noqa: PLC0415
 
-    with served(b"\x89PNG") as other, served(fixture("chat_whole.json")) as server:
+    with server_sending(b"\x89PNG") as other, server_sending(fixture("chat_whole.json")) as server:
         block = {"type": "image_url", "image_url": {"url": f"{other.base_url}/cat.png"}}
-        for ask in BASIC_WAYS:
+        for ask in BASIC_CALL_MODES:
             await ask(canary(server), [HumanMessage([block])])
         assert other.requests == []
 
@@ -341,6 +341,6 @@ def test_no_field_of_ours_is_a_dataclass_that_would_print_the_key() -> None:
 @pytest.mark.parametrize("length", range(240, 300, 7))
 async def test_an_echoed_key_that_the_cut_of_a_message_splits_is_hidden(length: int) -> None:
     body = orjson.dumps({"code": 400, "msg": "y" * length + KEY})
-    with served(body) as server, pytest.raises(KieError) as caught:
+    with server_sending(body) as server, pytest.raises(KieError) as caught:
         canary(server).invoke("hi")
     assert KEY[:6] not in str(caught.value)

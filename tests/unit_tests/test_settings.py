@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
+from call_modes import fixture, model_at, server_sending
 from langchain_core.messages import HumanMessage
 
 from langchain_kie import ChatKieGemini, KieConfigurationError
 from langchain_kie._settings import DEFAULT_UPLOAD_URL, upload_url_for
-from unit_tests.ways import fixture, model_at, served
 
 WHOLE = fixture("chat_whole.json")
 
@@ -44,7 +44,7 @@ def test_a_setting_that_cannot_work_is_refused_by_name(settings: dict[str, Any],
 def test_a_closed_client_is_refused_by_name() -> None:
     client = httpx.Client()
     client.close()
-    with served(WHOLE) as server, pytest.raises(KieConfigurationError, match="closed"):
+    with server_sending(WHOLE) as server, pytest.raises(KieConfigurationError, match="closed"):
         model_at(server, http_client=client).invoke("hi")
 
 
@@ -64,7 +64,7 @@ def test_a_closed_client_is_refused_by_name() -> None:
     ids=str,
 )
 def test_an_option_that_cannot_work_is_refused_by_name(options: dict[str, Any], named) -> None:
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         with pytest.raises((ValueError, KieConfigurationError), match=named):
             model_at(server).invoke("hi", **options)
         assert server.requests == []
@@ -76,7 +76,7 @@ def test_an_option_that_cannot_work_is_refused_by_name(options: dict[str, Any], 
     ids=str,
 )
 def test_a_malformed_block_is_refused_by_its_type(block: dict[str, Any]) -> None:
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         with pytest.raises(ValueError, match="input_audio"):
             model_at(server).invoke([HumanMessage([{"type": "text", "text": "hi"}, block])])
         assert server.requests == []
@@ -92,7 +92,7 @@ def test_a_malformed_block_is_refused_by_its_type(block: dict[str, Any]) -> None
     ],
 )
 def test_stop_may_be_one_or_several_or_taken_back(own, asked, sent) -> None:
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         model_at(server, stop=own).invoke("hi", stop=asked)
         assert server.requests[0].json.get("stop") == sent
 
@@ -100,7 +100,7 @@ def test_stop_may_be_one_or_several_or_taken_back(own, asked, sent) -> None:
 def test_further_members_of_a_body_do_not_replace_what_stands_beside_them() -> None:
     body = fixture("native_whole.json")
     extra = {"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}, "cachedContent": "c"}
-    with served(body) as server:
+    with server_sending(body) as server:
         model = model_at(
             server,
             api="generate_content",
@@ -119,13 +119,13 @@ def test_further_members_of_a_body_do_not_replace_what_stands_beside_them() -> N
 
 @pytest.mark.parametrize(("given", "sent"), [("HIGH", "high"), ("low", "low")])
 def test_an_effort_may_be_in_capitals(given: str, sent: str) -> None:
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         model_at(server, reasoning_effort=given).invoke("hi")
         assert server.requests[0].json["reasoning_effort"] == sent
 
 
 def test_the_gateway_has_no_rules_of_its_own() -> None:
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         model = model_at(server, model="gemini-2.5-flash", api="gateway")
         model.invoke("hi", reasoning_effort="ultra")
         assert server.requests[0].json["reasoning_effort"] == "ultra"

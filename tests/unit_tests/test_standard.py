@@ -12,7 +12,7 @@ from langchain_kie import ChatKieGemini
 class StandardTests(ChatModelUnitTests):
     """What all dialects promise."""
 
-    served: ClassVar[dict[str, str]]
+    server_sending: ClassVar[dict[str, str]]
 
     chat_model_class = ChatKieGemini
     supports_json_mode = True
@@ -27,28 +27,28 @@ class StandardTests(ChatModelUnitTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return self.served
+        return self.server_sending
 
     @property
     def init_from_env_params(self) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
         environment = {"KIE_API_KEY": "a-key", "KIE_BASE_URL": "https://relay.example/kie"}
         expected = {"api_key": "a-key", "base_url": "https://relay.example/kie"}
-        return environment, self.served, expected
+        return environment, self.server_sending, expected
 
 
 class TestChatCompletions(StandardTests):
     """The OpenAI-shaped dialect."""
 
-    served: ClassVar = {"model": "gemini-3-flash", "api": "chat_completions"}
+    server_sending: ClassVar = {"model": "gemini-3-flash", "api": "chat_completions"}
 
 
 class TestGenerateContent(StandardTests):
     """The native dialect."""
 
-    served: ClassVar = {"model": "gemini-3.5-flash", "api": "generate_content"}
+    server_sending: ClassVar = {"model": "gemini-3.5-flash", "api": "generate_content"}
 
 
 class TestGateway(StandardTests):
     """The shared path, with the model in the body."""
 
-    served: ClassVar = {"model": "gemini-3-flash", "api": "gateway"}
+    server_sending: ClassVar = {"model": "gemini-3-flash", "api": "gateway"}

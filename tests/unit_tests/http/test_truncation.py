@@ -8,6 +8,19 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from call_modes import (
+    BASIC_CALL_MODES,
+    KEY,
+    aevents,
+    answer,
+    astream,
+    events,
+    fixture,
+    invoke,
+    model_at,
+    server_sending,
+    stream,
+)
 from scripted_server import Scripted, ScriptedServer, sse
 
 from langchain_kie import (
@@ -18,19 +31,6 @@ from langchain_kie import (
     KieProtocolError,
     KieStreamInterruptedError,
     KieTimeoutError,
-)
-from unit_tests.ways import (
-    BASIC_WAYS,
-    KEY,
-    aevents,
-    answer,
-    astream,
-    events,
-    fixture,
-    invoke,
-    model_at,
-    served,
-    stream,
 )
 
 ENDINGS = ["chunk-end", "fin-unframed", "fin-mid-chunk", "rst"]
@@ -138,7 +138,7 @@ async def test_a_stream_cut_after_its_evidence_is_the_whole_answer(
         assert chunks[-1].chunk_position == "last"
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_no_way_of_asking_takes_a_cut_stream_for_an_answer(ask, ending: Any) -> None:
     body = b"".join(events_of("shape_a.sse")[:5])
@@ -154,7 +154,7 @@ async def test_no_way_of_asking_takes_a_cut_stream_for_an_answer(ask, ending: An
 @pytest.mark.parametrize("shown", [1, 2])
 async def test_v3_events_raise_what_cut_the_stream(is_async: bool, shown: int) -> None:
     body = b"".join(events_of("shape_a.sse")[: 1 + shown])
-    with served(body) as server:
+    with server_sending(body) as server:
         model = model_at(server)
         with pytest.raises(KieStreamInterruptedError):
             await (aevents if is_async else events)(model)
@@ -172,7 +172,7 @@ async def test_a_whole_document_that_is_cut_is_not_an_answer(is_async: bool) -> 
             assert not caught.value.partial
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 @pytest.mark.parametrize("max_retries", [0, 1, 2, 5])
 async def test_a_stream_that_ends_before_its_first_word_is_asked_for_again(
     ask, max_retries: int, no_sleep
@@ -189,7 +189,7 @@ async def test_a_stream_that_ends_before_its_first_word_is_asked_for_again(
         no_sleep.clear()
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 async def test_a_second_try_that_works_is_the_answer(ask, no_sleep) -> None:
     good = fixture("shape_a.sse")
     bad: list[Scripted] = [
@@ -210,12 +210,12 @@ async def test_a_second_try_that_works_is_the_answer(ask, no_sleep) -> None:
         assert server.requests[0].body == server.requests[1].body
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 async def test_nothing_is_asked_for_again_once_something_was_read(ask, no_sleep) -> None:
     for k in range(2, 6):
         body = b"".join(events_of("shape_a.sse")[:k])
         for more in (b"", sse({"code": 500, "msg": "Server exception, please try again later"})):
-            with served(body + more) as server, pytest.raises(KieError):
+            with server_sending(body + more) as server, pytest.raises(KieError):
                 await ask(model_at(server, max_retries=5))
             assert len(server.requests) == 1
     assert no_sleep == []
@@ -226,7 +226,7 @@ async def test_an_event_without_its_blank_line_was_cut(is_async: bool) -> None:
     """Even when what is there of it is a whole JSON object that says it is the last."""
     events = events_of("shape_b.sse")
     body = b"".join(events[:3]) + events[3].rstrip()
-    with served(body) as server:
+    with server_sending(body) as server:
         _, error, _ = await consumed(model_at(server), is_async=is_async)
     assert isinstance(error, KieStreamInterruptedError)
     assert error.partial
@@ -262,7 +262,10 @@ async def test_a_stall_after_the_evidence_costs_no_waiting_and_no_answer(ask) ->
 async def test_a_tool_call_that_was_cut_never_becomes_a_call() -> None:
     events = events_of("chat_call.sse")
     for k in range(4, 7):
-        with served(b"".join(events[:k])) as server, pytest.raises(KieStreamInterruptedError):
+        with (
+            server_sending(b"".join(events[:k])) as server,
+            pytest.raises(KieStreamInterruptedError),
+        ):
             model_at(server).invoke("hi")
 
 
@@ -280,12 +283,12 @@ async def test_a_caller_of_its_own_client_gets_the_same_errors() -> None:
 
 
 async def test_a_server_that_cannot_be_reached_is_a_connection_error(no_sleep) -> None:
-    with served(b"") as server:
+    with server_sending(b"") as server:
         pass
     model = ChatKieGemini(
         model="gemini-3-flash", api_key=KEY, base_url=server.base_url, max_retries=2
     )
-    for ask in BASIC_WAYS:
+    for ask in BASIC_CALL_MODES:
         with pytest.raises(KieConnectionError) as caught:
             await ask(model)
         assert not isinstance(caught.value, KieStreamInterruptedError)

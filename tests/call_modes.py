@@ -11,13 +11,13 @@ from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_
 from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie import ChatKieGemini
-from langchain_kie._http.response import Answer, Call
-from langchain_kie._wire import decode
+from langchain_kie._http.response import HttpCall, ResponseReader
+from langchain_kie._wire import parse_event
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parent / "unit_tests" / "fixtures"
 KEY = "test-key"
 
 
@@ -26,7 +26,7 @@ def fixture(name: str) -> bytes:
     return (FIXTURES / name).read_bytes()
 
 
-def served(*bodies: bytes, **response: Any) -> ScriptedServer:
+def server_sending(*bodies: bytes, **response: Any) -> ScriptedServer:
     """A server that answers with each body in turn, the last again and again."""
     return ScriptedServer(*(Scripted([body] if body else [], **response) for body in bodies))
 
@@ -37,9 +37,9 @@ def model_at(server: ScriptedServer, **fields: Any) -> ChatKieGemini:
     return ChatKieGemini(base_url=server.base_url, **{**defaults, **fields})
 
 
-def answer(status: int = 200) -> Answer[Any]:
+def answer(status: int = 200) -> ResponseReader[Any]:
     """The guard of a response, without a connection."""
-    return Answer(Call("m", "/", b"", decode), status, {}, lambda text: text)
+    return ResponseReader(HttpCall("m", "/", b"", parse_event), status, {}, lambda text: text)
 
 
 def v1(model: ChatKieGemini) -> ChatKieGemini:
@@ -47,7 +47,7 @@ def v1(model: ChatKieGemini) -> ChatKieGemini:
     return model.model_copy(update={"output_version": "v1"})
 
 
-def total(chunks: list[AIMessageChunk]) -> AIMessage:
+def sum_chunks(chunks: list[AIMessageChunk]) -> AIMessage:
     """What chunks add up to, one after the other; only the last may tell of tokens."""
     assert chunks, "a stream must have chunks"
     assert [chunk.usage_metadata for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
@@ -65,11 +65,11 @@ async def ainvoke(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
 
 
 async def stream(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
-    return total([*model.stream(prompt)])
+    return sum_chunks([*model.stream(prompt)])
 
 
 async def astream(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
-    return total([chunk async for chunk in model.astream(prompt)])
+    return sum_chunks([chunk async for chunk in model.astream(prompt)])
 
 
 async def streaming(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
@@ -105,7 +105,7 @@ async def v1_astream(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
     return await astream(v1(model), prompt)
 
 
-WAYS: list[Callable[..., Awaitable[AIMessage]]] = [
+CALL_MODES: list[Callable[..., Awaitable[AIMessage]]] = [
     invoke,
     ainvoke,
     stream,
@@ -119,9 +119,56 @@ WAYS: list[Callable[..., Awaitable[AIMessage]]] = [
     v1_stream,
     v1_astream,
 ]
-BASIC_WAYS = [invoke, ainvoke, stream, astream]
+BASIC_CALL_MODES = [invoke, ainvoke, stream, astream]
 
 
 def blocks_of(message: AIMessage) -> list[dict[str, Any]]:
     """The standard blocks of a message, without the indexes that only merging needs."""
     return [{k: v for k, v in block.items() if k != "index"} for block in message.content_blocks]
+
+
+async def _batch(model: ChatKieGemini, prompt: str) -> AIMessage:
+    return model.batch([prompt])[0]
+
+
+async def _abatch(model: ChatKieGemini, prompt: str) -> AIMessage:
+    return (await model.abatch([prompt]))[0]
+
+
+_COMPLETE: dict[str, Callable[..., Awaitable[AIMessage]]] = {
+    "invoke": invoke,
+    "ainvoke": ainvoke,
+    "events": events,
+    "aevents": aevents,
+    "batch": _batch,
+    "abatch": _abatch,
+}
+
+FAULT_CALL_MODES = (
+    "invoke",
+    "astream",
+    "stream",
+    "ainvoke",
+    "events",
+    "abatch",
+    "batch",
+    "aevents",
+)
+"""All ways to ask; every second one is async."""
+
+STREAMING_CALL_MODES = frozenset({"stream", "astream"})
+PARTIAL_CALL_MODES = STREAMING_CALL_MODES | {"events", "aevents"}
+"""Ways that deliver before the end, so that their errors can be partial."""
+
+
+async def call(call_mode: str, model: ChatKieGemini, prompt: str, chunks: list[Any]) -> AIMessage:
+    """The answer, asked for in a way; chunks are kept, should the rest not come."""
+    if call_mode in _COMPLETE:
+        return await _COMPLETE[call_mode](model, prompt)
+    if call_mode == "stream":
+        for chunk in model.stream(prompt):
+            chunks.append(chunk)
+    else:
+        async for chunk in model.astream(prompt):
+            chunks.append(chunk)
+    return sum_chunks(chunks)

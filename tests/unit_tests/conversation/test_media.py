@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from scripted_server import sse
 
@@ -23,24 +24,23 @@ from langchain_kie._conversation.media import (
     _EXTENSIONS,
     Media,
     _declared,
+    detect_mime_type,
     extension_of,
     inline,
     is_alike,
     remote,
-    tell_type,
     type_by_name,
 )
-from langchain_kie._conversation.token_estimate import estimate, least_tokens
+from langchain_kie._conversation.token_estimate import estimate, min_prompt_tokens
 from langchain_kie._options import Options
-from langchain_kie._uploads import to_upload
-from unit_tests.ways import BASIC_WAYS, fixture, model_at, served
+from langchain_kie._uploads import choose_uploads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scripted_server import ScriptedServer
 
-MEDIA = Path(__file__).parents[1] / "integration_tests" / "media"
+MEDIA = Path(__file__).parents[2] / "integration_tests" / "media"
 PNG = (MEDIA / "diagram.png").read_bytes()
 PNG_BASE64 = base64.b64encode(PNG).decode()
 URL = "https://media.example/cat"
@@ -71,8 +71,8 @@ HEADS = {
 @pytest.mark.parametrize(("mime_type", "head"), HEADS.items(), ids=HEADS.keys())
 def test_bytes_tell_their_type(mime_type: str, head: bytes) -> None:
     for said in (None, "", "image/tiff", "application/octet-stream", "nonsense"):
-        assert tell_type(head, said, None) == mime_type
-    assert tell_type(head, None, "misnamed.tiff") == mime_type
+        assert detect_mime_type(head, said, None) == mime_type
+    assert detect_mime_type(head, None, "misnamed.tiff") == mime_type
 
 
 # What was declared, the name, the bytes, and what it is.
@@ -125,14 +125,14 @@ TOLD: dict[str, tuple[str | None, str | None, bytes, str]] = {
 @pytest.mark.parametrize("row", TOLD.values(), ids=TOLD.keys())
 def test_the_type_is_told(row: tuple[str | None, str | None, bytes, str]) -> None:
     declared, name, head, mime_type = row
-    assert tell_type(head, declared, name) == mime_type
+    assert detect_mime_type(head, declared, name) == mime_type
 
 
 @pytest.mark.parametrize("declared", [None, "", "png", "a/b/c", "application/octet-stream"])
 @pytest.mark.parametrize("name", [None, "", "noname", "a.unknown-thing"])
 def test_a_type_that_cannot_be_told_is_refused(declared: str | None, name: str | None) -> None:
     with pytest.raises(ValueError, match=r"its type cannot be told .*; say its mime_type"):
-        tell_type(b"what is it?", declared, name)
+        detect_mime_type(b"what is it?", declared, name)
 
 
 @pytest.mark.parametrize("mime_type", [*HEADS, "text/csv", *_EXTENSIONS, *chain(*_ALIKE)])
@@ -145,9 +145,9 @@ def test_a_type_s_extension_tells_the_type(mime_type: str) -> None:
 @pytest.mark.parametrize("name", [None, "a.ts", "a.pdf", "a.mp3"])
 def test_a_text_is_no_medium(data: bytes, name: str | None) -> None:
     with pytest.raises(ValueError, match="its type cannot be told"):
-        tell_type(data, None, name)
+        detect_mime_type(data, None, name)
     with pytest.raises(ValueError, match="its type cannot be told"):
-        tell_type(data, "application/pdf", name)
+        detect_mime_type(data, "application/pdf", name)
 
 
 # --- base64 and data URLs --------------------------------------------------------------------
@@ -296,18 +296,18 @@ UNKNOWN = {"an unknown type": {"type": "hologram", "url": URL}, "no type": {"hol
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ScriptedServer]:
-    with served(fixture("chat_whole.json")) as answering:
+    with server_sending(fixture("chat_whole.json")) as answering:
         yield answering
 
 
-@pytest.mark.parametrize("way", BASIC_WAYS)
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
 @pytest.mark.parametrize(("block", "match"), REFUSED.values(), ids=REFUSED.keys())
 async def test_what_cannot_be_sent_is_refused_before_anything_is(
-    server: ScriptedServer, way: Any, block: dict[str, Any], match: str
+    server: ScriptedServer, call_mode: Any, block: dict[str, Any], match: str
 ) -> None:
     server.requests.clear()
     with pytest.raises(ValueError, match=match):
-        await way(model_at(server), [HumanMessage([block])])
+        await call_mode(model_at(server), [HumanMessage([block])])
     assert server.requests == []
 
 
@@ -441,7 +441,7 @@ def test_a_file_of_any_name_is_found(name: str, tmp_path: Path) -> None:
     for given in (path, path.as_uri(), link):
         (medium,) = parts_of(HumanMessage([media_block(given)]))
         assert isinstance(medium, Media)
-        assert to_upload([medium], Options()) == []
+        assert choose_uploads([medium], Options()) == []
         assert (medium.mime_type, medium.data, medium.path) == ("image/png", PNG_BASE64, None)
 
 
@@ -471,7 +471,7 @@ def test_a_file_that_changed_its_type_is_sent_as_what_it_is(tmp_path: Path) -> N
     (medium,) = parts_of(HumanMessage([media_block(path)]))
     assert isinstance(medium, Media)
     path.write_bytes(HEADS["application/pdf"])
-    to_upload([medium], Options())
+    choose_uploads([medium], Options())
     assert (medium.mime_type, medium.kind) == ("application/pdf", "pdf")
 
 
@@ -483,18 +483,18 @@ def test_a_file_that_is_gone_or_empty_is_refused(tmp_path: Path, mode: Any) -> N
     assert isinstance(medium, Media)
     path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"picture.png' is empty"):
-        to_upload([medium], Options(media_upload=mode))
+        choose_uploads([medium], Options(media_upload=mode))
     path.unlink()
     with pytest.raises(ValueError, match=r"cannot read '.*picture.png': No such file"):
-        to_upload([medium], Options(media_upload=mode))
+        choose_uploads([medium], Options(media_upload=mode))
     path.mkdir()
     with pytest.raises(ValueError, match=r"cannot read '.*picture.png': Is a directory"):
-        to_upload([medium], Options(media_upload=mode))
+        choose_uploads([medium], Options(media_upload=mode))
 
 
 def test_a_long_list_is_chosen_from_by_size() -> None:
     media = [Media("image", "image/png", data="A" * 4 * (n % 7 + 1)) for n in range(20_000)]
-    chosen = to_upload(media, Options(inline_media_limit=3_000))
+    chosen = choose_uploads(media, Options(inline_media_limit=3_000))
     inline_ = {id(medium) for medium in media} - {id(medium) for medium in chosen}
     sizes = [len(m.data or "") * 3 // 4 for m in media if id(m) in inline_]
     assert sizes == [3] * 1_000
@@ -531,7 +531,7 @@ COSTS: dict[str, tuple[dict[str, Any], int, int]] = {
 def test_a_medium_is_counted(block: dict[str, Any], usual: int, least: int) -> None:
     alone = estimate([HumanMessage("")], None)
     assert estimate([HumanMessage([block])], None) == alone + usual
-    assert least_tokens(parts_of(HumanMessage([block]))) == least
+    assert min_prompt_tokens(parts_of(HumanMessage([block]))) == least
 
 
 def test_size_and_tools_raise_the_fewest_tokens(tmp_path: Path) -> None:
@@ -540,9 +540,9 @@ def test_size_and_tools_raise_the_fewest_tokens(tmp_path: Path) -> None:
     os.truncate(path, 4_000_000)
     (medium,) = parts_of(HumanMessage([media_block(path)]))
     assert isinstance(medium, Media)
-    assert to_upload([medium], Options()) == [medium]
-    assert least_tokens([medium]) == 200
-    assert least_tokens([medium], [{"name": "f" * 800}]) == 301
+    assert choose_uploads([medium], Options()) == [medium]
+    assert min_prompt_tokens([medium]) == 200
+    assert min_prompt_tokens([medium], [{"name": "f" * 800}]) == 301
 
 
 def test_the_model_counts_messages_and_tools_without_a_network(server: ScriptedServer) -> None:
@@ -572,11 +572,11 @@ def test_the_model_counts_messages_and_tools_without_a_network(server: ScriptedS
         "The file mime type is not supported by Gemini, please convert or change the file~",
     ],
 )
-@pytest.mark.parametrize("way", BASIC_WAYS)
-async def test_an_error_that_comes_as_an_answer_is_an_error(way: Any, text: str) -> None:
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
+async def test_an_error_that_comes_as_an_answer_is_an_error(call_mode: Any, text: str) -> None:
     body = sse({"choices": [{"delta": {"content": text}, "finish_reason": "stop"}]}, "[DONE]")
-    with served(body) as server:
+    with server_sending(body) as server:
         with pytest.raises(KieInvalidRequestError) as caught:
-            await way(model_at(server), [HumanMessage([{"type": "image", "url": URL}])])
+            await call_mode(model_at(server), [HumanMessage([{"type": "image", "url": URL}])])
         assert caught.value.message == text
         assert isinstance(caught.value, KieError)

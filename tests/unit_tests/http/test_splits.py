@@ -6,13 +6,13 @@ from typing import Any
 
 import orjson
 import pytest
+from call_modes import answer, astream, fixture, invoke, model_at, stream
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie._http.sse import DONE, EventParser
 from langchain_kie.errors import KieError, KieProtocolError
-from unit_tests.ways import answer, astream, fixture, invoke, model_at, stream
 
 STREAMS = [
     "shape_a.sse",
@@ -277,14 +277,12 @@ JSON = st.recursive(
 @example([{"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"thinkingTokenCount": 1.5}}])
 def test_any_json_is_items_or_a_kie_error(values: list[Any]) -> None:
     """And what is let through makes a message: only `KieError` ever escapes."""
-    from langchain_kie._answer.assembler import MessageReader  # noqa: PLC0415
+    from langchain_kie._answer.assembler import MessageAssembler  # noqa: PLC0415
     from langchain_kie._answer.messages import message_of  # noqa: PLC0415
-    from langchain_kie._catalog import resolve  # noqa: PLC0415
-    from langchain_kie._options import Options  # noqa: PLC0415
 
     body = b"".join(b"data: " + orjson.dumps(value) + b"\n\n" for value in values)
     guard = answer()
-    reader = MessageReader(resolve("gemini-3-flash"), "gemini-3-flash", Options())
+    reader = MessageAssembler("gemini-3-flash", "gemini-3-flash")
     try:
         chunks = [reader.feed(item) for item in guard.feed(body)]
         chunks += [reader.feed(item) for item in guard.close()]

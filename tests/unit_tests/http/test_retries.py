@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from call_modes import BASIC_CALL_MODES, fixture, invoke, model_at
 from scripted_server import Scripted, ScriptedServer, sse
 from tenacity import AsyncRetrying, Retrying
 
@@ -20,11 +21,10 @@ from langchain_kie import (
     KieRateLimitError,
     KieServerError,
     KieTimeoutError,
-    _retry,
 )
+from langchain_kie._http import retry as _retry
 from langchain_kie._http.retry import parse_retry_after
 from unit_tests.loopback import SLOW
-from unit_tests.ways import BASIC_WAYS, fixture, invoke, model_at
 
 WHOLE = fixture("chat_whole.json")
 
@@ -78,7 +78,7 @@ def test_a_retry_after_header_asks_for_these_seconds(value, seconds, monkeypatch
     assert parse_retry_after(value) == seconds
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 @pytest.mark.parametrize("max_retries", [0, 1, 2, 5])
 async def test_a_failure_that_may_pass_is_tried_again_so_often(
     ask, max_retries: int, no_sleep
@@ -92,7 +92,7 @@ async def test_a_failure_that_may_pass_is_tried_again_so_often(
         no_sleep.clear()
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 async def test_the_waits_grow_are_random_and_have_a_bound(ask, no_sleep) -> None:
     random.seed(7)
     with ScriptedServer(BUSY) as server, pytest.raises(KieServerError):
@@ -104,7 +104,7 @@ async def test_the_waits_grow_are_random_and_have_a_bound(ask, no_sleep) -> None
     assert len(set(no_sleep)) > 20
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 async def test_a_rate_limit_is_waited_for_as_long_as_its_window(ask, no_sleep) -> None:
     for response in (LIMITED, Scripted([b"slow down"], status=429)):
         with ScriptedServer(response) as server, pytest.raises(KieRateLimitError):
@@ -112,7 +112,7 @@ async def test_a_rate_limit_is_waited_for_as_long_as_its_window(ask, no_sleep) -
         assert all(10 <= delay <= 18 for delay in no_sleep)
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 async def test_what_the_server_asks_to_wait_is_waited(ask, no_sleep) -> None:
     slow = Scripted([b"slow down"], status=429, headers={"Retry-After": "3.5"})
     with ScriptedServer(slow, Scripted([WHOLE])) as server:
@@ -134,7 +134,7 @@ async def test_a_retry_is_logged_without_the_prompt(no_sleep, caplog) -> None:
 
 
 async def test_each_retry_is_one_line_of_the_log(no_sleep, caplog) -> None:
-    for ask in BASIC_WAYS:
+    for ask in BASIC_CALL_MODES:
         caplog.clear()
         with ScriptedServer(BUSY) as server, pytest.raises(KieServerError):
             await ask(model_at(server, max_retries=3))
@@ -214,7 +214,7 @@ AGAIN: dict[str, tuple[Scripted, int]] = {
 @pytest.mark.parametrize("name", AGAIN)
 async def test_a_failure_is_tried_again_where_that_can_help(name: str, no_sleep) -> None:
     failure, times = AGAIN[name]
-    for ask in BASIC_WAYS:
+    for ask in BASIC_CALL_MODES:
         no_sleep.clear()
         with ScriptedServer(failure) as server:
             with suppress(KieError):  # what was billed may be a message
@@ -224,7 +224,7 @@ async def test_a_failure_is_tried_again_where_that_can_help(name: str, no_sleep)
 
 async def test_silence_is_tried_again_only_for_who_wants_it(no_sleep) -> None:
     silent = Scripted([], ending="stall")
-    for ask in BASIC_WAYS:
+    for ask in BASIC_CALL_MODES:
         with ScriptedServer(silent) as server, pytest.raises(KieTimeoutError) as caught:
             await ask(model_at(server, max_retries=2, timeout=0.1, retry_on_timeout=True))
         assert (len(server.requests), caught.value.is_retryable) == (3, True)
@@ -236,7 +236,7 @@ async def test_silence_is_tried_again_only_for_who_wants_it(no_sleep) -> None:
 
 async def test_the_error_of_the_last_attempt_tells_of_no_other(no_sleep) -> None:
     with ScriptedServer(envelope(500), envelope(501)) as server:
-        for ask in BASIC_WAYS:
+        for ask in BASIC_CALL_MODES:
             with pytest.raises(KieError) as caught:
                 await ask(model_at(server, max_retries=1))
             assert (caught.value.__context__, caught.value.__cause__) == (None, None)
@@ -245,7 +245,7 @@ async def test_the_error_of_the_last_attempt_tells_of_no_other(no_sleep) -> None
 async def test_what_was_never_sent_is_tried_again(no_sleep) -> None:
     with ScriptedServer(Scripted()) as server:
         pass
-    for ask in BASIC_WAYS:
+    for ask in BASIC_CALL_MODES:
         no_sleep.clear()
         with pytest.raises(KieConnectionError, match=r"Errno 111"):
             await ask(model_at(server, max_retries=2))

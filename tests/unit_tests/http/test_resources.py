@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from call_modes import BASIC_CALL_MODES, ainvoke, fixture, model_at, server_sending
 from faults.network import client_tls, server_tls
 from langchain_core.callbacks import BaseCallbackHandler
 from scripted_server import Scripted, ScriptedServer, sse
 
-from langchain_kie import KieError, _pools
+from langchain_kie import KieError
+from langchain_kie._http import pools as _pools
 from unit_tests.loopback import PRELUDE, SLOW, Echo, nothing_open, run_script
-from unit_tests.ways import BASIC_WAYS, ainvoke, fixture, model_at, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +58,7 @@ def test_a_model_works_in_one_event_loop_after_another() -> None:
 
 
 def test_event_loops_that_ended_are_forgotten() -> None:
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         model = model_at(server)
         for _ in range(5):
             asyncio.run(model.ainvoke("hi"))
@@ -110,7 +111,7 @@ def test_no_socket_or_loop_is_forgotten_at_the_end() -> None:
         gc.collect()
         print("done")
     """)
-    with served(fixture("shape_a.sse")) as server:
+    with server_sending(fixture("shape_a.sse")) as server:
         assert run_script(script, base_url=server.base_url, flags=STRICT) == "done\n"
 
 
@@ -175,7 +176,7 @@ async def test_a_failed_call_leaves_no_connection_open_that_cannot_be_used_again
     ]
     for failure in failures:
         with ScriptedServer(failure) as server:
-            for ask in BASIC_WAYS:
+            for ask in BASIC_CALL_MODES:
                 with pytest.raises(KieError):
                     await ask(model_at(server, timeout=0.3))
             await nothing_open(server)
@@ -256,14 +257,14 @@ class Failing(BaseCallbackHandler):
 @pytest.mark.parametrize("error", [ValueError("mine"), OSError("mine")], ids=repr)
 async def test_an_exception_in_a_callback_ends_the_call_and_its_lease(name, error) -> None:
     with ScriptedServer(Scripted([fixture("shape_a.sse")], pause=0.01)) as server:
-        for ask in BASIC_WAYS:
+        for ask in BASIC_CALL_MODES:
             model = model_at(
                 server, callbacks=[Failing(name, error)], streaming=True, max_retries=2
             )
             with pytest.raises(type(error)):
                 await ask(model)
             await asyncio.sleep(0)
-        assert len(server.requests) <= len(BASIC_WAYS)
+        assert len(server.requests) <= len(BASIC_CALL_MODES)
         await asyncio.sleep(0.05)
         nothing_leased()
 
@@ -394,11 +395,11 @@ def test_an_idle_connection_keeps_neither_its_last_request_nor_its_answer() -> N
 
     async def ask(model: Any) -> None:
         before = alive()
-        for way in BASIC_WAYS:
-            await way(model)
+        for call_mode in BASIC_CALL_MODES:
+            await call_mode(model)
         assert alive() <= before
 
-    with served(fixture("shape_a.sse")) as server:
+    with server_sending(fixture("shape_a.sse")) as server:
         asyncio.run(ask(model_at(server)))
 
 
@@ -588,7 +589,7 @@ def test_loops_closed_by_hand_hold_no_more_than_one_loop_s_connections() -> None
         assert not _pools._shared.async_pools
         print("done")
     """)
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         assert run_script(script, base_url=server.base_url) == "done\n"
 
 
@@ -627,7 +628,7 @@ def test_memory_stays_flat_over_calls_that_succeed_and_fail() -> None:
         gc.collect()
         print(tracemalloc.get_traced_memory()[0])
     """)
-    with served(fixture("shape_a.sse")) as server:
+    with server_sending(fixture("shape_a.sse")) as server:
         assert int(run_script(script, base_url=server.base_url)) < 150_000
 
 
@@ -635,7 +636,7 @@ def test_memory_stays_flat_over_a_stream_of_any_length() -> None:
     """So the transport; LangChain keeps the chunks of a stream for the end of its trace."""
     script = MEMORY + textwrap.dedent("""
         request = model._request([HumanMessage("hi")], None, {})
-        call, _ = request.encode(stream=True)
+        call, _ = request.build(stream=True)
         before = resident("VmRSS")
         for _ in model._transport().stream(call):
             pass
@@ -655,7 +656,7 @@ def test_a_large_event_takes_a_few_times_its_size() -> None:
     """)
     choice = {"index": 0, "delta": {"content": "x" * 20_000_000}, "finish_reason": "stop"}
     body = sse({"choices": [choice]}, "[DONE]")
-    with served(fixture("shape_a.sse"), body) as server:
+    with server_sending(fixture("shape_a.sse"), body) as server:
         assert int(run_script(script, base_url=server.base_url)) < 6 * len(body)
 
 
@@ -666,7 +667,7 @@ async def test_an_answer_without_end_is_given_up() -> None:
         patch.setattr("langchain_kie._http.sse.MAX_BODY_BYTES", 500_000)
         for pieces in ([b"data: " + b"x" * 200_000], SLOW * 5000, [b"[" + b" " * 600_000]):
             with ScriptedServer(Scripted([*pieces], ending="stall")) as server:
-                for ask in BASIC_WAYS:
+                for ask in BASIC_CALL_MODES:
                     with pytest.raises(KieError, match="larger than"):
                         await ask(model_at(server))
                 await nothing_open(server)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from call_modes import BASIC_CALL_MODES, ainvoke, fixture, invoke, model_at, server_sending
 from faults.network import REACHING
 from scripted_server import Scripted, ScriptedServer
 
@@ -16,10 +17,9 @@ from langchain_kie import (
     KieConnectionError,
     KieError,
     KieTimeoutError,
-    _pools,
 )
+from langchain_kie._http import pools as _pools
 from unit_tests.loopback import PRELUDE, SLOW, run_script
-from unit_tests.ways import BASIC_WAYS, ainvoke, fixture, invoke, model_at, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ async def test_accounts_that_share_a_client_share_no_cookies(ask) -> None:
         assert "cookie" not in server.requests[1].headers
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 async def test_comments_do_not_hold_a_caller_whose_answer_is_complete(ask) -> None:
     comments = [b": still here\n\n"] * 100
     with ScriptedServer(Scripted([fixture("shape_a.sse"), *comments], pause=0.05)) as server:
@@ -45,7 +45,7 @@ async def test_comments_do_not_hold_a_caller_whose_answer_is_complete(ask) -> No
         assert time.monotonic() - begun < 2
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 async def test_comments_are_no_sign_of_life(ask) -> None:
     begun = [b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n']
     comments = [b": still here\n\n"] * 100
@@ -79,8 +79,8 @@ def test_importing_and_constructing_loads_neither_an_http_client_nor_a_server() 
 
 @pytest.mark.parametrize("name", ["shape_a.sse", "native.sse", "chat_whole.json"])
 async def test_one_connection_serves_one_call_after_another(name: str) -> None:
-    for ask in BASIC_WAYS:
-        with served(fixture(name)) as server:
+    for ask in BASIC_CALL_MODES:
+        with server_sending(fixture(name)) as server:
             most = 0
             for _ in range(5):
                 await ask(model_at(server))
@@ -107,7 +107,7 @@ async def test_a_user_s_clients_are_used_and_left_open() -> None:
     async def aseen(request: httpx.Request) -> None:
         calls.append(request.url.path)
 
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         with httpx.Client(event_hooks={"request": [seen]}) as client:
             model = model_at(server, http_client=client)
             model.invoke("hi")
@@ -124,7 +124,7 @@ async def test_a_user_s_clients_are_used_and_left_open() -> None:
 @pytest.mark.parametrize("limit", [0.15, httpx.Timeout(5, read=0.15)], ids=["float", "httpx"])
 async def test_a_timeout_in_seconds_or_httpx_s_own_is_kept(limit: Any) -> None:
     with ScriptedServer(Scripted([], ending="stall")) as server:
-        for ask in BASIC_WAYS:
+        for ask in BASIC_CALL_MODES:
             begun = time.monotonic()
             with pytest.raises(KieError, match=r"no answer within 0\.15 s"):
                 await ask(model_at(server, timeout=limit))
@@ -135,11 +135,11 @@ async def test_a_timeout_in_seconds_or_httpx_s_own_is_kept(limit: Any) -> None:
 
 
 async def test_an_error_of_tls_or_a_name_is_a_connection_error(no_sleep) -> None:
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         model = model_at(server).model_copy(
             update={"base_url": server.base_url.replace("http:", "https:")}
         )
-        for ask in BASIC_WAYS:
+        for ask in BASIC_CALL_MODES:
             with pytest.raises(KieConnectionError):
                 await ask(model)
     assert server.requests == []
@@ -158,7 +158,7 @@ async def test_an_error_of_tls_or_a_name_is_a_connection_error(no_sleep) -> None
 )
 def test_proxies_of_the_environment_are_used(form, around, is_used, monkeypatch) -> None:
     script: Callable[..., str] = run_script
-    with served(WHOLE) as proxy:
+    with server_sending(WHOLE) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", form.format(proxy.base_url.removeprefix("http://")))
         monkeypatch.setenv("NO_PROXY", around)
         out = script(
@@ -179,7 +179,7 @@ def test_proxies_of_the_environment_are_used(form, around, is_used, monkeypatch)
 
 def test_an_environment_that_was_mended_is_read_again() -> None:
     script: Callable[..., str] = run_script
-    with served(WHOLE) as proxy:
+    with server_sending(WHOLE) as proxy:
         out = script(
             PRELUDE
             + textwrap.dedent("""
@@ -206,15 +206,15 @@ class Whole:
 
 
 @pytest.mark.parametrize(
-    ("way", "limit", "words"),
+    ("call_mode", "limit", "words"),
     [
         ("nobody accepts", httpx.Timeout(9, connect=0.2), "no connection within 0.2 s"),
         ("pool exhausted", httpx.Timeout(9, pool=0.2), "no free connection within 0.2 s"),
     ],
 )
-async def test_a_time_out_tells_what_was_waited_for_on_the_way(way, limit, words) -> None:
-    (reach,) = [reach for _, name, _, _, reach in REACHING if name == way]
-    for ask in BASIC_WAYS:
+async def test_a_time_out_tells_what_was_waited_for_on_the_way(call_mode, limit, words) -> None:
+    (reach,) = [reach for _, name, _, _, reach in REACHING if name == call_mode]
+    for ask in BASIC_CALL_MODES:
         async with reach(Whole) as fields:
             model = ChatKieGemini(
                 model="gemini-3-flash", api_key="k", timeout=limit, max_retries=0, **fields
@@ -233,13 +233,13 @@ async def test_a_time_out_tells_what_was_waited_for_in_an_answer() -> None:
         (unread, "x" * 8_000_000, "the request could not be sent within 0.3 s"),
     ):
         with ScriptedServer(scripted) as server:
-            for ask in BASIC_WAYS:
+            for ask in BASIC_CALL_MODES:
                 with pytest.raises(KieTimeoutError) as caught:
                     await ask(model_at(server, timeout=timeout), prompt)
                 assert caught.value.message == words
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 async def test_a_comment_before_the_silence_does_not_lengthen_the_wait(ask) -> None:
     comment = Scripted([*SLOW[:1], b": still here\n\n"], pause=0.45, ending="stall")
     with ScriptedServer(comment) as server:
@@ -251,10 +251,10 @@ async def test_a_comment_before_the_silence_does_not_lengthen_the_wait(ask) -> N
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
 async def test_no_proxy_hears_what_stays_on_this_machine(name: str, monkeypatch) -> None:
-    with served(WHOLE) as proxy, served(WHOLE) as server:
+    with server_sending(WHOLE) as proxy, server_sending(WHOLE) as server:
         monkeypatch.setenv(name, proxy.base_url)
         monkeypatch.setattr(_pools, "_shared", _pools._Shared())
-        for ask in BASIC_WAYS:
+        for ask in BASIC_CALL_MODES:
             await ask(model_at(server))
         assert (len(proxy.requests), len(server.requests)) == (0, 4)
         for pool in _pools._shared.pools.clear():
@@ -284,5 +284,5 @@ def test_an_environment_that_cannot_work_is_told_of(name: str, value: str) -> No
                 assert "pass" not in str(error)
                 print(sys.argv[2] in str(error))
     """)
-    with served(WHOLE) as server:
+    with server_sending(WHOLE) as server:
         assert run_script(script, name, value, base_url=server.base_url) == "True\nTrue\n"

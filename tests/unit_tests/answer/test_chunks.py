@@ -9,12 +9,13 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from call_modes import answer, fixture
 from langchain_core.load import dumpd, dumps
 from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from langchain_kie._answer.assembler import MessageReader
+from langchain_kie._answer.assembler import MessageAssembler
 from langchain_kie._answer.messages import (
     generation_chunk,
     last_chunk,
@@ -22,10 +23,7 @@ from langchain_kie._answer.messages import (
     message_of,
     result_of,
 )
-from langchain_kie._catalog import resolve
-from langchain_kie._options import Options
-from unit_tests.test_splits import DOCUMENTS, STREAMS
-from unit_tests.ways import answer, fixture
+from unit_tests.http.test_splits import DOCUMENTS, STREAMS
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -146,7 +144,7 @@ def test_chunks_share_nothing_that_can_change() -> None:
 @pytest.mark.parametrize("name", STREAMS + DOCUMENTS)
 def test_a_message_is_the_sum_of_its_chunks(name: str) -> None:
     guard = answer()
-    reader = MessageReader(resolve("gemini-3-flash"), "gemini-3-flash", Options())
+    reader = MessageAssembler("gemini-3-flash", "gemini-3-flash")
     deltas = [*guard.feed(fixture(name)), *guard.close()]
     chunks = [chunk for chunk in map(reader.feed, deltas) if chunk] + [reader.finish()]
     for chunk in chunks:

@@ -6,11 +6,11 @@ import pickle
 
 import orjson
 import pytest
+from call_modes import CALL_MODES, blocks_of, invoke, model_at, server_sending, stream
 from langchain_core.load import dumps, loads
 from langchain_core.messages import AIMessage
 
-from langchain_kie._answer.citations import merged, merged_grounding
-from unit_tests.ways import WAYS, blocks_of, invoke, model_at, served, stream
+from langchain_kie._answer.citations import merge_grounding, merged
 
 NATIVE = "gemini-3.5-flash"
 ROME, OSLO = (
@@ -61,9 +61,9 @@ def answer(text, *, pieces=1, **last):
     return sse(*said, native({"text": ""}, finishReason="STOP", **last))
 
 
-async def ask(body, way=invoke, model=NATIVE):
-    with served(body) as server:
-        return await way(model_at(server, model=model))
+async def ask(body, call_mode=invoke, model=NATIVE):
+    with server_sending(body) as server:
+        return await call_mode(model_at(server, model=model))
 
 
 def text_block(message):
@@ -101,7 +101,7 @@ async def test_a_citation_counts_characters(sentences, pieces):
     ]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("call_mode", CALL_MODES)
 @pytest.mark.parametrize(
     "again",
     [
@@ -110,7 +110,7 @@ async def test_a_citation_counts_characters(sentences, pieces):
         lambda m: m.model_copy(deep=True),
     ],
 )
-async def test_all_ways_give_the_same_blocks_once(way, again):
+async def test_all_ways_give_the_same_blocks_once(call_mode, again):
     text = "Été à Rome. 中文 in Oslo."
     metadata = grounding([support(text, "Été à Rome.", 0), support(text, "中文 in Oslo.", 1)])
     body = sse(
@@ -123,7 +123,7 @@ async def test_all_ways_give_the_same_blocks_once(way, again):
             groundingMetadata=metadata,
         ),
     )
-    message = pickle.loads(pickle.dumps(again(await ask(body, way))))
+    message = pickle.loads(pickle.dumps(again(await ask(body, call_mode))))
     assert message.text == text
     citation = {"type": "citation", "title": "Rome", "url": "https://rome.example"}
     other = {"type": "citation", "title": "Oslo", "url": "https://oslo.example"}
@@ -183,10 +183,10 @@ async def test_the_nearer_of_two_is_the_second():
 
 
 @pytest.mark.parametrize("segment", [{}, {"startIndex": 500, "endIndex": 600}, {"endIndex": None}])
-@pytest.mark.parametrize("way", WAYS[:4])
-async def test_a_support_that_points_nowhere_is_a_citation_without_positions(way, segment):
+@pytest.mark.parametrize("call_mode", CALL_MODES[:4])
+async def test_a_support_that_points_nowhere_is_a_citation_without_positions(call_mode, segment):
     metadata = grounding([{"segment": segment, "groundingChunkIndices": [0]}])
-    message = await ask(answer("Hello.", groundingMetadata=metadata), way)
+    message = await ask(answer("Hello.", groundingMetadata=metadata), call_mode)
     assert text_block(message)["annotations"] == [
         {"type": "citation", "url": "https://rome.example", "title": "Rome"}
     ]
@@ -243,8 +243,8 @@ CODE = native({"executableCode": {"language": "PYTHON", "code": "1"}})
 RESULT = native({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}})
 
 
-@pytest.mark.parametrize("way", WAYS)
-async def test_a_citation_stands_on_the_text_block_that_holds_it(way):
+@pytest.mark.parametrize("call_mode", CALL_MODES)
+async def test_a_citation_stands_on_the_text_block_that_holds_it(call_mode):
     before, after = "Été. ", "Là-bas. 中文."
     whole = before + after
     supports = [support(whole, s, 0) for s in ("Été.", "中文.", "Été. Là-bas.")]
@@ -255,7 +255,7 @@ async def test_a_citation_stands_on_the_text_block_that_holds_it(way):
         native({"text": after}),
         native({"text": ""}, finishReason="STOP", groundingMetadata=grounding(supports)),
     )
-    message = await ask(body, way)
+    message = await ask(body, call_mode)
     assert message.text == whole
     assert [block["type"] for block in message.content_blocks] == [
         "text",
@@ -299,21 +299,21 @@ SEVERAL = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("call_mode", CALL_MODES)
 @pytest.mark.parametrize("events", SEVERAL.values(), ids=SEVERAL)
-async def test_metadata_of_several_events_is_one(way, events):
+async def test_metadata_of_several_events_is_one(call_mode, events):
     said = native({"text": BOTH})
     body = sse(said, *(native(groundingMetadata=e) for e in events), native(finishReason="STOP"))
-    message = await ask(body, way)
+    message = await ask(body, call_mode)
     assert message.response_metadata["grounding_metadata"] == WHOLE
     assert cited(message) == [(FIRST, "https://rome.example"), (SECOND, "https://oslo.example")]
 
 
 def test_a_support_that_says_more_takes_the_place_of_the_former():
     fuller = support(BOTH, FIRST, 0, 1)
-    both = merged_grounding(PART, grounding([fuller, ABOUT_OSLO]))
+    both = merge_grounding(PART, grounding([fuller, ABOUT_OSLO]))
     assert both["groundingSupports"] == [fuller, ABOUT_OSLO]
-    assert merged_grounding(both, PART)["groundingSupports"] == [fuller, ABOUT_OSLO]
+    assert merge_grounding(both, PART)["groundingSupports"] == [fuller, ABOUT_OSLO]
 
 
 def test_merging_changes_nothing_that_came():
@@ -330,8 +330,8 @@ def test_metadata_of_another_kind_is_replaced(old):
 # --- web pages, recitations, annotations ----------------------------------------------------
 
 
-@pytest.mark.parametrize("way", WAYS)
-async def test_pages_that_were_read_are_a_server_tool_call(way):
+@pytest.mark.parametrize("call_mode", CALL_MODES)
+async def test_pages_that_were_read_are_a_server_tool_call(call_mode):
     pages = {"https://a.example": "SUCCESS", "https://b.example": "PAYWALL"}
     first, second = (
         {"urlMetadata": [{"retrievedUrl": u, "urlRetrievalStatus": f"URL_RETRIEVAL_STATUS_{s}"}]}
@@ -341,7 +341,7 @@ async def test_pages_that_were_read_are_a_server_tool_call(way):
         native({"text": "Read."}, urlContextMetadata=first),
         native(finishReason="STOP", urlContextMetadata=second),
     )
-    message = await ask(body, way)
+    message = await ask(body, call_mode)
     assert blocks_of(message)[1:] == [
         {
             "type": "server_tool_call",
@@ -409,10 +409,10 @@ CHAT = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("call_mode", CALL_MODES)
 @pytest.mark.parametrize("body", CHAT.values(), ids=CHAT)
-async def test_annotations_of_the_chat_dialect_are_citations(way, body):
-    message = await ask(body, way, model="gemini-3-flash")
+async def test_annotations_of_the_chat_dialect_are_citations(call_mode, body):
+    message = await ask(body, call_mode, model="gemini-3-flash")
     assert message.text == "中文, é Rome"
     assert blocks_of(message) == [
         {

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from langchain_core.messages import AIMessage
-from scripted_server import sse
-
-from unit_tests.ways import (
-    BASIC_WAYS,
-    WAYS,
+from call_modes import (
+    BASIC_CALL_MODES,
+    CALL_MODES,
     ainvoke,
     astream,
     blocks_of,
@@ -21,11 +18,13 @@ from unit_tests.ways import (
     fixture,
     invoke,
     model_at,
-    served,
+    server_sending,
     stream,
     v1_astream,
     v1_invoke,
 )
+from langchain_core.messages import AIMessage
+from scripted_server import sse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -1178,12 +1177,12 @@ def check(row: Row, message: AIMessage) -> None:
     assert all(row.extra[name] in (..., extra[name]) for name in extra)
 
 
-@pytest.mark.parametrize("ask", WAYS)
+@pytest.mark.parametrize("ask", CALL_MODES)
 @pytest.mark.parametrize("row", RECORDED, ids=lambda row: row.name)
 async def test_a_recorded_answer_is_the_same_message_whichever_way_it_is_asked_for(
     row: Row, ask: Callable[..., Awaitable[AIMessage]]
 ) -> None:
-    with served(row.body) as server:
+    with server_sending(row.body) as server:
         check(row, await ask(model_at(server, model=row.model)))
 
 
@@ -1191,9 +1190,9 @@ async def test_a_recorded_answer_is_the_same_message_whichever_way_it_is_asked_f
     "row", [row for row in TABLE if row.name not in CLOSELY], ids=lambda row: row.name
 )
 async def test_an_answer_is_the_same_message_in_every_way(row: Row) -> None:
-    with served(row.body) as server:
+    with server_sending(row.body) as server:
         model = model_at(server, model=row.model)
-        for ask in WAYS:
+        for ask in CALL_MODES:
             try:
                 check(row, await ask(model))
             except AssertionError as error:
@@ -1211,7 +1210,7 @@ async def test_raw_token_counts_are_kept_as_the_last_event_had_them(row: Row) ->
             raw = value.get("usage") or value.get("usageMetadata") or raw
     if raw is None:
         return
-    with served(row.body) as server:
+    with server_sending(row.body) as server:
         for ask in (invoke, astream, events, v1_invoke):
             message = await ask(model_at(server, model=row.model))
             assert message.response_metadata["token_usage"] == raw
@@ -1226,7 +1225,7 @@ async def test_an_answer_on_the_wrong_content_type_is_read_all_the_same() -> Non
         {},
     ):
         for row in RECORDED:
-            with served(row.body, headers=headers) as server:
+            with server_sending(row.body, headers=headers) as server:
                 for ask in (invoke, astream):
                     check(row, await ask(model_at(server, model=row.model)))
 
@@ -1242,7 +1241,7 @@ async def test_an_answer_in_one_byte_segments_is_the_same_message() -> None:
 
 
 async def test_chunks_follow_the_wire_one_by_one() -> None:
-    with served(fixture("shape_a.sse")) as server:
+    with server_sending(fixture("shape_a.sse")) as server:
         chunks = [*model_at(server).stream("hi")]
     assert [chunk.text for chunk in chunks if chunk.text] == ["The sky", " is ", "blue, né 🌤."]
     thoughts = [chunk.additional_kwargs.get("reasoning_content") for chunk in chunks]
@@ -1266,7 +1265,7 @@ async def test_a_chunk_arrives_before_the_next_was_sent() -> None:
 
 async def test_the_sum_of_chunks_does_not_depend_on_how_they_are_added() -> None:
     for row in TABLE:
-        with served(row.body) as server:
+        with server_sending(row.body) as server:
             first, *rest = model_at(server, model=row.model).stream("hi")
         one_by_one = first
         for chunk in rest:
@@ -1276,8 +1275,8 @@ async def test_the_sum_of_chunks_does_not_depend_on_how_they_are_added() -> None
 
 async def test_every_way_says_the_same_of_a_message_that_is_thoughts_only() -> None:
     body = sse(delta(reasoning_content="hm"), delta("length"), "[DONE]")
-    with served(body) as server:
-        for ask in WAYS:
+    with server_sending(body) as server:
+        for ask in CALL_MODES:
             message = await ask(model_at(server))
             assert message.text == ""
             assert blocks_of(message) == [{"type": "reasoning", "reasoning": "hm"}]
@@ -1286,7 +1285,7 @@ async def test_every_way_says_the_same_of_a_message_that_is_thoughts_only() -> N
 
 async def test_content_is_a_plain_string_unless_the_answer_holds_other_parts() -> None:
     for row in TABLE:
-        with served(row.body) as server:
+        with server_sending(row.body) as server:
             for ask in (invoke, astream):
                 message = await ask(model_at(server, model=row.model))
                 if row.blocks is None:
@@ -1295,7 +1294,7 @@ async def test_content_is_a_plain_string_unless_the_answer_holds_other_parts() -
 
 async def test_v1_content_is_what_content_blocks_says() -> None:
     for row in TABLE:
-        with served(row.body) as server:
+        with server_sending(row.body) as server:
             model = model_at(server, model=row.model)
             for ask in (v1_invoke, v1_astream, events):
                 message = await ask(model)
@@ -1313,7 +1312,7 @@ async def test_made_up_ids_are_unique_and_one_for_all_chunks_of_a_call() -> None
         {"index": 1, "name": "f", "arguments": '{"i":2}'},
     )
     seen = set()
-    with served(body) as server:
+    with server_sending(body) as server:
         for ask in (invoke, ainvoke, stream, astream):
             for tool_call in (await ask(model_at(server))).tool_calls:
                 assert tool_call["id"].startswith("call_")
@@ -1323,16 +1322,16 @@ async def test_made_up_ids_are_unique_and_one_for_all_chunks_of_a_call() -> None
 
 async def test_an_answer_of_a_twenty_thousand_events_is_read_in_linear_time() -> None:
     body = sse(*[delta(content="x")] * 20_000, delta("stop"), "[DONE]")
-    with served(body) as server:
+    with server_sending(body) as server:
         begun = asyncio.get_running_loop().time()
         message = await invoke(model_at(server))
         assert asyncio.get_running_loop().time() - begun < 10
     assert message.text == "x" * 20_000
 
 
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 async def test_the_friendly_name_and_the_call_name_the_model_in_the_metadata(ask) -> None:
-    with served(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_whole.json")) as server:
         model = model_at(server, model="gemini-2.5-pro")
         assert (await ask(model)).response_metadata["model_name"] == "gemini-2.5-pro"
         bound = model.bind(model="gemini-3.1-pro")
@@ -1357,7 +1356,7 @@ async def test_arguments_come_in_the_types_that_the_tool_expects(wire, fitting, 
     chat = pieces(first, *({"index": 0, "arguments": cut} for cut in cuts[1:]))
     part = {"functionCall": {"name": "f", "args": orjson.loads(wire), "id": "c1"}}
     for body in (chat, sse(native(part, finish="STOP"))):
-        with served(body) as server:
+        with server_sending(body) as server:
             model = model_at(server).bind_tools(tools)
             first_chunk, *rest = model.stream("hi")
             for message in (model.invoke("hi"), await model.ainvoke("hi"), first_chunk + rest):
@@ -1368,6 +1367,6 @@ def test_a_whole_call_is_fitted_to_a_tool_that_takes_only_text() -> None:
     schema = {"type": "object", "properties": {"zip": {"type": "string"}}}
     tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
     part = {"functionCall": {"name": "f", "args": {"zip": 10115}, "id": "c1"}}
-    with served(sse(native(part, finish="STOP"))) as server:
+    with server_sending(sse(native(part, finish="STOP"))) as server:
         message = model_at(server).bind_tools(tools).invoke("hi")
     assert message.tool_calls[0]["args"] == {"zip": "10115"}

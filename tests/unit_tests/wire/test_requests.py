@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import httpx
 import orjson
 import pytest
+from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from langchain_core.messages import (
     AIMessage,
     BaseMessage,
@@ -26,7 +27,6 @@ from scripted_server import sse
 
 from langchain_kie import ChatKieGemini, KieConfigurationError
 from langchain_kie.emulator import Emulator
-from unit_tests.ways import BASIC_WAYS, fixture, model_at, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ URL = "https://example.com/cat.png"
 @pytest.fixture(scope="module")
 def server() -> Iterator[ScriptedServer]:
     """Answers everything; both dialects can read it."""
-    with served(fixture("chat_whole.json")) as answering:
+    with server_sending(fixture("chat_whole.json")) as answering:
         yield answering
 
 
@@ -395,7 +395,7 @@ async def test_every_way_of_asking_sends_the_same_but_for_stream(asked: Asked) -
     for name in (CHAT, NATIVE):
         asked.server.requests.clear()
         model = model_at(asked.server, model=name, temperature=0.5)
-        for ask in BASIC_WAYS:
+        for ask in BASIC_CALL_MODES:
             await ask(model, [SystemMessage("s"), HI])
         bodies = [request.json for request in asked.server.requests]
         assert [body.pop("stream") for body in bodies] == [False, False, True, True]
@@ -414,7 +414,7 @@ async def test_every_way_of_asking_sends_the_same_but_for_stream(asked: Asked) -
 
 def replayed(body: bytes, name: str, asked: Asked, **fields: Any) -> tuple[AIMessage, Json]:
     """An answer read from `body`, and the next turn with it in the history."""
-    with served(body) as first:
+    with server_sending(body) as first:
         answer = model_at(first, model=name, **fields).invoke("hi")
     results = [ToolMessage("ok", tool_call_id=call["id"]) for call in answer.tool_calls]
     return answer, asked([HI, answer, *results, HumanMessage("go on")], model=name)
@@ -481,10 +481,9 @@ async def test_a_signature_goes_back_on_its_own_part_whatever_happened_to_the_me
     """Byte for byte, whichever way the answer came, through JSON, pickle and a copy too."""
     import pickle  # noqa: PLC0415
 
+    from call_modes import CALL_MODES  # noqa: PLC0415
     from langchain_core.load import dumps, loads  # noqa: PLC0415
     from langchain_core.messages import messages_from_dict, messages_to_dict  # noqa: PLC0415
-
-    from unit_tests.ways import WAYS  # noqa: PLC0415
 
     keeps = [
         lambda message: message,
@@ -501,8 +500,8 @@ async def test_a_signature_goes_back_on_its_own_part_whatever_happened_to_the_me
         sse(native_event(*parts, finish="STOP")),
         sse(*single, native_event(parts[-1], finish="STOP")),
     ):
-        with served(body) as first:
-            for ask in WAYS:
+        with server_sending(body) as first:
+            for ask in CALL_MODES:
                 answer = await ask(model_at(first, model=NATIVE))
                 results = [ToolMessage("ok", tool_call_id=c["id"]) for c in answer.tool_calls]
                 for keep in keeps:
@@ -512,7 +511,7 @@ async def test_a_signature_goes_back_on_its_own_part_whatever_happened_to_the_me
 
 
 async def test_a_summed_chunk_in_the_history_is_its_message(asked: Asked) -> None:
-    with served(fixture("native_call.sse")) as first:
+    with server_sending(fixture("native_call.sse")) as first:
         answer, *rest = model_at(first, model="gemini-3-flash-v1betamodels").stream("hi")
     for chunk in rest:
         answer += chunk
@@ -539,7 +538,7 @@ async def test_a_summed_chunk_in_the_history_is_its_message(asked: Asked) -> Non
 
 
 def test_another_model_s_signatures_stay_behind(asked: Asked) -> None:
-    with served(sse(native_event(native_call("c0", 0, "S=="), finish="STOP"))) as first:
+    with server_sending(sse(native_event(native_call("c0", 0, "S=="), finish="STOP"))) as first:
         answer = model_at(first, model="gemini-3.5-flash").invoke("hi")
     history = [HI, answer, ToolMessage("ok", tool_call_id="c0")]
     sent = asked(history, model="gemini-3.6-flash")["contents"][1]["parts"]
@@ -551,7 +550,7 @@ def test_another_model_s_signatures_stay_behind(asked: Asked) -> None:
 
 
 def test_both_spellings_of_a_model_are_one_model_to_its_signatures(asked: Asked) -> None:
-    with served(sse(native_event(native_call("c0", 0, "S=="), finish="STOP"))) as first:
+    with server_sending(sse(native_event(native_call("c0", 0, "S=="), finish="STOP"))) as first:
         answer = model_at(first, model="gemini-3-5-flash").invoke("hi")
     history = [HI, answer, ToolMessage("ok", tool_call_id="c0")]
     sent = asked(history, model="gemini-3.5-flash")["contents"][1]["parts"]
@@ -569,7 +568,7 @@ def test_a_history_without_signatures_is_bypassed_for_gemini_3_only(asked: Asked
 
 
 async def test_what_stood_beside_a_call_on_the_chat_path_is_echoed_beside_it(asked: Asked) -> None:
-    from unit_tests.ways import WAYS  # noqa: PLC0415
+    from call_modes import CALL_MODES  # noqa: PLC0415
 
     extra = {"extra_content": {"google": {"thought_signature": "Sg/+=="}}}
     inside = {"name": "f", "arguments": '{"i":1}', "thought_signature": "In=="}
@@ -579,8 +578,8 @@ async def test_what_stood_beside_a_call_on_the_chat_path_is_echoed_beside_it(ask
     message = {"content": None, "tool_calls": calls}
     whole = orjson.dumps({"choices": [{"message": message, "finish_reason": "tool_calls"}]})
     for body in (whole, sse(*stream, "[DONE]")):
-        with served(body) as first:
-            for ask in WAYS:
+        with server_sending(body) as first:
+            for ask in CALL_MODES:
                 answer = await ask(model_at(first))
                 results = [ToolMessage("x", tool_call_id=i) for i in ("c0", "c1")]
                 assert asked([HI, answer, *results])["messages"][1]["tool_calls"] == calls
@@ -751,11 +750,11 @@ def test_the_package_names_itself(asked: Asked) -> None:
 )
 async def test_a_header_of_the_user_goes_out_instead_of_the_package_s(name, value) -> None:
     own = httpx.Client(), httpx.AsyncClient()
-    with served(fixture("shape_a.sse")) as server, own[0]:
+    with server_sending(fixture("shape_a.sse")) as server, own[0]:
         async with own[1]:
             clients = {"http_client": own[0], "http_async_client": own[1]}
             for fields in ({}, clients):
-                for ask in BASIC_WAYS:
+                for ask in BASIC_CALL_MODES:
                     await ask(model_at(server, default_headers={name: value}, **fields))
                     assert server.requests[-1].headers[name.lower()] == value
 
@@ -1224,7 +1223,7 @@ def test_a_number_beyond_64_bits_goes_out_as_it_is(number: int, asked: Asked) ->
 
 @pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
 def test_a_bound_tool_that_is_changed_in_place_goes_out_changed(api: str) -> None:
-    with served(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_whole.json")) as server:
         offered = [{"name": "f", "parameters": {}}, {"name": "g"}]
         model = model_at(server, api=api).bind_tools(offered)
         told = model.kwargs["tools"]
@@ -1251,7 +1250,7 @@ def test_a_bound_tool_that_is_changed_in_place_goes_out_changed(api: str) -> Non
     ],
     ids=["empty", "no JSON", "settings", "no call"],
 )
-@pytest.mark.parametrize("ask", BASIC_WAYS)
+@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
 async def test_nothing_is_uploaded_beside_what_cannot_be_sent(ask, messages, options, match):
     picture = {"type": "image", "base64": b64encode(b"\x89PNG" + bytes(2_000_000)).decode()}
     kwargs = options.get("model_kwargs", {})

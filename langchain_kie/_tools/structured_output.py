@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
@@ -22,13 +22,13 @@ from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
 from langchain_kie._json_schema.coerce import coerced
+from langchain_kie._settings import Method
 from langchain_kie._tools.definitions import schema_of
 
 if TYPE_CHECKING:
     from langchain_core.output_parsers.base import BaseLLMOutputParser
     from langchain_core.outputs import Generation
 
-Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*)```", re.DOTALL | re.IGNORECASE)

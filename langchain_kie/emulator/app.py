@@ -17,7 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route as HttpRoute
 
-from langchain_kie._catalog import MODELS, Target, resolve
+from langchain_kie._catalog import MODELS, resolve
+from langchain_kie._catalog import ResolvedModel as Target
 from langchain_kie.emulator.brain import page_urls, think
 from langchain_kie.emulator.chat_request import is_known_model, read_chat_request
 from langchain_kie.emulator.chat_response import ChatAnswer, chat_content

@@ -31,7 +31,7 @@ from langchain_kie.emulator.signatures import is_call_signature, is_text_signatu
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from langchain_kie._catalog import Target
+    from langchain_kie._catalog import ResolvedModel as Target
     from langchain_kie.emulator.media import Internet
 
 CORRUPTED_SIGNATURE = "Corrupted thought signature."

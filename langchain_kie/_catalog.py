@@ -70,6 +70,7 @@ class Route:
         stream_shape: How the model streams here.
         ends_without_evidence: Whether complete streams are known to end without a finish
             reason, credits, a usage chunk or `[DONE]`.
+        streams_invoke: Whether `invoke` streams over HTTP too.
     """
 
     model: str
@@ -79,6 +80,7 @@ class Route:
     limits_schemas: bool = True
     stream_shape: StreamShape = "A"
     ends_without_evidence: bool = False
+    streams_invoke: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,9 @@ class ModelSpec:
 
 def _native(model: str) -> Route:
     """A native route: KIE's native pages all describe the same features."""
-    return Route(model, frozenset({"search", "functions"}), stream_shape="native")
+    return Route(
+        model, frozenset({"search", "functions"}), stream_shape="native", streams_invoke=True
+    )
 
 
 def _chat(model: str, *documented: Feature, shape: StreamShape) -> Route:
@@ -311,7 +315,13 @@ def _no_rules(model: str, api: Api) -> Route:
     is_dots = ".." in model or model == "."
     if not model or (in_path and (is_dots or not _PATH_SEGMENT.fullmatch(model))):
         raise KieConfigurationError(f"{model[:60]!r} cannot be a model name")
-    return Route(model, exclusive=(), efforts=None, limits_schemas=False)
+    return Route(
+        model,
+        exclusive=(),
+        efforts=None,
+        limits_schemas=False,
+        streams_invoke=api == "generate_content",
+    )
 
 
 @cache

@@ -67,12 +67,18 @@ async def _aplace(medium: Media, files: KieFiles) -> None:
         medium.replace_with_url((await _aupload(medium, key, files)).url)
 
 
-def evict(media: Sequence[Media]) -> None:
-    """Upload these again when they are sent again: KIE could not get at them."""
+def evict(media: Sequence[Media]) -> bool:
+    """Forget the uploads of these media, so that they are uploaded again.
+
+    Returns:
+        Whether any of them was uploaded.
+    """
     urls = {medium.url for medium in media}
     with _shared.lock:
-        for key in [key for key, file in _shared.files.items() if file.url in urls]:
+        lost = [key for key, file in _shared.files.items() if file.url in urls]
+        for key in lost:
             del _shared.files[key]
+    return bool(lost)
 
 
 async def achoose_uploads(media: Sequence[Media], options: Options) -> list[Media]:

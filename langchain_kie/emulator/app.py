@@ -17,9 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route as HttpRoute
 
-from langchain_kie._catalog import MODELS, Target, resolve
 from langchain_kie.emulator.brain import page_urls, think
-from langchain_kie.emulator.chat_request import is_known_model, read_chat_request
+from langchain_kie.emulator.chat_request import read_chat_request
 from langchain_kie.emulator.chat_response import ChatAnswer, chat_content
 from langchain_kie.emulator.errors import (
     MODEL_NOT_SUPPORTED,
@@ -29,19 +28,20 @@ from langchain_kie.emulator.errors import (
     unprocessable,
 )
 from langchain_kie.emulator.media import Internet
+from langchain_kie.emulator.models import CHAT_ENDPOINTS, NATIVE_ENDPOINTS, gateway_endpoint
 from langchain_kie.emulator.native_request import read_native_request
 from langchain_kie.emulator.native_response import NativeAnswer
 from langchain_kie.emulator.pieces import dump
 from langchain_kie.emulator.uploads import upload_routes
-from langchain_kie.emulator.usage import credits_for, weigh
+from langchain_kie.emulator.usage import weigh
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
     from starlette.requests import Request
 
-    from langchain_kie._catalog import Api
     from langchain_kie.emulator.conversation import Conversation, Reply
+    from langchain_kie.emulator.models import Endpoint
     from langchain_kie.emulator.world import World
 
 _JSON = "application/json;charset=UTF-8"
@@ -134,13 +134,11 @@ async def _not_found(request: Request, world: World) -> Response:
     )
 
 
-def _served_by(spelling: str, api: Api) -> Target:
-    """Find the row that a path names; spellings are exact (docs/wire.md 1)."""
-    for spec in MODELS:
-        route = spec.routes.get(api)
-        if route is not None and route.model == spelling:
-            return Target(spec.name, api, route, spec)
-    raise unprocessable(MODEL_NOT_SUPPORTED)
+def _endpoint(table: Mapping[str, Endpoint], model: str) -> Endpoint:
+    """Find the row of a path; spellings are exact (docs/wire.md 1)."""
+    if model not in table:
+        raise unprocessable(MODEL_NOT_SUPPORTED)
+    return table[model]
 
 
 async def _think(
@@ -157,68 +155,47 @@ async def _think(
 
 
 async def _chat(request: Request, body: Any, world: World, internet: Internet) -> Response:
-    target = _served_by(request.path_params["slug"], "chat_completions")
-    return await _answer_chat(target, body, world, internet)
+    endpoint = _endpoint(CHAT_ENDPOINTS, request.path_params["slug"])
+    return await _answer_chat(endpoint, body, world, internet)
 
 
 async def _gateway(_request: Request, body: Any, world: World, internet: Internet) -> Response:
-    name = body.get("model") if isinstance(body, dict) else None
-    if not isinstance(name, str) or not is_known_model(name, gateway=True):
+    endpoint = gateway_endpoint(body.get("model") if isinstance(body, dict) else None)
+    if endpoint is None:
         raise unprocessable(MODEL_NOT_SUPPORTED)
-    target = resolve(name, "gateway")
-    return await _answer_chat(target, body, world, internet)
+    return await _answer_chat(endpoint, body, world, internet)
 
 
-async def _answer_chat(target: Target, body: Any, world: World, internet: Internet) -> Response:
-    relay = target.api == "gateway"
-    request = await read_chat_request(body, target.route, internet, gateway=relay)
+async def _answer_chat(endpoint: Endpoint, body: Any, world: World, internet: Internet) -> Response:
+    request = await read_chat_request(body, endpoint, internet)
     conversation, reply = await _think(request.conversation, world, internet)
-    shape = target.route.stream_shape
-    # Thoughts are shown by default, but a relay does not know of them unless asked.
-    shown = request.include_thoughts if request.include_thoughts is not None else not relay
-    usage = weigh(target.name, conversation, reply)
+    usage = weigh(endpoint, conversation, reply)
+    shown = request.include_thoughts
+    # Thoughts are shown by default, but a gateway does not know of them unless asked.
+    shown = endpoint.api != "gateway" if shown is None else shown
     answer = ChatAnswer(
+        endpoint=endpoint,
         reply=reply,
         content=chat_content(reply),
         usage=usage,
-        credits=credits_for(target.name, usage),
-        shape=shape,
-        row=_row_in_shape(target),
         serial=next(world.serials),
         show_thoughts=shown,
-        model=target.name if shape == "A" else None,
-        relay=relay,
     )
     return _events(answer.events()) if request.stream else _json(answer.body())
-
-
-def _row_in_shape(target: Target) -> int:
-    """Give a model's number among the rows that stream as it does."""
-    alike = [
-        spec.name
-        for spec in MODELS
-        for route in spec.routes.values()
-        if route.stream_shape == target.route.stream_shape
-    ]
-    return alike.index(target.name) if target.name in alike else 0
 
 
 async def _native(request: Request, body: Any, world: World, internet: Internet) -> Response:
     streams = _NATIVE_METHODS.get(request.path_params["method"])
     if streams is None:
         return await _not_found(request, world)
-    target = _served_by(request.path_params["model"], "generate_content")
-    read = await read_native_request(body, target, internet)
+    endpoint = _endpoint(NATIVE_ENDPOINTS, request.path_params["model"])
+    read = await read_native_request(body, endpoint, internet)
     conversation, reply = await _think(read.conversation, world, internet)
-    usage = weigh(target.name, conversation, reply)
     answer = NativeAnswer(
+        endpoint=endpoint,
         reply=reply,
-        usage=usage,
-        credits=credits_for(target.name, usage, thinking_is_free=True),
-        model=target.route.model,
-        version=target.name,
+        usage=weigh(endpoint, conversation, reply),
         serial=next(world.serials),
         show_thoughts=read.include_thoughts,
-        signs=bool(target.spec and target.spec.replays_signatures),
     )
     return _events(answer.events()) if streams and read.stream else _json(answer.body())

@@ -10,7 +10,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._catalog import MODELS
 from langchain_kie.emulator import rules
 from langchain_kie.emulator.conversation import (
     Call,
@@ -26,19 +25,19 @@ from langchain_kie.emulator.errors import (
     bad_request,
     unprocessable,
 )
+from langchain_kie.emulator.models import BUILTIN_TOOLS, is_known_model
 from langchain_kie.emulator.schemas import check_chat_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from langchain_kie._catalog import Route
     from langchain_kie.emulator.media import Internet
+    from langchain_kie.emulator.models import Endpoint
 
 EMPTY_TEXT = "The 'text' field within the message content cannot be empty."
 
 _ROLES = frozenset({"developer", "system", "user", "assistant", "tool"})
 _DROPPED_PARTS = frozenset({"video_url", "audio_url", "input_audio", "file", "input_file"})
-_PLAYGROUND_ENDINGS = ("", "-openai", "-thinking")
 _MODES = {"auto": "auto", "none": "none", "required": "any", "any": "any"}
 _NUMBER = (int, float)
 _TYPES: Mapping[str, tuple[type, ...]] = {
@@ -60,10 +59,6 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "stream_options": (dict,),
 }
 
-_INLINE_CEILINGS: Mapping[str, int] = {"gemini-3-5-flash-openai": 3_000_000}  # docs/wire.md 9
-
-_GATEWAY_ONLY = frozenset({"gemini-3.1-flash-lite-preview"})  # kie/docs 004
-
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
@@ -80,20 +75,7 @@ class ChatRequest:
     include_thoughts: bool | None
 
 
-def is_known_model(name: Any, *, gateway: bool = False) -> bool:
-    """Say whether a body's `model` names one: by a spelling, or a playground's (docs/wire.md 1)."""
-    if not isinstance(name, str):
-        return False
-    spellings = {spec.name for spec in MODELS}
-    spellings |= {route.model for spec in MODELS for route in spec.routes.values()}
-    if gateway:
-        return name in spellings | _GATEWAY_ONLY
-    return any(name.removesuffix(ending) in spellings for ending in _PLAYGROUND_ENDINGS)
-
-
-async def read_chat_request(
-    body: Any, route: Route, internet: Internet, *, gateway: bool = False
-) -> ChatRequest:
+async def read_chat_request(body: Any, endpoint: Endpoint, internet: Internet) -> ChatRequest:
     """Read a body.
 
     Raises:
@@ -103,7 +85,7 @@ async def read_chat_request(
         raise unprocessable("The request body must be a JSON object")
     given = {key: value for key, value in body.items() if value is not None}
     _check_types(given)
-    if "model" in given and not is_known_model(given["model"], gateway=gateway):
+    if endpoint.api != "gateway" and "model" in given and not is_known_model(given["model"]):
         raise unprocessable(MODEL_NOT_SUPPORTED)
     if not given.get("messages"):
         raise unprocessable("The 'messages' field is required and cannot be empty.")
@@ -112,10 +94,10 @@ async def read_chat_request(
     rules.check_choice(choice, functions)
     json_answer, schema = _read_format(given.get("response_format", {"type": "text"}))
     rules.check_features(
-        route, functions=bool(functions), builtins=builtins, json_answer=json_answer
+        endpoint, functions=bool(functions), builtins=builtins, json_answer=json_answer
     )
     turns = await _read_messages(given["messages"], internet)
-    _check_inline_size(turns, route)
+    _check_inline_size(turns, endpoint)
     conversation = Conversation(
         turns=turns,
         functions=functions,
@@ -124,7 +106,7 @@ async def read_chat_request(
         json_answer=json_answer,
         schema=schema,
         stop=_read_stop(given.get("stop", [])),
-        effort=rules.check_effort(route, given.get("reasoning_effort"), "reasoning_effort"),
+        effort=rules.check_effort(endpoint, given.get("reasoning_effort"), "reasoning_effort"),
     )
     return ChatRequest(conversation, given.get("stream", False), given.get("include_thoughts"))
 
@@ -138,11 +120,13 @@ def _check_types(body: dict[str, Any]) -> None:
             raise unprocessable(f"The '{key}' field must be of type {wanted}")
 
 
-def _check_inline_size(turns: tuple[Turn, ...], route: Route) -> None:
-    media = [medium for turn in turns for medium in turn.media]
-    size = sum(len(medium.data) for medium in media if medium.inline)
-    if size > _INLINE_CEILINGS.get(route.model, size):
-        raise bad_request(f"The inline media data is too large: {size} bytes")
+def _check_inline_size(turns: tuple[Turn, ...], endpoint: Endpoint) -> None:
+    sizes = [len(medium.data) for turn in turns for medium in turn.media if medium.inline]
+    if endpoint.max_inline_bytes is not None and sum(sizes) > endpoint.max_inline_bytes:
+        raise bad_request(
+            f"The image URL<data:...(truncated,len={max(sizes) * 4 // 3})> Inline data URL is too "
+            "large. Upload the file and pass an HTTP(S) URL instead."
+        )
 
 
 def _read_stop(stop: str | list[Any]) -> tuple[str, ...]:
@@ -161,7 +145,7 @@ def _read_tools(tools: list[Any]) -> tuple[tuple[Function, ...], frozenset[str]]
         name = declared.get("name")
         if not isinstance(name, str):
             raise unprocessable(f"The 'tools[{position}].function.name' field is required.")
-        if name in rules.BUILTIN_NAMES:
+        if name in BUILTIN_TOOLS:
             builtins.add(name)
             continue
         functions.append(_read_function(declared, f"$.tools[{position}].function"))

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie.emulator.pieces import DONE, event, identifier, pieces
+from langchain_kie.emulator.usage import credits_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from langchain_kie._catalog import StreamShape
     from langchain_kie.emulator.conversation import Call, Reply
+    from langchain_kie.emulator.models import Endpoint
     from langchain_kie.emulator.usage import Usage
 
 _EPOCH = 1_767_225_600
@@ -25,68 +26,28 @@ _ARGUMENT_LETTERS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class CallStyle:
-    """One of the ways in which calls may come, as none was recorded (docs/wire.md 5).
-
-    Attributes:
-        index: Each call's own, always 0, or left out.
-        fragments: Whether arguments come in pieces.
-        as_object: Whether arguments are an object instead of a string.
-        with_id: Whether calls have ids.
-    """
-
-    index: str = "own"
-    fragments: bool = False
-    as_object: bool = False
-    with_id: bool = True
-
-
-_CALL_STYLES: Mapping[StreamShape, tuple[CallStyle, ...]] = {
-    "A": (CallStyle(fragments=True),),
-    "B": (CallStyle(),),
-    "C": (
-        CallStyle(index="none"),
-        CallStyle(index="zero"),
-        CallStyle(index="none", as_object=True, with_id=False),
-        CallStyle(index="zero", as_object=True),
-    ),
-}
-_TOOL_FINISH: Mapping[StreamShape, str] = {"A": "tool_calls", "B": "stop", "C": "stop"}
-
-
-@dataclass(frozen=True, slots=True)
 class ChatAnswer:
     """An answer that is about to be written.
 
     Attributes:
+        endpoint: Who answers.
         reply: What it says.
         content: Its text, Markdown included.
         usage: Its tokens.
-        credits: Its price.
-        shape: How the model streams.
-        row: The model's number among those of its shape, which chooses the style of calls.
         serial: The exchange's number.
         show_thoughts: Whether thoughts are shown.
-        model: The name to give, where one is given.
-        relay: Whether this is the plain relay of kie/docs 004.
     """
 
+    endpoint: Endpoint
     reply: Reply
     content: str
     usage: Usage
-    credits: float
-    shape: StreamShape
-    row: int
     serial: int
     show_thoughts: bool
-    model: str | None = None
-    relay: bool = False
 
     @property
-    def style(self) -> CallStyle:
-        """How calls come from this model."""
-        styles = _CALL_STYLES[self.shape]
-        return styles[self.row % len(styles)]
+    def _is_a(self) -> bool:
+        return self.endpoint.stream_shape == "A"
 
     def body(self) -> dict[str, Any]:
         """Write the whole answer as one document."""
@@ -99,17 +60,20 @@ class ChatAnswer:
             ]
         body = self._envelope("chat.completion")
         body["choices"] = [{"index": 0, "message": message, "finish_reason": self._finish()}]
-        if self.relay:
+        if self.endpoint.api == "gateway":
             body.pop("model", None)
             tokens = self._usage()
             body["usage"] = {k: v for k, v in tokens.items() if not k.endswith("_details")}
             return body
-        return body | {"usage": self._usage(), "credits_consumed": self.credits}
+        return body | {
+            "usage": self._usage(),
+            "credits_consumed": credits_for(self.endpoint, self.usage),
+        }
 
     def events(self) -> Iterator[bytes]:
         """Write the answer as a stream."""
         writers = {"A": self._shape_a, "B": self._shape_b, "C": self._shape_c}
-        yield from map(event, writers[self.shape]())
+        yield from map(event, writers[self.endpoint.stream_shape]())
         yield DONE
 
     def _shape_a(self) -> Iterator[dict[str, Any]]:
@@ -119,7 +83,7 @@ class ChatAnswer:
         yield {
             **self._envelope(),
             "choices": [],
-            "credits_consumed": self.credits,
+            "credits_consumed": credits_for(self.endpoint, self.usage),
             "usage": self._usage(),
         }
 
@@ -130,7 +94,7 @@ class ChatAnswer:
         yield {
             **self._chunk({}, self._finish()),
             "usage": self._usage(),
-            "credits_consumed": self.credits,
+            "credits_consumed": credits_for(self.endpoint, self.usage),
         }
 
     def _shape_c(self) -> Iterator[dict[str, Any]]:
@@ -139,7 +103,7 @@ class ChatAnswer:
             for delta in list(self._deltas()) or [{"content": ""}]
         ]
         chunks.append({**self._envelope(), "choices": []})
-        last = {"usage": self._usage(), "credits_consumed": self.credits}
+        last = {"usage": self._usage(), "credits_consumed": credits_for(self.endpoint, self.usage)}
         chunks.append({**self._envelope(), "choices": [], **last})
         for number, chunk in enumerate(chunks):
             yield chunk | {"id": self._id(number)}
@@ -155,7 +119,7 @@ class ChatAnswer:
 
     def _call_deltas(self, number: int, call: Call) -> Iterator[dict[str, Any]]:
         whole = self._call(number, call)
-        if not self.style.fragments:
+        if not self.endpoint.call_format.in_fragments:
             yield {"tool_calls": [whole]}
             return
         arguments = whole["function"]["arguments"]
@@ -166,20 +130,21 @@ class ChatAnswer:
 
     def _call(self, number: int, call: Call) -> dict[str, Any]:
         arguments: Any = dict(call.args)
-        if not self.style.as_object:
+        style = self.endpoint.call_format
+        if not style.as_object:
             arguments = json.dumps(arguments, ensure_ascii=False)
         made: dict[str, Any] = {
             "type": "function",
             "function": {"name": call.name, "arguments": arguments},
         }
-        if self.style.with_id:
+        if style.has_id:
             made["id"] = f"call_{identifier('call', self.serial, number)}"
-        if self.style.index != "none":
-            made["index"] = number if self.style.index == "own" else 0
+        if style.index != "none":
+            made["index"] = number if style.index == "position" else 0
         return made
 
     def _finish(self) -> str:
-        return _TOOL_FINISH[self.shape] if self.reply.calls else "stop"
+        return "tool_calls" if self.reply.calls and self._is_a else "stop"
 
     def _id(self, number: int = 0) -> str:
         return f"chatcmpl-{identifier('chat', self.serial, number)}"
@@ -190,24 +155,25 @@ class ChatAnswer:
             "object": kind,
             "created": _EPOCH + self.serial,
         }
-        if self.model is not None:
-            body["model"] = self.model
-        if self.shape == "A" and kind.endswith("chunk"):
+        if self._is_a:
+            body["model"] = self.endpoint.model
+        if self._is_a and kind.endswith("chunk"):
             body["system_fingerprint"] = ""
         return body
 
     def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
         choice: dict[str, Any] = {"index": 0, "delta": delta}
-        if self.shape != "C":
+        if self.endpoint.stream_shape != "C":
             choice["finish_reason"] = finish
         return {**self._envelope(), "choices": [choice]}
 
     def _usage(self) -> dict[str, Any]:
         """Count as the recordings do: thinking is itemised, or hides in the total."""
-        itemised = self.shape == "A" or (self.shape == "B" and self.show_thoughts)
+        shape = self.endpoint.stream_shape
+        itemised = shape == "A" or (shape == "B" and self.show_thoughts)
         reasoning = self.usage.thinking if itemised else 0
         details = {"reasoning_tokens": reasoning}
-        if self.shape == "A":
+        if shape == "A":
             details = {"audio_tokens": 0, "text_tokens": 0, "reasoning_tokens": reasoning}
         return {
             "prompt_tokens": self.usage.prompt,

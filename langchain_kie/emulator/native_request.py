@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from langchain_kie._catalog import MODELS
 from langchain_kie.emulator import rules
 from langchain_kie.emulator.conversation import (
     Call,
@@ -24,15 +23,17 @@ from langchain_kie.emulator.conversation import (
 )
 from langchain_kie.emulator.errors import bad_request, unprocessable
 from langchain_kie.emulator.media import from_base64
+from langchain_kie.emulator.models import BUILTIN_TOOLS, NATIVE_ENDPOINTS
 from langchain_kie.emulator.native_fields import parse_request
 from langchain_kie.emulator.schemas import read_gemini_schema
 from langchain_kie.emulator.signatures import is_call_signature, is_text_signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
-    from langchain_kie._catalog import Target
     from langchain_kie.emulator.media import Internet
+    from langchain_kie.emulator.models import Endpoint
 
 CORRUPTED_SIGNATURE = "Corrupted thought signature."
 _MISSING_SIGNATURE = (
@@ -71,7 +72,7 @@ class NativeRequest:
     include_thoughts: bool
 
 
-async def read_native_request(body: Any, target: Target, internet: Internet) -> NativeRequest:
+async def read_native_request(body: Any, endpoint: Endpoint, internet: Internet) -> NativeRequest:
     """Read a body.
 
     Raises:
@@ -88,16 +89,16 @@ async def read_native_request(body: Any, target: Target, internet: Internet) -> 
     rules.check_choice(choice, functions)
     json_answer, schema = _read_format(config)
     rules.check_features(
-        target.route, functions=bool(functions), builtins=builtins, json_answer=json_answer
+        endpoint, functions=bool(functions), builtins=builtins, json_answer=json_answer
     )
     effort = thinking.get("thinkingLevel")
-    effort = rules.check_effort(target.route, effort, "thinkingLevel")
+    effort = rules.check_effort(endpoint, effort, "thinkingLevel")
     turns = await _read_system(request.get("systemInstruction"))
     for position, content in enumerate(contents):
         turns += await _read_content(content, f"contents[{position}]", internet)
     _check_order(contents)
-    if target.spec is not None and target.spec.replays_signatures:
-        _check_signatures(contents, target.route.model)
+    if endpoint.requires_signatures:
+        _check_signatures(contents, endpoint.model)
     conversation = Conversation(
         turns=tuple(turns),
         functions=functions,
@@ -117,7 +118,7 @@ def _read_tools(tools: list[dict[str, Any]]) -> tuple[tuple[Function, ...], froz
     functions: list[Function] = []
     builtins: set[str] = set()
     for position, tool in enumerate(tools):
-        builtins |= rules.BUILTIN_NAMES & tool.keys()
+        builtins |= BUILTIN_TOOLS.keys() & tool.keys()
         for number, declared in enumerate(tool.get("functionDeclarations", [])):
             path = f"tools[{position}].functionDeclarations[{number}]"
             for field in ("name", "description", "parameters"):  # all documented as required
@@ -282,15 +283,12 @@ def _check_signatures(contents: list[dict[str, Any]], model: str) -> None:
         ),
         default=-1,
     )
-    natives = {
-        spec.routes["generate_content"].model
-        for spec in MODELS
-        if "generate_content" in spec.routes
-    }
     for position, content in enumerate(contents):
         active = position > loop_start
         signed = [part for part in content.get("parts", []) if part.get("thoughtSignature")]
-        if not all(_is_whole(part, {model} if active else natives) for part in signed):
+        if not all(
+            _is_whole(part, {model} if active else NATIVE_ENDPOINTS.keys()) for part in signed
+        ):
             raise bad_request(CORRUPTED_SIGNATURE)
         calls = [part for part in content.get("parts", []) if "functionCall" in part]
         if active and calls and not calls[0].get("thoughtSignature"):
@@ -301,7 +299,7 @@ def _check_signatures(contents: list[dict[str, Any]], model: str) -> None:
             )
 
 
-def _is_whole(part: dict[str, Any], models: set[str]) -> bool:
+def _is_whole(part: dict[str, Any], models: AbstractSet[str]) -> bool:
     """Say whether a part's signature is one that one of `models` gave it."""
     signature = part["thoughtSignature"]
     if "functionCall" in part:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_kie.emulator.pieces import event, identifier, pieces
 from langchain_kie.emulator.signatures import sign_call, sign_text
+from langchain_kie.emulator.usage import credits_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from langchain_kie.emulator.conversation import Grounding, Reply
+    from langchain_kie.emulator.models import Endpoint
     from langchain_kie.emulator.usage import Usage
 
 _WORDS_A_PIECE = 8
@@ -27,24 +29,18 @@ class NativeAnswer:
     """An answer that is about to be written.
 
     Attributes:
+        endpoint: Who answers.
         reply: What it says.
         usage: Its tokens.
-        credits: Its price.
-        model: KIE's spelling, which signatures are bound to.
-        version: The friendly name, given in streams.
         serial: The exchange's number.
         show_thoughts: Whether thoughts are shown.
-        signs: Whether the model gives thought signatures.
     """
 
+    endpoint: Endpoint
     reply: Reply
     usage: Usage
-    credits: float
-    model: str
-    version: str
     serial: int
     show_thoughts: bool
-    signs: bool
 
     def body(self) -> dict[str, Any]:
         """Write the whole answer as one document, which has no grounding (docs/wire.md 3)."""
@@ -61,7 +57,7 @@ class NativeAnswer:
         return {
             "candidates": [candidate],
             "usageMetadata": self._counts(1.0),
-            "credits_consumed": self.credits,
+            "credits_consumed": credits_for(self.endpoint, self.usage),
         }
 
     def events(self) -> Iterator[bytes]:
@@ -72,12 +68,12 @@ class NativeAnswer:
             response: dict[str, Any] = {
                 "candidates": [candidate],
                 "usageMetadata": self._counts(number / len(batches)),
-                "modelVersion": self.version,
+                "modelVersion": self.endpoint.version,
                 "responseId": identifier("native", self.serial, length=22),
             }
             if number == len(batches):
                 candidate |= {"finishReason": "STOP"} | self._metadata()
-                response["credits_consumed"] = self.credits
+                response["credits_consumed"] = credits_for(self.endpoint, self.usage)
             yield event(response)
 
     def _batches(self) -> Iterator[list[dict[str, Any]]]:
@@ -107,14 +103,16 @@ class NativeAnswer:
                 "id": identifier("call", self.serial, number, length=8),
             }
             part: dict[str, Any] = {"functionCall": made}
-            if self.signs and number == 0:  # only the first of a batch (docs/wire.md 4)
-                part["thoughtSignature"] = sign_call(self.model, call)
+            if (
+                self.endpoint.requires_signatures and number == 0
+            ):  # only the first of a batch (docs/wire.md 4)
+                part["thoughtSignature"] = sign_call(self.endpoint.model, call)
             yield part
 
     def _text_signature(self) -> dict[str, str]:
-        if not self.signs:
+        if not self.endpoint.requires_signatures:
             return {}
-        return {"thoughtSignature": sign_text(self.model, self.reply.text)}
+        return {"thoughtSignature": sign_text(self.endpoint.model, self.reply.text)}
 
     def _counts(self, share: float) -> dict[str, int]:
         """Count what was said so far: counters are cumulative, thinking apart."""

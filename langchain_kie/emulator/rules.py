@@ -8,17 +8,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from langchain_kie._catalog import BUILTIN_TOOLS
 from langchain_kie.emulator.errors import bad_request, unprocessable
+from langchain_kie.emulator.models import BUILTIN_TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langchain_kie._catalog import Feature, Route
     from langchain_kie.emulator.conversation import Function, ToolChoice
-
-BUILTIN_NAMES = frozenset(tool.wire_name for tool in BUILTIN_TOOLS)
-_FEATURE_OF_BUILTIN = {tool.wire_name: tool.feature for tool in BUILTIN_TOOLS}
+    from langchain_kie.emulator.models import Endpoint, Feature
 
 CALL_OUT_OF_PLACE = (
     "Please ensure that function call turn comes immediately after a user turn or after a "
@@ -34,7 +31,7 @@ RESPONSES_MISCOUNTED = (
 NO_CONTENTS = "* GenerateContentRequest.contents: contents is not specified\n"
 
 _FUNCTION_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
-_AT_ODDS: dict[frozenset[str], str] = {
+_AT_ODDS: dict[frozenset[Feature], str] = {
     frozenset({"search", "functions"}): "Tool use with function calling is unsupported",
     frozenset({"functions", "response_format"}): (
         "Function calling with a response mime type: 'application/json' is unsupported"
@@ -70,25 +67,22 @@ def check_choice(choice: ToolChoice, functions: Sequence[Function]) -> None:
 
 
 def check_features(
-    route: Route, *, functions: bool, builtins: frozenset[str], json_answer: bool
+    endpoint: Endpoint, *, functions: bool, builtins: frozenset[str], json_answer: bool
 ) -> None:
     """Refuse features that this route does not take together."""
-    used: set[Feature | None] = {_FEATURE_OF_BUILTIN[name] for name in builtins}
+    used: set[Feature | None] = {BUILTIN_TOOLS[name] for name in builtins}
     used |= {"functions"} if functions else set()
     used |= {"response_format"} if json_answer else set()
-    for pair in route.exclusive:
+    for pair in endpoint.exclusive:
         if pair <= used:
-            named = " and ".join(sorted(pair))
-            raise bad_request(
-                _AT_ODDS.get(frozenset(pair), f"{named} cannot be used at the same time")
-            )
+            raise bad_request(_AT_ODDS[pair])
 
 
-def check_effort(route: Route, effort: str | None, field: str) -> str:
+def check_effort(endpoint: Endpoint, effort: str | None, field: str) -> str:
     """Refuse an effort that is not documented; a row without efforts ignores it."""
-    if not route.efforts or effort is None:
+    if not endpoint.efforts or effort is None:
         return "high"
-    if effort not in route.efforts:
-        known = ", ".join(route.efforts)
+    if effort not in endpoint.efforts:
+        known = ", ".join(endpoint.efforts)
         raise unprocessable(f"The '{field}' field must be one of: {known}")
     return effort

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from langchain_kie.emulator.conversation import Conversation, Medium, Reply
+    from langchain_kie.emulator.models import Endpoint
 
 _LETTERS_A_TOKEN = 4
 _TOKENS_A_MEDIUM: Mapping[str, int] = {  # of a second of sound or film, and of a page
@@ -20,25 +21,8 @@ _TOKENS_A_MEDIUM: Mapping[str, int] = {  # of a second of sound or film, and of 
     "video/": 258 + 32,
     "application/pdf": 258,
 }
-_TOKENS_AN_IMAGE: Mapping[str, int] = {  # docs/wire.md 9
-    "gemini-2.5-flash": 1109,
-    "gemini-3.1-pro": 347,
-    "gemini-3.6-flash": 1098,
-}
-_USUAL_TOKENS_AN_IMAGE = 1100
 _HIDDEN_THINKING = {"low": 24, "high": 96}
 _LEAST_CREDITS = 0.01
-
-_PRICES: Mapping[str, tuple[float, float]] = {  # docs/wire.md 8: credits for a million tokens
-    "gemini-2.5-flash": (18, 150),
-    "gemini-2.5-pro": (76, 600),
-    "gemini-3-flash": (30, 180),
-    "gemini-3-pro": (100, 700),
-    "gemini-3.1-pro": (86, 746),
-    "gemini-3.5-flash": (90, 540),
-    "gemini-3.8-flash": (45, 225),
-}
-_USUAL_PRICE = (90, 450)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +44,17 @@ def tokens_of(text: str) -> int:
     return max(1, len(text) // _LETTERS_A_TOKEN)
 
 
-def _tokens_of_medium(name: str, medium: Medium) -> int:
+def _tokens_of_medium(endpoint: Endpoint, medium: Medium) -> int:
     """Count a file's tokens, at least: a second of what lasts, a page of what has pages."""
     if medium.mime_type.startswith("text/"):
         return tokens_of(medium.data.decode("utf-8", "replace"))
-    image = _TOKENS_AN_IMAGE.get(name, _USUAL_TOKENS_AN_IMAGE)
     kinds = _TOKENS_A_MEDIUM.items()
-    return next((n for kind, n in kinds if medium.mime_type.startswith(kind)), image)
+    return next(
+        (n for kind, n in kinds if medium.mime_type.startswith(kind)), endpoint.image_tokens
+    )
 
 
-def weigh(name: str, conversation: Conversation, reply: Reply) -> Usage:
+def weigh(endpoint: Endpoint, conversation: Conversation, reply: Reply) -> Usage:
     """Count the tokens of an exchange with a model; thinking counts, shown or not."""
     said = [turn.text for turn in conversation.turns]
     said += [result.text for turn in conversation.turns for result in turn.results]
@@ -78,15 +63,15 @@ def weigh(name: str, conversation: Conversation, reply: Reply) -> Usage:
     media = [medium for turn in conversation.turns for medium in turn.media]
     answered = reply.text + "".join(f"{c.name}{json.dumps(dict(c.args))}" for c in reply.calls)
     return Usage(
-        prompt=tokens_of("".join(said)) + sum(_tokens_of_medium(name, one) for one in media),
+        prompt=tokens_of("".join(said)) + sum(_tokens_of_medium(endpoint, one) for one in media),
         answer=tokens_of(answered),
         thinking=tokens_of("".join(reply.thoughts)) + _HIDDEN_THINKING[conversation.effort],
     )
 
 
-def credits_for(name: str, usage: Usage, *, thinking_is_free: bool = False) -> float:
+def credits_for(endpoint: Endpoint, usage: Usage) -> float:
     """Price an exchange with a model; the native path does not charge for thinking."""
-    price_in, price_out = _PRICES.get(name, _USUAL_PRICE)
-    charged = usage.answer + (0 if thinking_is_free else usage.thinking)
+    price_in, price_out = endpoint.credits_per_million
+    charged = usage.answer + (0 if endpoint.api == "generate_content" else usage.thinking)
     amount = (usage.prompt * price_in + charged * price_out) / 1_000_000
     return max(_LEAST_CREDITS, round(amount, 2))

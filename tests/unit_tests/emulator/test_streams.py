@@ -6,13 +6,10 @@ import json
 
 import pytest
 
-from langchain_kie._catalog import MODELS
+from langchain_kie.emulator.models import CHAT_ENDPOINTS
 from unit_tests.emulator.wire import SEARCH, STRING, WEATHER, declaration, payloads
 
 PROMPT = "Tell me a story about a lighthouse."
-CHAT_ROUTES = [
-    spec.routes["chat_completions"] for spec in MODELS if "chat_completions" in spec.routes
-]
 CALLING = "What is the weather in Paris and in Rome?"
 
 
@@ -52,7 +49,9 @@ def test_shape_b(wire):
     assert not any("model" in chunk for chunk in chunks)
 
 
-@pytest.mark.parametrize("slug", [r.model for r in CHAT_ROUTES if r.stream_shape == "C"])
+@pytest.mark.parametrize(
+    "slug", [e.model for e in CHAT_ENDPOINTS.values() if e.stream_shape == "C"]
+)
 def test_shape_c(wire, slug):
     """A role in every delta, an id for every chunk, no finish reason, two closing chunks."""
     *chunks, done = payloads(wire.chat_stream(PROMPT, slug))
@@ -70,7 +69,7 @@ def test_shape_c(wire, slug):
     assert usage["total_tokens"] > usage["prompt_tokens"] + usage["completion_tokens"]
 
 
-@pytest.mark.parametrize("slug", [route.model for route in CHAT_ROUTES])
+@pytest.mark.parametrize("slug", CHAT_ENDPOINTS)
 def test_streams_say_what_bodies_say(wire, slug):
     """Text and thoughts are the same, cut into several pieces."""
     message = wire.chat(PROMPT, slug)["choices"][0]["message"]
@@ -80,7 +79,7 @@ def test_streams_say_what_bodies_say(wire, slug):
     assert len(chunks) > 10
 
 
-@pytest.mark.parametrize("slug", [route.model for route in CHAT_ROUTES])
+@pytest.mark.parametrize("slug", CHAT_ENDPOINTS)
 def test_calls_can_be_put_together(wire, slug):
     """Each row has its own variant of deltas; arguments come out whole in all of them."""
     *chunks, _ = payloads(wire.chat_stream(CALLING, slug, tools=[WEATHER]))
@@ -99,8 +98,8 @@ def test_calls_can_be_put_together(wire, slug):
 def test_the_variants_of_calls_differ(wire):
     """A client meets indexes, no indexes, fragments, objects, and missing ids."""
     seen = set()
-    for route in CHAT_ROUTES:
-        *chunks, _ = payloads(wire.chat_stream(CALLING, route.model, tools=[WEATHER]))
+    for slug in CHAT_ENDPOINTS:
+        *chunks, _ = payloads(wire.chat_stream(CALLING, slug, tools=[WEATHER]))
         deltas = [c["choices"][0]["delta"] for c in chunks if c["choices"]]
         calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
         whole = all("name" in call["function"] for call in calls)

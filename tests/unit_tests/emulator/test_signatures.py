@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from unit_tests.emulator.wire import WEATHER, contents_of, declaration
@@ -41,12 +43,13 @@ def first_part(content, **changes):
 
 
 def test_the_first_call_of_a_batch_is_signed(wire):
-    """Only the first, with something that is not base64."""
+    """Only the first, with base64 in the standard alphabet."""
     first, second = ask(wire)["parts"]
     assert set(first) == {"functionCall", "thoughtSignature"}
     assert set(second) == {"functionCall"}
-    assert 30 <= len(first["thoughtSignature"]) <= 60
-    assert set("-~") <= set(first["thoughtSignature"])
+    signature = first["thoughtSignature"]
+    assert base64.b64encode(base64.b64decode(signature, validate=True)).decode() == signature
+    assert 40 <= len(signature) <= 60
 
 
 def test_kept_signatures_pass_and_results_are_used(wire):
@@ -55,6 +58,19 @@ def test_kept_signatures_pass_and_results_are_used(wire):
     text = body["candidates"][0]["content"]["parts"][-1]["text"]
     assert "sunny in Paris" in text
     assert "sunny in Rome" in text
+
+
+def url_safe(signature):
+    """The signature as google-genai sends it: decoded, and encoded in the other alphabet."""
+    return base64.urlsafe_b64encode(base64.b64decode(signature)).decode()
+
+
+def test_signatures_pass_in_either_alphabet(wire):
+    """Google's JSON parser accepts standard and URL-safe base64."""
+    content = ask(wire)
+    changed = url_safe(content["parts"][0]["thoughtSignature"])
+    assert changed != content["parts"][0]["thoughtSignature"]
+    assert "candidates" in replay(wire, first_part(content, thoughtSignature=changed))
 
 
 @pytest.mark.parametrize(
@@ -120,4 +136,6 @@ def test_texts_are_signed_and_checked_when_they_come_back(wire):
         )
 
     assert "candidates" in send(thoughtSignature=signature)
-    assert send(thoughtSignature=signature + "x")["msg"] == "Corrupted thought signature."
+    assert "candidates" in send(thoughtSignature=url_safe(signature))
+    for broken in (signature + "x", signature[4:], signature.swapcase(), "\u00e4", "~"):
+        assert send(thoughtSignature=broken)["msg"] == "Corrupted thought signature."

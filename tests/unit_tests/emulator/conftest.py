@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from langchain_kie.emulator import Emulator
-from unit_tests.emulator.wire import MEDIA, Wire
+from unit_tests.emulator.emulator_client import MEDIA, Wire
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from langchain_kie.emulator.arithmetic import evaluate, find_expression
 from langchain_kie.emulator.hints import Hints, names_in
 from langchain_kie.emulator.instances import fill
-from unit_tests.emulator.wire import ADDER, INTEGER, STRING, WEATHER, function_tool
+from unit_tests.emulator.emulator_client import ADDER, INTEGER, STRING, WEATHER, function_tool
 
 MULTIPLY = function_tool("multiply", "Multiply two numbers.", a=INTEGER, b=INTEGER)
 CALCULATE = function_tool("calculate", "Calculate an arithmetic expression.", expression=STRING)

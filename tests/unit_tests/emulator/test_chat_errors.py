@@ -7,7 +7,7 @@ import base64
 import httpx
 import pytest
 
-from unit_tests.emulator.wire import ADDER, PNG, SEARCH, STRING, WEATHER, function_tool
+from unit_tests.emulator.emulator_client import ADDER, PNG, SEARCH, STRING, WEATHER, function_tool
 
 USER = {"role": "user", "content": "Hello"}
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit_tests.emulator.wire import ADDER, WEATHER, declaration
+from unit_tests.emulator.emulator_client import ADDER, WEATHER, declaration
 
 HELLO = {"role": "user", "parts": [{"text": "Hello"}]}
 BYPASS = "skip_thought_signature_validator"

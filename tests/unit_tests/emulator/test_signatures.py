@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from unit_tests.emulator.wire import WEATHER, contents_of, declaration
+from unit_tests.emulator.emulator_client import WEATHER, contents_of, declaration
 
 PROMPT = "What is the weather in Paris and in Rome?"
 TOOLS = {"tools": [declaration(WEATHER)]}

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from langchain_kie.emulator.models import CHAT_ENDPOINTS
-from unit_tests.emulator.wire import SEARCH, STRING, WEATHER, declaration, payloads
+from unit_tests.emulator.emulator_client import SEARCH, STRING, WEATHER, declaration, payloads
 
 PROMPT = "Tell me a story about a lighthouse."
 CALLING = "What is the weather in Paris and in Rome?"

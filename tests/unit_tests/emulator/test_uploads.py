@@ -14,7 +14,7 @@ import pytest
 
 from langchain_kie.emulator import Emulator
 from langchain_kie.emulator.media_types import contradicts
-from unit_tests.emulator.wire import PNG, Wire
+from unit_tests.emulator.emulator_client import PNG, Wire
 
 PNG_BASE64 = base64.b64encode(PNG).decode()
 FOLDER = {"uploadPath": "images/mine"}

@@ -13,8 +13,8 @@ ENDPOINTS = {"chat_completions": CHAT_ENDPOINTS, "generate_content": NATIVE_ENDP
 
 
 @pytest.mark.parametrize("api", ENDPOINTS)
-def test_the_client_spells_every_model_as_kie_does(api):
-    """Two independent tables agree."""
+def test_client_and_emulator_have_the_same_models(api):
+    """Two independent tables have the same spellings."""
     spellings = {spec.routes[api].model for spec in _catalog.MODELS if api in spec.routes}
     assert spellings == ENDPOINTS[api].keys()
 
@@ -29,11 +29,11 @@ def test_the_client_spells_every_model_as_kie_does(api):
         ("gateway", "gemini-3-5-flash-native"),
     ],
 )
-def test_a_wrong_spelling_in_the_client_is_an_error(wire, monkeypatch, api, wrong):
-    """The emulator does not believe the client's catalog."""
+def test_wrong_spelling_in_the_client_is_an_error(client, monkeypatch, api, wrong):
+    """The emulator does not depend on the client's catalog."""
     right = _catalog.resolve("gemini-3.5-flash", api)
     target = replace(right, route=replace(right.route, model=wrong))
-    emulator = wire.emulator
+    emulator = client.emulator
     model = ChatKieGemini(
         model="gemini-3.5-flash", api=api, base_url=emulator.base_url, api_key=emulator.api_key
     )

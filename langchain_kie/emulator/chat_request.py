@@ -1,4 +1,4 @@
-"""Requests of the chat path and of the gateway: parsed, and rejected where KIE rejects them.
+"""Requests of the chat completions API and of the gateway: parsed and checked as KIE does.
 
 The rules for `messages`, `tools` and `response_format` are in docs/wire.md 1 and 2.
 """

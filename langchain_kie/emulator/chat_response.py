@@ -1,6 +1,7 @@
-"""Answers of the chat path and of the gateway, in the shape that was recorded for each model.
+"""Answers of the chat completions API and of the gateway.
 
-Bodies are described in docs/wire.md 3, the stream shapes A, B and C in docs/wire.md 4.
+Each model streams in the shape that was recorded for it. Bodies are described in docs/wire.md 3,
+the stream shapes A, B and C in docs/wire.md 4.
 """
 
 from __future__ import annotations

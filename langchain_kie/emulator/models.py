@@ -1,4 +1,4 @@
-"""The models that KIE serves, one row for each path (docs/wire.md 1, 4, 8 and 9).
+"""The models that KIE serves, one row for each model and API (docs/wire.md 1, 4, 8 and 9).
 
 This table is independent of the client's catalog, so a mistake in that catalog is an error on the
 emulator, too.
@@ -25,18 +25,18 @@ _EXCLUSIVE: tuple[frozenset[Feature], ...] = (
     frozenset({"search", "functions"}),
     frozenset({"functions", "response_format"}),
 )
-_MAX_INLINE_BYTES = 2_000_000  # in September 2026, 1.77 MB was accepted and 2.01 MB refused
+_MAX_INLINE_BYTES = 2_000_000  # in September 2026, 1.77 MB was accepted and 2.01 MB rejected
 
 
 @dataclass(frozen=True, slots=True)
 class CallFormat:
-    """How a model writes tool calls on the chat path.
+    """How a model writes tool calls in the chat completions API.
 
     No tool call in a stream of KIE was ever recorded (docs/wire.md 5). Each model therefore has
     another format, and a client must read all of them.
 
     Attributes:
-        index: What `index` holds: the call's position, always 0, or nothing (no such member).
+        index: The `index` of a call: its position, always 0, or none at all.
         in_fragments: Whether a stream sends the arguments in fragments.
         as_object: Whether the arguments are a JSON object instead of JSON text.
         has_id: Whether a call has an id.
@@ -50,23 +50,23 @@ class CallFormat:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One model on one path.
+    """A model on one of KIE's APIs.
 
     Attributes:
         model: The exact spelling in the path; for the gateway, the `model` of the body.
         stream_shape: The shape of its streams (docs/wire.md 4).
         credits_per_million: The price of a million input tokens and of a million output tokens.
-        api: Which of KIE's interfaces the path belongs to.
+        api: The API.
         exclusive: Pairs of features that a request must not combine. Three models document
             them; the emulator is strict and applies them to the others, too.
         efforts: The accepted values of `reasoning_effort` or `thinkingLevel`; empty where the
             parameter is ignored.
         requires_signatures: Whether function calls need their thought signatures in the current
             turn.
-        max_inline_bytes: How much inline media a request may hold; `None` for no limit.
+        max_inline_bytes: The maximum of inline media in a request; `None` for no limit.
         image_tokens: The prompt tokens of an image.
         version: The `modelVersion` of native streams.
-        call_format: How the model writes tool calls on the chat path.
+        call_format: How the model writes tool calls in the chat completions API.
     """
 
     model: str
@@ -85,7 +85,7 @@ class Endpoint:
 def _native(
     model: str, version: str, credits_per_million: tuple[float, float], image_tokens: int = 1100
 ) -> Endpoint:
-    """Build a row of the native path, where only Gemini 3 and later are served."""
+    """Build a row of the native API, where only Gemini 3 and later are served."""
     return Endpoint(
         model,
         "native",
@@ -104,25 +104,18 @@ _CHAT_ROWS = (
     Endpoint("gemini-3-flash", "A", (30, 180)),
     Endpoint("gemini-3-pro", "A", (100, 700)),
     Endpoint("gemini-3.1-pro", "B", (100, 700), image_tokens=347, call_format=CallFormat()),
-    Endpoint("gemini-3-5-flash-openai", "C", (90, 540), call_format=CallFormat(index="none")),
+    Endpoint("gemini-3-5-flash-openai", "C", (90, 540), call_format=CallFormat("none")),
     Endpoint(
-        "gemini-3-6-flash-openai",
-        "C",
-        (45, 225),
-        image_tokens=1098,
-        call_format=CallFormat(index="zero"),
+        "gemini-3-6-flash-openai", "C", (45, 225), image_tokens=1098, call_format=CallFormat("zero")
     ),
     Endpoint(
         "gemini-3-7-flash-openai",
         "C",
         (45, 225),
-        call_format=CallFormat(index="none", as_object=True, has_id=False),
+        call_format=CallFormat("none", as_object=True, has_id=False),
     ),
     Endpoint(
-        "gemini-3-8-flash-openai",
-        "C",
-        (45, 225),
-        call_format=CallFormat(index="zero", as_object=True),
+        "gemini-3-8-flash-openai", "C", (45, 225), call_format=CallFormat("zero", as_object=True)
     ),
 )
 _NATIVE_ROWS = (
@@ -154,5 +147,5 @@ def gateway_endpoint(name: Any) -> Endpoint | None:
 
 
 def is_known_model(name: str) -> bool:
-    """Tell whether the chat path accepts `name` as the `model` of a body (docs/wire.md 1)."""
+    """Tell whether chat completions accept `name` as the `model` of a body (docs/wire.md 1)."""
     return any(name.removesuffix(suffix) in _NAMES for suffix in _PLAYGROUND_SUFFIXES)

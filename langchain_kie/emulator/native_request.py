@@ -1,4 +1,4 @@
-"""Requests of the native path: parsed, and rejected where Gemini rejects them.
+"""Requests of the native API: parsed and checked as Gemini does.
 
 `native_fields` has checked the names and the types of all fields before. The rules for contents,
 tools and thought signatures are in docs/wire.md 2, 5 and 6.

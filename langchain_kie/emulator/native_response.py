@@ -1,4 +1,4 @@
-"""Answers of the native path: one `GenerateContentResponse`, or a stream of them.
+"""Answers of the native API: one `GenerateContentResponse`, or a stream of them.
 
 Their parts and counters are described in docs/wire.md 3, thought signatures in docs/wire.md 6.
 """

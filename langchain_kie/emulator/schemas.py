@@ -24,7 +24,7 @@ _MAX_COUNT = 10_000
 
 
 def check_chat_schema(schema: Schema, path: str, *, answer: bool) -> None:
-    """Reject a schema that the chat path rejects.
+    """Reject a schema that the chat completions API rejects.
 
     Args:
         schema: The parameters of a function, or the schema of an answer.

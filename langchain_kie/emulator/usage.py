@@ -53,7 +53,7 @@ def count_usage(endpoint: Endpoint, conversation: Conversation, reply: Reply) ->
 
 
 def credits_for(endpoint: Endpoint, usage: Usage) -> float:
-    """Calculate the price of a call; the native path does not charge for thinking."""
+    """Calculate the price of a call; the native API does not charge for thinking."""
     input_price, output_price = endpoint.credits_per_million
     output = usage.answer + (0 if endpoint.api == "generate_content" else usage.thinking)
     amount = (usage.prompt * input_price + output * output_price) / 1_000_000

@@ -1,4 +1,4 @@
-"""Requests that the chat path rejects, and the messages."""
+"""Requests that the chat completions API rejects, and the messages."""
 
 from __future__ import annotations
 

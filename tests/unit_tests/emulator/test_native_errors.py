@@ -1,4 +1,4 @@
-"""Requests that the native path rejects, and the messages."""
+"""Requests that the native API rejects, and the messages."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_rejected_requests(client, code, words, body):
 
 @pytest.mark.parametrize("model", ["gemini-3-flash", "gemini-3.5-flash", "gemini-2.5-pro", "x"])
 def test_model_must_be_exact(client, model):
-    """Only the spellings of the native path are accepted."""
+    """Only the spellings of the native API are accepted."""
     assert client.native("Hello", model)["code"] == 422
 
 

@@ -244,7 +244,7 @@ def test_grounding(client):
     assert "groundingMetadata" not in json.dumps(client.native(prompt, tools=tools))
 
 
-def test_search_on_the_chat_path(client):
+def test_search_with_chat_completions(client):
     """There are no annotations; sources are Markdown links in the text (docs/wire.md 3)."""
     message = client.chat("What is new about tides?", tools=[SEARCH])["choices"][0]["message"]
     assert "](https://" in message["content"]

@@ -232,7 +232,7 @@ def test_rejected_uploads(client, upload, words):
 @pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS.keys())
 @pytest.mark.parametrize("authorization", ["", "Bearer wrong", "kie-emulator-key"])
 def test_wrong_key_is_rejected(isolated, upload, authorization):
-    """The message is the documented one, which differs from that of the chat path."""
+    """The message is the documented one, which differs from that of the chat completions API."""
     isolated.http.headers["authorization"] = authorization
     assert upload(isolated, FOLDER) == {
         "success": False,

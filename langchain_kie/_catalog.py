@@ -25,14 +25,6 @@ Api: TypeAlias = Literal["chat_completions", "generate_content", "gateway"]
 
 Feature: TypeAlias = Literal["search", "functions", "response_format"]
 
-StreamShape: TypeAlias = Literal["A", "B", "C", "native"]
-"""How a model streams, as recorded (docs/wire.md 4).
-
-`A`: thoughts, text, finish reason, then a separate chunk with usage and credits. `B`: usage and
-credits are in the chunk with the finish reason. `C`: no finish reason, and a different id in
-every chunk. `native`: each event is a `GenerateContentResponse`.
-"""
-
 APIS: tuple[Api, ...] = get_args(Api)
 DEFAULT_API: Api = "chat_completions"
 
@@ -67,7 +59,6 @@ class Route:
             exist, `None` where nothing is known.
         limits_schemas: Whether `response_format` refuses properties named `type` and loses
             maps.
-        stream_shape: How the model streams here.
         ends_without_evidence: Whether complete streams are known to end without a finish
             reason, credits, a usage chunk or `[DONE]`.
     """
@@ -77,7 +68,6 @@ class Route:
     exclusive: tuple[frozenset[Feature], ...] = _NOT_TOGETHER
     efforts: tuple[str, ...] | None = _LOW_HIGH
     limits_schemas: bool = True
-    stream_shape: StreamShape = "A"
     ends_without_evidence: bool = False
 
 
@@ -114,12 +104,12 @@ class ModelSpec:
 
 def _native(model: str) -> Route:
     """A native route: KIE's native pages all describe the same features."""
-    return Route(model, frozenset({"search", "functions"}), stream_shape="native")
+    return Route(model, frozenset({"search", "functions"}))
 
 
-def _chat(model: str, *documented: Feature, shape: StreamShape) -> Route:
+def _chat(model: str, *documented: Feature) -> Route:
     """An OpenAI-compatible route of a model whose page documents few features."""
-    return Route(model, frozenset(documented), stream_shape=shape)
+    return Route(model, frozenset(documented))
 
 
 MODELS: tuple[ModelSpec, ...] = (
@@ -145,7 +135,7 @@ MODELS: tuple[ModelSpec, ...] = (
         title="Gemini 3 Flash",
         family="flash",
         routes={
-            "chat_completions": _chat("gemini-3-flash", "functions", shape="A"),
+            "chat_completions": _chat("gemini-3-flash", "functions"),
             "generate_content": _native("gemini-3-flash-v1betamodels"),
         },
     ),
@@ -159,7 +149,7 @@ MODELS: tuple[ModelSpec, ...] = (
         name="gemini-3.1-pro",
         title="Gemini 3.1 Pro",
         family="pro",
-        routes={"chat_completions": _chat("gemini-3.1-pro", "search", shape="B")},
+        routes={"chat_completions": _chat("gemini-3.1-pro", "search")},
     ),
     ModelSpec(
         name="gemini-3.5-flash",
@@ -167,7 +157,7 @@ MODELS: tuple[ModelSpec, ...] = (
         family="flash",
         routes={
             "generate_content": _native("gemini-3-5-flash"),
-            "chat_completions": _chat("gemini-3-5-flash-openai", "search", shape="C"),
+            "chat_completions": _chat("gemini-3-5-flash-openai", "search"),
         },
         default_effort=None,
     ),
@@ -177,7 +167,7 @@ MODELS: tuple[ModelSpec, ...] = (
         family="flash",
         routes={
             "generate_content": _native("gemini-3-6-flash"),
-            "chat_completions": _chat("gemini-3-6-flash-openai", "search", "functions", shape="C"),
+            "chat_completions": _chat("gemini-3-6-flash-openai", "search", "functions"),
         },
         default_effort=None,
     ),
@@ -187,7 +177,7 @@ MODELS: tuple[ModelSpec, ...] = (
         family="flash",
         routes={
             "generate_content": _native("gemini-3-7-flash"),
-            "chat_completions": _chat("gemini-3-7-flash-openai", "search", shape="C"),
+            "chat_completions": _chat("gemini-3-7-flash-openai", "search"),
         },
         default_effort=None,
     ),
@@ -197,7 +187,7 @@ MODELS: tuple[ModelSpec, ...] = (
         family="flash",
         routes={
             "generate_content": _native("gemini-3-8-flash"),
-            "chat_completions": _chat("gemini-3-8-flash-openai", "search", shape="C"),
+            "chat_completions": _chat("gemini-3-8-flash-openai", "search"),
         },
         default_effort=None,
     ),

@@ -98,11 +98,8 @@ class PreparedCall:
 
         model, options = self._model, self.options
         if not stream:
-            stream = (
-                model.route.streams_invoke
-                if options.stream_invoke is None
-                else options.stream_invoke
-            )
+            chosen = options.stream_invoke
+            stream = model.route.streams_invoke if chosen is None else chosen
         path, body = REQUEST_BUILDERS[model.api](self._turns, options, model, stream=stream)
         call = HttpCall(
             model=self._model_name,

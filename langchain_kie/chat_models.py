@@ -33,7 +33,7 @@ from pydantic import (
 from langchain_kie import _settings
 from langchain_kie._answer import content_blocks
 from langchain_kie._answer.messages import PROVIDER, generation_chunk, message_of, result_of
-from langchain_kie._catalog import Api, profile_of, resolve
+from langchain_kie._catalog import Api, model_hint, profile_of, resolve
 from langchain_kie._settings import (
     ALIASES,
     OPTION_NAMES,
@@ -43,7 +43,7 @@ from langchain_kie._settings import (
     resolve_aliases,
     stop_list,
 )
-from langchain_kie.errors import KieConfigurationError, KieError
+from langchain_kie.errors import KieConfigurationError, KieError, KieModelNotFoundError
 
 if TYPE_CHECKING:
     import httpx
@@ -155,15 +155,16 @@ class ChatKieGemini(BaseChatModel):
             gemini-2.5-flash cuts long answers without it (docs/wire.md 1). Alias:
             `max_output_tokens`.
         stop: One stop sequence or several. Alias: `stop_sequences`.
-        reasoning_effort: `low` or `high`; `none`, `minimal`, `medium`, `max` and `xhigh` are sent
-            as the nearer of the two, with a warning. Alias: `thinking_level`.
+        reasoning_effort: `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`; a value
+            that the model is not known to accept is sent as the nearest, with a warning. Alias:
+            `thinking_level`.
         include_thoughts: Whether thoughts come with the answer; `None` leaves it to the server.
         check_combinations: Whether to refuse combinations that KIE documents as impossible, such
             as search with functions, and to request through a function an answer that
             `response_format` cannot carry. `False` sends everything unchanged.
         media_upload: Which media are uploaded and sent as URLs: `auto` uploads the largest until
             the rest is within `inline_media_limit`, `always` uploads all, `never` none. Whoever
-            knows the URL of an uploaded file can read it; KIE keeps it for three days.
+            knows the URL of an uploaded file can read it; KIE keeps it for 24 hours.
         inline_media_limit: Bytes of media that may go inline in one request.
         require_media_seen: Whether to raise `KieMediaNotSeenError` when the counted prompt tokens
             are fewer than its media must cost. KIE's counter is not always right, so it is off
@@ -459,6 +460,7 @@ class ChatKieGemini(BaseChatModel):
                 yield generation_chunk(last) if stream else last
             except KieError as error:
                 error.partial = stream and assembler.has_output
+                _add_model_hint(error)
                 is_lost = _evict_lost_files(prepared, error)
                 if error.partial or not (is_lost and may_repeat):
                     raise
@@ -487,6 +489,7 @@ class ChatKieGemini(BaseChatModel):
                 yield generation_chunk(last) if stream else last
             except KieError as error:
                 error.partial = stream and assembler.has_output
+                _add_model_hint(error)
                 is_lost = _evict_lost_files(prepared, error)
                 if error.partial or not (is_lost and may_repeat):
                     raise
@@ -727,6 +730,11 @@ for _name, _text in _parameter_docs().items():
 _DEFAULTS = {name: field.default for name, field in ChatKieGemini.model_fields.items()}
 _CONSTRUCTOR_ONLY = _DEFAULTS.keys() - {*OPTION_NAMES}
 _IDENTIFYING = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
+
+
+def _add_model_hint(error: KieError) -> None:
+    if isinstance(error, KieModelNotFoundError):
+        error.hint = model_hint(error.model or "")
 
 
 def _evict_lost_files(prepared: PreparedCall, error: KieError) -> bool:

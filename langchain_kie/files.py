@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 File: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO"
 Progress: TypeAlias = "Callable[[int, int], None]"
 
-FILE_LIFETIME = timedelta(days=3)
+FILE_LIFETIME = timedelta(hours=24)
 """How long KIE keeps an uploaded file (docs/wire.md 9)."""
 
 _DIRECTORY = "langchain-kie"

@@ -136,7 +136,7 @@ class _Everything(dict[str, Any]):
 
 
 _EMULATOR = Emulator(api_key=KEY, media=_Everything())
-_APP = build_app(_EMULATOR._world)
+_APP = build_app(_EMULATOR._state)
 
 
 async def asked(

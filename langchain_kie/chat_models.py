@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator, model_valida
 
 from langchain_kie import _settings
 from langchain_kie._answer import content_blocks as _blocks
-from langchain_kie._answer.messages import PROVIDER, generation_chunk, message_of, result_of
+from langchain_kie._answer.messages import PROVIDER, chat_result, generation_chunk, merge_chunks
 from langchain_kie._catalog import Api, profile_of, resolve
 from langchain_kie._settings import (
     ALIASES,
@@ -348,8 +348,8 @@ class ChatKieGemini(BaseChatModel):
         request = self._with_uploads(self._request(messages, stop, kwargs))
         call, assembler = request.build(stream=False)
         try:
-            deltas = self._transport().stream(call)
-            return _result(assembler, [assembler.feed(delta) for delta in deltas])
+            events = self._transport().stream(call)
+            return _result(assembler, [assembler.feed(event) for event in events])
         except KieError as error:
             _evict_lost_files(request, error)
             raise
@@ -364,8 +364,8 @@ class ChatKieGemini(BaseChatModel):
         request = await self._awith_uploads(self._request(messages, stop, kwargs))
         call, assembler = request.build(stream=False)
         try:
-            deltas = self._transport().astream(call)
-            return _result(assembler, [assembler.feed(delta) async for delta in deltas])
+            events = self._transport().astream(call)
+            return _result(assembler, [assembler.feed(event) async for event in events])
         except KieError as error:
             _evict_lost_files(request, error)
             raise
@@ -380,8 +380,8 @@ class ChatKieGemini(BaseChatModel):
         request = self._with_uploads(self._request(messages, stop, kwargs))
         call, assembler = request.build(stream=True)
         try:
-            for delta in self._transport().stream(call):
-                if chunk := assembler.feed(delta):
+            for event in self._transport().stream(call):
+                if chunk := assembler.feed(event):
                     yield generation_chunk(chunk)
             yield generation_chunk(assembler.finish())
         except KieError as error:
@@ -399,8 +399,8 @@ class ChatKieGemini(BaseChatModel):
         request = await self._awith_uploads(self._request(messages, stop, kwargs))
         call, assembler = request.build(stream=True)
         try:
-            async for delta in self._transport().astream(call):
-                if chunk := assembler.feed(delta):
+            async for event in self._transport().astream(call):
+                if chunk := assembler.feed(event):
                     yield generation_chunk(chunk)
             yield generation_chunk(assembler.finish())
         except KieError as error:
@@ -613,4 +613,4 @@ def _evict_lost_files(request: PreparedCall, error: KieError) -> None:
 
 def _result(assembler: MessageAssembler, chunks: Sequence[AIMessageChunk | None]) -> ChatResult:
     shown = [chunk for chunk in chunks if chunk]
-    return result_of(message_of([*shown, assembler.finish()]))
+    return chat_result(merge_chunks([*shown, assembler.finish()]))

@@ -101,7 +101,8 @@ BLOCKS = {
 
 def _is_blocked(message: AIMessage) -> None:
     assert message.text == ""
-    assert message.response_metadata["finish_reason"] == "SAFETY"
+    assert message.response_metadata["finish_reason"] == "content_filter"
+    assert message.response_metadata["native_finish_reason"] == "SAFETY"
 
 
 def _inserted(event: bytes) -> Script:

@@ -10,7 +10,7 @@ from call_modes import CALL_MODES, blocks_of, invoke, model_at, server_sending, 
 from langchain_core.load import dumps, loads
 from langchain_core.messages import AIMessage
 
-from langchain_kie._answer.citations import merge_grounding, merged
+from langchain_kie._answer.citations import merge_grounding, merge_metadata
 
 NATIVE = "gemini-3.5-flash"
 ROME, OSLO = (
@@ -318,13 +318,13 @@ def test_a_support_that_says_more_takes_the_place_of_the_former():
 
 def test_merging_changes_nothing_that_came():
     before = orjson.dumps([PART, WHOLE])
-    merged("grounding_metadata", PART, WHOLE)
+    merge_metadata("grounding_metadata", PART, WHOLE)
     assert orjson.dumps([PART, WHOLE]) == before
 
 
 @pytest.mark.parametrize("old", [None, {}, [], "odd", 3])
 def test_metadata_of_another_kind_is_replaced(old):
-    assert merged("grounding_metadata", old, WHOLE) == WHOLE
+    assert merge_metadata("grounding_metadata", old, WHOLE) == WHOLE
 
 
 # --- web pages, recitations, annotations ----------------------------------------------------

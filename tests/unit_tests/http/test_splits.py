@@ -278,7 +278,7 @@ JSON = st.recursive(
 def test_any_json_is_items_or_a_kie_error(values: list[Any]) -> None:
     """And what is let through makes a message: only `KieError` ever escapes."""
     from langchain_kie._answer.assembler import MessageAssembler  # noqa: PLC0415
-    from langchain_kie._answer.messages import message_of  # noqa: PLC0415
+    from langchain_kie._answer.messages import merge_chunks  # noqa: PLC0415
 
     body = b"".join(b"data: " + orjson.dumps(value) + b"\n\n" for value in values)
     guard = answer()
@@ -286,7 +286,7 @@ def test_any_json_is_items_or_a_kie_error(values: list[Any]) -> None:
     try:
         chunks = [reader.feed(item) for item in guard.feed(body)]
         chunks += [reader.feed(item) for item in guard.close()]
-        message_of([*(chunk for chunk in chunks if chunk), reader.finish()])
+        merge_chunks([*(chunk for chunk in chunks if chunk), reader.finish()])
     except KieError:
         pass
 

@@ -17,11 +17,11 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from langchain_kie._answer.assembler import MessageAssembler
 from langchain_kie._answer.messages import (
+    chat_result,
     generation_chunk,
     last_chunk,
+    merge_chunks,
     message_chunk,
-    message_of,
-    result_of,
 )
 from unit_tests.http.test_splits import DOCUMENTS, STREAMS
 
@@ -150,8 +150,8 @@ def test_a_message_is_the_sum_of_its_chunks(name: str) -> None:
     for chunk in chunks:
         fields = {name: getattr(chunk, name) for name in chunk.model_fields_set}
         assert chunk == AIMessageChunk(**fields)
-    message = message_of(copy.deepcopy(chunks))
+    message = merge_chunks(copy.deepcopy(chunks))
     assert_same(message, message_chunk_to_message(reduce(add, chunks)))
     plain = ChatResult(generations=[ChatGeneration(message=message)])
-    assert_same(result_of(message), plain)
-    assert_same(result_of(message).generations[0], plain.generations[0])
+    assert_same(chat_result(message), plain)
+    assert_same(chat_result(message).generations[0], plain.generations[0])

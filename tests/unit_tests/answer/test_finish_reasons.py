@@ -1,4 +1,4 @@
-"""Finish reasons: LangChain's word on every API, beside the word that the server sent."""
+"""Finish reasons: LangChain's word on every API, and the word that the server sent."""
 
 from __future__ import annotations
 

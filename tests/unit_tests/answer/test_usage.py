@@ -31,7 +31,7 @@ def counts(
 
 
 def chat_row(name: str, sent: dict[str, Any], expected: dict[str, Any], **members: Any) -> Row:
-    """A stream whose usage is in an event of its own, with other members of that event."""
+    """A stream whose usage is in a separate event, with further members of that event."""
     last = {"choices": [], "usage": sent, **members}
     body = sse(delta("stop", content="hi"), last, "[DONE]")
     return Row(name, body, text="hi", usage=expected, metadata={**STOP, **members})

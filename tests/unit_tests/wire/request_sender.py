@@ -1,4 +1,4 @@
-"""Sends requests to a server that every API can read, and the formats of what is sent."""
+"""Sends requests to a server that answers every API; builds the expected bodies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations: what is sent for them on each API."""
+"""Conversations in the format of each API."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DATA = {
     "audio/mpeg": b64encode(b"ID3\4\0\0\0").decode(),
     "video/mp4": b64encode(b"\0\0\0\x18ftypisom\0\0\2\0isommp42").decode(),
 }
-"""What the bytes of a type begin with."""
+"""The first bytes of each type."""
 PDF, WAV, MP3, MP4 = (DATA[t] for t in [*DATA][1:])
 URL = "https://example.com/cat.png"
 
@@ -50,7 +50,7 @@ URL_PART = {"type": "image_url", "image_url": {"url": URL}}
 
 
 def media(mime: str) -> tuple[list[Json], list[Json]]:
-    """One inline medium, as the chat dialect and the native one send it."""
+    """An inline file in the formats of `chat_completions` and `generate_content`."""
     return (
         [{"type": "image_url", "image_url": {"url": f"data:{mime};base64,{DATA[mime]}"}}],
         [{"inline_data": {"mime_type": mime, "data": DATA[mime]}}],
@@ -68,7 +68,7 @@ def block_row(name: str, block: Json, mime: str = "image/png") -> tuple[Any, ...
 
 
 def url_row(name: str, block: Json, mime: str = "image/png") -> tuple[Any, ...]:
-    """Where the block has no type, the URL's extension tells it."""
+    """A row of a URL; without a type in the block, the extension of the URL decides."""
     file = {"file_uri": URL, "mime_type": mime}
     return (
         name,
@@ -78,20 +78,20 @@ def url_row(name: str, block: Json, mime: str = "image/png") -> tuple[Any, ...]:
     )
 
 
-# Name, messages, `messages` of the chat dialect, `contents` of the native one, and the system
-# instruction's parts, where there are any.
+# Name, messages, `messages` of `chat_completions`, `contents` of `generate_content`, and the parts
+# of the system instruction, if there are any.
 MESSAGES: list[tuple[Any, ...]] = [
-    ("a string is one text", [HI], [{"role": "user", "content": "hi"}], [user(text("hi"))]),
-    ("one text part is a string", [HumanMessage([{"type": "text", "text": "hi"}])],
+    ("a string", [HI], [{"role": "user", "content": "hi"}], [user(text("hi"))]),
+    ("one text part", [HumanMessage([{"type": "text", "text": "hi"}])],
      [{"role": "user", "content": "hi"}], [user(text("hi"))]),
-    ("two text parts are two", [HumanMessage([{"type": "text", "text": "a"}, "b"])],
+    ("two text parts", [HumanMessage([{"type": "text", "text": "a"}, "b"])],
      [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}],
      [user(text("a"), text("b"))]),
-    ("an empty part is left out", [HumanMessage([{"type": "text", "text": ""}, "b"])],
+    ("an empty part, which is omitted", [HumanMessage([{"type": "text", "text": ""}, "b"])],
      [{"role": "user", "content": "b"}], [user(text("b"))]),
-    ("a name goes where it can", [HumanMessage("hi", name="ann")],
+    ("a name", [HumanMessage("hi", name="ann")],
      [{"role": "user", "content": "hi", "name": "ann"}], [user(text("ann:"), text("hi"))]),
-    ("roles alternate as they come", [HI, AIMessage("yes?"), HumanMessage("a"), HumanMessage("b")],
+    ("several messages of one role", [HI, AIMessage("yes?"), HumanMessage("a"), HumanMessage("b")],
      [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes?"},
       {"role": "user", "content": "a"}, {"role": "user", "content": "b"}],
      [user(text("hi")), {"role": "model", "parts": [text("yes?")]}, user(text("a")),
@@ -99,22 +99,22 @@ MESSAGES: list[tuple[Any, ...]] = [
     ("a system message", [SystemMessage("be kind"), HI],
      [{"role": "system", "content": "be kind"}, {"role": "user", "content": "hi"}],
      [user(text("hi"))], [text("be kind")]),
-    ("several system messages, one of them late",
+    ("several system messages",
      [SystemMessage("a"), SystemMessage([{"type": "text", "text": "b"}]), HI, SystemMessage("c")],
      [{"role": "system", "content": "a"}, {"role": "system", "content": "b"},
       {"role": "user", "content": "hi"}, {"role": "system", "content": "c"}],
      [user(text("hi"))], [text("a"), text("b"), text("c")]),
-    ("an empty system message is left out", [SystemMessage(""), HI],
+    ("an empty system message, which is omitted", [SystemMessage(""), HI],
      [{"role": "user", "content": "hi"}], [user(text("hi"))]),
     ("chat messages with a role", [ChatMessage(role="developer", content="a"),
      ChatMessage(role="user", content="b"), ChatMessage(role="assistant", content="c")],
      [{"role": "system", "content": "a"}, {"role": "user", "content": "b"},
       {"role": "assistant", "content": "c"}],
      [user(text("b")), {"role": "model", "parts": [text("c")]}], [text("a")]),
-    ("an AI message that says nothing is left out", [HI, AIMessage(""), HumanMessage("well?")],
+    ("an empty AI message, which is omitted", [HI, AIMessage(""), HumanMessage("well?")],
      [{"role": "user", "content": "hi"}, {"role": "user", "content": "well?"}],
      [user(text("hi")), user(text("well?"))]),
-    ("text and a picture in order", [HumanMessage([
+    ("text and an image", [HumanMessage([
         {"type": "text", "text": "what is"}, {"type": "image", "base64": PNG,
          "mime_type": "image/png"}, {"type": "text", "text": "this?"}])],
      [{"role": "user", "content": [{"type": "text", "text": "what is"}, IMAGE_PART,
@@ -123,8 +123,8 @@ MESSAGES: list[tuple[Any, ...]] = [
     block_row("a v1 image", {"type": "image", "base64": PNG, "mime_type": "image/png"}),
     block_row("a v0 image", {"type": "image", "source_type": "base64", "data": PNG,
                              "mime_type": "image/png"}),
-    block_row("an image_url that is a data URL", IMAGE_PART),
-    block_row("an image_url that is a string", {
+    block_row("an image_url with a data URL", IMAGE_PART),
+    block_row("an image_url as a string", {
         "type": "image_url", "image_url": f"data:image/png;base64,{PNG}"}),
     block_row("a data URL with parameters", {
         "type": "image_url", "image_url": {"url": f"data:image/png;charset=x;base64,{PNG}"}}),
@@ -169,7 +169,7 @@ MESSAGES: list[tuple[Any, ...]] = [
       {"role": "tool", "tool_call_id": "c0", "content": "4"}],
      [user(text("hi")), {"role": "model", "parts": [text("wait"), native_call("c0", 0, BYPASS)]},
       user(native_result("c0", {"output": "4"}))]),
-    ("results come in the order of the calls, and only the first call of a batch is signed",
+    ("results in another order than the calls",
      [HI, ai_calls("c0", "c1"), ToolMessage("b", tool_call_id="c1"),
       ToolMessage("a", tool_call_id="c0")],
      [{"role": "user", "content": "hi"},
@@ -179,7 +179,7 @@ MESSAGES: list[tuple[Any, ...]] = [
      [user(text("hi")),
       {"role": "model", "parts": [native_call("c0", 0, BYPASS), native_call("c1", 1)]},
       user(native_result("c0", {"output": "a"}), native_result("c1", {"output": "b"}))]),
-    ("what the user said between calls and results follows the results",
+    ("a user message between calls and results",
      [HI, ai_calls("c0"), HumanMessage("hurry"), ToolMessage("a", tool_call_id="c0")],
      [{"role": "user", "content": "hi"},
       {"role": "assistant", "content": "", "tool_calls": [chat_call("c0", 0)]},
@@ -187,7 +187,7 @@ MESSAGES: list[tuple[Any, ...]] = [
       {"role": "user", "content": "hurry"}],
      [user(text("hi")), {"role": "model", "parts": [native_call("c0", 0, BYPASS)]},
       user(native_result("c0", {"output": "a"})), user(text("hurry"))]),
-    ("a result that failed", [HI, ai_calls("c0"),
+    ("a failed result", [HI, ai_calls("c0"),
      ToolMessage("no", tool_call_id="c0", status="error")],
      [{"role": "user", "content": "hi"},
       {"role": "assistant", "content": "", "tool_calls": [chat_call("c0", 0)]},
@@ -201,13 +201,13 @@ MESSAGES: list[tuple[Any, ...]] = [
       {"role": "tool", "tool_call_id": "c0", "content": '{"n": 4}'}],
      [user(text("hi")), {"role": "model", "parts": [native_call("c0", 0, BYPASS)]},
       user(native_result("c0", {"n": 4}))]),
-    ("a result that is empty", [HI, ai_calls("c0"), ToolMessage("", tool_call_id="c0")],
+    ("an empty result", [HI, ai_calls("c0"), ToolMessage("", tool_call_id="c0")],
      [{"role": "user", "content": "hi"},
       {"role": "assistant", "content": "", "tool_calls": [chat_call("c0", 0)]},
       {"role": "tool", "tool_call_id": "c0", "content": '""'}],
      [user(text("hi")), {"role": "model", "parts": [native_call("c0", 0, BYPASS)]},
       user(native_result("c0", {"output": ""}))]),
-    ("a result in parts, with a picture", [HI, ai_calls("c0"), ToolMessage(
+    ("a result in parts, with an image", [HI, ai_calls("c0"), ToolMessage(
         ["see ", {"type": "text", "text": "this"},
          {"type": "image", "base64": PNG, "mime_type": "image/png"}], tool_call_id="c0")],
      [{"role": "user", "content": "hi"},
@@ -217,7 +217,7 @@ MESSAGES: list[tuple[Any, ...]] = [
       {"role": "user", "content": [{"type": "text", "text": "[result 1]"}, IMAGE_PART]}],
      [user(text("hi")), {"role": "model", "parts": [native_call("c0", 0, BYPASS)]},
       user(native_result("c0", {"output": "see \nthis"}), *media("image/png")[1])]),
-    ("a call whose arguments could not be parsed, answered by an error", [HI, AIMessage(
+    ("an invalid tool call, answered by an error", [HI, AIMessage(
         "", invalid_tool_calls=[{"name": "f", "args": '{"i', "id": "c0", "error": None}]),
         ToolMessage("bad", tool_call_id="c0", status="error")],
      [{"role": "user", "content": "hi"},
@@ -228,7 +228,7 @@ MESSAGES: list[tuple[Any, ...]] = [
      [user(text("hi")), {"role": "model", "parts": [{"functionCall": {
          "name": "f", "args": {"invalid_json": '{"i'}, "id": "c0"}, "thoughtSignature": BYPASS}]},
       user(native_result("c0", {"error": "bad"}))]),
-    ("OpenAI's answer keeps its text and calls", [HI, AIMessage(
+    ("an answer of OpenAI", [HI, AIMessage(
         [{"type": "reasoning", "id": "rs_1", "summary": []},
          {"type": "text", "text": "wait", "annotations": []},
          {"type": "function_call", "call_id": "c0", "name": "f", "arguments": "{}", "id": "fc"}],
@@ -239,7 +239,7 @@ MESSAGES: list[tuple[Any, ...]] = [
       {"role": "tool", "tool_call_id": "c0", "content": "4"}],
      [user(text("hi")), {"role": "model", "parts": [text("wait"), native_call("c0", 0, BYPASS)]},
       user(native_result("c0", {"output": "4"}))]),
-    ("Anthropic's answer loses its thinking", [HI, AIMessage(
+    ("an answer of Anthropic, without its thinking", [HI, AIMessage(
         [{"type": "thinking", "thinking": "hm", "signature": "A=="},
          {"type": "redacted_thinking", "data": "x"}, {"type": "text", "text": "wait"},
          {"type": "tool_use", "id": "c0", "name": "f", "input": {"i": 0}}],
@@ -250,7 +250,7 @@ MESSAGES: list[tuple[Any, ...]] = [
       {"role": "tool", "tool_call_id": "c0", "content": "4"}],
      [user(text("hi")), {"role": "model", "parts": [text("wait"), native_call("c0", 0, BYPASS)]},
       user(native_result("c0", {"output": "4"}))]),
-    ("Google's answer loses its signatures", [HI, AIMessage(
+    ("an answer of Google, without its signatures", [HI, AIMessage(
         [{"type": "thinking", "thinking": "hm"},
          {"type": "text", "text": "wait", "extras": {"signature": "G=="}}],
         additional_kwargs={"__gemini_function_call_thought_signatures__": {"c0": "G=="}},
@@ -261,7 +261,7 @@ MESSAGES: list[tuple[Any, ...]] = [
       {"role": "tool", "tool_call_id": "c0", "content": "4"}],
      [user(text("hi")), {"role": "model", "parts": [text("wait"), native_call("c0", 0, BYPASS)]},
       user(native_result("c0", {"output": "4"}))]),
-    ("a picture that another model drew", [HI, AIMessage([
+    ("an image of another model", [HI, AIMessage([
         {"type": "image", "base64": PNG, "mime_type": "image/png"}]), HumanMessage("more")],
      [{"role": "user", "content": "hi"}, {"role": "assistant", "content": [IMAGE_PART]},
       {"role": "user", "content": "more"}],

@@ -155,6 +155,6 @@ async def test_a_header_of_the_user_replaces_the_package_s(name, value) -> None:
         async with async_client:
             clients = {"http_client": client, "http_async_client": async_client}
             for fields in ({}, clients):
-                for ask in BASIC_CALL_MODES:
-                    await ask(model_at(server, default_headers={name: value}, **fields))
+                for call_mode in BASIC_CALL_MODES:
+                    await call_mode(model_at(server, default_headers={name: value}, **fields))
                     assert server.requests[-1].headers[name.lower()] == value

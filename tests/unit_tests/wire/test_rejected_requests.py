@@ -21,13 +21,13 @@ from langchain_kie import ChatKieGemini, KieConfigurationError
 from langchain_kie.emulator import Emulator
 from unit_tests.wire.request_sender import CHAT, GATEWAY, HI, NATIVE, Json, RequestSender, ai_calls
 
-REFUSED: list[tuple[str, list[BaseMessage], str]] = [
+REJECTED: list[tuple[str, list[BaseMessage], str]] = [
     ("no messages", [], "nothing to answer"),
-    ("only an empty answer", [AIMessage("")], "nothing to answer"),
+    ("only an empty AI message", [AIMessage("")], "nothing to answer"),
     ("only thoughts", [SystemMessage("s"), AIMessage([{"type": "reasoning", "reasoning": "hm"}])],
      "nothing to answer"),
     ("only a system message", [SystemMessage("be kind")], "nothing to answer"),
-    ("an empty human message", [HumanMessage("")], "empty"),
+    ("an empty user message", [HumanMessage("")], "empty"),
     ("an empty text part", [HumanMessage([{"type": "text", "text": ""}])], "empty"),
     ("a result without its call", [HI, ToolMessage("x", tool_call_id="c-lost")], "c-lost"),
     ("a result of another call",
@@ -37,13 +37,13 @@ REFUSED: list[tuple[str, list[BaseMessage], str]] = [
     ("a call without its result", [HI, ai_calls("c0", "c-open"),
      ToolMessage("x", tool_call_id="c0")], "c-open"),
     ("a call at the end", [HI, ai_calls("c-open")], "c-open"),
-    ("a role that nobody has", [ChatMessage(role="narrator", content="x")], "narrator"),
+    ("an unknown role", [ChatMessage(role="narrator", content="x")], "narrator"),
     ("a function message", [HI, FunctionMessage("x", name="f")], "function"),
     ("a remove message", [HI, RemoveMessage(id="1")], "remove"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("row", REFUSED, ids=lambda row: row[0])
+@pytest.mark.parametrize("row", REJECTED, ids=lambda row: row[0])
 @pytest.mark.parametrize("fields", [{"model": CHAT}, {"model": NATIVE}, GATEWAY], ids=str)
 async def test_a_conversation_that_cannot_be_sent_is_rejected_by_name(
     row: tuple[str, list[BaseMessage], str], fields: Json, send: RequestSender

@@ -14,18 +14,18 @@ from unit_tests.wire.request_sender import CHAT, GATEWAY, HI, NATIVE, Json, Requ
 
 @tool
 def get_weather(city: str, days: int = 1) -> str:
-    """Tell the weather."""
+    """Return the weather."""
     return city * days
 
 
-def tell(city: str) -> str:
-    """Tell the weather."""
+def find(city: str) -> str:
+    """Return the weather."""
     return city
 
 
 SCHEMA = {
-    "title": "tell",
-    "description": "Tell the weather.",
+    "title": "find",
+    "description": "Return the weather.",
     "type": "object",
     "properties": {"city": {"type": "string"}},
     "required": ["city"],
@@ -33,16 +33,16 @@ SCHEMA = {
 OPENAI_TOOL = {
     "type": "function",
     "function": {
-        "name": "tell",
-        "description": "Tell the weather.",
+        "name": "find",
+        "description": "Return the weather.",
         "parameters": {k: SCHEMA[k] for k in ("type", "properties", "required")},
     },
 }
 NATIVE_TOOL = {
     "functionDeclarations": [
         {
-            "name": "tell",
-            "description": "Tell the weather.",
+            "name": "find",
+            "description": "Return the weather.",
             "parameters": {
                 "type": "OBJECT",
                 "properties": {"city": {"type": "STRING"}},
@@ -55,9 +55,9 @@ NATIVE_TOOL = {
 
 def test_a_tool_is_sent_in_the_format_of_each_api(send: RequestSender) -> None:
     for name, tools in ((CHAT, [OPENAI_TOOL]), (NATIVE, [NATIVE_TOOL])):
-        bound = model_at(send.server, model=name).bind_tools([tell])
+        bound = model_at(send.server, model=name).bind_tools([find])
         assert send.through(bound, "hi")["tools"] == tools
-        assert send([HI], model=name, tools=[tell])["tools"] == tools
+        assert send([HI], model=name, tools=[find])["tools"] == tools
 
 
 BUILTINS = [
@@ -103,10 +103,10 @@ CHOICES: list[tuple[Any, Any, Json]] = [
     ("auto", "auto", {"mode": "AUTO"}),
     (False, "none", {"mode": "NONE"}),
     ("any", "required", {"mode": "ANY"}),
-    ("tell", {"type": "function", "function": {"name": "tell"}},
-     {"mode": "ANY", "allowedFunctionNames": ["tell"]}),
-    (["tell", "get_weather"], "required",
-     {"mode": "ANY", "allowedFunctionNames": ["tell", "get_weather"]}),
+    ("find", {"type": "function", "function": {"name": "find"}},
+     {"mode": "ANY", "allowedFunctionNames": ["find"]}),
+    (["find", "get_weather"], "required",
+     {"mode": "ANY", "allowedFunctionNames": ["find", "get_weather"]}),
 ]  # fmt: skip
 
 
@@ -114,7 +114,7 @@ CHOICES: list[tuple[Any, Any, Json]] = [
 def test_a_tool_choice_is_sent_in_the_format_of_each_api(
     choice: Any, chat: Any, native: Json, send: RequestSender
 ) -> None:
-    tools = [tell, get_weather]
+    tools = [find, get_weather]
     for name, member, expected in (
         (CHAT, "tool_choice", chat),
         (NATIVE, "toolConfig", {"functionCallingConfig": native}),
@@ -132,19 +132,19 @@ def test_an_empty_list_of_tools_sends_nothing(send: RequestSender) -> None:
 
 def test_strict_and_parallel_tool_calls_are_sent_if_they_are_set(send: RequestSender) -> None:
     model = model_at(send.server)
-    body = send.through(model.bind_tools([tell], strict=True, parallel_tool_calls=False), "hi")
+    body = send.through(model.bind_tools([find], strict=True, parallel_tool_calls=False), "hi")
     assert body["tools"][0]["function"]["strict"] is True
     assert body["parallel_tool_calls"] is False
-    body = send.through(model.bind_tools([tell]), "hi")
+    body = send.through(model.bind_tools([find]), "hi")
     assert "strict" not in body["tools"][0]["function"]
     assert "parallel_tool_calls" not in body
 
 
 def test_combinations_that_kie_documents_as_impossible_are_rejected(send: RequestSender) -> None:
     pro = "gemini-2.5-pro"
-    send.rejects([HI], "search", model=pro, tools=[tell, {"google_search": {}}])
+    send.rejects([HI], "search", model=pro, tools=[find, {"google_search": {}}])
     json_mode = {"type": "json_object"}
-    send.rejects([HI], "response_format", model=pro, tools=[tell], response_format=json_mode)
+    send.rejects([HI], "response_format", model=pro, tools=[find], response_format=json_mode)
     body = send([HI], model=pro, tools=[{"google_search": {}}], response_format=SCHEMA)
     assert len(body["tools"]) == 1
 
@@ -170,7 +170,7 @@ def test_a_bound_tool_that_is_modified_is_sent_modified(api: str) -> None:
 
 FORMAT = {
     "type": "json_schema",
-    "json_schema": {"name": "tell", "schema": SCHEMA},
+    "json_schema": {"name": "find", "schema": SCHEMA},
 }
 
 
@@ -185,7 +185,7 @@ def test_a_response_format_is_sent_in_the_format_of_each_api(
     ):
         assert body["response_format"]["type"] == "json_schema"
         inner = body["response_format"]["json_schema"]
-        assert inner["name"] == "tell"
+        assert inner["name"] == "find"
         assert inner["schema"]["properties"] == SCHEMA["properties"]
     config = send([HI], model=NATIVE, response_format=given)["generationConfig"]
     assert config["responseMimeType"] == "application/json"
@@ -229,11 +229,11 @@ def test_a_schema_that_a_response_format_cannot_contain_is_sent_as_a_function(
 
 
 def test_a_response_format_with_functions_is_sent_as_one_of_them(send: RequestSender) -> None:
-    body = send([HI], model="gemini-3-pro", tools=[tell], response_format=FORMAT)
-    assert [tool["function"]["name"] for tool in body["tools"]] == ["tell", "answer_tell"]
+    body = send([HI], model="gemini-3-pro", tools=[find], response_format=FORMAT)
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["find", "answer_find"]
     assert "response_format" not in body
     forbidden = send(
-        [HI], model="gemini-3-pro", tools=[tell], response_format=FORMAT, tool_choice="none"
+        [HI], model="gemini-3-pro", tools=[find], response_format=FORMAT, tool_choice="none"
     )
     assert "tools" not in forbidden
     assert "response_format" in forbidden

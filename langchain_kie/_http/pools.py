@@ -186,7 +186,7 @@ def _after_fork() -> None:
 
 @atexit.register
 def _at_exit() -> None:
-    """Close the threads' connections; an event loop closes its own when it ends."""
+    """Close the threads' connections; those of an event loop are closed when it ends."""
     for pool in _process.of_threads.clear():
         pool.close()
 

@@ -190,7 +190,7 @@ class Transport:
     def _request(
         self, call: HttpCall[Any], client: httpx.Client | httpx.AsyncClient | None
     ) -> httpx.Request:
-        """Build a request; a client of the user's adds its own headers, cookies and so on."""
+        """Build a request; a client of the user adds its headers and cookies."""
         if client and client.is_closed:
             raise KieConfigurationError("the HTTP client given to the model is closed")
         timeout = self.timeout if call.timeout is None else call.timeout

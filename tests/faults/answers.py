@@ -104,11 +104,11 @@ POINTS = {
         Point("finish reason", "after it", "finish"),
         Point("usage", "after it", "usage"),
         Point("close", "after it", "end"),
-        Point("whole", "whole", stage="headers"),
+        Point("complete", "complete", stage="headers"),
     )
 }
 
-_ELSEWHERE = ("in the request", "status", "whole")
+_ELSEWHERE = ("in the request", "status", "complete")
 """Points of faults that do not cut the answer."""
 
 EVERYWHERE = tuple(name for name in POINTS if name not in _ELSEWHERE)
@@ -214,8 +214,8 @@ def _document(name: str, model: str, value: Any) -> Answer:
     return Answer(name, model, tuple(pieces), "end", is_document=True)
 
 
-CHAT_WHOLE = _document(
-    "chat whole",
+CHAT_DOCUMENT = _document(
+    "chat document",
     "gemini-3-flash",
     {
         "id": "chatcmpl-w",
@@ -239,8 +239,8 @@ CHAT_WHOLE = _document(
         **_BILL,
     },
 )
-NATIVE_WHOLE = _document(
-    "native whole",
+NATIVE_DOCUMENT = _document(
+    "native document",
     "gemini-3.5-flash",
     _native(
         {"text": "".join(THOUGHTS), "thought": True},
@@ -251,5 +251,5 @@ NATIVE_WHOLE = _document(
 )
 
 STREAMS = (SHAPE_A, SHAPE_B, SHAPE_C, NATIVE)
-DOCUMENTS = (CHAT_WHOLE, NATIVE_WHOLE)
+DOCUMENTS = (CHAT_DOCUMENT, NATIVE_DOCUMENT)
 ANSWERS = (*STREAMS, *DOCUMENTS)

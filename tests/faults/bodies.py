@@ -173,7 +173,14 @@ CONTENT = (
         for value in ({"code": code, "msg": message, "data": None},)
         for fault in (
             Fault("S1", f"code {code}", effect, _inserted(sse(value)), _IN_STREAM, STREAMS),
-            Fault("S1", f"code {code}, whole", effect, _replaced(orjson.dumps(value)), _FIRST, FEW),
+            Fault(
+                "S1",
+                f"code {code}, a document",
+                effect,
+                _replaced(orjson.dumps(value)),
+                _FIRST,
+                FEW,
+            ),
         )
     ),
     *(

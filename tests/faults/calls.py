@@ -12,7 +12,7 @@ import orjson
 from call_modes import FAULT_CALL_MODES
 from scripted_server import sse
 
-from faults.answers import CHAT_WHOLE, NATIVE, SHAPE_A, Answer
+from faults.answers import CHAT_DOCUMENT, NATIVE, SHAPE_A, Answer
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
@@ -49,14 +49,14 @@ class Calls:
         """Return the answers that can hold these calls."""
         if not self.is_complete:
             return (SHAPE_A,)
-        return (SHAPE_A, CHAT_WHOLE, NATIVE) if self.valid else (SHAPE_A, CHAT_WHOLE)
+        return (SHAPE_A, CHAT_DOCUMENT, NATIVE) if self.valid else (SHAPE_A, CHAT_DOCUMENT)
 
     def body(self, answer: Answer) -> bytes:
         """Return an answer of that form with only the calls."""
         if answer is NATIVE:
             candidate = {"content": {"parts": self._parts()}, "finishReason": "STOP"}
             return sse({"candidates": [candidate], "credits_consumed": 0.1})
-        if answer is CHAT_WHOLE:
+        if answer is CHAT_DOCUMENT:
             message = {"content": None, "tool_calls": [*self.pieces]}
             return orjson.dumps({"choices": [{"message": message}]})
         deltas = ({"choices": [{"delta": {"tool_calls": [piece]}}]} for piece in self.pieces)

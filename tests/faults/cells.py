@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -123,43 +124,35 @@ async def check(
 ) -> None:
     """Check a call with a permanent fault, and if it is retried, one with a passing fault.
 
-    Args:
-        fault: The fault.
-        point: Where it strikes.
-        answer: The answer that it strikes.
-        call_mode: How the model is called.
-        delays: The waits before retries, which are recorded instead of waited.
-
     Raises:
-        AssertionError: The outcome is not the expected one.
+        AssertionError: The outcome, or the waits in `delays`, are not the expected ones.
     """
     right = await fault_free(answer, call_mode)
     expected = expected_outcome(fault, point, answer, call_mode)
     retries = MAX_RETRIES if expected.retries is None else min(MAX_RETRIES, expected.retries)
+    run = partial(_call, fault, answer, call_mode, right)
     async with AsyncExitStack() as stack:
         if fault.reach:
             fields = await stack.enter_async_context(fault.reach(answer))
             delays.clear()
-            await _call(fault, answer, call_mode, fields, expected, right)
+            await run(fields, expected)
             assert len(delays) == retries, f"{len(delays)} retries"
             return
-        tls_clients: dict[str, Any] = {}
+        fields = {}
         if fault.is_tls:
-            tls_clients = await stack.enter_async_context(clients(verify=client_tls()))
+            fields = await stack.enter_async_context(clients(verify=client_tls()))
         bad, good = fault.script(answer, point), Scripted([answer.body])
-        runs = [(retries + 1, expected), (1, Expected())] if retries else [(1, expected)]
-        for failures, outcome in runs:
-            before = [fault.before(answer, point)] if fault.before else []
-            tls = server_tls() if fault.is_tls else None
-            script = [*before, *[bad] * failures, good]
-            with ScriptedServer(*script, tls=tls) as server:
-                fields = {"base_url": server.base_url, **tls_clients}
+        before = [fault.before(answer, point)] if fault.before else []
+        tls = server_tls() if fault.is_tls else None
+        for failures, outcome in ((retries + 1, expected), (1, Expected()))[: 1 + bool(retries)]:
+            with ScriptedServer(*before, *[bad] * failures, good, tls=tls) as server:
+                fields["base_url"] = server.base_url
                 for earlier in before:
-                    await _call(fault, answer, call_mode, fields, Expected(), right)
+                    await run(fields, Expected())
                     if earlier.ending == "hang-up":
                         _wait_until(lambda server=server: not server.open_connections)
                 delays.clear()
-                await _call(fault, answer, call_mode, fields, outcome, right)
+                await run(fields, outcome)
                 done = min(retries, failures)
                 assert server.tries == len(before) + done + 1, f"{server.tries} requests"
                 assert len(delays) == done, f"{len(delays)} retries"
@@ -171,9 +164,9 @@ async def _call(
     fault: Fault,
     answer: Answer,
     call_mode: str,
+    right: AIMessage,
     fields: dict[str, Any],
     expected: Expected,
-    right: AIMessage,
 ) -> None:
     """Make one call, and check that it ends as expected."""
     options = {"model": answer.model, "api_key": SECRET_KEY, "max_retries": MAX_RETRIES}

@@ -76,7 +76,7 @@ class Fault:
     name: str
     effect: Effect
     script: Script
-    points: tuple[str, ...] = ("whole",)
+    points: tuple[str, ...] = ("complete",)
     answers: tuple[Answer, ...] = ANSWERS
     fields: dict[str, Any] = field(default_factory=dict)
     prompt: str = "hi"

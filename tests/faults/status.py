@@ -49,7 +49,7 @@ STATUSES: dict[int, tuple[type[KieError], int | None]] = {
 """docs/wire.md 7."""
 
 ERROR_BODIES: dict[str, tuple[bytes, int | None]] = {
-    "KIE's envelope": (b'{"code":503,"msg":"Busy","data":null}', 503),
+    "KIE's error": (b'{"code":503,"msg":"Busy","data":null}', 503),
     "OpenAI's error": (b'{"error":{"message":"Busy","type":"overloaded"}}', None),
     "an error that is text": (b'{"error":"Busy"}', None),
     "Spring's": (b'{"timestamp":"t","status":503,"error":"Service Unavailable"}', 503),

@@ -51,11 +51,11 @@ OBJECTS: list[tuple[dict[str, Any], type[KieError], str]] = [
 @pytest.mark.parametrize(("body", "cls", "message"), OBJECTS, ids=str)
 async def test_an_object_that_reports_an_error_is_that_error(body, cls, message) -> None:
     """The types of errors are those that KIE documents (docs/wire.md 7)."""
-    for wire in (orjson.dumps(body), sse(body, "[DONE]")):
-        with server_sending(wire) as server:
-            for ask in BASIC_CALL_MODES:
+    for sent in (orjson.dumps(body), sse(body, "[DONE]")):
+        with server_sending(sent) as server:
+            for call_mode in BASIC_CALL_MODES:
                 with pytest.raises(KieError) as caught:
-                    await ask(model_at(server))
+                    await call_mode(model_at(server))
                 assert (type(caught.value), caught.value.message) == (cls, message)
 
 
@@ -81,9 +81,9 @@ STATUSES: list[tuple[int, bytes, type[KieError], str]] = [
 @pytest.mark.parametrize(("status", "body", "cls", "message"), STATUSES)
 async def test_an_error_status_is_its_error_with_any_body(status, body, cls, message) -> None:
     with server_sending(body, status=status) as server:
-        for ask in BASIC_CALL_MODES:
+        for call_mode in BASIC_CALL_MODES:
             with pytest.raises(KieError) as caught:
-                await ask(model_at(server))
+                await call_mode(model_at(server))
             error = caught.value
             assert (type(error), error.message, error.status_code) == (cls, message, status)
 
@@ -119,9 +119,9 @@ UNREADABLE = [
 @pytest.mark.parametrize("body", UNREADABLE, ids=lambda b: b[:40].decode("utf-8", "replace"))
 async def test_a_body_that_cannot_be_parsed_is_a_protocol_error(body: bytes) -> None:
     with server_sending(body) as server:
-        for ask in BASIC_CALL_MODES:
+        for call_mode in BASIC_CALL_MODES:
             with pytest.raises(KieError) as caught:
-                await ask(model_at(server))
+                await call_mode(model_at(server))
             assert type(caught.value) is KieProtocolError
             assert caught.value.status_code == 200
             assert len(caught.value.message) <= 300
@@ -137,9 +137,9 @@ USAGE: list[dict[str, Any]] = [
 @pytest.mark.parametrize("event", USAGE, ids=str)
 async def test_usage_that_cannot_be_parsed_is_a_protocol_error(event: dict[str, Any]) -> None:
     with server_sending(choice(content="x") + sse(event)) as server:
-        for ask in BASIC_CALL_MODES:
+        for call_mode in BASIC_CALL_MODES:
             with pytest.raises(KieProtocolError, match="usage"):
-                await ask(model_at(server))
+                await call_mode(model_at(server))
 
 
 EMPTY = [
@@ -156,10 +156,10 @@ EMPTY = [
 @pytest.mark.parametrize("body", EMPTY, ids=str)
 async def test_an_empty_answer_is_an_error_and_retried(body: dict[str, Any], no_sleep) -> None:
     with server_sending(orjson.dumps(body)) as server:
-        for ask in BASIC_CALL_MODES:
+        for call_mode in BASIC_CALL_MODES:
             server.requests.clear()
             with pytest.raises(KieEmptyResponseError):
-                await ask(model_at(server, max_retries=2))
+                await call_mode(model_at(server, max_retries=2))
             assert len(server.requests) == 3
 
 
@@ -191,14 +191,14 @@ PROSE = [
 ]
 
 
-@pytest.mark.parametrize("ask", CALL_MODES)
+@pytest.mark.parametrize("call_mode", CALL_MODES)
 @pytest.mark.parametrize(("text", "cls"), ERROR_TEXTS, ids=[text for text, _ in ERROR_TEXTS])
-async def test_an_answer_that_is_an_upstream_error_text_is_an_error(ask, text, cls) -> None:
+async def test_an_answer_that_is_an_upstream_error_text_is_an_error(call_mode, text, cls) -> None:
     whole = orjson.dumps({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]})
     halves = [{"choices": [{"delta": {"content": t}}]} for t in (text[:9], text[9:])]
     for body in (whole, sse(*halves, "[DONE]")):
         with server_sending(body) as server, pytest.raises(KieError) as caught:
-            await ask(model_at(server))
+            await call_mode(model_at(server))
         assert type(caught.value) is cls
 
 
@@ -207,8 +207,8 @@ async def test_an_answer_that_only_mentions_an_error_is_an_answer(text: str) -> 
     message = {"content": text, "reasoning_content": "hm"}
     body = orjson.dumps({"choices": [{"message": message, "finish_reason": "stop"}]})
     with server_sending(body) as server:
-        for ask in CALL_MODES:
-            assert (await ask(model_at(server))).text == text
+        for call_mode in CALL_MODES:
+            assert (await call_mode(model_at(server))).text == text
 
 
 async def test_an_error_text_with_a_tool_call_is_an_answer() -> None:

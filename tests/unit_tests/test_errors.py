@@ -190,9 +190,9 @@ PLACES = {
 async def test_a_failure_is_the_same_error_wherever_it_is_reported(row: Row, place: str) -> None:
     response = PLACES[place].respond(row)
     with ScriptedServer(response) as server:
-        for ask in BASIC_CALL_MODES:
+        for call_mode in BASIC_CALL_MODES:
             with pytest.raises(KieError) as caught:
-                await ask(model_at(server, model="gemini-3.1-pro"))
+                await call_mode(model_at(server, model="gemini-3.1-pro"))
             error = caught.value
             assert type(error) is row.cls
             assert isinstance(error, CORE[row.cls])
@@ -202,17 +202,17 @@ async def test_a_failure_is_the_same_error_wherever_it_is_reported(row: Row, pla
             assert row.message.rstrip(".") in str(error)
             assert error.model == "gemini-3.1-pro"
             assert error.is_retryable == (row.retries != 0)
-            assert error.partial == (PLACES[place].is_partial and ask in (stream, astream))
+            assert error.partial == (PLACES[place].is_partial and call_mode in (stream, astream))
             assert error.__cause__ is None
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.code}-{row.message[:25]}")
 async def test_a_failure_is_retried_as_often_as_that_can_help(row: Row, no_sleep) -> None:
     with ScriptedServer(Scripted([orjson.dumps(row.body)])) as server:
-        for ask in (invoke, astream):
+        for call_mode in (invoke, astream):
             server.requests.clear()
             with pytest.raises(row.cls):
-                await ask(model_at(server, max_retries=3))
+                await call_mode(model_at(server, max_retries=3))
             assert len(server.requests) == 1 + (3 if row.retries is None else row.retries)
 
 
@@ -260,9 +260,9 @@ def test_a_rejected_key_comes_with_a_hint() -> None:
 
 async def test_a_network_error_is_kept_as_the_cause_and_not_pickled() -> None:
     with ScriptedServer(Scripted([sse(TEXT)], ending="fin-mid-chunk")) as server:
-        for ask in BASIC_CALL_MODES:
+        for call_mode in BASIC_CALL_MODES:
             with pytest.raises(KieStreamInterruptedError) as caught:
-                await ask(model_at(server))
+                await call_mode(model_at(server))
             assert type(caught.value.__cause__).__module__.startswith("httpx")
             assert pickle.loads(pickle.dumps(caught.value)).message == caught.value.message
 
@@ -273,6 +273,6 @@ async def test_an_error_of_a_later_step_is_not_changed() -> None:
 
     with server_sending(fixture("shape_a.sse")) as server:
         chain = model_at(server) | RunnableLambda(fail)
-        for ask in BASIC_CALL_MODES:
+        for call_mode in BASIC_CALL_MODES:
             with pytest.raises(ZeroDivisionError):
-                await ask(chain)
+                await call_mode(chain)

@@ -126,10 +126,10 @@ async def test_no_failure_shows_the_key_in_errors_logs_or_traces(name: str, no_s
     recorder = Recorder()
     try:
         with ScriptedServer(FAILURES[name]) as server:
-            for ask in BASIC_CALL_MODES:
+            for call_mode in BASIC_CALL_MODES:
                 model = model_at(server, api_key=SECRET_KEY, max_retries=1, callbacks=[recorder])
                 with pytest.raises(KieError) as caught:
-                    await ask(model)
+                    await call_mode(model)
                 check_error(caught.value, with_locals="echo" not in name)
                 for request in server.requests:
                     assert request.headers["authorization"] == f"Bearer {SECRET_KEY}"
@@ -149,8 +149,8 @@ async def test_no_failure_shows_the_key_in_errors_logs_or_traces(name: str, no_s
 async def test_a_successful_call_shows_the_key_in_no_trace() -> None:
     recorder = Recorder()
     with server_sending(fixture("shape_a.sse")) as server:
-        for ask in BASIC_CALL_MODES:
-            message = await ask(model_at(server, api_key=SECRET_KEY, callbacks=[recorder]))
+        for call_mode in BASIC_CALL_MODES:
+            message = await call_mode(model_at(server, api_key=SECRET_KEY, callbacks=[recorder]))
             assert SECRET_KEY not in dumps(message)
     assert any(event.startswith("on_chat_model_start") for event in recorder.events)
     assert not [event for event in recorder.events if SECRET_KEY in event]
@@ -210,9 +210,9 @@ def test_a_base_url_from_the_environment_is_checked(url: str, monkeypatch) -> No
 async def test_a_model_without_a_key_sends_nothing() -> None:
     with server_sending(fixture("chat_whole.json")) as server:
         model = ChatKieGemini(model="gemini-3-flash", base_url=server.base_url)
-        for ask in BASIC_CALL_MODES:
+        for call_mode in BASIC_CALL_MODES:
             with pytest.raises(KieConfigurationError, match="KIE_API_KEY"):
-                await ask(model)
+                await call_mode(model)
         assert server.requests == []
 
 
@@ -223,10 +223,10 @@ async def test_a_redirect_is_an_error_and_neither_key_nor_prompt_follow_it() -> 
             async with httpx.AsyncClient(follow_redirects=True) as async_client:
                 with httpx.Client(follow_redirects=True) as client:
                     clients = {"http_client": client, "http_async_client": async_client}
-                    for ask in BASIC_CALL_MODES:
+                    for call_mode in BASIC_CALL_MODES:
                         for fields in ({}, clients):
                             with pytest.raises(KieProtocolError) as caught:
-                                await ask(model_at(server, api_key=SECRET_KEY, **fields))
+                                await call_mode(model_at(server, api_key=SECRET_KEY, **fields))
                             assert caught.value.status_code == 308
                             assert not caught.value.is_retryable
                             assert other.base_url not in str(caught.value)
@@ -244,8 +244,8 @@ def test_a_header_of_the_user_does_not_replace_the_key() -> None:
 async def test_the_url_of_a_message_is_never_fetched() -> None:
     with server_sending(b"\x89PNG") as other, server_sending(fixture("chat_whole.json")) as server:
         block = {"type": "image_url", "image_url": {"url": f"{other.base_url}/cat.png"}}
-        for ask in BASIC_CALL_MODES:
-            await ask(model_at(server), [HumanMessage([block])])
+        for call_mode in BASIC_CALL_MODES:
+            await call_mode(model_at(server), [HumanMessage([block])])
         assert other.requests == []
 
 

@@ -34,29 +34,29 @@ def test_importing_and_constructing_loads_neither_an_http_client_nor_a_server() 
 
 @pytest.mark.parametrize("name", ["shape_a.sse", "native.sse", "chat_whole.json"])
 async def test_one_connection_serves_one_call_after_another(name: str) -> None:
-    for ask in BASIC_CALL_MODES:
+    for call_mode in BASIC_CALL_MODES:
         with server_sending(fixture(name)) as server:
             most = 0
             for _ in range(5):
-                await ask(model_at(server))
+                await call_mode(model_at(server))
                 most = max(most, server.open_connections)
             assert len(server.requests) == 5
             assert most == 1
 
 
-@pytest.mark.parametrize("ask", [invoke, ainvoke])
-async def test_accounts_that_share_connections_share_no_cookies(ask) -> None:
+@pytest.mark.parametrize("call_mode", [invoke, ainvoke])
+async def test_accounts_that_share_connections_share_no_cookies(call_mode) -> None:
     headers = {"Content-Type": "application/json", "Set-Cookie": "session=of-a; Path=/"}
     with ScriptedServer(Scripted([WHOLE], headers=headers)) as server:
-        await ask(model_at(server, api_key="key-a"))
-        await ask(model_at(server, api_key="key-b"))
+        await call_mode(model_at(server, api_key="key-a"))
+        await call_mode(model_at(server, api_key="key-b"))
         assert "cookie" not in server.requests[1].headers
 
 
 async def test_no_compressed_response_is_requested() -> None:
     with server_sending(WHOLE) as server:
-        for ask in BASIC_CALL_MODES:
-            await ask(model_at(server))
+        for call_mode in BASIC_CALL_MODES:
+            await call_mode(model_at(server))
         assert {r.headers["accept-encoding"] for r in server.requests} == {"identity"}
 
 

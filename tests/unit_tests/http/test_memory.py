@@ -85,7 +85,7 @@ async def test_a_response_without_end_is_rejected_at_a_limit(pieces, monkeypatch
     monkeypatch.setattr("langchain_kie._http.sse.MAX_EVENT_CHARS", 100_000)
     monkeypatch.setattr("langchain_kie._http.sse.MAX_BODY_BYTES", 500_000)
     with ScriptedServer(Scripted(pieces, ending="stall")) as server:
-        for ask in BASIC_CALL_MODES:
+        for call_mode in BASIC_CALL_MODES:
             with pytest.raises(KieError, match="larger than"):
-                await ask(model_at(server))
+                await call_mode(model_at(server))
         await all_closed(server)

@@ -1,4 +1,4 @@
-"""Connections and pools after every way in which a call can end: none is left in use."""
+"""Connections and pools after a call was read, left, cancelled or failed: none stays in use."""
 
 from __future__ import annotations
 
@@ -101,11 +101,11 @@ class Failing(BaseCallbackHandler):
 @pytest.mark.parametrize("error", [ValueError("mine"), OSError("mine")], ids=repr)
 async def test_an_exception_in_a_callback_ends_the_call(name: str, error: Exception) -> None:
     with ScriptedServer(Scripted([fixture("shape_a.sse")])) as server:
-        for ask in BASIC_CALL_MODES:
+        for call_mode in BASIC_CALL_MODES:
             callbacks = [Failing(name, error)]
             model = model_at(server, callbacks=callbacks, streaming=True, max_retries=2)
             with pytest.raises(type(error)):
-                await ask(model)
+                await call_mode(model)
         await until(lambda: not in_use())
         assert len(server.requests) <= len(BASIC_CALL_MODES)
 
@@ -118,9 +118,9 @@ async def test_a_failed_call_closes_a_connection_that_cannot_be_reused() -> None
     ]
     for failure in failures:
         with ScriptedServer(failure) as server:
-            for ask in BASIC_CALL_MODES:
+            for call_mode in BASIC_CALL_MODES:
                 with pytest.raises(KieError):
-                    await ask(model_at(server, timeout=httpx.Timeout(30, read=0.5)))
+                    await call_mode(model_at(server, timeout=httpx.Timeout(30, read=0.5)))
             await all_closed(server)
 
 

@@ -86,8 +86,8 @@ async def test_calls_on_this_machine_use_no_proxy(name: str, monkeypatch) -> Non
     with server_sending(WHOLE) as proxy, server_sending(WHOLE) as server:
         monkeypatch.setenv(name, proxy.base_url)
         monkeypatch.setattr(_pools, "_process", _pools._ProcessPools())
-        for ask in BASIC_CALL_MODES:
-            await ask(model_at(server))
+        for call_mode in BASIC_CALL_MODES:
+            await call_mode(model_at(server))
         assert (len(proxy.requests), len(server.requests)) == (0, 4)
         for pool in _pools._process.of_threads.clear():
             pool.close()

@@ -134,11 +134,11 @@ def test_the_smaller_number_of_retries_counts(max_retries: int) -> None:
 async def test_each_retry_is_one_request_one_wait_and_one_warning(
     max_retries: int, no_sleep, caplog
 ) -> None:
-    for ask in BASIC_CALL_MODES:
+    for call_mode in BASIC_CALL_MODES:
         no_sleep.clear()
         caplog.clear()
         with ScriptedServer(BUSY) as server, pytest.raises(KieServerError) as caught:
-            await ask(model_at(server, max_retries=max_retries), "my secret prompt")
+            await call_mode(model_at(server, max_retries=max_retries), "my secret prompt")
         assert caught.value.is_retryable
         assert (caught.value.__context__, caught.value.__cause__) == (None, None)
         assert (len(server.requests), len(no_sleep)) == (max_retries + 1, max_retries)
@@ -151,10 +151,10 @@ async def test_each_retry_is_one_request_one_wait_and_one_warning(
             assert "my secret prompt" not in record.getMessage()
 
 
-@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
-async def test_a_successful_retry_returns_the_answer(ask, no_sleep) -> None:
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
+async def test_a_successful_retry_returns_the_answer(call_mode, no_sleep) -> None:
     with ScriptedServer(BUSY, Scripted([fixture("chat_whole.json")])) as server:
-        assert (await ask(model_at(server, max_retries=2))).text == "pong"
+        assert (await call_mode(model_at(server, max_retries=2))).text == "pong"
     assert (len(server.requests), len(no_sleep)) == (2, 1)
 
 
@@ -165,10 +165,10 @@ _USAGE = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 0}}
 async def test_an_empty_answer_that_was_billed_is_not_retried(usage: Any, no_sleep) -> None:
     body = sse({"choices": [{"delta": {"role": "assistant"}}]}, usage, "[DONE]")
     with ScriptedServer(Scripted([body])) as server:
-        for ask in BASIC_CALL_MODES:
+        for call_mode in BASIC_CALL_MODES:
             server.requests.clear()
             with suppress(KieError):
-                await ask(model_at(server, max_retries=3))
+                await call_mode(model_at(server, max_retries=3))
             assert len(server.requests) == 1
 
 
@@ -177,11 +177,11 @@ async def test_a_timeout_is_retried_on_request_before_the_first_item(
     pieces, requests: int, no_sleep
 ) -> None:
     timeout = httpx.Timeout(30, read=0.5)
-    for ask in BASIC_CALL_MODES:
+    for call_mode in BASIC_CALL_MODES:
         with ScriptedServer(Scripted(pieces, ending="stall")) as server:
             model = model_at(server, max_retries=2, timeout=timeout, retry_on_timeout=True)
             with pytest.raises(KieTimeoutError) as caught:
-                await ask(model)
+                await call_mode(model)
             assert caught.value.is_retryable
             await until(lambda server=server: server.tries == requests)
 

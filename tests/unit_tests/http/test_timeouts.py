@@ -63,19 +63,19 @@ async def test_a_timeout_is_set_for_a_model_or_for_a_call(limit: Any, expected: 
     with ScriptedServer() as server, httpx.Client(transport=transport) as client:
         async with httpx.AsyncClient(transport=transport) as async_client:
             clients = {"http_client": client, "http_async_client": async_client}
-            for ask in BASIC_CALL_MODES:
-                await ask(model_at(server, timeout=limit, **clients))
+            for call_mode in BASIC_CALL_MODES:
+                await call_mode(model_at(server, timeout=limit, **clients))
             model = model_at(server, **clients)
             model.invoke("hi", timeout=limit)
             await model.ainvoke("hi", timeout=limit)
 
 
-@pytest.mark.parametrize("ask", BASIC_CALL_MODES)
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
 @pytest.mark.parametrize("ending", ["stall", "comments"])
-async def test_the_end_of_a_body_is_not_awaited_after_done(ask, ending: Any) -> None:
+async def test_the_end_of_a_body_is_not_awaited_after_done(call_mode, ending: Any) -> None:
     with ScriptedServer(Scripted([fixture("shape_a.sse")], ending=ending)) as server:
         start = time.monotonic()
-        message = await ask(model_at(server, timeout=30))
+        message = await call_mode(model_at(server, timeout=30))
         assert time.monotonic() - start < USAGE_TIMEOUT
     assert message.text == "The sky is blue, né 🌤."
 

@@ -9,7 +9,7 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from call_modes import answer, fixture
+from call_modes import fixture, response_reader
 from langchain_core.load import dumpd, dumps
 from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 from langchain_core.messages.tool import tool_call_chunk
@@ -143,7 +143,7 @@ def test_chunks_share_nothing_that_can_change() -> None:
 
 @pytest.mark.parametrize("name", STREAMS + DOCUMENTS)
 def test_a_message_is_the_sum_of_its_chunks(name: str) -> None:
-    guard = answer()
+    guard = response_reader()
     reader = MessageAssembler("gemini-3-flash", "gemini-3-flash")
     deltas = [*guard.feed(fixture(name)), *guard.close()]
     chunks = [chunk for chunk in map(reader.feed, deltas) if chunk] + [reader.finish()]

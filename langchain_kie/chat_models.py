@@ -528,7 +528,7 @@ class ChatKieGemini(BaseChatModel):
         """
         from langchain_kie._tools.choice import normalize_tool_choice  # noqa: PLC0415
         from langchain_kie._tools.definitions import normalize_tool  # noqa: PLC0415
-        from langchain_kie._tools.structured_output import response_format_for  # noqa: PLC0415
+        from langchain_kie._tools.structured_output import build_response_format  # noqa: PLC0415
 
         formatted = [n for tool in tools for n in normalize_tool(tool, strict=strict)]
         names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
@@ -537,7 +537,7 @@ class ChatKieGemini(BaseChatModel):
             "tools": formatted or None,
             "tool_choice": choice and (list(choice.names) or choice.mode),
             "parallel_tool_calls": parallel_tool_calls,
-            "response_format": response_format and response_format_for(response_format, strict),
+            "response_format": response_format and build_response_format(response_format, strict),
         }
         return super().bind(**{k: v for k, v in bound.items() if v is not None}, **kwargs)
 
@@ -580,10 +580,10 @@ class ChatKieGemini(BaseChatModel):
                 ls_structured_output_format=ls_format,
                 **kwargs,
             )
-            parser = _structured.tool_parser_for(schema)
-            return _structured.piped(bound, parser, include_raw=include_raw)
+            parser = _structured.build_tool_parser(schema)
+            return _structured.pipe_to_parser(bound, parser, include_raw=include_raw)
         if method == "json_schema":
-            response_format = _structured.response_format_for(schema, strict)
+            response_format = _structured.build_response_format(schema, strict)
         elif method == "json_mode":
             response_format = {"type": "json_object"}
         else:
@@ -595,7 +595,8 @@ class ChatKieGemini(BaseChatModel):
             ls_structured_output_format=ls_format,
             **kwargs,
         )
-        return _structured.piped(bound, _structured.parser_for(schema), include_raw=include_raw)
+        parser = _structured.build_json_parser(schema)
+        return _structured.pipe_to_parser(bound, parser, include_raw=include_raw)
 
 
 _DEFAULTS = {name: field.default for name, field in ChatKieGemini.model_fields.items()}

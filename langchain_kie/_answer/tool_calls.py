@@ -13,7 +13,7 @@ import orjson
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
 from langchain_kie._json import to_json
-from langchain_kie._json_schema.coerce import coerced
+from langchain_kie._json_schema.coerce import coerce
 from langchain_kie._json_schema.keywords import type_names
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _tellable(call: _Call, piece: ToolCallDelta) -> str:
     if not isinstance(args, dict):
         return ""
     call.is_told = True
-    fitting = coerced(args, call.schema)
+    fitting = coerce(args, call.schema)
     return call.text() if fitting is args else to_json(fitting).decode()
 
 

@@ -930,7 +930,7 @@ def test_a_tool_choice_that_names_no_tool_is_refused(asked: Asked) -> None:
     with pytest.raises(ValueError, match="nobody"):
         model.bind_tools([tell], tool_choice="nobody")
     asked.nothing([HI], "nobody", tools=[tell], tool_choice=["tell", "nobody"])
-    asked.nothing([HI], "no known form", tools=[tell], tool_choice=5)
+    asked.nothing([HI], "unknown form", tools=[tell], tool_choice=5)
 
 
 def test_no_tools_no_tool_choice(asked: Asked) -> None:

@@ -33,13 +33,13 @@ _SCALES = {"µs": 1e6, "ms": 1e3, "MB": 1.0}
 _TABLES = {
     "calls": "CPU, as a multiple of `plain` on the same wire in the same round",
     "scaling": "What one more costs among many, as a multiple of what it costs among few",
-    "process": "A process of its own",
+    "process": "Measured in a fresh process",
 }
 _LEGEND = """\
 `plain` is the least integration that is still correct, written with ordinary constructors on
 httpx, httpx-sse and orjson; `wire` parses the events and builds nothing; `core` is what LangChain
-itself takes for chunks that were made beforehand. All talk to a server process on the loopback
-that answers with bytes made beforehand. Medians of interleaved rounds, ± the interquartile range;
+itself takes for ready-made chunks. All connect to a server process on the loopback interface
+that sends prepared bytes. Medians of interleaved rounds, ± the interquartile range;
 ratios, because absolute times are not stable; only `plain` shows its time. Starred rows are one
 whole call on the native wire, which has no argument deltas.
 """
@@ -131,7 +131,7 @@ def tables(rows: Sequence[Row]) -> str:
 
 def document(rows: Sequence[Row], note: str) -> str:
     """The page that is written into `docs`."""
-    head = f"# What it costs\n\nMade by `make bench`. {environment()}.\n\n{_LEGEND}"
+    head = f"# Measurements\n\nWritten by `make bench`. {environment()}.\n\n{_LEGEND}"
     plot = "![The ratios of the first table](performance.svg)\n"
     return "\n".join([head, f"{note}\n", plot, tables(rows)])
 

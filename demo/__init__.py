@@ -1,1 +1,1 @@
-"""A LangGraph agent in the terminal, on KIE or on the emulator."""
+"""A terminal demo of a LangGraph agent that uses KIE or the emulator."""

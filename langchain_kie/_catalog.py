@@ -1,13 +1,15 @@
-"""The models KIE serves, one row each, and Gemini's built-in tools.
+"""The models that KIE serves, one row each, and Gemini's built-in tools.
 
-Data only, with the look-ups that read it. What differs by model is said here and nowhere
-else; to add a model, add a row to `MODELS`.
+Data, and the look-ups that read it. What differs by model stands here and nowhere else: to add a
+model, add a row to `MODELS`.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -19,17 +21,9 @@ if TYPE_CHECKING:
     from langchain_core.language_models.model_profile import ModelProfile
 
 Api: TypeAlias = Literal["chat_completions", "generate_content", "gateway"]
-"""The routes: KIE's OpenAI-shaped one, its native Gemini one, and `/v1/chat/completions`."""
+"""KIE's OpenAI-compatible API, its native Gemini API, and the gateway `/v1/chat/completions`."""
 
 Feature: TypeAlias = Literal["search", "functions", "response_format"]
-
-StreamShape: TypeAlias = Literal["A", "B", "C", "native"]
-"""How a model streams, as recorded.
-
-`A`: thoughts, text, finish reason, then a chunk of its own with usage and credits. `B`: usage
-and credits ride in the finish chunk. `C`: no finish reason at all, and another id in every
-chunk. `native`: one `GenerateContentResponse` an event.
-"""
 
 APIS: tuple[Api, ...] = get_args(Api)
 DEFAULT_API: Api = "chat_completions"
@@ -41,7 +35,7 @@ PATHS: Mapping[Api, str] = MappingProxyType(
         "gateway": "/v1/chat/completions",
     }
 )
-"""Where each dialect is; a path without `{model}` has the model in the body."""
+"""The URL path of each API; without `{model}` in it, the request body names the model."""
 
 _PATH_SEGMENT = re.compile(r"[A-Za-z0-9._~@:+-]+")
 
@@ -55,19 +49,18 @@ _NOT_TOGETHER: tuple[frozenset[Feature], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How one model is reached on one dialect, and what KIE documents of it there.
+    """One model on one API, and what KIE documents of it there.
 
     Attributes:
         model: KIE's spelling in the path (dots and dashes are not interchangeable).
-        documented: The features that KIE's page of this route describes.
-        exclusive: Features of which a request may use only one at a time.
-        efforts: The accepted values of `reasoning_effort`; empty where it does not exist,
-            `None` where nothing is known.
+        documented: The features that KIE's page of this model and API describes.
+        exclusive: Sets of features of which a request may use only one.
+        efforts: The accepted values of `reasoning_effort`; empty where the parameter does not
+            exist, `None` where nothing is known.
         limits_schemas: Whether `response_format` refuses properties named `type` and loses
             maps.
-        stream_shape: How the model streams here.
-        ends_without_evidence: Whether complete streams are known to end with neither a
-            finish reason nor credits, usage of their own, or `[DONE]`.
+        ends_without_evidence: Whether complete streams are known to end without a finish
+            reason, credits, a usage chunk or `[DONE]`.
     """
 
     model: str
@@ -75,7 +68,6 @@ class Route:
     exclusive: tuple[frozenset[Feature], ...] = _NOT_TOGETHER
     efforts: tuple[str, ...] | None = _LOW_HIGH
     limits_schemas: bool = True
-    stream_shape: StreamShape = "A"
     ends_without_evidence: bool = False
 
 
@@ -85,99 +77,117 @@ class ModelSpec:
 
     Attributes:
         name: The friendly name, the one that a user would guess.
-        title: The name for people.
-        routes: The dialects that serve it; the first is the default.
-        replays_signatures: Whether thought signatures must come back with the tool calls of
+        title: The display name.
+        family: Unlisted Gemini names inherit the last row of their family.
+        routes: The APIs that serve it; the first is the default.
+        replays_signatures: Whether thought signatures must be sent back with the tool calls of
             the turn (Gemini 3 and later).
         default_effort: The documented default of `reasoning_effort`.
+        structured_output: What the LangChain profile says. `langchain.agents.create_agent`
+            sends tools together with `response_format` to a model whose profile says `True`;
+            KIE forbids that or does not document it, so Gemini 3 rows say `False`, and agents
+            get the answer through a tool call instead.
         max_input_tokens: The context window (third-party statements; KIE gives none).
         max_output_tokens: The longest answer (likewise).
     """
 
     name: str
     title: str
+    family: Literal["flash", "pro"]
     routes: Mapping[Api, Route]
     replays_signatures: bool = True
     default_effort: str | None = "high"
+    structured_output: bool = False
     max_input_tokens: int = 1_048_576
     max_output_tokens: int = 65_536
 
 
 def _native(model: str) -> Route:
-    """A row's native route: KIE's native pages are all alike."""
-    return Route(model, frozenset({"search", "functions"}), stream_shape="native")
+    """A native route: KIE's native pages all describe the same features."""
+    return Route(model, frozenset({"search", "functions"}))
 
 
-def _chat(model: str, *documented: Feature, shape: StreamShape) -> Route:
-    """An OpenAI-shaped route of a model whose page says little of what excludes what."""
-    return Route(model, frozenset(documented), stream_shape=shape)
+def _chat(model: str, *documented: Feature) -> Route:
+    """An OpenAI-compatible route of a model whose page documents few features."""
+    return Route(model, frozenset(documented))
 
 
 MODELS: tuple[ModelSpec, ...] = (
     ModelSpec(
         name="gemini-2.5-flash",
         title="Gemini 2.5 Flash",
+        family="flash",
         routes={"chat_completions": Route("gemini-2.5-flash", efforts=())},
         replays_signatures=False,
+        structured_output=True,
         default_effort=None,
     ),
     ModelSpec(
         name="gemini-2.5-pro",
         title="Gemini 2.5 Pro",
+        family="pro",
         routes={"chat_completions": Route("gemini-2.5-pro")},
         replays_signatures=False,
+        structured_output=True,
     ),
     ModelSpec(
         name="gemini-3-flash",
         title="Gemini 3 Flash",
+        family="flash",
         routes={
-            "chat_completions": _chat("gemini-3-flash", "functions", shape="A"),
+            "chat_completions": _chat("gemini-3-flash", "functions"),
             "generate_content": _native("gemini-3-flash-v1betamodels"),
         },
     ),
     ModelSpec(
         name="gemini-3-pro",
         title="Gemini 3 Pro",
+        family="pro",
         routes={"chat_completions": Route("gemini-3-pro")},
     ),
     ModelSpec(
         name="gemini-3.1-pro",
         title="Gemini 3.1 Pro",
-        routes={"chat_completions": _chat("gemini-3.1-pro", "search", shape="B")},
+        family="pro",
+        routes={"chat_completions": _chat("gemini-3.1-pro", "search")},
     ),
     ModelSpec(
         name="gemini-3.5-flash",
         title="Gemini 3.5 Flash",
+        family="flash",
         routes={
             "generate_content": _native("gemini-3-5-flash"),
-            "chat_completions": _chat("gemini-3-5-flash-openai", "search", shape="C"),
+            "chat_completions": _chat("gemini-3-5-flash-openai", "search"),
         },
         default_effort=None,
     ),
     ModelSpec(
         name="gemini-3.6-flash",
         title="Gemini 3.6 Flash",
+        family="flash",
         routes={
             "generate_content": _native("gemini-3-6-flash"),
-            "chat_completions": _chat("gemini-3-6-flash-openai", "search", "functions", shape="C"),
+            "chat_completions": _chat("gemini-3-6-flash-openai", "search", "functions"),
         },
         default_effort=None,
     ),
     ModelSpec(
         name="gemini-3.7-flash",
         title="Gemini 3.7 Flash",
+        family="flash",
         routes={
             "generate_content": _native("gemini-3-7-flash"),
-            "chat_completions": _chat("gemini-3-7-flash-openai", "search", shape="C"),
+            "chat_completions": _chat("gemini-3-7-flash-openai", "search"),
         },
         default_effort=None,
     ),
     ModelSpec(
         name="gemini-3.8-flash",
         title="Gemini 3.8 Flash",
+        family="flash",
         routes={
             "generate_content": _native("gemini-3-8-flash"),
-            "chat_completions": _chat("gemini-3-8-flash-openai", "search", shape="C"),
+            "chat_completions": _chat("gemini-3-8-flash-openai", "search"),
         },
         default_effort=None,
     ),
@@ -190,8 +200,8 @@ class BuiltinTool:
 
     Attributes:
         name: LangChain's name for it, as in `{"type": "google_search"}`.
-        wire_name: Gemini's name: the key of a native tool, the function's name elsewhere.
-        feature: What a catalog row calls it where KIE documents rules for it.
+        wire_name: Gemini's name: the key of a native tool, the function's name on other APIs.
+        feature: Its name in the catalog's rows, if KIE documents rules for it.
     """
 
     name: str
@@ -212,13 +222,14 @@ BUILTIN_TOOLS_BY_NAME: Mapping[str, BuiltinTool] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
-    """Where a call goes: the answer to "which model, which dialect, what holds there".
+    """Which model a call uses, on which API, and what holds there.
 
     Attributes:
-        name: The model's friendly name, or the name as written when the catalog has none.
-        api: The dialect.
-        route: KIE's spelling and the rules of this route.
-        spec: The catalog's row, `None` for an unknown model.
+        name: The model's friendly name; an unlisted name as the user wrote it.
+        api: The API.
+        route: KIE's spelling and the rules of this model on this API.
+        spec: The catalog's row, of the family for an unlisted Gemini name; `None` for any other
+            unlisted name.
     """
 
     name: str
@@ -239,61 +250,82 @@ _BY_SPELLING: Mapping[str, ModelSpec] = MappingProxyType(
         for spelling in (spec.name, *(route.model for route in spec.routes.values()))
     }
 )
+_NEWEST: Mapping[str, ModelSpec] = MappingProxyType({spec.family: spec for spec in MODELS})
+_GEMINI_NAME = re.compile(r"gemini-.*\b(flash|pro)\b", re.IGNORECASE)
 
 
 def resolve(model: str, api: Api | None = None) -> ResolvedModel:
-    """Find where `model` lives.
+    """Look a model up.
 
-    A spelling of KIE's own that belongs to one dialect chooses that dialect, unless `api`
-    says another. A name that the catalog does not know, or that is not known to be served on
-    `api`, goes out as written, without rules: models appear monthly and accounts differ.
+    One of KIE's spellings chooses its API, unless `api` is given. An unlisted name is sent
+    unchanged, because models appear monthly and accounts differ; a Gemini name inherits the
+    newest row of its family, with one warning, any other has no rules.
 
     Args:
         model: A friendly name, or one of KIE's spellings.
-        api: The dialect, or `None` to choose by the catalog.
+        api: The API, or `None` to choose by the catalog.
 
     Raises:
-        KieConfigurationError: There is no such dialect, or the name cannot stand in its path.
+        KieConfigurationError: `api` is unknown, or the name cannot be part of the URL path.
     """
     if api is not None and api not in APIS:
-        raise KieConfigurationError(f"api {api!r} is none of {', '.join(APIS)}")
+        raise KieConfigurationError(f"api must be one of {', '.join(APIS)}; got {api!r}")
     spec = _BY_SPELLING.get(model)
-    if spec is None:
-        return ResolvedModel(model, api or DEFAULT_API, _unruled(model, api or DEFAULT_API), None)
-    chosen = api or _spelled_api(model, spec)
-    return ResolvedModel(
-        spec.name, chosen, spec.routes.get(chosen) or _unruled(model, chosen), spec
-    )
+    if spec:
+        chosen = api or _api_of_spelling(model, spec)
+        return ResolvedModel(
+            spec.name, chosen, spec.routes.get(chosen) or _no_rules(model, chosen), spec
+        )
+    chosen = api or DEFAULT_API
+    route = _no_rules(model, chosen)
+    spec = _newest_of_family(model)
+    if spec and chosen in spec.routes:
+        route = replace(spec.routes[chosen], model=model)
+    return ResolvedModel(model, chosen, route, spec)
 
 
-def _spelled_api(model: str, spec: ModelSpec) -> Api:
-    """The dialect whose spelling of the model `model` is; the friendly name is the default's."""
+def _api_of_spelling(model: str, spec: ModelSpec) -> Api:
+    """The API on which KIE spells the model so; for the friendly name, the default API."""
     if model == spec.name:
         return next(iter(spec.routes))
     return next(api for api, route in spec.routes.items() if route.model == model)
 
 
-def _unruled(model: str, api: Api) -> Route:
+def _no_rules(model: str, api: Api) -> Route:
+    """A route of which nothing is known.
+
+    Raises:
+        KieConfigurationError: The name cannot be part of the URL path.
+    """
     in_path = "{model}" in PATHS[api]
     is_dots = ".." in model or model == "."
     if not model or (in_path and (is_dots or not _PATH_SEGMENT.fullmatch(model))):
-        raise KieConfigurationError(f"{model[:60]!r} cannot be a model's name")
+        raise KieConfigurationError(f"{model[:60]!r} cannot be a model name")
     return Route(model, exclusive=(), efforts=None, limits_schemas=False)
 
 
-def profile_of(target: ResolvedModel) -> ModelProfile | None:
-    """The LangChain profile of a catalog model, `None` for an unknown one.
+@cache
+def _newest_of_family(model: str) -> ModelSpec | None:
+    """The newest row of an unlisted name's family; warns, once for each name."""
+    found = _GEMINI_NAME.search(model)
+    if not found:
+        return None
+    spec = _NEWEST[found[1].lower()]
+    warnings.warn(
+        f"{model!r} is not in langchain_kie's table of models; it is treated as {spec.name}",
+        stacklevel=2,
+    )
+    return spec
 
-    `structured_output` is left `False` for every name with "gemini-3" in it, because
-    `langchain.agents.create_agent` takes it as leave to send tools together with
-    `response_format`, which KIE forbids or leaves undocumented; with `False` it asks for
-    the answer through a tool call, which works everywhere.
-    """
-    spec, route = target.spec, target.route
+
+def profile_of(model: ResolvedModel) -> ModelProfile | None:
+    """The LangChain profile of a model, `None` where the catalog has no row for it."""
+    spec, route = model.spec, model.route
     if spec is None:
         return None
+    has_tools = "functions" in route.documented
     profile: ModelProfile = {
-        "name": spec.title,
+        "name": spec.title if model.name == spec.name else model.name,
         "max_input_tokens": spec.max_input_tokens,
         "max_output_tokens": spec.max_output_tokens,
         "text_inputs": True,
@@ -310,16 +342,13 @@ def profile_of(target: ResolvedModel) -> ModelProfile | None:
         "video_outputs": False,
         "reasoning_output": True,
         "reasoning_effort_levels": list(route.efforts or ()),
-        "tool_calling": "functions" in route.documented,
-        "tool_choice": "functions" in route.documented,
+        "tool_calling": has_tools,
+        "tool_choice": has_tools,
         "tool_call_streaming": True,
-        "structured_output": "response_format" in route.documented and "gemini-3" not in spec.name,
+        "structured_output": spec.structured_output,
         "attachment": True,
         "temperature": True,
     }
     if spec.default_effort:
         profile["reasoning_effort_default"] = spec.default_effort
     return profile
-
-
-Target = ResolvedModel

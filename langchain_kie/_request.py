@@ -1,6 +1,6 @@
-"""One call of LangChain's: what was asked, checked, up to the bytes that go out.
+"""One call, checked, up to the bytes that are sent.
 
-Pure. Knows nothing of sockets; `_uploads` finds a place for the media in between.
+Pure. Knows nothing of sockets; `_uploads` may replace media by URLs before `build`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _INPUTS = {
     "video": "video_inputs",
     "pdf": "pdf_inputs",
 }
+"""What the LangChain profile calls each kind of media."""
 
 
 class PreparedCall:
@@ -38,15 +39,15 @@ class PreparedCall:
 
     Args:
         messages: The conversation.
-        call_kwargs: The call's keyword arguments, by their proper names.
+        call_kwargs: The call's keyword arguments under their field names.
         model_defaults: The model's values of `OPTION_NAMES`.
-        target: Which model answers, and where.
-        model: Its name as the caller wrote it.
-        extra: Further members of the body, from the model.
+        model: The model and API of the call.
+        model_name: The model's name as the caller wrote it.
+        extra: Additional members of the body, from the model.
         timeout: Seconds, or an `httpx.Timeout`, for this call only.
 
     Attributes:
-        options: How to answer.
+        options: The options of the call.
         media: The media of the conversation.
 
     Raises:
@@ -58,61 +59,63 @@ class PreparedCall:
         messages: Sequence[BaseMessage],
         call_kwargs: dict[str, Any],
         model_defaults: Mapping[str, Any],
-        target: ResolvedModel,
+        model: ResolvedModel,
         *,
-        model: str,
+        model_name: str,
         extra: Mapping[str, Any],
         timeout: Any,
     ) -> None:
-        self.options = options_for(call_kwargs, model_defaults, target, extra)
+        self.options = options_for(call_kwargs, model_defaults, model, extra)
         self._turns = turns_of(messages)
-        self._target = target
         self._model = model
+        self._model_name = model_name
         self._timeout = timeout
         self.media = [part for part in all_parts(self._turns) if isinstance(part, Media)]
 
     def check_media(self, profile: Mapping[str, Any] | None) -> None:
-        """Refuse media that the model's profile says it does not take.
+        """Refuse media that the model does not support according to its profile.
 
         Raises:
-            ValueError: It names the kind and the model.
+            ValueError: It names the kind of media and the model.
         """
         for medium in self.media:
             if (profile or {}).get(_INPUTS.get(medium.kind, "")) is False:
-                raise ValueError(f"{self._model} takes no {medium.kind} (by its profile)")
+                raise ValueError(
+                    f"{self._model_name} does not support {medium.kind} input (see its profile)"
+                )
 
     def build(self, *, stream: bool) -> tuple[HttpCall[AnswerEvent], MessageAssembler]:
-        """The bytes to send, and what reads the answer to them.
+        """The request to send, and the assembler of its answer.
 
         Raises:
             ValueError: The conversation cannot be sent.
         """
-        from langchain_kie._http.response import HttpCall  # noqa: PLC0415 - httpx loads at the first call
+        from langchain_kie._http.response import HttpCall  # noqa: PLC0415 - the first call loads httpx
 
-        target = self._target
-        path, body = REQUEST_BUILDERS[target.api](self._turns, self.options, target, stream=stream)
+        model, options = self._model, self.options
+        path, body = REQUEST_BUILDERS[model.api](self._turns, options, model, stream=stream)
         call = HttpCall(
-            model=self._model,
+            model=self._model_name,
             path=path,
             body=to_json(body),
             parse_event=parse_event,
-            ends_without_evidence=target.route.ends_without_evidence,
+            ends_without_evidence=model.route.ends_without_evidence,
             timeout=self._timeout,
         )
         assembler = MessageAssembler(
-            target.name,
-            self._model,
-            functions=self.options.functions,
-            answer_function=self.options.answer_function,
-            detect_error_text=self.options.detect_error_text,
+            model.name,
+            self._model_name,
+            functions=options.functions,
+            answer_function=options.answer_function,
+            detect_error_text=options.detect_error_text,
             media_count=len(self.media),
-            min_prompt_tokens=self._least()
-            if self.media and self.options.require_media_seen
-            else 0,
+            min_prompt_tokens=self._min_prompt_tokens(),
         )
         return call, assembler
 
-    def _least(self) -> int:
-        """The fewest tokens that the prompt can be counted as."""
+    def _min_prompt_tokens(self) -> int:
+        """The fewest prompt tokens that are plausible; 0 if they are not checked."""
+        if not (self.media and self.options.require_media_seen):
+            return 0
         calls = [tool.call["args"] for turn in self._turns for tool in turn.tools]
         return min_prompt_tokens(all_parts(self._turns), [*self.options.functions, *calls])

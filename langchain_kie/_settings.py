@@ -1,9 +1,10 @@
-"""A model's settings: their names, and those that must be right before anything is sent."""
+"""The constructor's values: the options of a call, and settings checked before anything is sent."""
 
 from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -16,37 +17,49 @@ from langchain_kie.errors import KieConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-OPTION_NAMES = (
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "stop",
-    "reasoning_effort",
-    "include_thoughts",
-    "check_combinations",
-    "media_upload",
-    "inline_media_limit",
-    "require_media_seen",
-    "detect_error_text",
-)
-"""The options of a call that a model has values of its own for."""
+MediaUpload: TypeAlias = Literal["auto", "always", "never"]
+Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
+
+CHARS_PER_TOKEN = 4
+"""Characters of text in one token, roughly."""
+
+
+def _aliased(*aliases: str) -> Any:
+    return field(default=None, metadata={"aliases": aliases})
+
+
+@dataclass(kw_only=True)
+class ModelOptions:
+    """The options of a call that have defaults in `ChatKieGemini`, each declared once.
+
+    Names, aliases and defaults are derived from here. `ChatKieGemini` documents each.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = _aliased("max_output_tokens")
+    stop: Sequence[str] | str | None = _aliased("stop_sequences")
+    reasoning_effort: str | None = _aliased("thinking_level")
+    include_thoughts: bool | None = None
+    check_combinations: bool = True
+    media_upload: MediaUpload = "auto"
+    inline_media_limit: int = 1_500_000
+    require_media_seen: bool = False
+    detect_error_text: bool = True
+
+
+OPTION_NAMES = tuple(option.name for option in fields(ModelOptions))
 
 ALIASES = {
     "model_name": "model",
     "kie_api_key": "api_key",
-    "max_output_tokens": "max_tokens",
-    "stop_sequences": "stop",
-    "thinking_level": "reasoning_effort",
     "request_timeout": "timeout",
+    **{
+        alias: option.name
+        for option in fields(ModelOptions)
+        for alias in option.metadata.get("aliases", ())
+    },
 }
-
-MediaUpload: TypeAlias = Literal["auto", "always", "never"]
-
-INLINE_MEDIA_LIMIT = 1_500_000
-"""Bytes that every model was measured to take inline (docs/wire.md 9)."""
-
-CHARS_PER_TOKEN = 4
-"""Of text, about."""
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|([\w-]{1,63}\.)*[\w-]{1,63}\.?)(:\d*)?", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -56,32 +69,32 @@ _VISIBLE_ASCII = re.compile(r"[!-~]+")
 
 DEFAULT_BASE_URL = "https://api.kie.ai"
 DEFAULT_UPLOAD_URL = "https://kieai.redpandaai.co"
-"""KIE's host for files, which api.kie.ai is not (docs/wire.md 9)."""
+"""KIE's host for file uploads (docs/wire.md 9)."""
 
 
 def resolve_aliases(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with their aliases resolved."""
+    """Options under their field names."""
     return {ALIASES.get(name, name): value for name, value in options.items()}
 
 
 def stop_list(stop: str | Sequence[str] | None) -> list[str]:
-    """Stop sequences as a list; one may be given alone."""
+    """Stop sequences as a list; a single string is one sequence."""
     return [stop] if isinstance(stop, str) else list(stop or ())
 
 
 def checked_key(key: SecretStr | None) -> SecretStr | None:
-    """The key without the white space around it.
+    """The API key without surrounding white space.
 
     Raises:
-        KieConfigurationError: It cannot stand in a header; the message does not show it.
+        KieConfigurationError: It cannot be sent in a header; the message does not show it.
     """
     if key is None:
         return None
     stripped = SecretStr(key.get_secret_value().strip())
     if not stripped:
-        raise KieConfigurationError("the key is empty: check api_key= and KIE_API_KEY")
+        raise KieConfigurationError("the API key is empty: check api_key= and KIE_API_KEY")
     if not _VISIBLE_ASCII.fullmatch(stripped.get_secret_value()):
-        raise KieConfigurationError("the key has characters that no header can carry")
+        raise KieConfigurationError("the API key has characters that a header cannot contain")
     return stripped
 
 
@@ -89,9 +102,13 @@ def checked_key(key: SecretStr | None) -> SecretStr | None:
 def checked_base_url(base_url: str, name: str = "base_url") -> str:
     """The URL without a trailing slash.
 
+    Args:
+        base_url: The URL.
+        name: The parameter's name, for error messages.
+
     Raises:
-        KieConfigurationError: The key would not be safe on its way there, or the URL has
-            parts that a base cannot have.
+        KieConfigurationError: The key would not be safe on its way there, or the URL has parts
+            that a base URL cannot have.
     """
     try:
         parts = urlsplit(base_url.strip())
@@ -99,54 +116,62 @@ def checked_base_url(base_url: str, name: str = "base_url") -> str:
         host.encode().decode("idna")
         _ = parts.port
     except ValueError:
-        raise KieConfigurationError(f"{name} has a host or a port that cannot be") from None
+        raise KieConfigurationError(f"{name} has an invalid host or port") from None
     if parts.username or parts.password:
-        raise KieConfigurationError(f"{name} must not hold a user or a password")
+        raise KieConfigurationError(f"{name} must not contain a user name or a password")
     if parts.scheme not in {"http", "https"} or not host:
-        raise KieConfigurationError(f"{name} must begin with https:// and a host")
+        raise KieConfigurationError(f"{name} must start with https:// and a host")
     if not _ADDRESS.fullmatch(parts.netloc):
-        raise KieConfigurationError(f"{name} has a host that cannot be (international names: xn--)")
+        raise KieConfigurationError(
+            f"{name} has an invalid host (write international names in their xn-- form)"
+        )
     if not _VISIBLE_ASCII.fullmatch(parts.geturl()):
-        raise KieConfigurationError(f"{name} has characters that no URL can have")
+        raise KieConfigurationError(f"{name} has characters that a URL cannot contain")
     if parts.query or parts.fragment:
         raise KieConfigurationError(f"{name} must have neither a query nor a fragment")
     if parts.scheme == "http" and not _is_loopback(host):
-        raise KieConfigurationError(f"{name} must be https, except on this machine")
+        raise KieConfigurationError(f"{name} must use https, except for this machine")
     return parts.geturl().rstrip("/")
 
 
 def upload_url_for(base_url: str, upload_url: str | None) -> str:
-    """Where files are uploaded; a key for another host than KIE's is never shown to KIE.
+    """The URL for file uploads; a key of another host is never sent to KIE.
 
     Args:
-        base_url: Where the API is.
-        upload_url: What the user set, `None` for `KIE_UPLOAD_URL`, else by `base_url`.
+        base_url: The URL of the chat API.
+        upload_url: What the user set; `None` uses `KIE_UPLOAD_URL`, else KIE's upload host, or
+            `base_url` if that is not KIE's.
 
     Raises:
         KieConfigurationError: The key would not be safe on its way there.
     """
     base_url = checked_base_url(base_url)
     is_kie = (urlsplit(base_url).hostname or "").rstrip(".") == urlsplit(DEFAULT_BASE_URL).hostname
-    own = DEFAULT_UPLOAD_URL if is_kie else base_url
-    return checked_base_url(upload_url or os.environ.get("KIE_UPLOAD_URL") or own, "upload_url")
+    default = DEFAULT_UPLOAD_URL if is_kie else base_url
+    return checked_base_url(upload_url or os.environ.get("KIE_UPLOAD_URL") or default, "upload_url")
+
+
+def checked_upload_url(url: str | None) -> str | None:
+    """The `upload_url` without a trailing slash; raises as `checked_base_url`."""
+    return url and checked_base_url(url, "upload_url")
 
 
 def checked_headers(headers: dict[str, str] | None) -> dict[str, str] | None:
-    """Headers as they are.
+    """The headers unchanged.
 
     Raises:
         KieConfigurationError: A name or value cannot be sent; no value is shown.
     """
     for name, value in (headers or {}).items():
         if not _TOKEN.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            raise KieConfigurationError(f"default_headers: {name!r} cannot be sent as it is")
+            raise KieConfigurationError(f"default_headers: {name!r} is not a valid header")
         if name.lower() in _FRAMING:
-            raise KieConfigurationError(f"default_headers: {name!r} depends on each call's body")
+            raise KieConfigurationError(f"default_headers: {name!r} depends on each request's body")
     return headers
 
 
 def checked_timeout(timeout: Any) -> Any:
-    """Seconds, an `httpx.Timeout` or `None`, as it is.
+    """Seconds, an `httpx.Timeout` or `None`, unchanged.
 
     Raises:
         KieConfigurationError: It is something else.
@@ -155,22 +180,32 @@ def checked_timeout(timeout: Any) -> Any:
     if timeout is None or (is_number and timeout > 0) or hasattr(timeout, "as_dict"):
         return timeout
     raise KieConfigurationError(
-        f"timeout must be seconds above 0 or an httpx.Timeout, not {timeout!r}"
+        f"timeout must be seconds above 0 or an httpx.Timeout; got {timeout!r}"
     )
 
 
 def checked_client(client: Any, kind: Literal["Client", "AsyncClient"]) -> Any:
-    """A client of httpx's, or `None`, as it is.
+    """An httpx client, or `None`, unchanged.
 
     Raises:
         KieConfigurationError: It is something else.
     """
     if client is not None:
-        import httpx  # noqa: PLC0415 - whoever gives a client has loaded it
+        import httpx  # noqa: PLC0415 - already loaded by whoever passes a client
 
         if not isinstance(client, getattr(httpx, kind)):
-            raise KieConfigurationError(f"httpx.{kind} expected, not {type(client).__name__}")
+            raise KieConfigurationError(f"expected an httpx.{kind}; got {type(client).__name__}")
     return client
+
+
+def checked_sync_client(client: Any) -> Any:
+    """As `checked_client`, for sync calls."""
+    return checked_client(client, "Client")
+
+
+def checked_async_client(client: Any) -> Any:
+    """As `checked_client`, for async calls."""
+    return checked_client(client, "AsyncClient")
 
 
 def _is_loopback(host: str) -> bool:

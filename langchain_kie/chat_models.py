@@ -1,63 +1,131 @@
-"""`ChatKieGemini`: joins LangChain, the dialects and the transport.
+"""`ChatKieGemini`: joins LangChain, the codecs and the transport.
 
-Fields, options and glue only: what a message looks like on the wire is in `_dialects`, how it
-gets there in `_transport`, and what differs by model in `_catalog`. What only a call or a tool
-needs is imported where it is used, so that to import and construct a model is quick.
+Fields, options and glue only: `_wire` knows what a message looks like in a request, `_http` sends
+it, `_catalog` knows what differs by model. Modules that only a call or a tool needs are imported
+where they are used, so that importing this package and constructing a model are fast.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from inspect import cleandoc
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, overload
 
+from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.load.load import ALL_SERIALIZABLE_MAPPINGS
-from langchain_core.prompt_values import ChatPromptValue
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.prompt_values import ChatPromptValue, PromptValue
+from langchain_core.runnables import Runnable
 from langchain_core.utils import from_env, secret_from_env
-from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SecretStr,
+    TypeAdapter,
+    model_validator,
+)
 
 from langchain_kie import _settings
-from langchain_kie._answer import content_blocks as _blocks
+from langchain_kie._answer import content_blocks
 from langchain_kie._answer.messages import PROVIDER, chat_result, generation_chunk, merge_chunks
 from langchain_kie._catalog import Api, profile_of, resolve
 from langchain_kie._settings import (
     ALIASES,
-    INLINE_MEDIA_LIMIT,
     OPTION_NAMES,
     MediaUpload,
+    Method,
+    ModelOptions,
     resolve_aliases,
     stop_list,
 )
 from langchain_kie.errors import KieConfigurationError, KieError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-
+    import httpx
+    from langchain_core.caches import BaseCache
     from langchain_core.callbacks import (
         AsyncCallbackManagerForLLMRun,
+        BaseCallbackHandler,
+        BaseCallbackManager,
         CallbackManagerForLLMRun,
     )
-    from langchain_core.language_models import LangSmithParams, LanguageModelInput
-    from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+    from langchain_core.language_models.model_profile import ModelProfile
+    from langchain_core.messages import AIMessageChunk
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
-    from langchain_core.prompt_values import PromptValue
-    from langchain_core.runnables import Runnable
+    from langchain_core.rate_limiters import BaseRateLimiter
     from langchain_core.tools import BaseTool
+    from typing_extensions import TypedDict, Unpack
 
     from langchain_kie._answer.assembler import MessageAssembler
     from langchain_kie._http.transport import Transport
     from langchain_kie._request import PreparedCall
     from langchain_kie.files import KieFiles
 
-_blocks.register()
+    class _Parameters(TypedDict, total=False):
+        """What the constructor takes besides the model: fields, aliases, LangChain's parameters."""
+
+        api_key: SecretStr | str | None
+        kie_api_key: SecretStr | str | None
+        base_url: str
+        api: Api | None
+        temperature: float | None
+        top_p: float | None
+        max_tokens: int | None
+        max_output_tokens: int | None
+        stop: list[str] | str | None
+        stop_sequences: list[str] | str | None
+        reasoning_effort: str | None
+        thinking_level: str | None
+        include_thoughts: bool | None
+        check_combinations: bool
+        media_upload: MediaUpload
+        inline_media_limit: int
+        require_media_seen: bool
+        detect_error_text: bool
+        upload_url: str | None
+        streaming: bool
+        timeout: float | httpx.Timeout | None
+        request_timeout: float | httpx.Timeout | None
+        max_retries: int
+        retry_on_timeout: bool
+        default_headers: dict[str, str] | None
+        http_client: httpx.Client | None
+        http_async_client: httpx.AsyncClient | None
+        model_kwargs: dict[str, Any]
+        name: str | None
+        cache: BaseCache | bool | None
+        verbose: bool
+        callbacks: list[BaseCallbackHandler] | BaseCallbackManager | None
+        tags: list[str] | None
+        metadata: dict[str, Any] | None
+        custom_get_token_ids: Callable[[str], list[int]] | None
+        rate_limiter: BaseRateLimiter | None
+        disable_streaming: bool | Literal["tool_calling"]
+        output_version: str | None
+        profile: ModelProfile | None
+
+else:
+    BaseTool = Any
+    """LangChain reads the hints of `bind_tools` at run time; its own class takes 5 ms to import."""
+
+SchemaT = TypeVar("SchemaT")
+
+content_blocks.register()
 
 _LOST_FILE = re.compile("download failed|failed to get file information")
 
 _LC_PATH = ("langchain_kie", "chat_models", "ChatKieGemini")
 ALL_SERIALIZABLE_MAPPINGS.setdefault(_LC_PATH, _LC_PATH)
-"""With `allowed_objects="all"`, `langchain_core.load` revives what stands here, and only where
-the caller lists the namespace too, as for the packages that LangChain knows by name."""
+"""With `allowed_objects="all"`, `langchain_core.load` revives only classes that are listed here
+(langchain-core 1.7.2), and only where the caller lists the namespace too. It can go when packages
+can register themselves."""
+
+_NOT_SERIALISED = Field(default=None, exclude=True, repr=False)
 
 
 class ChatKieGemini(BaseChatModel):
@@ -71,185 +139,165 @@ class ChatKieGemini(BaseChatModel):
         model.invoke("Why is the sky blue?").text
         ```
 
-    Every option of a call can also be given to `invoke`, `stream` and `bind`. A pickled model
-    carries its key, for worker processes; in every other form the key stays behind.
+    Every option of a call can also be passed to `invoke`, `stream` and `bind`. A pickled model
+    contains the API key, for worker processes; no other serialised form does.
+
+    Args:
+        model: A friendly name (`gemini-3.5-flash`) or one of KIE's spellings. An unlisted Gemini
+            name is sent unchanged and treated as the newest model of its family. Alias:
+            `model_name`.
+        api_key: The API key; by default `KIE_API_KEY`. Alias: `kie_api_key`.
+        base_url: The URL of the API; by default `KIE_BASE_URL`, else `https://api.kie.ai`.
+        api: `chat_completions`, `generate_content` or `gateway`; `None` chooses by the catalog.
+            `gateway` accepts any model name.
+        temperature: Sampling temperature; sent only when set.
+        top_p: Nucleus sampling, 0 to 1; sent only when set.
+        max_tokens: The longest answer, in tokens, thinking included. Some models ignore it;
+            gemini-2.5-flash cuts long answers without it (docs/wire.md 1). Alias:
+            `max_output_tokens`.
+        stop: One stop sequence or several. Alias: `stop_sequences`.
+        reasoning_effort: `low` or `high`; `none`, `minimal`, `medium`, `max` and `xhigh` are sent
+            as the nearer of the two, with a warning. Alias: `thinking_level`.
+        include_thoughts: Whether thoughts come with the answer; `None` leaves it to the server.
+        check_combinations: Whether to refuse combinations that KIE documents as impossible, such
+            as search with functions, and to request through a function an answer that
+            `response_format` cannot carry. `False` sends everything unchanged.
+        media_upload: Which media are uploaded and sent as URLs: `auto` uploads the largest until
+            the rest is within `inline_media_limit`, `always` uploads all, `never` none. Whoever
+            knows the URL of an uploaded file can read it; KIE keeps it for three days.
+        inline_media_limit: Bytes of media that may go inline in one request.
+        require_media_seen: Whether to raise `KieMediaNotSeenError` when the counted prompt tokens
+            are fewer than its media must cost. KIE's counter is not always right, so it is off
+            by default.
+        detect_error_text: Whether an answer that is exactly one of the upstream's known error
+            messages ("image download failed", "Internal error") is raised as an error.
+        upload_url: The URL of the file upload; by default `KIE_UPLOAD_URL`, else KIE's upload
+            host, or `base_url` if that is not KIE's.
+        streaming: Whether `invoke` streams too.
+        timeout: Seconds, or an `httpx.Timeout`. `None` is 10 s to connect, 180 s between two
+            events of an answer, 60 s to send and to wait for a connection. Alias:
+            `request_timeout`.
+        max_retries: How often a call that failed before its answer began is retried.
+        retry_on_timeout: Whether a call that timed out after it was sent is retried too. KIE may
+            have billed it, so it is off by default.
+        default_headers: Headers to send with every request. They may be secret, so they are not
+            serialised.
+        http_client: An `httpx.Client` to use instead of the shared connections; `timeout` still
+            applies.
+        http_async_client: The same for async calls: an `httpx.AsyncClient`.
+        model_kwargs: Additional members of the request body, sent unchanged.
 
     Raises:
-        KieConfigurationError: The key, the URL or the model's name cannot work.
+        KieConfigurationError: The key, the URL or the model name is invalid.
     """
 
     model: str
-    """A friendly name (`gemini-3.5-flash`) or one of KIE's spellings. Alias: `model_name`."""
-
-    api_key: SecretStr | None = Field(
+    api_key: Annotated[SecretStr | None, AfterValidator(_settings.checked_key)] = Field(
         default_factory=secret_from_env("KIE_API_KEY", default=None), validate_default=True
     )
-    """The key; by default `KIE_API_KEY`. Alias: `kie_api_key`."""
-
-    base_url: str = Field(
+    base_url: Annotated[str, AfterValidator(_settings.checked_base_url)] = Field(
         default_factory=from_env("KIE_BASE_URL", default=_settings.DEFAULT_BASE_URL),
         validate_default=True,
     )
-    """Where the API is; by default `KIE_BASE_URL`, else KIE's own address."""
-
     api: Api | None = None
-    """The dialect; `None` chooses by the catalog. `gateway` takes any model's name."""
-
-    temperature: float | None = None
-    """Sampling temperature; sent only when set."""
-
-    top_p: float | None = None
-    """Nucleus sampling; sent only when set."""
-
-    max_tokens: int | None = None
-    """The longest answer, in tokens. Some models were measured to ignore it, and
-    gemini-2.5-flash to cut long answers without it. Alias: `max_output_tokens`."""
-
+    temperature: float | None = ModelOptions.temperature
+    top_p: float | None = ModelOptions.top_p
+    max_tokens: int | None = ModelOptions.max_tokens
     stop: list[str] | str | None = None
-    """Stop sequences. Alias: `stop_sequences`."""
-
-    reasoning_effort: str | None = None
-    """`low` or `high`; `none`, `minimal`, `medium`, `max` and `xhigh` are sent as the nearer of
-    the two, with a warning. Alias: `thinking_level`."""
-
-    include_thoughts: bool | None = None
-    """Whether thoughts come with the answer; `None` leaves it to the server."""
-
-    check_combinations: bool = True
-    """Whether to refuse what KIE documents as impossible, such as search beside functions, and
-    to ask through a function for what `response_format` cannot carry. `False` sends it all."""
-
-    media_upload: MediaUpload = "auto"
-    """Which media are uploaded, and sent as URLs: `auto` uploads the largest until the others
-    are within `inline_media_limit`, `always` uploads all, `never` none. What was uploaded is
-    public to those who know its URL, and kept for three days."""
-
-    inline_media_limit: int = Field(default=INLINE_MEDIA_LIMIT, ge=0)
-    """Bytes of media that may go inline in one request."""
-
-    require_media_seen: bool = False
-    """Whether to raise `KieMediaNotSeenError` when the prompt was counted as less than its
-    media must cost. KIE's counter is not always honest, so it is not done by default."""
-
-    detect_error_text: bool = True
-    """Whether an answer that is exactly one of the upstream's known error messages ("image
-    download failed", "Internal error") is raised as the error that it is."""
-
-    upload_url: str | None = None
-    """Where files are uploaded; by default `KIE_UPLOAD_URL`, else KIE's host for files, or
-    `base_url` where that is not KIE's."""
-
+    reasoning_effort: str | None = ModelOptions.reasoning_effort
+    include_thoughts: bool | None = ModelOptions.include_thoughts
+    check_combinations: bool = ModelOptions.check_combinations
+    media_upload: MediaUpload = ModelOptions.media_upload
+    inline_media_limit: int = Field(default=ModelOptions.inline_media_limit, ge=0)
+    require_media_seen: bool = ModelOptions.require_media_seen
+    detect_error_text: bool = ModelOptions.detect_error_text
+    upload_url: Annotated[str | None, AfterValidator(_settings.checked_upload_url)] = None
     streaming: bool = False
-    """Whether `invoke` streams too."""
-
-    timeout: Any = None
-    """Seconds, or an `httpx.Timeout`; `None` is 10 s to connect, 180 s to wait for the next
-    piece of an answer, 60 s to write and to wait for a connection. Alias: `request_timeout`."""
-
+    timeout: Annotated[Any, AfterValidator(_settings.checked_timeout)] = None
     max_retries: int = Field(default=2, ge=0)
-    """How often a call is made again that failed before its answer began."""
-
     retry_on_timeout: bool = False
-    """Whether a call is also made again that timed out after it was sent. KIE may have billed
-    it, so it is not by default."""
-
-    default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
-    """Headers to send with every call. They may be secrets, so they are not serialised."""
-
-    http_client: Any = Field(default=None, exclude=True, repr=False)
-    """An `httpx.Client` to use instead of the shared one; `timeout` stays the model's."""
-
-    http_async_client: Any = Field(default=None, exclude=True, repr=False)
-    """An `httpx.AsyncClient` to use instead of the shared one, likewise."""
-
+    default_headers: Annotated[dict[str, str] | None, AfterValidator(_settings.checked_headers)] = (
+        _NOT_SERIALISED
+    )
+    http_client: Annotated[Any, AfterValidator(_settings.checked_sync_client)] = _NOT_SERIALISED
+    http_async_client: Annotated[Any, AfterValidator(_settings.checked_async_client)] = (
+        _NOT_SERIALISED
+    )
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
-    """Further members of the request's body, sent as they are."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
     if TYPE_CHECKING:
 
-        def __init__(
-            self, *, model: str = ..., api_key: SecretStr | str | None = ..., **kwargs: Any
-        ) -> None: ...
+        @overload
+        def __init__(self, *, model: str, **parameters: Unpack[_Parameters]) -> None: ...
+        @overload
+        def __init__(self, *, model_name: str, **parameters: Unpack[_Parameters]) -> None: ...
+        def __init__(self, **parameters: Any) -> None: ...
 
     @model_validator(mode="before")
     @classmethod
     def _gather_kwargs(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Resolve aliases; what is no field goes into `model_kwargs`, with a warning."""
+        """Resolve aliases; a name that is not a field goes into `model_kwargs`, with a warning."""
         known: dict[str, Any] = {}
         for given, value in values.items():
             name = ALIASES.get(given, given)
             if name in known:
-                raise KieConfigurationError(f"{name} is given twice, once by another name")
+                raise KieConfigurationError(f"{name} is given twice, once under an alias")
             known[name] = value
         extra = {name: known.pop(name) for name in known.keys() - cls.model_fields.keys()}
         if extra:
             warnings.warn(
-                f"{', '.join(sorted(extra))}: no parameter of ChatKieGemini; "
-                "sent in the request's body as given (model_kwargs)",
+                f"{', '.join(sorted(extra))}: not a parameter of ChatKieGemini; "
+                "sent in the request body unchanged (model_kwargs)",
                 stacklevel=4,
             )
             known["model_kwargs"] = {**extra, **(known.get("model_kwargs") or {})}
         return known
 
-    @field_validator("api_key")
-    @classmethod
-    def _check_api_key(cls, key: SecretStr | None) -> SecretStr | None:
-        return _settings.checked_key(key)
-
-    @field_validator("base_url")
-    @classmethod
-    def _check_base_url(cls, base_url: str) -> str:
-        return _settings.checked_base_url(base_url)
-
-    @field_validator("upload_url")
-    @classmethod
-    def _check_upload_url(cls, url: str | None) -> str | None:
-        return url and _settings.checked_base_url(url, "upload_url")
-
-    @field_validator("default_headers")
-    @classmethod
-    def _check_headers(cls, headers: dict[str, str] | None) -> dict[str, str] | None:
-        return _settings.checked_headers(headers)
-
-    @field_validator("timeout")
-    @classmethod
-    def _check_timeout(cls, timeout: Any) -> Any:
-        return _settings.checked_timeout(timeout)
-
-    @field_validator("http_client")
-    @classmethod
-    def _check_client(cls, client: Any) -> Any:
-        return _settings.checked_client(client, "Client")
-
-    @field_validator("http_async_client")
-    @classmethod
-    def _check_async_client(cls, client: Any) -> Any:
-        return _settings.checked_client(client, "AsyncClient")
-
     @model_validator(mode="after")
     def _check_model(self) -> ChatKieGemini:
-        """Find the model, and its profile.
+        """Look up the model, and its profile.
 
-        LangChain checks the keys of a profile that its own hook gives, each time, which takes
-        longer than all else; by now it has checked one of the user's.
+        LangChain checks the keys of a profile that `_resolve_model_profile` returns, each time,
+        which takes longer than everything else (langchain-core 1.7.2); a profile of the user's
+        has been checked by now.
         """
-        target = resolve(self.model, self.api)
+        resolved = resolve(self.model, self.api)
         if self.profile is None:
-            self.profile = profile_of(target)
+            self.profile = profile_of(resolved)
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, _core_schema: Any, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """The parameters that this class adds; LangChain's own hold objects without a schema."""
+        properties = {
+            name: {
+                **TypeAdapter(field.rebuild_annotation()).json_schema(),
+                "description": field.description,
+            }
+            for name, field in cls.model_fields.items()
+            if field.description
+        }
+        return {
+            "title": cls.__name__,
+            "type": "object",
+            "properties": properties,
+            "required": ["model"],
+        }
 
     # --- what LangChain asks about the model ------------------------------------------------
 
     @property
     def model_name(self) -> str:
-        """The model, by LangChain's other name for it."""
+        """The model name, under the name that some of LangChain reads."""
         return self.model
 
     @property
     def lc_secrets(self) -> dict[str, str]:
-        """The environment variable that stands for the key in a serialised model."""
+        """The environment variable that replaces the key in a serialised model."""
         return {"api_key": "KIE_API_KEY"}
 
     @classmethod
@@ -259,7 +307,7 @@ class ChatKieGemini(BaseChatModel):
 
     @classmethod
     def get_lc_namespace(cls) -> list[str]:
-        """Where a serialised model says it comes from."""
+        """The namespace of a serialised model."""
         return [*_LC_PATH[:-1]]
 
     @property
@@ -290,20 +338,24 @@ class ChatKieGemini(BaseChatModel):
         return params
 
     def get_num_tokens(self, text: str) -> int:
-        """Estimate the tokens of a text, about four characters each; nothing is fetched."""
+        """Estimate the tokens of a text, at four characters each, without a tokenizer."""
         return -(-len(text) // _settings.CHARS_PER_TOKEN)
 
     def get_num_tokens_from_messages(
         self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None
     ) -> int:
-        """Estimate the tokens of messages and tools; nothing is fetched.
+        """Estimate the tokens of messages and tools, without a tokenizer.
 
-        Text, calls and schemas count a token for four characters. An image counts 1,100
-        tokens; a PDF one for 100 bytes, sound for 500, video for 2,500, and where only a URL
-        is known 2,600, 1,900 and 6,000 altogether.
+        Text, tool calls and schemas count one token for four characters. An image counts 1,100
+        tokens; a PDF one token for 100 bytes, audio for 500, video for 2,500. A PDF, audio or
+        video of which only the URL is known counts 2,600, 1,900 or 6,000.
+
+        Args:
+            messages: The messages.
+            tools: Tools, as `bind_tools` takes them.
 
         Raises:
-            ValueError: A message holds a block that cannot be sent.
+            ValueError: A message contains a block that cannot be sent.
         """
         from langchain_kie._conversation.token_estimate import estimate  # noqa: PLC0415
         from langchain_kie._tools.definitions import normalize_tool  # noqa: PLC0415
@@ -312,13 +364,13 @@ class ChatKieGemini(BaseChatModel):
         return estimate(messages, schemas or None)
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Leave the user's clients behind: connections cannot be pickled."""
+        """Pickle without the user's HTTP clients: connections cannot be pickled."""
         state = super().__getstate__()
         fields = {**state["__dict__"], "http_client": None, "http_async_client": None}
         return {**state, "__dict__": fields}
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> ChatKieGemini:
-        """Share the user's clients with the copy."""
+        """Copy the model; the copy shares the user's HTTP clients."""
         memo = memo if memo is not None else {}
         for client in (self.http_client, self.http_async_client):
             memo[id(client)] = client
@@ -345,13 +397,13 @@ class ChatKieGemini(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - core calls it
         **kwargs: Any,
     ) -> ChatResult:
-        request = self._with_uploads(self._request(messages, stop, kwargs))
-        call, assembler = request.build(stream=False)
+        prepared = self._with_uploads(self._prepare(messages, stop, kwargs))
+        call, assembler = prepared.build(stream=False)
         try:
             events = self._transport().stream(call)
             return _result(assembler, [assembler.feed(event) for event in events])
         except KieError as error:
-            _evict_lost_files(request, error)
+            _evict_lost_files(prepared, error)
             raise
 
     async def _agenerate(
@@ -361,13 +413,13 @@ class ChatKieGemini(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        request = await self._awith_uploads(self._request(messages, stop, kwargs))
-        call, assembler = request.build(stream=False)
+        prepared = await self._awith_uploads(self._prepare(messages, stop, kwargs))
+        call, assembler = prepared.build(stream=False)
         try:
             events = self._transport().astream(call)
             return _result(assembler, [assembler.feed(event) async for event in events])
         except KieError as error:
-            _evict_lost_files(request, error)
+            _evict_lost_files(prepared, error)
             raise
 
     def _stream(
@@ -377,8 +429,8 @@ class ChatKieGemini(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        request = self._with_uploads(self._request(messages, stop, kwargs))
-        call, assembler = request.build(stream=True)
+        prepared = self._with_uploads(self._prepare(messages, stop, kwargs))
+        call, assembler = prepared.build(stream=True)
         try:
             for event in self._transport().stream(call):
                 if chunk := assembler.feed(event):
@@ -386,7 +438,7 @@ class ChatKieGemini(BaseChatModel):
             yield generation_chunk(assembler.finish())
         except KieError as error:
             error.partial = assembler.has_output
-            _evict_lost_files(request, error)
+            _evict_lost_files(prepared, error)
             raise
 
     async def _astream(
@@ -396,8 +448,8 @@ class ChatKieGemini(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        request = await self._awith_uploads(self._request(messages, stop, kwargs))
-        call, assembler = request.build(stream=True)
+        prepared = await self._awith_uploads(self._prepare(messages, stop, kwargs))
+        call, assembler = prepared.build(stream=True)
         try:
             async for event in self._transport().astream(call):
                 if chunk := assembler.feed(event):
@@ -405,13 +457,13 @@ class ChatKieGemini(BaseChatModel):
             yield generation_chunk(assembler.finish())
         except KieError as error:
             error.partial = assembler.has_output
-            _evict_lost_files(request, error)
+            _evict_lost_files(prepared, error)
             raise
 
-    def _request(
+    def _prepare(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> PreparedCall:
-        """What LangChain asks for, checked; nothing is read or sent.
+        """Check one call; nothing is read or sent.
 
         Raises:
             ValueError: The conversation or an option cannot be sent.
@@ -421,56 +473,56 @@ class ChatKieGemini(BaseChatModel):
         call_kwargs = resolve_aliases(kwargs)
         call_kwargs.pop("stream", None)
         call_kwargs["stop"] = call_kwargs.get("stop") if stop is None else stop
-        name = call_kwargs.pop("model", None)
-        model = name or self.model
-        target = resolve(model, call_kwargs.pop("api", None) or self.api)
+        model_of_call = call_kwargs.pop("model", None)
+        model_name = model_of_call or self.model
+        resolved = resolve(model_name, call_kwargs.pop("api", None) or self.api)
         timeout = _settings.checked_timeout(call_kwargs.pop("timeout", None))
         if misplaced := call_kwargs.keys() & _CONSTRUCTOR_ONLY:
             raise KieConfigurationError(
-                f"{', '.join(sorted(misplaced))}: can be set on the model, not on a call"
+                f"{', '.join(sorted(misplaced))}: can only be set on the model, not on a call"
             )
-        request = PreparedCall(
+        call = PreparedCall(
             messages,
             call_kwargs,
             {name: getattr(self, name) for name in OPTION_NAMES},
-            target,
-            model=model,
+            resolved,
+            model_name=model_name,
             extra=self.model_kwargs,
             timeout=timeout,
         )
-        if request.media:
-            request.check_media(profile_of(target) if name else self.profile)
-        return request
+        if call.media:
+            call.check_media(profile_of(resolved) if model_of_call else self.profile)
+        return call
 
-    def _with_uploads(self, request: PreparedCall) -> PreparedCall:
-        """Upload the media that are not to go inline.
+    def _with_uploads(self, call: PreparedCall) -> PreparedCall:
+        """Upload the media that do not go inline.
 
         Raises:
             ValueError: A file cannot be read.
             KieError: An upload failed; nothing else was sent.
         """
-        if not request.media:
-            return request
+        if not call.media:
+            return call
         from langchain_kie._uploads import choose_uploads, upload_all  # noqa: PLC0415
 
-        if chosen := choose_uploads(request.media, request.options):
-            request.build(stream=False)  # whatever cannot be sent shows before files are public
+        if chosen := choose_uploads(call.media, call.options):
+            call.build(stream=False)  # raises for what cannot be sent, before a file is public
             upload_all(chosen, self._files())
-        return request
+        return call
 
-    async def _awith_uploads(self, request: PreparedCall) -> PreparedCall:
-        """Upload the media that are not to go inline; as `_with_uploads`."""
-        if not request.media:
-            return request
+    async def _awith_uploads(self, call: PreparedCall) -> PreparedCall:
+        """Upload the media that do not go inline; as `_with_uploads`."""
+        if not call.media:
+            return call
         from langchain_kie._uploads import achoose_uploads, aupload_all  # noqa: PLC0415
 
-        if chosen := await achoose_uploads(request.media, request.options):
-            request.build(stream=False)
+        if chosen := await achoose_uploads(call.media, call.options):
+            call.build(stream=False)
             await aupload_all(chosen, self._files())
-        return request
+        return call
 
     def _files(self) -> KieFiles:
-        """The upload that belongs to this model's account."""
+        """The file upload of this model's account."""
         from langchain_kie.files import KieFiles  # noqa: PLC0415
 
         return KieFiles(
@@ -483,7 +535,7 @@ class ChatKieGemini(BaseChatModel):
         )
 
     def _transport(self) -> Transport:
-        """How the model reaches its server; checked again, since a copy may have changed it."""
+        """The transport; settings are checked again, because `model_copy` does not check them."""
         from langchain_kie._http.transport import transport_for  # noqa: PLC0415 - loads httpx
 
         return transport_for(
@@ -509,26 +561,29 @@ class ChatKieGemini(BaseChatModel):
         response_format: dict[str, Any] | type | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Offer tools to the model.
+        """Bind tools to the model.
 
         Args:
-            tools: All that LangChain takes as a tool, and Gemini's own: `google_search`,
-                `code_execution` and `url_context`, as `{"google_search": {}}` or
-                `{"type": "google_search"}`, likewise in Gemini's spelling.
-            tool_choice: `"auto"`, `"none"`, `"any"` or `True` (some tool must be called),
-                a tool's name or names, or OpenAI's dict.
-            strict: Ask for arguments exactly as the schema says, where the dialect can.
-            parallel_tool_calls: Whether several calls may come at once, where the dialect
-                can say so.
+            tools: Everything that LangChain accepts as a tool, and Gemini's built-in tools
+                `google_search`, `code_execution` and `url_context`, as `{"google_search": {}}`
+                or `{"type": "google_search"}`, also in Gemini's spelling (`googleSearch`).
+            tool_choice: `"auto"`, `"none"`, `"any"` or `True` (the model must call a tool), the
+                name of a tool or a list of names, or OpenAI's dict. By default the model decides.
+            strict: Whether arguments must match the schema exactly, on APIs that support it.
+            parallel_tool_calls: Whether the model may make several calls at once, on APIs that
+                support it.
             response_format: A schema for the answer, or OpenAI's `response_format`.
-            **kwargs: Further options of the call.
+            **kwargs: Other options of the call.
+
+        Returns:
+            The model with the tools bound.
 
         Raises:
-            ValueError: `tool_choice` names no bound tool.
+            ValueError: A tool cannot be sent, or `tool_choice` names a tool that is not bound.
         """
         from langchain_kie._tools.choice import normalize_tool_choice  # noqa: PLC0415
         from langchain_kie._tools.definitions import normalize_tool  # noqa: PLC0415
-        from langchain_kie._tools.structured_output import response_format_for  # noqa: PLC0415
+        from langchain_kie._tools.structured_output import build_response_format  # noqa: PLC0415
 
         formatted = [n for tool in tools for n in normalize_tool(tool, strict=strict)]
         names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
@@ -537,15 +592,40 @@ class ChatKieGemini(BaseChatModel):
             "tools": formatted or None,
             "tool_choice": choice and (list(choice.names) or choice.mode),
             "parallel_tool_calls": parallel_tool_calls,
-            "response_format": response_format and response_format_for(response_format, strict),
+            "response_format": response_format and build_response_format(response_format, strict),
         }
         return super().bind(**{k: v for k, v in bound.items() if v is not None}, **kwargs)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def with_structured_output(
+            self,
+            schema: type[SchemaT],
+            *,
+            method: Method = ...,
+            include_raw: Literal[False] = ...,
+            strict: bool | None = ...,
+            tools: Sequence[Any] | None = ...,
+            **kwargs: Any,
+        ) -> Runnable[LanguageModelInput, SchemaT]: ...
+        @overload
+        def with_structured_output(
+            self,
+            schema: dict[str, Any] | type,
+            *,
+            method: Method = ...,
+            include_raw: bool = ...,
+            strict: bool | None = ...,
+            tools: Sequence[Any] | None = ...,
+            **kwargs: Any,
+        ) -> Runnable[LanguageModelInput, dict[str, Any]]: ...
 
     def with_structured_output(
         self,
         schema: dict[str, Any] | type,
         *,
-        method: Literal["json_schema", "function_calling", "json_mode"] = "json_schema",
+        method: Method = "json_schema",
         include_raw: bool = False,
         strict: bool | None = None,
         tools: Sequence[Any] | None = None,
@@ -555,62 +635,73 @@ class ChatKieGemini(BaseChatModel):
 
         Args:
             schema: A pydantic class, a `TypedDict`, a JSON schema or an OpenAI function.
-            method: `json_schema` lets KIE enforce the schema; `function_calling` forces a
-                call of a tool of that schema; `json_mode` only asks for JSON, so the prompt
+            method: `json_schema` lets KIE enforce the schema; `function_calling` forces a call
+                of a function with that schema; `json_mode` only requests JSON, so the prompt
                 must describe it.
-            include_raw: Return `{"raw", "parsed", "parsing_error"}` and raise no parsing
-                error.
-            strict: Passed on with the schema.
-            tools: Tools to offer besides, where the model takes both.
-            **kwargs: Further options of the call.
+            include_raw: Whether to return `{"raw", "parsed", "parsing_error"}` instead of raising
+                parsing errors.
+            strict: Sent with the schema; by default not sent.
+            tools: Additional tools that the model may call instead of answering.
+            **kwargs: Other options of the call.
+
+        Returns:
+            A runnable whose output is an instance of the pydantic class, or a dict.
 
         Raises:
-            ValueError: There is no such method.
+            ValueError: `method` is unknown, or the schema cannot be sent.
         """
-        from langchain_kie._tools import definitions as _tools  # noqa: PLC0415
-        from langchain_kie._tools import structured_output as _structured  # noqa: PLC0415
+        from langchain_kie._tools import structured_output  # noqa: PLC0415
+        from langchain_kie._tools.definitions import normalize_tool  # noqa: PLC0415
 
-        ls_format = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
-        if method == "function_calling":
-            name = _tools.normalize_tool(schema)[0]["function"]["name"]
-            bound = self.bind_tools(
-                [schema, *(tools or ())],
-                tool_choice=name,
-                strict=strict,
-                ls_structured_output_format=ls_format,
-                **kwargs,
+        if method not in structured_output.METHODS:
+            raise ValueError(
+                f"method must be one of {', '.join(structured_output.METHODS)}; got {method!r}"
             )
-            parser = _structured.tool_parser_for(schema)
-            return _structured.piped(bound, parser, include_raw=include_raw)
-        if method == "json_schema":
-            response_format = _structured.response_format_for(schema, strict)
-        elif method == "json_mode":
-            response_format = {"type": "json_object"}
-        else:
-            raise ValueError(f"method {method!r} is none of {', '.join(_structured.METHODS)}")
-        bound = self.bind_tools(
-            tools or (),
-            strict=strict,
-            response_format=response_format,
-            ls_structured_output_format=ls_format,
+        options: dict[str, Any] = {
+            "strict": strict,
+            "ls_structured_output_format": {
+                "kwargs": {"method": method, "strict": strict},
+                "schema": schema,
+            },
             **kwargs,
-        )
-        return _structured.piped(bound, _structured.parser_for(schema), include_raw=include_raw)
+        }
+        if method == "function_calling":
+            name = normalize_tool(schema)[0]["function"]["name"]
+            bound = self.bind_tools([schema, *(tools or ())], tool_choice=name, **options)
+            parser = structured_output.build_tool_parser(schema)
+        else:
+            response_format = (
+                {"type": "json_object"}
+                if method == "json_mode"
+                else structured_output.build_response_format(schema, strict)
+            )
+            bound = self.bind_tools(tools or (), response_format=response_format, **options)
+            parser = structured_output.build_json_parser(schema)
+        return structured_output.pipe_to_parser(bound, parser, include_raw=include_raw)
 
+
+def _parameter_docs() -> dict[str, str]:
+    """The parameters' descriptions, from the docstring of `ChatKieGemini`."""
+    docstring = cleandoc(ChatKieGemini.__doc__ or "")
+    entries = re.findall(r"^ {4}([a-z_]+): (.+(?:\n {8}.+)*)", docstring, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}
+
+
+for _name, _text in _parameter_docs().items():
+    ChatKieGemini.model_fields[_name].description = _text
 
 _DEFAULTS = {name: field.default for name, field in ChatKieGemini.model_fields.items()}
 _CONSTRUCTOR_ONLY = _DEFAULTS.keys() - {*OPTION_NAMES}
 _IDENTIFYING = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
 
 
-def _evict_lost_files(request: PreparedCall, error: KieError) -> None:
-    """Let files that KIE lost before their time be uploaded again with the next call."""
-    if request.media and _LOST_FILE.search(error.message.lower()):
-        from langchain_kie._uploads import evict  # noqa: PLC0415 - only who has media needs it
+def _evict_lost_files(prepared: PreparedCall, error: KieError) -> None:
+    """Forget files that KIE lost too early, so that the next call uploads them again."""
+    if prepared.media and _LOST_FILE.search(error.message.lower()):
+        from langchain_kie._uploads import evict  # noqa: PLC0415 - only for calls with media
 
-        evict(request.media)
+        evict(prepared.media)
 
 
 def _result(assembler: MessageAssembler, chunks: Sequence[AIMessageChunk | None]) -> ChatResult:
-    shown = [chunk for chunk in chunks if chunk]
-    return chat_result(merge_chunks([*shown, assembler.finish()]))
+    return chat_result(merge_chunks([*filter(None, chunks), assembler.finish()]))

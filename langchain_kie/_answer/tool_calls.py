@@ -13,7 +13,7 @@ import orjson
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
 from langchain_kie._json import to_json
-from langchain_kie._json_schema.coerce import coerced
+from langchain_kie._json_schema.coerce import coerce
 from langchain_kie._json_schema.keywords import type_names
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def _arguments_to_send(call: _ToolCall, delta: ToolCallDelta) -> str:
     if not isinstance(arguments, dict):
         return ""
     call.is_sent = True
-    converted = coerced(arguments, call.schema)
+    converted = coerce(arguments, call.schema)
     return call.arguments() if converted is arguments else to_json(converted).decode()
 
 

@@ -13,7 +13,7 @@ from langchain_kie._conversation.content import text_and_media
 from langchain_kie._conversation.thought_signatures import extras_of
 from langchain_kie._conversation.turns import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
 from langchain_kie._json import RawJson, raw_list, to_json, without_none
-from langchain_kie._json_schema.normalize import for_chat_completions
+from langchain_kie._json_schema.normalize import normalize_schema
 from langchain_kie._wire import common
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _tools_json(options: Options) -> RawJson | None:
 
 def _function_tool(function: Function) -> Json:
     schema = function.get("parameters") or {"type": "object", "properties": {}}
-    parameters = for_chat_completions(schema)
+    parameters = normalize_schema(schema)
     return {"type": "function", "function": {**function, "parameters": parameters}}
 
 
@@ -207,7 +207,7 @@ def _response_format(response_format: Json | None) -> Json | None:
     if not response_format or response_format.get("type") != "json_schema":
         return response_format
     inner = response_format["json_schema"]
-    schema = for_chat_completions(inner["schema"])
+    schema = normalize_schema(inner["schema"])
     return {"type": "json_schema", "json_schema": {**inner, "schema": schema}}
 
 

@@ -16,7 +16,7 @@ from langchain_kie._conversation.content import text_and_media
 from langchain_kie._conversation.thought_signatures import BYPASS, entries_of
 from langchain_kie._conversation.turns import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
 from langchain_kie._json import raw_list, without_none
-from langchain_kie._json_schema.gemini import for_generate_content
+from langchain_kie._json_schema.gemini import to_gemini_schema
 from langchain_kie._wire import common
 from langchain_kie._wire.replay import model_parts
 
@@ -180,7 +180,7 @@ def _declaration(function: Function) -> Json:
     return {
         "name": function["name"],
         "description": function.get("description") or function["name"],
-        "parameters": for_generate_content(function.get("parameters") or {"type": "object"}),
+        "parameters": to_gemini_schema(function.get("parameters") or {"type": "object"}),
     }
 
 
@@ -211,7 +211,7 @@ def _response_config(response_format: Json | None) -> Json:
         return {}
     config: Json = {"responseMimeType": "application/json"}
     if response_format.get("type") == "json_schema":
-        config["responseSchema"] = for_generate_content(response_format["json_schema"]["schema"])
+        config["responseSchema"] = to_gemini_schema(response_format["json_schema"]["schema"])
     return config
 
 

@@ -1,14 +1,16 @@
-"""KIE.ai's Gemini API on a real socket, to test agents without key, network or credits.
+"""A local HTTP server that behaves like KIE.ai's Gemini API, for tests without key or credits.
 
-It plays both dialects, deterministically, refuses what KIE refuses, in KIE's words, and
-streams each model in the shape recorded for it. It plays the File Upload API too, on the same
-address. How it answers: `langchain_kie.emulator.brain`.
+It serves KIE's OpenAI-compatible and native Gemini APIs, the gateway and the File Upload API on
+one address. It rejects what KIE rejects, with KIE's messages, and streams each model in the shape
+that was recorded for it. The same requests always get the same answers; the rules are in
+`langchain_kie.emulator.responder`.
 
     with Emulator() as emulator:
         ChatKieGemini(model=..., base_url=emulator.base_url, api_key=emulator.api_key)
 
-Also `python -m langchain_kie.emulator`, and the fixture `kie_emulator` of
-`langchain_kie.emulator.pytest_plugin`. Needs the extra `langchain-kie[emulator]`.
+`python -m langchain_kie.emulator` serves it from the command line, and
+`langchain_kie.emulator.pytest_plugin` has the fixture `kie_emulator`. All of it needs the extra
+`langchain-kie[emulator]`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ _EXTRA = frozenset({"jsonschema", "python_multipart", "starlette", "uvicorn"})
 
 try:
     from langchain_kie.emulator.server import Emulator
-    from langchain_kie.emulator.world import ReceivedRequest
+    from langchain_kie.emulator.state import ReceivedRequest
 except ModuleNotFoundError as error:
     if error.name is None or error.name.partition(".")[0] not in _EXTRA:
         raise

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Serve an emulation of KIE.ai's Gemini API on this machine.",
     )
     parser.add_argument(
-        "--port", type=int, default=_DEFAULT_PORT, help="0 for a free one (default: %(default)s)"
+        "--port", type=int, default=_DEFAULT_PORT, help="0 for a free port (default: %(default)s)"
     )
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     options = parser.parse_args(arguments)
@@ -34,10 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write(
             f"KIE_BASE_URL={emulator.base_url}\n"
             f"KIE_API_KEY={emulator.api_key}\n"
-            "Point a client at it: "
+            "Connect a client to it: "
             f'ChatKieGemini(model="gemini-3-flash", base_url="{emulator.base_url}", '
             f'api_key="{emulator.api_key}")\n'
-            "Ctrl-C stops it.\n"
+            "Press Ctrl-C to stop.\n"
         )
         sys.stdout.flush()
         stopped.wait()

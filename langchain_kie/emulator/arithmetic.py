@@ -1,7 +1,4 @@
-"""The sums in a prompt.
-
-Knows numbers and the four rules, with powers and remainders. Runs no code.
-"""
+"""Arithmetic expressions in a prompt, evaluated without running code."""
 
 from __future__ import annotations
 
@@ -17,12 +14,15 @@ _OPERAND = r"[-(]{0,8}\d{1,40}(?:\.\d{1,40})?\){0,8}"
 _EXPRESSION = re.compile(
     rf"(?<![\w.-]){_OPERAND}(?:\s{{0,4}}(?:\*\*|[-+*/x\u00d7\u00f7^%])\s{{0,4}}{_OPERAND}){{1,64}}(?![\w-])"
 )
-_SPELLINGS = str.maketrans({"x": "*", "\u00d7": "*", "\u00f7": "/"})
-_WORDS = (
-    (re.compile(r"(?<=\d)\s+(?:times|multiplied by)\s+(?=\d)"), "*"),
-    (re.compile(r"(?<=\d)\s+divided by\s+(?=\d)"), "/"),
-    (re.compile(r"(?<=\d)\s+plus\s+(?=\d)"), "+"),
-    (re.compile(r"(?<=\d)\s+minus\s+(?=\d)"), "-"),
+_SIGNS = str.maketrans({"x": "*", "\u00d7": "*", "\u00f7": "/", "^": "**"})
+_WORDS = tuple(
+    (re.compile(rf"(?<=\d)\s+{words}\s+(?=\d)"), sign)
+    for words, sign in (
+        ("(?:times|multiplied by)", "*"),
+        ("divided by", "/"),
+        ("plus", "+"),
+        ("minus", "-"),
+    )
 )
 _MAX_EXPONENT = 64
 _MAX_BASE = 10_000
@@ -38,18 +38,18 @@ _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
 
 
 def find_expression(text: str) -> str | None:
-    """Find the first sum in a text, as Python would write it."""
+    """Find the first expression in a text, in Python's syntax."""
     for words, sign in _WORDS:
         text = words.sub(sign, text)
     found = _EXPRESSION.search(text)
     if found is None:
         return None
-    expression = found.group().translate(_SPELLINGS).replace("^", "**")
+    expression = found.group().translate(_SIGNS)
     return expression if evaluate(expression) is not None else None
 
 
 def evaluate(expression: str) -> int | float | None:
-    """Work a sum out; `None` where it has no answer worth giving."""
+    """Calculate the value; `None` if there is none, or if the numbers are too large."""
     try:
         value = _value(ast.parse(expression, mode="eval").body)
     except (SyntaxError, ValueError, ZeroDivisionError, OverflowError):

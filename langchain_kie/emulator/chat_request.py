@@ -1,46 +1,44 @@
-"""OpenAI-shaped requests: what they mean, and what KIE refuses in them.
+"""Requests of the chat completions API and of the gateway: parsed and checked as KIE does.
 
-Knows `messages`, `tools`, `response_format` and their rules (docs/wire.md 1 and 2). Does not know
-how answers are written.
+The rules for `messages`, `tools` and `response_format` are in docs/wire.md 1 and 2.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from langchain_kie._catalog import MODELS
 from langchain_kie.emulator import rules
 from langchain_kie.emulator.conversation import (
     Call,
     Conversation,
     Function,
-    Medium,
+    MediaFile,
     Result,
     ToolChoice,
     Turn,
 )
-from langchain_kie.emulator.errors import (
-    MODEL_NOT_SUPPORTED,
-    bad_request,
-    unprocessable,
-)
+from langchain_kie.emulator.errors import MODEL_NOT_SUPPORTED, bad_request, unprocessable
+from langchain_kie.emulator.models import BUILTIN_TOOLS, is_known_model
 from langchain_kie.emulator.schemas import check_chat_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from langchain_kie._catalog import Route
-    from langchain_kie.emulator.media import Internet
+    from langchain_kie.emulator.media import UrlFetcher
+    from langchain_kie.emulator.models import Endpoint
 
 EMPTY_TEXT = "The 'text' field within the message content cannot be empty."
 
 _ROLES = frozenset({"developer", "system", "user", "assistant", "tool"})
-_DROPPED_PARTS = frozenset({"video_url", "audio_url", "input_audio", "file", "input_file"})
-_PLAYGROUND_ENDINGS = ("", "-openai", "-thinking")
-_MODES = {"auto": "auto", "none": "none", "required": "any", "any": "any"}
-_NUMBER = (int, float)
+_IGNORED_PARTS = frozenset({"video_url", "audio_url", "input_audio", "file", "input_file"})
+_MODES: Mapping[str, Literal["auto", "none", "any"]] = {
+    "auto": "auto",
+    "none": "none",
+    "required": "any",
+    "any": "any",
+}
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "messages": (list,),
     "model": (str,),
@@ -52,58 +50,36 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "parallel_tool_calls": (bool,),
     "response_format": (dict,),
     "max_tokens": (int,),
-    "temperature": _NUMBER,
-    "top_p": _NUMBER,
+    "temperature": (int, float),
+    "top_p": (int, float),
     "stop": (str, list),
     "n": (int,),
     "seed": (int,),
     "stream_options": (dict,),
 }
 
-_INLINE_CEILINGS: Mapping[str, int] = {"gemini-3-5-flash-openai": 3_000_000}  # docs/wire.md 9
-
-_GATEWAY_ONLY = frozenset({"gemini-3.1-flash-lite-preview"})  # kie/docs 004
-
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A request as read.
-
-    Attributes:
-        conversation: What it says.
-        stream: Whether to answer as a stream.
-        include_thoughts: Whether to show thoughts, `None` where it does not say.
-    """
+    """A parsed request; `stream` and `include_thoughts` have their defaults filled in."""
 
     conversation: Conversation
     stream: bool
-    include_thoughts: bool | None
+    include_thoughts: bool
 
 
-def is_known_model(name: Any, *, gateway: bool = False) -> bool:
-    """Say whether a body's `model` names one: by a spelling, or a playground's (docs/wire.md 1)."""
-    if not isinstance(name, str):
-        return False
-    spellings = {spec.name for spec in MODELS}
-    spellings |= {route.model for spec in MODELS for route in spec.routes.values()}
-    if gateway:
-        return name in spellings | _GATEWAY_ONLY
-    return any(name.removesuffix(ending) in spellings for ending in _PLAYGROUND_ENDINGS)
-
-
-async def read_chat_request(
-    body: Any, route: Route, internet: Internet, *, gateway: bool = False
-) -> ChatRequest:
-    """Read a body.
+async def read_chat_request(body: Any, endpoint: Endpoint, fetcher: UrlFetcher) -> ChatRequest:
+    """Parse a body.
 
     Raises:
-        WireError: If KIE would refuse it.
+        ApiError: If KIE rejects it.
     """
     if not isinstance(body, dict):
         raise unprocessable("The request body must be a JSON object")
     given = {key: value for key, value in body.items() if value is not None}
     _check_types(given)
-    if "model" in given and not is_known_model(given["model"], gateway=gateway):
+    is_gateway = endpoint.api == "gateway"
+    if not is_gateway and "model" in given and not is_known_model(given["model"]):
         raise unprocessable(MODEL_NOT_SUPPORTED)
     if not given.get("messages"):
         raise unprocessable("The 'messages' field is required and cannot be empty.")
@@ -112,10 +88,10 @@ async def read_chat_request(
     rules.check_choice(choice, functions)
     json_answer, schema = _read_format(given.get("response_format", {"type": "text"}))
     rules.check_features(
-        route, functions=bool(functions), builtins=builtins, json_answer=json_answer
+        endpoint, functions=bool(functions), builtins=builtins, json_answer=json_answer
     )
-    turns = await _read_messages(given["messages"], internet)
-    _check_inline_size(turns, route)
+    turns = await _read_messages(given["messages"], fetcher)
+    _check_inline_size(turns, endpoint)
     conversation = Conversation(
         turns=turns,
         functions=functions,
@@ -124,25 +100,29 @@ async def read_chat_request(
         json_answer=json_answer,
         schema=schema,
         stop=_read_stop(given.get("stop", [])),
-        effort=rules.check_effort(route, given.get("reasoning_effort"), "reasoning_effort"),
+        effort=rules.check_effort(endpoint, given.get("reasoning_effort"), "reasoning_effort"),
     )
-    return ChatRequest(conversation, given.get("stream", False), given.get("include_thoughts"))
+    # By default, KIE shows thoughts; a gateway shows them only on request.
+    include_thoughts = given.get("include_thoughts", not is_gateway)
+    return ChatRequest(conversation, given.get("stream", False), include_thoughts)
 
 
 def _check_types(body: dict[str, Any]) -> None:
-    for key, kinds in _TYPES.items():
+    for key, types in _TYPES.items():
         value = body.get(key)
-        mistaken_bool = isinstance(value, bool) and bool not in kinds
-        if value is not None and (mistaken_bool or not isinstance(value, kinds)):
-            wanted = " or ".join(kind.__name__ for kind in kinds)
-            raise unprocessable(f"The '{key}' field must be of type {wanted}")
+        is_unexpected_bool = isinstance(value, bool) and bool not in types
+        if value is not None and (is_unexpected_bool or not isinstance(value, types)):
+            expected = " or ".join(kind.__name__ for kind in types)
+            raise unprocessable(f"The '{key}' field must be of type {expected}")
 
 
-def _check_inline_size(turns: tuple[Turn, ...], route: Route) -> None:
-    media = [medium for turn in turns for medium in turn.media]
-    size = sum(len(medium.data) for medium in media if medium.inline)
-    if size > _INLINE_CEILINGS.get(route.model, size):
-        raise bad_request(f"The inline media data is too large: {size} bytes")
+def _check_inline_size(turns: tuple[Turn, ...], endpoint: Endpoint) -> None:
+    sizes = [len(file.data) for turn in turns for file in turn.media if file.inline]
+    if endpoint.max_inline_bytes is not None and sum(sizes) > endpoint.max_inline_bytes:
+        raise bad_request(
+            f"The image URL<data:...(truncated,len={max(sizes) * 4 // 3})> Inline data URL is too "
+            "large. Upload the file and pass an HTTP(S) URL instead."
+        )
 
 
 def _read_stop(stop: str | list[Any]) -> tuple[str, ...]:
@@ -161,10 +141,10 @@ def _read_tools(tools: list[Any]) -> tuple[tuple[Function, ...], frozenset[str]]
         name = declared.get("name")
         if not isinstance(name, str):
             raise unprocessable(f"The 'tools[{position}].function.name' field is required.")
-        if name in rules.BUILTIN_NAMES:
+        if name in BUILTIN_TOOLS:
             builtins.add(name)
-            continue
-        functions.append(_read_function(declared, f"$.tools[{position}].function"))
+        else:
+            functions.append(_read_function(declared, f"$.tools[{position}].function"))
     rules.check_functions(functions)
     return tuple(functions), frozenset(builtins)
 
@@ -182,9 +162,9 @@ def _read_function(declared: dict[str, Any], path: str) -> Function:
 
 def _read_choice(choice: str | dict[str, Any]) -> ToolChoice:
     if isinstance(choice, str) and choice in _MODES:
-        return ToolChoice(_MODES[choice])  # type: ignore[arg-type]
-    named = choice.get("function") if isinstance(choice, dict) else None
-    name = named.get("name") if isinstance(named, dict) else None
+        return ToolChoice(_MODES[choice])
+    function = choice.get("function") if isinstance(choice, dict) else None
+    name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(name, str):
         raise unprocessable(
             "The 'tool_choice' field must be auto, none, required, or name a function"
@@ -192,8 +172,8 @@ def _read_choice(choice: str | dict[str, Any]) -> ToolChoice:
     return ToolChoice("any", frozenset({name}))
 
 
-def _read_format(answer: dict[str, Any]) -> tuple[bool, dict[str, Any] | None]:
-    kind = answer.get("type")
+def _read_format(response_format: dict[str, Any]) -> tuple[bool, dict[str, Any] | None]:
+    kind = response_format.get("type")
     if kind == "text":
         return False, None
     if kind == "json_object":
@@ -202,7 +182,7 @@ def _read_format(answer: dict[str, Any]) -> tuple[bool, dict[str, Any] | None]:
         raise unprocessable(
             "The 'response_format.type' field must be one of: text, json_object, json_schema"
         )
-    named = answer.get("json_schema")
+    named = response_format.get("json_schema")
     schema = named.get("schema") if isinstance(named, dict) else None
     if not isinstance(named, dict) or not isinstance(schema, dict):
         raise unprocessable("$.response_format.json_schema.schema must be object")
@@ -212,9 +192,9 @@ def _read_format(answer: dict[str, Any]) -> tuple[bool, dict[str, Any] | None]:
     return True, schema
 
 
-async def _read_messages(messages: list[Any], internet: Internet) -> tuple[Turn, ...]:
+async def _read_messages(messages: list[Any], fetcher: UrlFetcher) -> tuple[Turn, ...]:
     turns: list[Turn] = []
-    pending: dict[str, str] = {}
+    unanswered: dict[str, str] = {}  # names of the called functions, by the ids of the calls
     previous = ""
     for position, message in enumerate(messages):
         role = message.get("role") if isinstance(message, dict) else None
@@ -223,21 +203,21 @@ async def _read_messages(messages: list[Any], internet: Internet) -> tuple[Turn,
                 f"The 'messages[{position}].role' field must be one of: "
                 + ", ".join(sorted(_ROLES))
             )
-        if pending and role != "tool":
+        if unanswered and role != "tool":
             raise bad_request(rules.RESPONSES_MISCOUNTED)
-        text, media = await _read_content(message, f"messages[{position}].content", internet)
+        text, media = await _read_content(message, f"messages[{position}].content", fetcher)
         if role == "tool":
-            turns.append(_read_result(message, text, media, pending))
+            turns.append(_read_result(message, text, media, unanswered))
         elif role == "assistant":
             calls = _read_calls(message, f"messages[{position}].tool_calls")
             if calls and previous not in {"user", "tool"}:
                 raise bad_request(rules.CALL_OUT_OF_PLACE)
-            pending = {identifier: call.name for identifier, call in calls}
+            unanswered = {call_id: call.name for call_id, call in calls}
             turns.append(Turn("model", text, media, tuple(call for _, call in calls)))
         else:
             turns.append(Turn("user" if role == "user" else "system", text, media))
         previous = role if role not in {"system", "developer"} else previous
-    if pending:
+    if unanswered:
         raise bad_request(rules.RESPONSES_MISCOUNTED)
     if all(turn.role == "system" for turn in turns):
         raise bad_request(rules.NO_CONTENTS)
@@ -245,8 +225,8 @@ async def _read_messages(messages: list[Any], internet: Internet) -> tuple[Turn,
 
 
 async def _read_content(
-    message: dict[str, Any], path: str, internet: Internet
-) -> tuple[str, tuple[Medium, ...]]:
+    message: dict[str, Any], path: str, fetcher: UrlFetcher
+) -> tuple[str, tuple[MediaFile, ...]]:
     content = message.get("content")
     if isinstance(content, str):
         return content, ()
@@ -265,31 +245,29 @@ async def _read_content(
             image = part.get("image_url")
             if not isinstance(image, dict) or not isinstance(image.get("url"), str):
                 raise unprocessable(f"The '{path}[{position}].image_url.url' field is required.")
-            media.append(await internet.medium(image["url"]))
-        elif (
-            not isinstance(kind, str) or kind not in _DROPPED_PARTS
-        ):  # those vanish without a word (docs/wire.md 2)
+            media.append(await fetcher.media_file(image["url"]))
+        elif not isinstance(kind, str) or kind not in _IGNORED_PARTS:  # docs/wire.md 2
             raise unprocessable(f"The '{path}[{position}].type' field must be text or image_url")
     return "\n".join(texts), tuple(media)
 
 
 def _read_result(
-    message: dict[str, Any], text: str, media: tuple[Medium, ...], pending: dict[str, str]
+    message: dict[str, Any], text: str, media: tuple[MediaFile, ...], unanswered: dict[str, str]
 ) -> Turn:
-    identifier = message.get("tool_call_id")
-    if not isinstance(identifier, str) or not identifier:
+    call_id = message.get("tool_call_id")
+    if not isinstance(call_id, str) or not call_id:
         raise unprocessable("The 'tool_call_id' field is required for messages of role tool.")
-    if identifier not in pending:
+    if call_id not in unanswered:
         raise bad_request(rules.RESPONSE_OUT_OF_PLACE)
-    return Turn("user", media=media, results=(Result(pending.pop(identifier), text),))
+    return Turn("user", media=media, results=(Result(unanswered.pop(call_id), text),))
 
 
 def _read_calls(message: dict[str, Any], path: str) -> list[tuple[str, Call]]:
-    made = message.get("tool_calls") or []
-    if not isinstance(made, list):
+    tool_calls = message.get("tool_calls") or []
+    if not isinstance(tool_calls, list):
         raise unprocessable(f"The '{path}' field must be of type list")
     calls = []
-    for position, call in enumerate(made):
+    for position, call in enumerate(tool_calls):
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise unprocessable(f"The '{path}[{position}].function.name' field is required.")

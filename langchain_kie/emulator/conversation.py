@@ -1,7 +1,7 @@
-"""What a request says and what an answer holds, in neither dialect's words.
+"""The content of a request and of an answer, independent of the API that carries it.
 
-Values only. The dialects read requests into a `Conversation` and write a `Reply` out again;
-the brain stands between them and knows nothing of the wire.
+`chat_request` and `native_request` parse requests into a `Conversation`, `responder` answers it
+with a `Reply`, and `chat_response` and `native_response` serialize the reply.
 """
 
 from __future__ import annotations
@@ -17,14 +17,8 @@ Role: TypeAlias = Literal["system", "user", "model"]
 
 
 @dataclass(frozen=True, slots=True)
-class Medium:
-    """A file that came with a message.
-
-    Attributes:
-        mime_type: What it is.
-        data: Its bytes.
-        inline: Whether they came within the message.
-    """
+class MediaFile:
+    """A file of a message; `inline` if the request itself contained its data."""
 
     mime_type: str
     data: bytes
@@ -32,8 +26,8 @@ class Medium:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A web page that the prompt names; `text` is `None` where it could not be fetched."""
+class WebPage:
+    """A web page whose URL is in the prompt; `text` is `None` if it could not be fetched."""
 
     url: str
     text: str | None
@@ -49,7 +43,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a function gave back, as text."""
+    """The result of a function, as text."""
 
     name: str
     text: str
@@ -60,23 +54,23 @@ class Turn:
     """One message.
 
     Attributes:
-        role: Who speaks. Results of functions come from the user.
-        text: Everything that was said.
+        role: The author. Results of functions belong to the user.
+        text: All of its text.
         media: The files.
-        calls: The functions called, in a model's turn.
-        results: What functions gave back, in a user's turn.
+        calls: The function calls, in a model's turn.
+        results: The results of functions, in a user's turn.
     """
 
     role: Role
     text: str = ""
-    media: tuple[Medium, ...] = ()
+    media: tuple[MediaFile, ...] = ()
     calls: tuple[Call, ...] = ()
     results: tuple[Result, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function on offer; `parameters` is JSON Schema, whatever the dialect wrote."""
+    """A function declaration; `parameters` is JSON Schema, whichever API it came from."""
 
     name: str
     description: str
@@ -88,8 +82,8 @@ class ToolChoice:
     """Whether functions may or must be called.
 
     Attributes:
-        mode: `auto`, `none`, or `any` for must.
-        names: The functions allowed, empty for all.
+        mode: `auto`, `none`, or `any` if a function must be called.
+        names: The allowed functions; empty for all.
     """
 
     mode: Literal["auto", "none", "any"] = "auto"
@@ -102,14 +96,14 @@ class Conversation:
 
     Attributes:
         turns: The messages in order.
-        functions: The functions on offer.
-        builtins: Gemini's own tools on offer, by their names on the wire.
+        functions: The declared functions.
+        builtins: The enabled built-in tools of Gemini, by their names in requests.
         choice: Whether functions may or must be called.
         json_answer: Whether the answer must be JSON.
-        schema: The JSON Schema that the answer must fill.
-        stop: The sequences to stop before.
-        effort: How hard to think.
-        pages: The web pages that the prompt names, when they may be read.
+        schema: The JSON Schema of the answer.
+        stop: The stop sequences.
+        effort: The reasoning effort.
+        pages: The web pages whose URLs are in the prompt, if they may be read.
     """
 
     turns: tuple[Turn, ...]
@@ -120,12 +114,31 @@ class Conversation:
     schema: Schema | None = None
     stop: tuple[str, ...] = ()
     effort: str = "high"
-    pages: tuple[Page, ...] = ()
+    pages: tuple[WebPage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentTurn:
+    """The turn to answer: the last message of the user, and what followed it.
+
+    Attributes:
+        prompt: The text of that message.
+        earlier: The texts of the user's earlier messages, oldest first.
+        media: The files of this turn.
+        results: The results of functions in this turn.
+        called: The names of the functions called in this turn.
+    """
+
+    prompt: str
+    earlier: tuple[str, ...]
+    media: tuple[MediaFile, ...]
+    results: tuple[str, ...]
+    called: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """A stretch of the answer (`start` to `end`, in characters) and the source it rests on."""
+    """A span of the answer (`start` to `end`, in characters) and the index of its source."""
 
     start: int
     end: int
@@ -134,12 +147,12 @@ class Support:
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """What a search found.
+    """The results of a search.
 
     Attributes:
-        query: What was searched for.
-        sources: Address and title of each page.
-        supports: Which sentence rests on which source.
+        query: The search query.
+        sources: URL and title of each page.
+        supports: Which sentence is based on which source.
     """
 
     query: str
@@ -149,7 +162,7 @@ class Grounding:
 
 @dataclass(frozen=True, slots=True)
 class CodeRun:
-    """Code that was run, and what it printed."""
+    """Executed code and its output."""
 
     code: str
     output: str
@@ -161,10 +174,10 @@ class Reply:
 
     Attributes:
         thoughts: Paragraphs of thinking.
-        text: The answer's text.
-        calls: The functions to call.
-        grounding: What a search found.
-        code_run: Code that was run before the text.
+        text: The text of the answer.
+        calls: The function calls.
+        grounding: The results of a search.
+        code_run: Code that was executed before the text.
         pages: The web pages that were read.
     """
 
@@ -173,4 +186,4 @@ class Reply:
     calls: tuple[Call, ...] = ()
     grounding: Grounding | None = None
     code_run: CodeRun | None = None
-    pages: tuple[Page, ...] = ()
+    pages: tuple[WebPage, ...] = ()

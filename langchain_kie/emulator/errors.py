@@ -1,7 +1,4 @@
-"""KIE's way to refuse: HTTP 200 and an envelope.
-
-Knows the words of the refusals that more than one module utters. Does not know HTTP.
-"""
+"""KIE's error answers: HTTP 200 with a JSON envelope of `code` and `msg`."""
 
 from __future__ import annotations
 
@@ -17,11 +14,11 @@ MIME_NOT_SUPPORTED = (
 MODEL_NOT_SUPPORTED = "The model is not supported"
 
 
-class WireError(Exception):
-    """A refusal.
+class ApiError(Exception):
+    """A request that KIE rejects.
 
     Attributes:
-        code: KIE's code, which is not the HTTP status.
+        code: KIE's code in the body; the HTTP status is 200 all the same.
         message: The envelope's `msg`.
     """
 
@@ -31,26 +28,26 @@ class WireError(Exception):
         self.message = message
 
     def envelope(self) -> dict[str, Any]:
-        """Write the body; recorded refusals of a key have no `data` (docs/wire.md 1)."""
+        """Build the body; recorded answers to a wrong key have no `data` (docs/wire.md 1)."""
         body: dict[str, Any] = {"code": self.code, "msg": self.message}
         if self.code != UNAUTHORIZED:
             body["data"] = None
         return body
 
 
-def bad_request(message: str) -> WireError:
-    """Refuse what Gemini itself would refuse."""
-    return WireError(BAD_REQUEST, message)
+def bad_request(message: str) -> ApiError:
+    """Build the error for what Gemini itself rejects."""
+    return ApiError(BAD_REQUEST, message)
 
 
-def unprocessable(message: str) -> WireError:
-    """Refuse what KIE's own validation would refuse."""
-    return WireError(UNPROCESSABLE, message)
+def unprocessable(message: str) -> ApiError:
+    """Build the error for what KIE's validation rejects."""
+    return ApiError(UNPROCESSABLE, message)
 
 
-def unauthorized() -> WireError:
-    """Refuse a key, in the words of three recordings."""
-    return WireError(
+def unauthorized() -> ApiError:
+    """Build the error for a wrong key, with the message of three recordings."""
+    return ApiError(
         UNAUTHORIZED,
         "Unauthorized \u2013 Authentication failed. Please check that your Authorization and "
         "Content-Type headers are correctly set.",

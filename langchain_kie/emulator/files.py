@@ -1,7 +1,4 @@
-"""The files that were uploaded: on disk, for three days.
-
-Knows paths, a temporary directory and a clock. Knows nothing of HTTP.
-"""
+"""The uploaded files: on disk, for three days."""
 
 from __future__ import annotations
 
@@ -22,68 +19,68 @@ _LIFETIME = timedelta(days=3)  # docs/wire.md 9
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file that is kept.
+    """An uploaded file.
 
     Attributes:
-        held: Where it is on this machine.
-        size: Its length in bytes.
-        uploaded_at: When it came.
+        location: Where the content is on this machine.
+        size: The length in bytes.
+        uploaded_at: The time of the upload.
     """
 
-    held: Path
+    location: Path
     size: int
     uploaded_at: datetime
 
 
 class FileStore:
-    """Files by their paths, which are names only: none of them reaches the disk."""
+    """Files by their upload paths, which are never used as paths on the disk."""
 
     def __init__(self) -> None:
         self._files: dict[str, StoredFile] = {}
         self._directory: TemporaryDirectory[str] | None = None
         self._serials: Iterator[int] = itertools.count()
-        self._passed = timedelta()
+        self._elapsed = timedelta()
 
-    async def keep(self, path: str, content: BinaryIO) -> StoredFile:
-        """Keep `content` at `path`, in place of what was there."""
+    async def save(self, path: str, content: BinaryIO) -> StoredFile:
+        """Store `content` at `path`, and replace an earlier file there."""
         if self._directory is None:
             self._directory = TemporaryDirectory(prefix="kie-emulator-", ignore_cleanup_errors=True)
-        held = Path(self._directory.name, str(next(self._serials)))
-        size = await asyncio.to_thread(_copy, content, held)
-        self._forget(path)
-        self._files[path] = StoredFile(held, size, self._now())
+        location = Path(self._directory.name, str(next(self._serials)))
+        size = await asyncio.to_thread(_copy, content, location)
+        self._delete(path)
+        self._files[path] = StoredFile(location, size, self._now())
         return self._files[path]
 
     def find(self, path: str) -> StoredFile | None:
-        """Give the file at `path`, if it is there and not too old."""
+        """Find the file at `path`, if it exists and has not expired."""
         oldest = self._now() - _LIFETIME
-        for known, file in list(self._files.items()):
+        for stored_path, file in list(self._files.items()):
             if file.uploaded_at <= oldest:
-                self._forget(known)
+                self._delete(stored_path)
         return self._files.get(path)
 
     def expire(self) -> None:
-        """Let three days pass."""
-        self._passed += _LIFETIME
+        """Set the clock forward by three days."""
+        self._elapsed += _LIFETIME
 
     def close(self) -> None:
-        """Delete everything."""
+        """Delete all files."""
         self._files.clear()
         if self._directory is not None:
             self._directory.cleanup()
             self._directory = None
 
     def _now(self) -> datetime:
-        return datetime.now(UTC) + self._passed
+        return datetime.now(UTC) + self._elapsed
 
-    def _forget(self, path: str) -> None:
+    def _delete(self, path: str) -> None:
         file = self._files.pop(path, None)
         if file is not None:
-            file.held.unlink(missing_ok=True)
+            file.location.unlink(missing_ok=True)
 
 
-def _copy(content: BinaryIO, held: Path) -> int:
-    with held.open("wb") as copy:
+def _copy(content: BinaryIO, location: Path) -> int:
+    with location.open("wb") as copy:
         content.seek(0)
         shutil.copyfileobj(content, copy)
         return copy.tell()

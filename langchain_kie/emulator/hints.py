@@ -1,7 +1,4 @@
-"""What a prompt offers: words to match, and values to fill arguments with.
-
-Knows a little English and how people write values down. Does not know schemas or tools.
-"""
+"""The words and the values of an English prompt, for choosing functions and their arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def words_of(text: str) -> frozenset[str]:
-    """Read a word list, set as a paragraph."""
+    """Split a list of words, which is written as a paragraph."""
     return frozenset(text.split())
 
 
@@ -49,21 +46,9 @@ _OPERATOR_WORDS: dict[str, tuple[str, ...]] = {
 _NUMBER_NAMES = "two three four five six seven eight nine ten eleven twelve"
 _NUMBER_WORDS = {word: number for number, word in enumerate(_NUMBER_NAMES.split(" "), start=2)}
 _SUFFIXES = (
-    "ication",
-    "ations",
-    "ation",
-    "ings",
-    "ing",
-    "ies",
-    "ers",
-    "er",
-    "ed",
-    "es",
-    "e",
-    "s",
-    "y",
-)
-_SHORTEST_STEM = 3
+    "ication", "ations", "ation", "ings", "ing", "ies", "ers", "er", "ed", "es", "e", "s", "y",
+)  # fmt: skip
+_MIN_STEM_LENGTH = 3
 
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
 _TOKEN = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?", re.UNICODE)
@@ -81,24 +66,24 @@ _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _URL = re.compile(r"https?://[^\s\"'<>)\]]*[^\s\"'<>)\].,;:!?]")
 _TOPIC = re.compile(r"\b(?:about|regarding|on|of|for)\s+([^.!?,;:\n]+)", re.IGNORECASE)
-_NOT_NAMES = frozenset({"json", "i", "i'm", "i'd", "i'll", "i've", "pdf", "url", "api", "ai"})
+_NEVER_NAMES = frozenset({"json", "i", "i'm", "i'd", "i'll", "i've", "pdf", "url", "api", "ai"})
 _PREPOSITION = re.compile(r"\s+(?:in|of|for|at|to|from|on|about)\b")
-_LIST_JOINT = re.compile(r"\W*(?:(?:and|or|in|for|of|to)\W+){0,2}|\W*,\W*")
-_TOPIC_LENGTH = 80
-_LOOK_BACK = 16
+_LIST_SEPARATOR = re.compile(r"\W*(?:(?:and|or|in|for|of|to)\W+){0,2}|\W*,\W*")
+_MAX_TOPIC_LENGTH = 80
+_LOOK_BEHIND_LENGTH = 16
 
 
 class Found(NamedTuple):
-    """A value and where the prompt says it."""
+    """A value and its position in the prompt."""
 
     position: int
     value: str
 
 
 def stem(word: str) -> str:
-    """Cut a word's ending off, so that `adder` meets `adding`."""
+    """Remove the ending of a word, so that `adder` and `adding` are equal."""
     for suffix in _SUFFIXES:
-        if word.endswith(suffix) and len(word) - len(suffix) >= _SHORTEST_STEM:
+        if word.endswith(suffix) and len(word) - len(suffix) >= _MIN_STEM_LENGTH:
             return word.removesuffix(suffix)
     return word
 
@@ -108,8 +93,11 @@ def split_identifier(name: str) -> list[str]:
     return [part.lower() for part in _CAMEL.findall(name)]
 
 
-def telling_words(text: str) -> dict[str, int]:
-    """Give the stems in a prompt or a description that say something, with their positions."""
+def content_words(text: str) -> dict[str, int]:
+    """Find the stems of all words that are neither common nor generic, and their positions.
+
+    The sign of an expression counts as its words: `3 + 4` contains "add", "sum" and "plus".
+    """
     found: dict[str, int] = {}
     for match in _TOKEN.finditer(text):
         for word in {match.group().lower(), *split_identifier(match.group())}:
@@ -125,7 +113,7 @@ def telling_words(text: str) -> dict[str, int]:
 
 
 def urls_in(text: str) -> list[str]:
-    """List the web addresses in a text."""
+    """List the URLs in a text."""
     return _URL.findall(text)
 
 
@@ -138,7 +126,7 @@ def quotes_in(text: str) -> list[Found]:
 
 
 def names_in(text: str) -> list[Found]:
-    """List the capitalised phrases of a text that look like names."""
+    """List the capitalised phrases outside quotations that look like names."""
     return list(_names(_QUOTED.sub(lambda match: " " * len(match.group()), text)))
 
 
@@ -146,31 +134,31 @@ def _names(text: str) -> Iterator[Found]:
     for match in _CAPITALISED.finditer(text):
         phrase, position = match.group(), match.start()
         first, _, rest = phrase.partition(" ")
-        before = text[max(0, position - _LOOK_BACK) : position].rstrip(" \t\"'([*>#-")
+        before = text[max(0, position - _LOOK_BEHIND_LENGTH) : position].rstrip(" \t\"'([*>#-")
         opens_sentence = not before or before[-1] in ".!?:\n"
-        heads = not rest and bool(_PREPOSITION.match(text, match.end()))
-        common = first.lower() in _STOP_WORDS | _SENTENCE_OPENERS | _GENERIC_WORDS
-        if (opens_sentence and (common or heads)) or first.lower() in _NOT_NAMES:
+        has_preposition = not rest and bool(_PREPOSITION.match(text, match.end()))
+        is_common = first.lower() in _STOP_WORDS | _SENTENCE_OPENERS | _GENERIC_WORDS
+        if (opens_sentence and (is_common or has_preposition)) or first.lower() in _NEVER_NAMES:
             position += len(phrase) - len(rest)
             phrase = rest
-        if phrase and phrase[0].isupper() and phrase.lower() not in _NOT_NAMES:
+        if phrase and phrase[0].isupper() and phrase.lower() not in _NEVER_NAMES:
             yield Found(position, phrase.removesuffix("'s").removesuffix("\u2019s"))
 
 
 def topic_of(text: str) -> str:
-    """Name what a prompt is about, in its own words."""
+    """Find the topic of a prompt: the words after "about", "of" and the like, else all of it."""
     named = _TOPIC.search(text)
     topic = (named.group(1) if named else text).strip().rstrip(".!?")
-    return " ".join(topic.split())[:_TOPIC_LENGTH].strip() or "this"
+    return " ".join(topic.split())[:_MAX_TOPIC_LENGTH].strip() or "this"
 
 
 class Hints:
-    """The values in a prompt, each handed out once.
+    """The values in a prompt; each can be taken once.
 
     Args:
-        prompt: What the user says.
-        results: What functions gave back, a second place to look.
-        start: Where in the prompt to look first.
+        prompt: The text of the user.
+        results: The results of functions, which are searched after the prompt.
+        start: Where in the prompt the search begins; values before it come last.
     """
 
     def __init__(self, prompt: str, results: Sequence[str] = (), start: int = 0) -> None:
@@ -199,21 +187,29 @@ class Hints:
                 if match.group().lower() in _NUMBER_WORDS
             ]
         )
-        self.stems = frozenset(telling_words(text))
+        self.stems = frozenset(content_words(text))
 
     @property
     def topic(self) -> str:
-        """What the prompt is about."""
+        """The topic of the prompt."""
         return topic_of(self.prompt)
 
-    def only(self, value: str) -> Hints:
-        """Give hints from the same prompt in which `value` is the one text to find."""
-        narrowed = Hints(self.prompt)
-        narrowed.quotes, narrowed.names = [value], []
-        return narrowed
+    def values_by_type(self) -> dict[str, list[str]]:
+        """Group the values by the JSON types that they fit."""
+        return {
+            "string": [*self.quotes, *self.names],
+            "integer": self.numbers,
+            "number": self.numbers,
+        }
+
+    def limited_to(self, value: str) -> Hints:
+        """Build hints for the same prompt in which `value` is the only text."""
+        limited = Hints(self.prompt)
+        limited.quotes, limited.names = [value], []
+        return limited
 
     def enumeration(self) -> list[str]:
-        """List the values that the prompt names side by side: "in Paris and in Rome"."""
+        """List the values that the prompt enumerates: "in Paris and in Rome"."""
         for found in (quotes_in(self.prompt), names_in(self.prompt)):
             gaps = [
                 self.prompt[before.position :].split(before.value, 1)[1][
@@ -221,36 +217,38 @@ class Hints:
                 ]
                 for before, after in itertools.pairwise(found)
             ]
-            if gaps and all(_LIST_JOINT.fullmatch(gap) for gap in gaps):
+            if gaps and all(_LIST_SEPARATOR.fullmatch(gap) for gap in gaps):
                 return list(dict.fromkeys(item.value for item in found))
         return []
 
-    def cued(self, name: str) -> str | None:
-        """Find what the prompt gives by a property's name: "title: 'x'", "limit 5"."""
+    def labelled(self, name: str) -> str | None:
+        """Find the value that follows a property's name: "title: 'x'", "limit 5"."""
         words = map(re.escape, split_identifier(name) or [name])
-        spelled = rf"(?<!\w)(?:{re.escape(name)}|{'[ _-]'.join(words)})(?!\w)"
-        joint = r"\s*[=:]\s*" if len(name) == 1 else r"\s*(?:(?:is|of|=|:|to|as|named|called)\s*)*"
-        found = re.search(rf"{spelled}{joint}(.+)", self.prompt, re.IGNORECASE)
+        label = rf"(?<!\w)(?:{re.escape(name)}|{'[ _-]'.join(words)})(?!\w)"
+        separator = (
+            r"\s*[=:]\s*" if len(name) == 1 else r"\s*(?:(?:is|of|=|:|to|as|named|called)\s*)*"
+        )
+        found = re.search(rf"{label}{separator}(.+)", self.prompt, re.IGNORECASE)
         for pattern in (_QUOTED, _EMAIL, _URL, _DATE, _NUMBER, _CAPITALISED) if found else ():
             value = pattern.match(found.group(1)) if found else None
             if value:
                 return next((group for group in value.groups() if group), value.group())
         return None
 
-    def take_cued(self, name: str, fits: Callable[[str], bool]) -> str | None:
-        """Hand out what the prompt gives by a property's name."""
-        text = self.cued(name) if name else None
-        if text is None or not fits(text):
+    def take_labelled(self, name: str, is_valid: Callable[[str], bool]) -> str | None:
+        """Take the value that follows a property's name, if it is valid."""
+        text = self.labelled(name) if name else None
+        if text is None or not is_valid(text):
             return None
         for values in (self.quotes, self.names, self.numbers, self.emails, self.urls):
             if text in values:
                 values.remove(text)
         return text
 
-    @staticmethod
-    def take(values: list[str], fits: Callable[[str], bool]) -> str | None:
-        """Hand out, and forget, the first of `values` that fits."""
-        for position, value in enumerate(values):
-            if fits(value):
-                return values.pop(position)
-        return None
+
+def take(values: list[str], is_valid: Callable[[str], bool]) -> str | None:
+    """Remove the first valid value from `values`, and return it."""
+    for position, value in enumerate(values):
+        if is_valid(value):
+            return values.pop(position)
+    return None

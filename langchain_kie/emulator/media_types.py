@@ -1,7 +1,4 @@
-"""What kind of file something is: by the end of its name, and by its first bytes.
-
-Knows MIME types and magic numbers. Does not know where files come from.
-"""
+"""MIME types of files, from the extension of the name and from the first bytes."""
 
 from __future__ import annotations
 
@@ -45,15 +42,15 @@ _MORE_EXTENSIONS: Mapping[str, str] = {
     ".yaml": "text/yaml",
     ".yml": "text/yaml",
 }
-_TYPES = mimetypes.MimeTypes()  # of its own, so that no table of the machine's has a say
+_TYPES = mimetypes.MimeTypes()  # not the global table, which differs between machines
 for _extension, _mime_type in _MORE_EXTENSIONS.items():
     _TYPES.add_type(_mime_type, _extension)
 
-_PDF, _PDF_MARK, _PDF_HEAD = "application/pdf", b"%PDF-", 1024
+_PDF_HEAD_LENGTH = 1024
 _HEAD_LENGTH = 16
 _MAGIC: tuple[tuple[re.Pattern[bytes], tuple[str, ...]], ...] = tuple(
-    (re.compile(pattern, re.DOTALL), kinds)
-    for pattern, kinds in (
+    (re.compile(pattern, re.DOTALL), types)
+    for pattern, types in (
         (rb"\x89PNG\r\n\x1a\n", ("image/png",)),
         (rb"\xff\xd8\xff", ("image/jpeg",)),
         (rb"GIF8[79]a", ("image/gif",)),
@@ -76,37 +73,37 @@ _MAGIC: tuple[tuple[re.Pattern[bytes], tuple[str, ...]], ...] = tuple(
         (rb"FLV\x01", ("video/x-flv",)),
     )
 )
-"""How files of a kind begin, and the kinds that begin so, the usual one first."""
+"""Patterns of first bytes, and the types of such files, the most common one first."""
 
 
-def by_name(name: str) -> str:
-    """Tell a file's type by the end of its name."""
+def guess_from_name(name: str) -> str:
+    """Guess the type from the extension of a name."""
     mime_type, encoding = _TYPES.guess_type(name)
     return UNKNOWN if mime_type is None or encoding else mime_type
 
 
-def by_content(data: bytes) -> str:
-    """Tell a file's type by its first bytes."""
-    return next(iter(_kinds(data)), UNKNOWN)
+def guess_from_data(data: bytes) -> str:
+    """Guess the type from the first bytes."""
+    return next(iter(_types_of(data)), UNKNOWN)
 
 
 def extension_of(mime_type: str) -> str:
-    """Give the end of name that a type goes by, which may be none."""
+    """Find the usual extension of a type; empty if there is none."""
     return _TYPES.guess_extension(mime_type) or ""
 
 
 def contradicts(mime_type: str, data: bytes) -> bool:
-    """Say whether a file begins as one of quite another kind than `mime_type`."""
-    if mime_type == _PDF and _PDF_MARK not in data[:_PDF_HEAD]:
+    """Tell whether the first bytes belong to another top-level type than `mime_type`."""
+    if mime_type == "application/pdf" and b"%PDF-" not in data[:_PDF_HEAD_LENGTH]:
         return True
-    tops = {_top(kind) for kind in _kinds(data)}
-    return bool(tops) and _top(mime_type) not in tops
+    expected = {_top_level(possible) for possible in _types_of(data)}
+    return bool(expected) and _top_level(mime_type) not in expected
 
 
-def _kinds(data: bytes) -> tuple[str, ...]:
+def _types_of(data: bytes) -> tuple[str, ...]:
     head = data[:_HEAD_LENGTH]
-    return next((kinds for pattern, kinds in _MAGIC if pattern.match(head)), ())
+    return next((types for pattern, types in _MAGIC if pattern.match(head)), ())
 
 
-def _top(mime_type: str) -> str:
+def _top_level(mime_type: str) -> str:
     return mime_type.partition("/")[0]

@@ -1,7 +1,7 @@
-"""The fields of a native request, and the strictness of Google's JSON parser.
+"""The fields of a native request, checked as strictly as Google's JSON parser checks them.
 
-A table of messages, and one walk that refuses unknown names and wrong types in Google's words
-and writes every name in camelCase. Knows nothing of what the fields mean.
+Unknown names and wrong types are rejected with Google's messages; both spellings of a name,
+snake_case and camelCase, are accepted. `native_request` reads the meaning of the fields.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MESSAGES: Mapping[str, Fields] = {
         "cachedContent": "string",
         "model": "string",
         "labels": "struct",
-        "stream": "bool",  # KIE's own, docs/wire.md 2
+        "stream": "bool",  # not a field of Google's, docs/wire.md 2
     },
     "Content": {"role": "string", "parts": "[Part]"},
     "Part": {
@@ -130,21 +130,9 @@ _MESSAGES: Mapping[str, Fields] = {
 }
 
 
-def _either_case(*names: str) -> frozenset[str]:
-    return frozenset(names) | frozenset(name.lower() for name in names)
-
-
-_ENUMS: Mapping[str, tuple[str, frozenset[str]]] = {
-    "Type": (
-        "type.googleapis.com/google.ai.generativelanguage.v1beta.Type",
-        _either_case("STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL")
-        | {"TYPE_UNSPECIFIED"},
-    ),
-    "Mode": (
-        "type.googleapis.com/google.ai.generativelanguage.v1beta.FunctionCallingConfig.Mode",
-        frozenset({"MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED"}),
-    ),
-}
+_TYPE_NAMES = frozenset({"STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL"})
+_TYPES = _TYPE_NAMES | {name.lower() for name in _TYPE_NAMES} | {"TYPE_UNSPECIFIED"}
+_MODES = frozenset({"MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED"})
 
 
 def _is_integer(value: Any) -> bool:
@@ -168,6 +156,14 @@ _SCALARS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
         lambda value: isinstance(value, dict),
     ),
     "any": ("google.protobuf.Value", lambda _: True),
+    "Type": (
+        "type.googleapis.com/google.ai.generativelanguage.v1beta.Type",
+        lambda value: isinstance(value, str) and value in _TYPES,
+    ),
+    "Mode": (
+        "type.googleapis.com/google.ai.generativelanguage.v1beta.FunctionCallingConfig.Mode",
+        lambda value: isinstance(value, str) and value in _MODES,
+    ),
 }
 
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
@@ -178,10 +174,10 @@ def _snake(name: str) -> str:
 
 
 def parse_request(body: Any) -> dict[str, Any]:
-    """Check a native body, field by field, and give it with every name in camelCase.
+    """Check every field of a native body, and convert all names to camelCase.
 
     Raises:
-        WireError: At the first unknown name or wrong type.
+        ApiError: At the first unknown name or wrong type.
     """
     parsed: dict[str, Any] = _message("Request", body, "")
     return parsed
@@ -189,7 +185,9 @@ def parse_request(body: Any) -> dict[str, Any]:
 
 def _message(kind: str, value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _wrong(path, f"type.googleapis.com/google.ai.generativelanguage.v1beta.{kind}", value)
+        raise _invalid_value(
+            path, f"type.googleapis.com/google.ai.generativelanguage.v1beta.{kind}", value
+        )
     fields = _MESSAGES[kind]
     known = {_snake(name): name for name in fields} | {name: name for name in fields}
     parsed = {}
@@ -201,37 +199,29 @@ def _message(kind: str, value: Any, path: str) -> dict[str, Any]:
             )
         field = known[name]
         if child is not None:
-            parsed[field] = _value(fields[field], child, _join(path, _snake(field)))
+            child_path = f"{path}.{_snake(field)}" if path else _snake(field)
+            parsed[field] = _value(fields[field], child, child_path)
     return parsed
 
 
 def _value(kind: str, value: Any, path: str) -> Any:
     if kind.startswith("["):
         if not isinstance(value, list):
-            raise _wrong(path, "TYPE_MESSAGE", value)
+            raise _invalid_value(path, "TYPE_MESSAGE", value)
         return [_value(kind[1:-1], item, f"{path}[{n}]") for n, item in enumerate(value)]
     if kind.startswith("{"):
         if not isinstance(value, dict):
-            raise _wrong(path, "TYPE_MESSAGE", value)
+            raise _invalid_value(path, "TYPE_MESSAGE", value)
         entries = enumerate(value.items())
         return {key: _value(kind[1:-1], v, f"{path}[{n}].value") for n, (key, v) in entries}
-    if kind in _ENUMS:
-        name, members = _ENUMS[kind]
-        if not isinstance(value, str) or value not in members:
-            raise _wrong(path, name, value)
-        return value
-    if kind in _SCALARS:
-        name, fits = _SCALARS[kind]
-        if not fits(value):
-            raise _wrong(path, name, value)
-        return value
-    return _message(kind, value, path)
+    if kind not in _SCALARS:
+        return _message(kind, value, path)
+    name, is_valid = _SCALARS[kind]
+    if not is_valid(value):
+        raise _invalid_value(path, name, value)
+    return value
 
 
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
-def _wrong(path: str, kind: str, value: Any) -> Exception:
+def _invalid_value(path: str, kind: str, value: Any) -> Exception:
     shown = f'"{value}"' if isinstance(value, str) else str(value)
     return bad_request(f"Invalid value at '{path}' ({kind}), {shown[:200]}")

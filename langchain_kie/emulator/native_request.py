@@ -1,7 +1,7 @@
-"""Native requests: what they mean, and what Gemini refuses in them.
+"""Requests of the native API: parsed and checked as Gemini does.
 
-Knows contents, parts, tools, generation settings and the law of thought signatures
-(docs/wire.md 2 and 4). Fields and their types are checked before, in `native_fields`.
+`native_fields` has checked the names and the types of all fields before. The rules for contents,
+tools and thought signatures are in docs/wire.md 2, 5 and 6.
 """
 
 from __future__ import annotations
@@ -11,28 +11,29 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from langchain_kie._catalog import MODELS
 from langchain_kie.emulator import rules
 from langchain_kie.emulator.conversation import (
     Call,
     Conversation,
     Function,
-    Medium,
+    MediaFile,
     Result,
     ToolChoice,
     Turn,
 )
 from langchain_kie.emulator.errors import bad_request, unprocessable
 from langchain_kie.emulator.media import from_base64
+from langchain_kie.emulator.models import BUILTIN_TOOLS, NATIVE_ENDPOINTS
 from langchain_kie.emulator.native_fields import parse_request
 from langchain_kie.emulator.schemas import read_gemini_schema
 from langchain_kie.emulator.signatures import is_call_signature, is_text_signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
-    from langchain_kie._catalog import Target
-    from langchain_kie.emulator.media import Internet
+    from langchain_kie.emulator.media import UrlFetcher
+    from langchain_kie.emulator.models import Endpoint
 
 CORRUPTED_SIGNATURE = "Corrupted thought signature."
 _MISSING_SIGNATURE = (
@@ -58,24 +59,18 @@ _JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class NativeRequest:
-    """A request as read.
-
-    Attributes:
-        conversation: What it says.
-        stream: KIE's own field, on unless it says no.
-        include_thoughts: Whether to show thoughts.
-    """
+    """A parsed request; `stream` and `include_thoughts` have their defaults filled in."""
 
     conversation: Conversation
     stream: bool
     include_thoughts: bool
 
 
-async def read_native_request(body: Any, target: Target, internet: Internet) -> NativeRequest:
-    """Read a body.
+async def read_native_request(body: Any, endpoint: Endpoint, fetcher: UrlFetcher) -> NativeRequest:
+    """Parse a body.
 
     Raises:
-        WireError: If KIE or Gemini would refuse it.
+        ApiError: If KIE or Gemini rejects it.
     """
     request = parse_request(body)
     contents = request.get("contents", [])
@@ -88,16 +83,15 @@ async def read_native_request(body: Any, target: Target, internet: Internet) -> 
     rules.check_choice(choice, functions)
     json_answer, schema = _read_format(config)
     rules.check_features(
-        target.route, functions=bool(functions), builtins=builtins, json_answer=json_answer
+        endpoint, functions=bool(functions), builtins=builtins, json_answer=json_answer
     )
-    effort = thinking.get("thinkingLevel")
-    effort = rules.check_effort(target.route, effort, "thinkingLevel")
-    turns = await _read_system(request.get("systemInstruction"))
+    effort = rules.check_effort(endpoint, thinking.get("thinkingLevel"), "thinkingLevel")
+    turns = _read_system(request.get("systemInstruction", {}))
     for position, content in enumerate(contents):
-        turns += await _read_content(content, f"contents[{position}]", internet)
+        turns += await _read_content(content, f"contents[{position}]", fetcher)
     _check_order(contents)
-    if target.spec is not None and target.spec.replays_signatures:
-        _check_signatures(contents, target.route.model)
+    if endpoint.requires_signatures:
+        _check_signatures(contents, endpoint.model)
     conversation = Conversation(
         turns=tuple(turns),
         functions=functions,
@@ -117,10 +111,10 @@ def _read_tools(tools: list[dict[str, Any]]) -> tuple[tuple[Function, ...], froz
     functions: list[Function] = []
     builtins: set[str] = set()
     for position, tool in enumerate(tools):
-        builtins |= rules.BUILTIN_NAMES & tool.keys()
+        builtins |= BUILTIN_TOOLS.keys() & tool.keys()
         for number, declared in enumerate(tool.get("functionDeclarations", [])):
             path = f"tools[{position}].functionDeclarations[{number}]"
-            for field in ("name", "description", "parameters"):  # all documented as required
+            for field in ("name", "description", "parameters"):  # documented as required
                 if field not in declared:
                     raise unprocessable(f"The '{path}.{field}' field is required.")
             parameters = read_gemini_schema(declared["parameters"])
@@ -155,14 +149,12 @@ def _read_format(config: dict[str, Any]) -> tuple[bool, dict[str, Any] | None]:
     return json_answer, None if schema is None else read_gemini_schema(schema)
 
 
-async def _read_system(instruction: dict[str, Any] | None) -> list[Turn]:
-    if instruction is None:
-        return []
-    parts = instruction.get("parts", [])
-    return [Turn("system", "\n".join(part.get("text", "") for part in parts))]
+def _read_system(instruction: dict[str, Any]) -> list[Turn]:
+    texts = [part.get("text", "") for part in instruction.get("parts", [])]
+    return [Turn("system", "\n".join(texts))] if texts else []
 
 
-async def _read_content(content: dict[str, Any], path: str, internet: Internet) -> list[Turn]:
+async def _read_content(content: dict[str, Any], path: str, fetcher: UrlFetcher) -> list[Turn]:
     role, parts = content.get("role"), content.get("parts", [])
     if role not in {"user", "model"}:
         raise unprocessable("Please use a valid role: user, model.")
@@ -175,14 +167,14 @@ async def _read_content(content: dict[str, Any], path: str, internet: Internet) 
         _check_part(part, role, f"{path}.parts[{position}]")
         if "text" in part and not part.get("thought"):
             texts.append(part["text"])
-        media += await _read_media(part, internet)
+        media += await _read_media(part, fetcher)
         if "functionCall" in part:
-            calls.append(_call_of(part))
+            calls.append(_read_call(part))
         if "functionResponse" in part:
             response = part["functionResponse"]
-            results.append(Result(response.get("name", ""), _text_of(response.get("response", {}))))
+            results.append(Result(response["name"], _response_text(response.get("response", {}))))
             for nested in response.get("parts", []):
-                media += await _read_media(nested, internet)
+                media += await _read_media(nested, fetcher)
     text = "".join(texts) if role == "model" else "\n".join(texts)
     if role == "model":
         return [Turn("model", text, tuple(media), tuple(calls))]
@@ -192,48 +184,49 @@ async def _read_content(content: dict[str, Any], path: str, internet: Internet) 
 
 
 def _check_part(part: dict[str, Any], role: str, path: str) -> None:
-    held = [field for field in _DATA_FIELDS if field in part]
-    if len(held) > 1:
+    present = [field for field in _DATA_FIELDS if field in part]
+    if len(present) > 1:
         raise bad_request(
             f"Invalid value at '{path}' (oneof), oneof field 'data' is already set. "
-            f"Cannot set '{held[1]}'"
+            f"Cannot set '{present[1]}'"
         )
-    signed = bool(part.get("thoughtSignature"))
-    if not held and not signed:
+    is_signed = bool(part.get("thoughtSignature"))
+    if not present and not is_signed:
         raise bad_request(
             f"* GenerateContentRequest.{path}.data: required oneof field 'data' must have one "
             "initialized field\n"
         )
-    if part.get("text") == "" and not signed and not part.get("thought"):
+    if part.get("text") == "" and not is_signed and not part.get("thought"):
         raise unprocessable("The 'text' field within the parts cannot be empty.")
-    if ("functionCall" in part and role != "model") or (
-        "functionResponse" in part and role != "user"
-    ):
-        wanted = "model" if "functionCall" in part else "user"
-        raise bad_request(f"* GenerateContentRequest.{path}: {held[0]} must be of role {wanted}\n")
-    for field in ("functionCall", "functionResponse"):
-        if field in part and not part[field].get("name"):
+    for field, required_role in (("functionCall", "model"), ("functionResponse", "user")):
+        if field not in part:
+            continue
+        if role != required_role:
+            raise bad_request(
+                f"* GenerateContentRequest.{path}: {field} must be of role {required_role}\n"
+            )
+        if not part[field].get("name"):
             raise bad_request(
                 f"* GenerateContentRequest.{path}.{field}.name: Name cannot be empty.\n"
             )
 
 
-async def _read_media(part: dict[str, Any], internet: Internet) -> list[Medium]:
+async def _read_media(part: dict[str, Any], fetcher: UrlFetcher) -> list[MediaFile]:
     if "inlineData" in part:
         blob = part["inlineData"]
         return [from_base64(blob.get("mimeType", ""), blob.get("data", ""))]
     if "fileData" in part:
-        return [await internet.medium(part["fileData"].get("fileUri", ""))]
+        return [await fetcher.media_file(part["fileData"].get("fileUri", ""))]
     return []
 
 
-def _call_of(part: dict[str, Any]) -> Call:
+def _read_call(part: dict[str, Any]) -> Call:
     call = part["functionCall"]
     return Call(call["name"], call.get("args", {}))
 
 
-def _text_of(response: dict[str, Any]) -> str:
-    """Give a function's response as text: its one value, or all of it as JSON."""
+def _response_text(response: dict[str, Any]) -> str:
+    """Convert the response of a function to text: its only value, or all of it as JSON."""
     if len(response) == 1:
         key, value = next(iter(response.items()))
         if key in _RESULT_KEYS:
@@ -242,28 +235,26 @@ def _text_of(response: dict[str, Any]) -> str:
     return json.dumps(response, ensure_ascii=False)
 
 
-def _of_kind(content: dict[str, Any] | None, field: str) -> list[dict[str, Any]]:
-    parts = content.get("parts", []) if content else []
-    return [part[field] for part in parts if field in part]
+def _values_of(content: dict[str, Any], field: str) -> list[dict[str, Any]]:
+    return [part[field] for part in content.get("parts", []) if field in part]
 
 
 def _check_order(contents: list[dict[str, Any]]) -> None:
-    """Hold calls and responses to Gemini's order."""
-    before: list[dict[str, Any] | None] = [None, *contents]
-    after: list[dict[str, Any] | None] = [*contents[1:], None]
-    for previous, content, following in zip(before, contents, after, strict=False):
-        calls = _of_kind(content, "functionCall")
-        if calls and (previous is None or previous.get("role") != "user"):
+    """Reject calls and responses that are not in Gemini's order."""
+    for previous, content, following in zip(
+        [{}, *contents], contents, [*contents[1:], {}], strict=False
+    ):
+        calls = _values_of(content, "functionCall")
+        if calls and previous.get("role") != "user":
             raise bad_request(rules.CALL_OUT_OF_PLACE)
-        responses = _of_kind(following, "functionResponse")
-        if calls and not _answers(responses, calls):
+        if calls and not _matches(_values_of(following, "functionResponse"), calls):
             raise bad_request(rules.RESPONSES_MISCOUNTED)
-        if _of_kind(content, "functionResponse") and not _of_kind(previous, "functionCall"):
+        if _values_of(content, "functionResponse") and not _values_of(previous, "functionCall"):
             raise bad_request(rules.RESPONSE_OUT_OF_PLACE)
 
 
-def _answers(responses: list[dict[str, Any]], calls: list[dict[str, Any]]) -> bool:
-    """Say whether responses match calls: as many, by name, and by id where both have one."""
+def _matches(responses: list[dict[str, Any]], calls: list[dict[str, Any]]) -> bool:
+    """Tell whether responses match calls by name, and by id where both have ids."""
     if Counter(r["name"] for r in responses) != Counter(c["name"] for c in calls):
         return False
     identified = {call["id"] for call in calls if call.get("id")}
@@ -273,27 +264,23 @@ def _answers(responses: list[dict[str, Any]], calls: list[dict[str, Any]]) -> bo
 
 
 def _check_signatures(contents: list[dict[str, Any]], model: str) -> None:
-    """Hold signatures to Gemini 3's law: needed in the active tool loop, whole everywhere."""
-    loop_start = max(
+    """Apply Gemini 3's rules: required in the current turn, valid in all turns."""
+    turn_start = max(
         (
             position
             for position, content in enumerate(contents)
-            if content["role"] == "user" and not _of_kind(content, "functionResponse")
+            if content["role"] == "user" and not _values_of(content, "functionResponse")
         ),
         default=-1,
     )
-    natives = {
-        spec.routes["generate_content"].model
-        for spec in MODELS
-        if "generate_content" in spec.routes
-    }
     for position, content in enumerate(contents):
-        active = position > loop_start
+        is_current = position > turn_start
+        issuers = {model} if is_current else NATIVE_ENDPOINTS.keys()
         signed = [part for part in content.get("parts", []) if part.get("thoughtSignature")]
-        if not all(_is_whole(part, {model} if active else natives) for part in signed):
+        if not all(_has_valid_signature(part, issuers) for part in signed):
             raise bad_request(CORRUPTED_SIGNATURE)
         calls = [part for part in content.get("parts", []) if "functionCall" in part]
-        if active and calls and not calls[0].get("thoughtSignature"):
+        if is_current and calls and not calls[0].get("thoughtSignature"):
             raise bad_request(
                 _MISSING_SIGNATURE.format(
                     name=calls[0]["functionCall"]["name"], position=position + 1
@@ -301,9 +288,9 @@ def _check_signatures(contents: list[dict[str, Any]], model: str) -> None:
             )
 
 
-def _is_whole(part: dict[str, Any], models: set[str]) -> bool:
-    """Say whether a part's signature is one that one of `models` gave it."""
+def _has_valid_signature(part: dict[str, Any], models: AbstractSet[str]) -> bool:
+    """Tell whether one of `models` issued the signature of this part."""
     signature = part["thoughtSignature"]
     if "functionCall" in part:
-        return any(is_call_signature(signature, model, _call_of(part)) for model in models)
+        return any(is_call_signature(signature, model, _read_call(part)) for model in models)
     return any(is_text_signature(signature, model) for model in models)

@@ -1,7 +1,6 @@
-"""Native answers: one `GenerateContentResponse`, or a stream of them.
+"""Answers of the native API: one `GenerateContentResponse`, or a stream of them.
 
-Knows parts, signatures, grounding and the counters of docs/wire.md 3. Does not know
-requests.
+Their parts and counters are described in docs/wire.md 3, thought signatures in docs/wire.md 6.
 """
 
 from __future__ import annotations
@@ -9,45 +8,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie.emulator.pieces import event, identifier, pieces
 from langchain_kie.emulator.signatures import sign_call, sign_text
+from langchain_kie.emulator.streaming import encode_event, make_id, split_text
+from langchain_kie.emulator.usage import credits_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from langchain_kie.emulator.conversation import Grounding, Reply
+    from langchain_kie.emulator.conversation import Grounding, Reply, WebPage
+    from langchain_kie.emulator.models import Endpoint
     from langchain_kie.emulator.usage import Usage
 
-_WORDS_A_PIECE = 8
+_WORDS_PER_EVENT = 8
 _REDIRECT = "https://vertexaisearch.cloud.google.com/grounding-api-redirect/"
 
 
 @dataclass(frozen=True, slots=True)
 class NativeAnswer:
-    """An answer that is about to be written.
+    """An answer, ready to be serialized.
 
     Attributes:
-        reply: What it says.
-        usage: Its tokens.
-        credits: Its price.
-        model: KIE's spelling, which signatures are bound to.
-        version: The friendly name, given in streams.
-        serial: The exchange's number.
-        show_thoughts: Whether thoughts are shown.
-        signs: Whether the model gives thought signatures.
+        endpoint: The model that answers.
+        reply: The content.
+        usage: The token counts.
+        serial: A number unique to this call.
+        show_thoughts: Whether the answer includes the thoughts.
     """
 
+    endpoint: Endpoint
     reply: Reply
     usage: Usage
-    credits: float
-    model: str
-    version: str
     serial: int
     show_thoughts: bool
-    signs: bool
 
     def body(self) -> dict[str, Any]:
-        """Write the whole answer as one document, which has no grounding (docs/wire.md 3)."""
+        """Build the answer as one JSON document, which has no grounding (docs/wire.md 3)."""
         parts = [*self._leading_parts(), *self._call_parts()]
         if self.reply.text or not parts:
             parts.append({"text": self.reply.text, **self._text_signature()})
@@ -56,39 +51,38 @@ class NativeAnswer:
             "index": 0,
             "content": {"role": "model", "parts": parts},
         }
-        if self.reply.pages:
-            candidate["urlContextMetadata"] = self._pages()
         return {
-            "candidates": [candidate],
+            "candidates": [candidate | _url_context(self.reply.pages)],
             "usageMetadata": self._counts(1.0),
-            "credits_consumed": self.credits,
+            "credits_consumed": credits_for(self.endpoint, self.usage),
         }
 
     def events(self) -> Iterator[bytes]:
-        """Write the answer as a stream; what closes it comes with the last event."""
-        batches = list(self._batches())
-        for number, parts in enumerate(batches, start=1):
-            candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}, "index": 0}
+        """Build the answer as a stream; metadata and credits are in the last event."""
+        parts = list(self._streamed_parts())
+        for number, part in enumerate(parts, start=1):
+            candidate: dict[str, Any] = {"content": {"role": "model", "parts": [part]}, "index": 0}
             response: dict[str, Any] = {
                 "candidates": [candidate],
-                "usageMetadata": self._counts(number / len(batches)),
-                "modelVersion": self.version,
-                "responseId": identifier("native", self.serial, length=22),
+                "usageMetadata": self._counts(number / len(parts)),
+                "modelVersion": self.endpoint.version,
+                "responseId": make_id("native", self.serial, length=22),
             }
-            if number == len(batches):
-                candidate |= {"finishReason": "STOP"} | self._metadata()
-                response["credits_consumed"] = self.credits
-            yield event(response)
+            if number == len(parts):
+                candidate |= {"finishReason": "STOP"} | _url_context(self.reply.pages)
+                if self.reply.grounding is not None:
+                    metadata = _grounding_metadata(self.reply.grounding, self.reply.text)
+                    candidate["groundingMetadata"] = metadata
+                response["credits_consumed"] = credits_for(self.endpoint, self.usage)
+            yield encode_event(response)
 
-    def _batches(self) -> Iterator[list[dict[str, Any]]]:
-        for part in self._leading_parts():
-            yield [part]
-        for part in self._call_parts():
-            yield [part]
-        for piece in pieces(self.reply.text, _WORDS_A_PIECE):
-            yield [{"text": piece}]
+    def _streamed_parts(self) -> Iterator[dict[str, Any]]:
+        yield from self._leading_parts()
+        yield from self._call_parts()
+        for text in split_text(self.reply.text, _WORDS_PER_EVENT):
+            yield {"text": text}
         if not self.reply.calls:
-            yield [{"text": "", **self._text_signature()}]
+            yield {"text": "", **self._text_signature()}
 
     def _leading_parts(self) -> Iterator[dict[str, Any]]:
         if self.show_thoughts:
@@ -101,23 +95,23 @@ class NativeAnswer:
 
     def _call_parts(self) -> Iterator[dict[str, Any]]:
         for number, call in enumerate(self.reply.calls):
-            made = {
+            function_call = {
                 "name": call.name,
                 "args": dict(call.args),
-                "id": identifier("call", self.serial, number, length=8),
+                "id": make_id("call", self.serial, number, length=8),
             }
-            part: dict[str, Any] = {"functionCall": made}
-            if self.signs and number == 0:  # only the first of a batch (docs/wire.md 4)
-                part["thoughtSignature"] = sign_call(self.model, call)
+            part: dict[str, Any] = {"functionCall": function_call}
+            if self.endpoint.requires_signatures and number == 0:  # only the first of a batch
+                part["thoughtSignature"] = sign_call(self.endpoint.model, call)
             yield part
 
     def _text_signature(self) -> dict[str, str]:
-        if not self.signs:
+        if not self.endpoint.requires_signatures:
             return {}
-        return {"thoughtSignature": sign_text(self.model, self.reply.text)}
+        return {"thoughtSignature": sign_text(self.endpoint.model, self.reply.text)}
 
     def _counts(self, share: float) -> dict[str, int]:
-        """Count what was said so far: counters are cumulative, thinking apart."""
+        """Count the tokens up to this event; thinking is not part of `candidatesTokenCount`."""
         answer = max(1, round(self.usage.answer * share))
         return {
             "promptTokenCount": self.usage.prompt,
@@ -126,49 +120,37 @@ class NativeAnswer:
             "totalTokenCount": self.usage.prompt + answer + self.usage.thinking,
         }
 
-    def _metadata(self) -> dict[str, Any]:
-        metadata: dict[str, Any] = {}
-        if self.reply.grounding is not None:
-            metadata["groundingMetadata"] = grounding_metadata(
-                self.reply.grounding, self.reply.text
-            )
-        if self.reply.pages:
-            metadata["urlContextMetadata"] = self._pages()
-        return metadata
 
-    def _pages(self) -> dict[str, Any]:
-        return {
-            "urlMetadata": [
-                {
-                    "retrievedUrl": page.url,
-                    "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_"
-                    + ("ERROR" if page.text is None else "SUCCESS"),
-                }
-                for page in self.reply.pages
-            ]
+def _url_context(pages: tuple[WebPage, ...]) -> dict[str, Any]:
+    if not pages:
+        return {}
+    metadata = [
+        {
+            "retrievedUrl": page.url,
+            "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_"
+            + ("ERROR" if page.text is None else "SUCCESS"),
         }
+        for page in pages
+    ]
+    return {"urlContextMetadata": {"urlMetadata": metadata}}
 
 
-def grounding_metadata(grounding: Grounding, text: str) -> dict[str, Any]:
-    """Write what a search found; segments are counted in bytes of UTF-8, as Google does."""
+def _grounding_metadata(grounding: Grounding, text: str) -> dict[str, Any]:
+    """Build the metadata of a search; as Google does, segments count bytes of UTF-8."""
     supports = []
     for support in grounding.supports:
         sentence = text[support.start : support.end]
         start = len(text[: support.start].encode())
-        supports.append(
-            {
-                "segment": {
-                    "startIndex": start,
-                    "endIndex": start + len(sentence.encode()),
-                    "text": sentence,
-                },
-                "groundingChunkIndices": [support.source],
-            }
-        )
+        segment = {
+            "startIndex": start,
+            "endIndex": start + len(sentence.encode()),
+            "text": sentence,
+        }
+        supports.append({"segment": segment, "groundingChunkIndices": [support.source]})
     return {
         "webSearchQueries": [grounding.query],
         "groundingChunks": [
-            {"web": {"uri": _REDIRECT + identifier(uri, length=32), "title": title}}
+            {"web": {"uri": _REDIRECT + make_id(uri, length=32), "title": title}}
             for uri, title in grounding.sources
         ],
         "groundingSupports": supports,

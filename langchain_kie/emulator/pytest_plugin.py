@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def kie_emulator() -> Iterator[Emulator]:
-    """Serve an emulator for the whole session."""
+    """Serve one emulator for the test session."""
     with Emulator() as emulator:
         yield emulator

@@ -1,24 +1,18 @@
-"""What both dialects refuse alike: names of functions, forced strangers, features at odds.
-
-Knows Gemini's rules and the catalog's pairs. Does not know how either dialect writes them.
-"""
+"""Rules of both APIs: names of functions, forced calls, features that exclude one another."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from langchain_kie._catalog import BUILTIN_TOOLS
 from langchain_kie.emulator.errors import bad_request, unprocessable
+from langchain_kie.emulator.models import BUILTIN_TOOLS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from langchain_kie._catalog import Feature, Route
     from langchain_kie.emulator.conversation import Function, ToolChoice
-
-BUILTIN_NAMES = frozenset(tool.wire_name for tool in BUILTIN_TOOLS)
-_FEATURE_OF_BUILTIN = {tool.wire_name: tool.feature for tool in BUILTIN_TOOLS}
+    from langchain_kie.emulator.models import Endpoint, Feature
 
 CALL_OUT_OF_PLACE = (
     "Please ensure that function call turn comes immediately after a user turn or after a "
@@ -34,7 +28,7 @@ RESPONSES_MISCOUNTED = (
 NO_CONTENTS = "* GenerateContentRequest.contents: contents is not specified\n"
 
 _FUNCTION_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
-_AT_ODDS: dict[frozenset[str], str] = {
+_CONFLICTS: Mapping[frozenset[Feature], str] = {
     frozenset({"search", "functions"}): "Tool use with function calling is unsupported",
     frozenset({"functions", "response_format"}): (
         "Function calling with a response mime type: 'application/json' is unsupported"
@@ -43,7 +37,7 @@ _AT_ODDS: dict[frozenset[str], str] = {
 
 
 def check_functions(functions: Sequence[Function]) -> None:
-    """Refuse names that Gemini does not take, and names given twice."""
+    """Reject names that Gemini does not accept, and duplicate names."""
     seen: set[str] = set()
     for position, function in enumerate(functions):
         if not _FUNCTION_NAME.fullmatch(function.name):
@@ -59,36 +53,32 @@ def check_functions(functions: Sequence[Function]) -> None:
 
 
 def check_choice(choice: ToolChoice, functions: Sequence[Function]) -> None:
-    """Refuse to be forced to call what is not on offer."""
-    offered = {function.name for function in functions}
-    strangers = sorted(choice.names - offered)
-    if strangers:
+    """Reject a choice of functions that are not declared."""
+    undeclared = sorted(choice.names - {function.name for function in functions})
+    if undeclared:
         raise bad_request(
             "* GenerateContentRequest.tool_config.function_calling_config."
-            f"allowed_function_names: '{strangers[0]}' is not a declared function name.\n"
+            f"allowed_function_names: '{undeclared[0]}' is not a declared function name.\n"
         )
 
 
 def check_features(
-    route: Route, *, functions: bool, builtins: frozenset[str], json_answer: bool
+    endpoint: Endpoint, *, functions: bool, builtins: frozenset[str], json_answer: bool
 ) -> None:
-    """Refuse features that this route does not take together."""
-    used: set[Feature | None] = {_FEATURE_OF_BUILTIN[name] for name in builtins}
+    """Reject features that exclude one another at this endpoint."""
+    used: set[Feature | None] = {BUILTIN_TOOLS[name] for name in builtins}
     used |= {"functions"} if functions else set()
     used |= {"response_format"} if json_answer else set()
-    for pair in route.exclusive:
+    for pair in endpoint.exclusive:
         if pair <= used:
-            named = " and ".join(sorted(pair))
-            raise bad_request(
-                _AT_ODDS.get(frozenset(pair), f"{named} cannot be used at the same time")
-            )
+            raise bad_request(_CONFLICTS[pair])
 
 
-def check_effort(route: Route, effort: str | None, field: str) -> str:
-    """Refuse an effort that is not documented; a row without efforts ignores it."""
-    if not route.efforts or effort is None:
+def check_effort(endpoint: Endpoint, effort: str | None, field: str) -> str:
+    """Reject an effort that is not documented; ignore it where the endpoint has no efforts."""
+    if not endpoint.efforts or effort is None:
         return "high"
-    if effort not in route.efforts:
-        known = ", ".join(route.efforts)
-        raise unprocessable(f"The '{field}' field must be one of: {known}")
+    if effort not in endpoint.efforts:
+        documented = ", ".join(endpoint.efforts)
+        raise unprocessable(f"The '{field}' field must be one of: {documented}")
     return effort

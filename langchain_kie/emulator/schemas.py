@@ -1,6 +1,6 @@
-"""The schemas of both dialects: what each refuses, and both as plain JSON Schema.
+"""The schemas of both APIs: checked as each API does, and converted to JSON Schema.
 
-Knows KIE's rules for `response_format` (docs/wire.md 2) and Gemini's subset of OpenAPI.
+KIE's rules for `response_format` are in docs/wire.md 2; native schemas are a subset of OpenAPI.
 """
 
 from __future__ import annotations
@@ -16,81 +16,96 @@ from langchain_kie.emulator.errors import bad_request, unprocessable
 if TYPE_CHECKING:
     from langchain_kie.emulator.conversation import Schema
 
-_VALUES = frozenset({"const", "default", "enum", "example", "examples"})
-"""Keywords that hold values of any shape, in which no schema is to be looked for."""
+_VALUE_KEYWORDS = frozenset({"const", "default", "enum", "example", "examples"})
+"""Keywords whose content is a value, not a schema."""
 
 _COUNTS = ("maxItems", "minItems", "minProperties", "maxProperties", "minLength", "maxLength")
-_MOST = 10_000
+_MAX_COUNT = 10_000
 
 
 def check_chat_schema(schema: Schema, path: str, *, answer: bool) -> None:
-    """Refuse what the OpenAI-shaped path refuses in a schema.
+    """Reject a schema that the chat completions API rejects.
 
     Args:
-        schema: A function's parameters or the schema of an answer.
-        path: Where it stands, as KIE's messages write it.
-        answer: Whether it is the answer's: only there a property named `type` is refused.
+        schema: The parameters of a function, or the schema of an answer.
+        path: The schema's JSON path in the request, for KIE's messages.
+        answer: Whether it is the schema of an answer. Only there is a property named `type`
+            rejected.
 
     Raises:
-        WireError: If KIE would not take it.
+        ApiError: If KIE rejects it.
     """
-    _walk(schema, path, answer=answer)
+    _check_types(schema, path, answer=answer)
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         raise bad_request(f"Invalid schema at '{path}': {error.message[:200]}") from None
-    check_servable(schema)
+    _check_limits(schema)
     for reference in _references(schema):
-        if not _resolves(schema, reference):
+        if not _has_target(schema, reference):
             raise bad_request(f"Invalid schema at '{path}': cannot resolve $ref '{reference}'")
 
 
-def _walk(node: Any, path: str, *, answer: bool) -> None:
-    if isinstance(node, list):
-        for position, item in enumerate(node):
-            _walk(item, f"{path}[{position}]", answer=answer)
-    if not isinstance(node, dict):
-        return
-    kind = node.get("type", "")
-    names_a_property = isinstance(kind, dict)
-    if not isinstance(kind, str | list) and (answer or not names_a_property):
-        raise unprocessable(f"{path}.type must be string or array")
-    if isinstance(kind, list):
-        raise bad_request("The 'type' property must be a single string, not an array")
-    for key, child in node.items():
-        if key not in _VALUES:
-            _walk(child, f"{path}.{key}", answer=answer)
-
-
-def check_servable(node: Any) -> None:
-    """Refuse a JSON Schema of which no instance can be made in good time.
+def read_gemini_schema(schema: Schema) -> Schema:
+    """Convert a native schema, whose fields are already checked, to JSON Schema.
 
     Raises:
-        WireError: If it asks for too much, for nothing, or for a pattern that is none.
+        ApiError: If Gemini cannot serve it.
     """
+    converted = _from_gemini(schema)
+    _check_limits(converted)
+    return converted
+
+
+def resolve_pointer(root: Schema, reference: str) -> Any:
+    """Find the target of a JSON pointer such as `#/$defs/Node`; `None` if there is none."""
+    target: Any = root
+    for step in reference.lstrip("#").split("/"):
+        key = step.replace("~1", "/").replace("~0", "~")
+        if key:
+            target = target.get(key) if isinstance(target, dict) else None
+    return target
+
+
+def _check_types(node: Any, path: str, *, answer: bool) -> None:
+    if isinstance(node, list):
+        for position, item in enumerate(node):
+            _check_types(item, f"{path}[{position}]", answer=answer)
+    if not isinstance(node, dict):
+        return
+    declared = node.get("type", "")
+    is_property = isinstance(declared, dict)
+    if not isinstance(declared, str | list) and (answer or not is_property):
+        raise unprocessable(f"{path}.type must be string or array")
+    if isinstance(declared, list):
+        raise bad_request("The 'type' property must be a single string, not an array")
+    for key, child in node.items():
+        if key not in _VALUE_KEYWORDS:
+            _check_types(child, f"{path}.{key}", answer=answer)
+
+
+def _check_limits(node: Any) -> None:
+    """Reject counts that are too large, an empty `enum`, and an invalid `pattern`."""
     if isinstance(node, list):
         for item in node:
-            check_servable(item)
+            _check_limits(item)
     if not isinstance(node, dict):
         return
     counts = [(word, node[word]) for word in _COUNTS if isinstance(node.get(word), int | float)]
-    if any(n < 0 or (n > _MOST and word.startswith("min")) for word, n in counts):
+    if any(n < 0 or (n > _MAX_COUNT and word.startswith("min")) for word, n in counts):
         raise bad_request(
             "The specified schema produces a constraint that has too many states for serving."
         )
     if node.get("enum") == []:
         raise bad_request("Invalid schema: enum cannot be empty")
-    _check_pattern(node.get("pattern"))
-    for key, child in node.items():
-        if key not in _VALUES:
-            check_servable(child)
-
-
-def _check_pattern(pattern: Any) -> None:
+    pattern = node.get("pattern")
     try:
         re.compile(pattern if isinstance(pattern, str) else "")
     except re.error:
         raise bad_request("Invalid schema: pattern is not a regular expression") from None
+    for key, child in node.items():
+        if key not in _VALUE_KEYWORDS:
+            _check_limits(child)
 
 
 def _references(node: Any) -> list[str]:
@@ -98,48 +113,32 @@ def _references(node: Any) -> list[str]:
         return [found for item in node for found in _references(item)]
     if not isinstance(node, dict):
         return []
-    own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
-    return own + [found for key in node if key not in _VALUES for found in _references(node[key])]
+    found = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+    for key, child in node.items():
+        found += _references(child) if key not in _VALUE_KEYWORDS else []
+    return found
 
 
-def _resolves(root: Schema, reference: str) -> bool:
-    if not reference.startswith("#"):
-        return False
-    target: Any = root
-    for step in reference.lstrip("#").split("/"):
-        key = step.replace("~1", "/").replace("~0", "~")
-        if key:
-            target = target.get(key) if isinstance(target, dict) else None
-    return isinstance(target, dict | bool)
-
-
-def read_gemini_schema(schema: Schema) -> Schema:
-    """Turn a Gemini schema, whose fields were checked, into JSON Schema.
-
-    Raises:
-        WireError: If no instance of it can be made in good time.
-    """
-    made = _from_gemini(schema)
-    check_servable(made)
-    return made
+def _has_target(root: Schema, reference: str) -> bool:
+    return reference.startswith("#") and isinstance(resolve_pointer(root, reference), dict | bool)
 
 
 def _from_gemini(schema: Schema) -> Schema:
-    """Turn a checked Gemini schema into JSON Schema."""
-    made = {key: value for key, value in schema.items() if key not in {"nullable", "example"}}
-    if "type" in made:
-        made["type"] = made["type"].lower()
+    converted = {key: value for key, value in schema.items() if key not in {"nullable", "example"}}
+    if "type" in converted:
+        converted["type"] = converted["type"].lower()
+    if converted.get("type") == "type_unspecified":
+        del converted["type"]
     if "example" in schema:
-        made["examples"] = [schema["example"]]
+        converted["examples"] = [schema["example"]]
     for keyword in _COUNTS:
-        if keyword in made:
-            made[keyword] = int(made[keyword])
-    if "items" in made:
-        made["items"] = _from_gemini(made["items"])
-    if "anyOf" in made:
-        made["anyOf"] = [_from_gemini(branch) for branch in made["anyOf"]]
-    if "properties" in made:
-        made["properties"] = {key: _from_gemini(value) for key, value in made["properties"].items()}
-    if made.get("type") == "type_unspecified":
-        del made["type"]
-    return {"anyOf": [made, {"type": "null"}]} if schema.get("nullable") else made
+        if keyword in converted:
+            converted[keyword] = int(converted[keyword])
+    if "items" in schema:
+        converted["items"] = _from_gemini(schema["items"])
+    if "anyOf" in schema:
+        converted["anyOf"] = [_from_gemini(branch) for branch in schema["anyOf"]]
+    if "properties" in schema:
+        properties = schema["properties"].items()
+        converted["properties"] = {name: _from_gemini(value) for name, value in properties}
+    return {"anyOf": [converted, {"type": "null"}]} if schema.get("nullable") else converted

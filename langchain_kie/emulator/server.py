@@ -1,7 +1,4 @@
-"""The emulator on a real socket, for as long as a `with` block lasts.
-
-Knows threads, sockets and uvicorn. What is served is the application's business.
-"""
+"""The emulator: a server thread that runs as long as its `with` block."""
 
 from __future__ import annotations
 
@@ -13,13 +10,13 @@ from typing import TYPE_CHECKING, Self
 import uvicorn
 
 from langchain_kie.emulator.app import build_app
-from langchain_kie.emulator.world import World
+from langchain_kie.emulator.state import ServerState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from langchain_kie.emulator.world import ReceivedRequest
+    from langchain_kie.emulator.state import ReceivedRequest
 
 DEFAULT_API_KEY = "kie-emulator-key"
 
@@ -30,7 +27,7 @@ _BACKLOG = 2048
 
 
 class Emulator:
-    """KIE.ai's Gemini API on this machine: no key, no network, no credits.
+    """A local HTTP server that behaves like KIE.ai's Gemini API.
 
     Example:
         ```python
@@ -41,18 +38,19 @@ class Emulator:
         ```
 
     Args:
-        port: The port to serve on, 0 for a free one.
+        port: The port to listen on; 0, the default, chooses a free one.
         api_key: The only key that is accepted.
-        media: The emulator's internet: URLs and the bytes, or the file, behind each. Besides
-            these it fetches from loopback hosts only.
-        host: The address to serve on.
-        fail_uploads: A code of KIE's to refuse every upload with.
-        drops_media: Whether to lose, without a word, the media that arrive with a prompt, as
-            KIE does now and then.
+        media: URLs that the emulator can fetch, and the bytes or the file of each. All other
+            URLs must be of loopback hosts.
+        host: The address to listen on.
+        fail_uploads: KIE's code to reject every upload with, such as 402; `None`, the default,
+            accepts uploads.
+        drops_media: Whether the media of a prompt are ignored without an error, as KIE does at
+            times.
 
     Attributes:
         api_key: The key to use.
-        requests: What arrived, in order; downloads are not noted down.
+        requests: The received requests in order, without downloads of files.
     """
 
     def __init__(
@@ -67,17 +65,19 @@ class Emulator:
     ) -> None:
         self.api_key = api_key
         self._address = (host, port)
-        self._world = World(api_key, {} if media is None else media, fail_uploads, drops_media)
+        self._state = ServerState(
+            api_key, {} if media is None else media, fail_uploads, drops_media
+        )
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def base_url(self) -> str:
-        """The URL to point a client at.
+        """The URL of the server, for a client's `base_url`.
 
         Raises:
-            RuntimeError: If the emulator does not serve.
+            RuntimeError: If the emulator is not running.
         """
         if self._socket is None:
             raise RuntimeError("The emulator serves only inside its `with` block.")
@@ -86,44 +86,44 @@ class Emulator:
 
     @property
     def requests(self) -> list[ReceivedRequest]:
-        """What arrived, in order."""
-        return self._world.requests
+        """The received requests in order."""
+        return self._state.requests
 
     @property
     def fail_uploads(self) -> int | None:
-        """The code to refuse uploads with, `None` to accept them."""
-        return self._world.fail_uploads
+        """The code to reject uploads with; `None` to accept them."""
+        return self._state.fail_uploads
 
     @fail_uploads.setter
     def fail_uploads(self, code: int | None) -> None:
-        self._world.fail_uploads = code
+        self._state.fail_uploads = code
 
     @property
     def drops_media(self) -> bool:
-        """Whether the media that arrive with a prompt are lost."""
-        return self._world.drops_media
+        """Whether the media of a prompt are ignored."""
+        return self._state.drops_media
 
     @drops_media.setter
     def drops_media(self, drops: bool) -> None:
-        self._world.drops_media = drops
+        self._state.drops_media = drops
 
     def expire_files(self) -> None:
-        """Let the three days pass after which uploaded files are gone."""
-        self._world.files.expire()
+        """Set the clock forward by the three days after which uploaded files expire."""
+        self._state.files.expire()
 
     def clear(self) -> None:
-        """Forget what arrived."""
-        self._world.requests.clear()
+        """Empty `requests`."""
+        self._state.requests.clear()
 
     def __enter__(self) -> Self:
-        """Start, and wait until it serves."""
+        """Start the server, and wait until it accepts requests."""
         if self._socket is not None:
             raise RuntimeError("The emulator serves already.")
         self._socket = socket.create_server(self._address, backlog=_BACKLOG)
         # Connections inherit this; without it each answer waits for a delayed ACK.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(
-            build_app(self._world),
+            build_app(self._state),
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -145,20 +145,17 @@ class Emulator:
         deadline = time.monotonic() + _START_SECONDS
         while not server.started:
             if not thread.is_alive() or time.monotonic() > deadline:
-                self._stop()
+                self.__exit__()
                 raise RuntimeError("The emulator did not start.")
             time.sleep(_POLL_SECONDS)
 
     def __exit__(self, *_: object) -> None:
-        """Stop, and wait until the socket is closed."""
-        self._stop()
-
-    def _stop(self) -> None:
+        """Stop the server, wait until its socket is closed, and delete the uploaded files."""
         if self._server is not None:
             self._server.should_exit = True
         if self._thread is not None:
             self._thread.join(_STOP_SECONDS)
         if self._socket is not None:
             self._socket.close()
-        self._world.files.close()
+        self._state.files.close()
         self._server = self._thread = self._socket = None

@@ -1,12 +1,12 @@
-"""Thought signatures: opaque to clients, recomputed rather than remembered.
+"""Thought signatures: base64 as Gemini's are, and recomputed instead of stored.
 
-A call's signature is a digest of the model and the very call; a text's signature proves only
-that it is one of this emulator's, because a text may come back in other pieces. Like KIE's,
-they are not base64, so that a client which decodes them fails here first.
+The signature of a call is a digest of the model and of the call. The signature of a text proves
+only that the emulator issued it for the model, because a text may come back in other pieces.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from typing import TYPE_CHECKING
@@ -17,37 +17,57 @@ if TYPE_CHECKING:
 BYPASSES = frozenset(
     {"skip_thought_signature_validator", "context_engineering_is_the_way_to_go"},
 )
-"""The placeholders that Google documents for calls which no model made."""
+"""The placeholders that Google documents for calls without a signature."""
 
+_CALL_PREFIX = b"fc~"
+_TEXT_PREFIX = b"tx~"
 _NONCE_LENGTH = 8
-_TEXT_PREFIX = "tx~"
-
-
-def _digest(*parts: str) -> str:
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    return "-".join((digest[:12], digest[12:24], digest[24:34]))
+_STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
 
 def sign_call(model: str, call: Call) -> str:
-    """Sign a function call that `model` makes."""
+    """Sign a function call of `model`."""
     args = json.dumps(call.args, sort_keys=True, separators=(",", ":"))
-    return "fc~" + _digest(model, call.name, args)
+    return _encode(_CALL_PREFIX, _digest(model, call.name, args))
 
 
 def sign_text(model: str, text: str) -> str:
-    """Sign a text that `model` says."""
-    nonce = hashlib.sha256(text.encode()).hexdigest()[:_NONCE_LENGTH]
-    return f"{_TEXT_PREFIX}{nonce}~{_digest(model, nonce)[:28]}"
+    """Sign a text of `model`."""
+    return _sign_nonce(model, _digest(text)[:_NONCE_LENGTH])
 
 
 def is_call_signature(signature: str, model: str, call: Call) -> bool:
-    """Say whether `signature` was issued for this very call, or is a documented bypass."""
-    return signature in BYPASSES or signature == sign_call(model, call)
+    """Tell whether `signature` was issued for this very call, or is a documented placeholder."""
+    return signature in BYPASSES or _standard(signature) == sign_call(model, call)
 
 
 def is_text_signature(signature: str, model: str) -> bool:
-    """Say whether `signature` was issued for a text of `model`, or is a documented bypass."""
+    """Tell whether `signature` was issued for a text of `model`, or is a documented placeholder."""
     if signature in BYPASSES:
         return True
-    nonce, _, proof = signature.removeprefix(_TEXT_PREFIX).partition("~")
-    return signature.startswith(_TEXT_PREFIX) and proof == _digest(model, nonce)[:28]
+    try:
+        payload = base64.b64decode(_standard(signature), validate=True)
+    except ValueError:
+        return False
+    nonce = payload.removeprefix(_TEXT_PREFIX)[:_NONCE_LENGTH]
+    return _standard(signature) == _sign_nonce(model, nonce)
+
+
+def _sign_nonce(model: str, nonce: bytes) -> str:
+    return _encode(_TEXT_PREFIX, nonce + _digest(model, nonce.hex()))
+
+
+def _digest(*parts: str) -> bytes:
+    return hashlib.sha256("\0".join(parts).encode()).digest()
+
+
+def _encode(prefix: bytes, payload: bytes) -> str:
+    return base64.b64encode(prefix + payload).decode()
+
+
+def _standard(signature: str) -> str:
+    """Convert to the standard alphabet.
+
+    Google's JSON parser accepts the URL-safe alphabet too, which google-genai sends.
+    """
+    return signature.translate(_STANDARD_ALPHABET)

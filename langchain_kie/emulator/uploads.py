@@ -1,13 +1,8 @@
-"""KIE's File Upload API: three ways in, and one out.
-
-Knows its routes, their parameters and how they refuse (docs/wire.md 9). Where the files are
-kept is for `files` to know.
-"""
+"""KIE's File Upload API: three endpoints for uploads and one for downloads (docs/wire.md 9)."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import os
 from dataclasses import dataclass
@@ -17,30 +12,30 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 import orjson
-import python_multipart  # noqa: F401 - Starlette's forms need it, and tell only when used
+import python_multipart  # noqa: F401 - Starlette imports it only when it parses a form
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from langchain_kie.emulator import media_types
-from langchain_kie.emulator.errors import UNAUTHORIZED, WireError, bad_request
-from langchain_kie.emulator.media import UnreachableError
-from langchain_kie.emulator.pieces import dump
+from langchain_kie.emulator.errors import UNAUTHORIZED, ApiError, bad_request
+from langchain_kie.emulator.media import FetchError
+from langchain_kie.emulator.streaming import encode_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
 
-    from langchain_kie.emulator.media import Internet
-    from langchain_kie.emulator.world import World
+    from langchain_kie.emulator.media import UrlFetcher
+    from langchain_kie.emulator.state import ServerState
 
-_OWNER = "kieai/100001"
-_NO_NAMES = frozenset({"", ".", ".."})
+_USER_FOLDER = "kieai/100001"
+_RESERVED_NAMES = frozenset({"", ".", ".."})
 _MISSING = "Missing required parameter: {}"
 _BAD_BASE64 = "Base64 decoding failed: Invalid Base64 format"
-_REFUSALS = {
+_MESSAGES = {
     400: "Request parameter error",
     UNAUTHORIZED: "Authentication failed: Invalid API Key",
     500: "Internal server error",
@@ -48,32 +43,37 @@ _REFUSALS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrival:
-    """An upload as it arrived.
+class _Upload:
+    """The parsed request of an upload.
 
     Attributes:
-        upload_path: The folder, as sent.
-        file_name: The name, as sent.
-        own_name: The name that the file itself came with; a made-up one ends alike.
-        content: The file, `None` where there is none.
-        fault: Why there is none.
+        folder: `uploadPath` as sent.
+        name: `fileName` as sent.
+        source_name: The name of the source file, whose extension a generated name gets.
+        content: The file; `None` if there is none.
+        error: Why there is no file.
     """
 
-    upload_path: Any
-    file_name: Any
-    own_name: str = ""
+    folder: Any
+    name: Any
+    source_name: str = ""
     content: BinaryIO | None = None
-    fault: str = ""
+    error: str = ""
+
+    @property
+    def size(self) -> int | None:
+        """The length of the file in bytes."""
+        return None if self.content is None else self.content.seek(0, os.SEEK_END)
 
 
-def upload_routes(world: World, internet: Internet) -> list[Route]:
-    """Make the routes."""
+def upload_routes(state: ServerState, fetcher: UrlFetcher) -> list[Route]:
+    """Build the routes."""
 
-    def upload(read: Callable[[Request, Internet], Awaitable[_Arrival]]) -> Any:
+    def upload(read: Callable[[Request, UrlFetcher], Awaitable[_Upload]]) -> Any:
         async def endpoint(request: Request) -> Response:
             try:
-                return _json(await _upload(request, await read(request, internet), world))
-            except WireError as error:
+                return _json(await _save(request, await read(request, fetcher), state))
+            except ApiError as error:
                 return _json({"success": False, "code": error.code, "msg": error.message})
             finally:
                 await request.close()
@@ -81,33 +81,35 @@ def upload_routes(world: World, internet: Internet) -> list[Route]:
         return endpoint
 
     async def download(request: Request) -> Response:
-        path = f"{_OWNER}/{request.path_params['path']}"
-        file = world.files.find(path)
+        path = f"{_USER_FOLDER}/{request.path_params['path']}"
+        file = state.files.find(path)
         if file is None:
             return Response("Not Found", HTTPStatus.NOT_FOUND)
-        return FileResponse(file.held, media_type=media_types.by_name(path))
+        return FileResponse(file.location, media_type=media_types.guess_from_name(path))
 
     return [
         Route("/api/file-stream-upload", upload(_read_stream), methods=["POST"]),
         Route("/api/file-base64-upload", upload(_read_base64), methods=["POST"]),
         Route("/api/file-url-upload", upload(_read_url), methods=["POST"]),
-        Route(f"/{_OWNER}/{{path:path}}", download),
+        Route(f"/{_USER_FOLDER}/{{path:path}}", download),
     ]
 
 
 def _json(body: Any) -> Response:
-    return Response(dump(body), media_type="application/json")
+    return Response(encode_json(body), media_type="application/json")
 
 
-async def _upload(request: Request, arrival: _Arrival, world: World) -> dict[str, Any]:
-    """Note an upload down, check it, and keep its file."""
-    name = arrival.file_name or _made_up_name(arrival, world)
-    mime_type = media_types.by_name(str(name))
-    noted = {"uploadPath": arrival.upload_path, "fileName": arrival.file_name}
-    world.record(request, noted | {"size": _size(arrival.content), "mimeType": mime_type})
-    content = _checked(request, arrival, name, world)
-    path = f"{_OWNER}/{arrival.upload_path}/{name}"
-    file = await world.files.keep(path, content)
+async def _save(request: Request, upload: _Upload, state: ServerState) -> dict[str, Any]:
+    """Record an upload, check it, and store its file."""
+    name = upload.name or f"upload-{next(state.serials)}{PurePosixPath(upload.source_name).suffix}"
+    mime_type = media_types.guess_from_name(str(name))
+    summary = {"uploadPath": upload.folder, "fileName": upload.name}
+    state.record(request, summary | {"size": upload.size, "mimeType": mime_type})
+    code = state.fail_uploads if state.is_authorized(request) else UNAUTHORIZED
+    if code is not None:
+        raise ApiError(code, _MESSAGES.get(code, "File upload failed"))
+    path = f"{_USER_FOLDER}/{upload.folder}/{name}"
+    file = await state.files.save(path, _check(upload, name))
     uploaded_at = file.uploaded_at.isoformat(timespec="milliseconds")
     return {
         "success": True,
@@ -125,81 +127,72 @@ async def _upload(request: Request, arrival: _Arrival, world: World) -> dict[str
     }
 
 
-def _checked(request: Request, arrival: _Arrival, name: Any, world: World) -> BinaryIO:
-    """Give the file of an upload with which nothing is wrong.
+def _check(upload: _Upload, name: Any) -> BinaryIO:
+    """Check the parameters, and return the file.
 
     Raises:
-        WireError: If something is.
+        ApiError: If a parameter is missing or invalid.
     """
-    code = world.fail_uploads if world.trusts(request) else UNAUTHORIZED
-    if code is not None:
-        raise WireError(code, _REFUSALS.get(code, "File upload failed"))
-    if arrival.content is None:
-        raise bad_request(arrival.fault)
-    if not _size(arrival.content):
+    if upload.content is None:
+        raise bad_request(upload.error)
+    if not upload.size:
         raise bad_request("The uploaded file is empty")
-    path = arrival.upload_path
-    if not isinstance(path, str) or not path:
+    folder = upload.folder
+    if not isinstance(folder, str) or not folder:
         raise bad_request(_MISSING.format("uploadPath"))
-    if not _NO_NAMES.isdisjoint(path.split("/")):
-        raise bad_request("Invalid uploadPath: no slash may lead, trail or follow another")
-    if not isinstance(name, str) or name in _NO_NAMES or "/" in name:
+    if not _RESERVED_NAMES.isdisjoint(folder.split("/")):
+        raise bad_request("Invalid uploadPath: leading, trailing and double slashes are forbidden")
+    if not isinstance(name, str) or name in _RESERVED_NAMES or "/" in name:
         raise bad_request("Invalid fileName: it must be the name of a file")
-    return arrival.content
+    return upload.content
 
 
-def _made_up_name(arrival: _Arrival, world: World) -> str:
-    return f"upload-{next(world.serials)}{PurePosixPath(arrival.own_name).suffix}"
-
-
-def _size(content: BinaryIO | None) -> int | None:
-    return None if content is None else content.seek(0, os.SEEK_END)
-
-
-async def _read_stream(request: Request, _internet: Internet) -> _Arrival:
+async def _read_stream(request: Request, _fetcher: UrlFetcher) -> _Upload:
     try:
         form = await request.form(max_files=1)
     except HTTPException as error:
-        return _Arrival(None, None, fault=error.detail)
-    sent, file = (form.get("uploadPath"), form.get("fileName")), form.get("file")
+        return _Upload(None, None, error=error.detail)
+    folder, name, file = form.get("uploadPath"), form.get("fileName"), form.get("file")
     if not isinstance(file, UploadFile):
-        return _Arrival(*sent, fault=_MISSING.format("file"))
-    return _Arrival(*sent, file.filename or "", file.file)
+        return _Upload(folder, name, error=_MISSING.format("file"))
+    return _Upload(folder, name, file.filename or "", file.file)
 
 
-async def _read_json(request: Request) -> dict[str, Any]:
+async def _read_json(request: Request, field: str) -> tuple[Any, Any, str]:
+    """Parse a JSON body, and return the folder, the name, and `field` if it is text."""
     try:
         body = orjson.loads(await request.body())
     except orjson.JSONDecodeError:
         body = None
-    return body if isinstance(body, dict) else {}
+    body = body if isinstance(body, dict) else {}
+    value = body.get(field)
+    return body.get("uploadPath"), body.get("fileName"), value if isinstance(value, str) else ""
 
 
-async def _read_base64(request: Request, _internet: Internet) -> _Arrival:
-    body = await _read_json(request)
-    sent, given = (body.get("uploadPath"), body.get("fileName")), body.get("base64Data")
-    if not isinstance(given, str) or not given:
-        return _Arrival(*sent, fault=_MISSING.format("base64Data"))
-    head, comma, data = given.rpartition(",")
+async def _read_base64(request: Request, _fetcher: UrlFetcher) -> _Upload:
+    folder, name, value = await _read_json(request, "base64Data")
+    if not value:
+        return _Upload(folder, name, error=_MISSING.format("base64Data"))
+    head, comma, data = value.rpartition(",")
     try:
         if comma and not (head.startswith("data:") and head.endswith(";base64")):
-            return _Arrival(*sent, fault=_BAD_BASE64)
+            return _Upload(folder, name, error=_BAD_BASE64)
         content = base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        return _Arrival(*sent, fault=_BAD_BASE64)
+    except ValueError:
+        return _Upload(folder, name, error=_BAD_BASE64)
     mime_type = head.removeprefix("data:").partition(";")[0]
-    own_name = f"file{media_types.extension_of(mime_type)}"
-    return _Arrival(*sent, own_name, io.BytesIO(content))
+    source_name = f"file{media_types.extension_of(mime_type)}"
+    return _Upload(folder, name, source_name, io.BytesIO(content))
 
 
-async def _read_url(request: Request, internet: Internet) -> _Arrival:
-    body = await _read_json(request)
-    sent, url = (body.get("uploadPath"), body.get("fileName")), body.get("fileUrl")
-    if not isinstance(url, str) or not url:
-        return _Arrival(*sent, fault=_MISSING.format("fileUrl"))
+async def _read_url(request: Request, fetcher: UrlFetcher) -> _Upload:
+    folder, name, url = await _read_json(request, "fileUrl")
+    if not url:
+        return _Upload(folder, name, error=_MISSING.format("fileUrl"))
     try:
-        _, content = await internet.fetch(url)
-    except UnreachableError as error:
-        return _Arrival(*sent, fault=f"Failed to download the file from its URL: {error}")
-    own_name = PurePosixPath(unquote(urlsplit(url).path)).name
-    return _Arrival(*sent, own_name, io.BytesIO(content))
+        _, content = await fetcher.fetch(url)
+    except FetchError as error:
+        message = f"Failed to download the file from its URL: {error}"
+        return _Upload(folder, name, error=message)
+    source_name = PurePosixPath(unquote(urlsplit(url).path)).name
+    return _Upload(folder, name, source_name, io.BytesIO(content))

@@ -1,7 +1,4 @@
-"""Tokens and credits: rough counts by length, and the prices that were seen.
-
-Knows what a conversation and a reply weigh. Does not know how a dialect spells it.
-"""
+"""Token counts, estimated from lengths, and credits, calculated from KIE's prices."""
 
 from __future__ import annotations
 
@@ -12,38 +9,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from langchain_kie.emulator.conversation import Conversation, Medium, Reply
+    from langchain_kie.emulator.conversation import Conversation, MediaFile, Reply
+    from langchain_kie.emulator.models import Endpoint
 
-_LETTERS_A_TOKEN = 4
-_TOKENS_A_MEDIUM: Mapping[str, int] = {  # of a second of sound or film, and of a page
+_CHARACTERS_PER_TOKEN = 4
+_MEDIA_TOKENS: Mapping[str, int] = {  # of one second, or of one page
     "audio/": 32,
     "video/": 258 + 32,
     "application/pdf": 258,
 }
-_TOKENS_AN_IMAGE: Mapping[str, int] = {  # docs/wire.md 9
-    "gemini-2.5-flash": 1109,
-    "gemini-3.1-pro": 347,
-    "gemini-3.6-flash": 1098,
-}
-_USUAL_TOKENS_AN_IMAGE = 1100
 _HIDDEN_THINKING = {"low": 24, "high": 96}
-_LEAST_CREDITS = 0.01
-
-_PRICES: Mapping[str, tuple[float, float]] = {  # docs/wire.md 8: credits for a million tokens
-    "gemini-2.5-flash": (18, 150),
-    "gemini-2.5-pro": (76, 600),
-    "gemini-3-flash": (30, 180),
-    "gemini-3-pro": (100, 700),
-    "gemini-3.1-pro": (86, 746),
-    "gemini-3.5-flash": (90, 540),
-    "gemini-3.8-flash": (45, 225),
-}
-_USUAL_PRICE = (90, 450)
+_MIN_CREDITS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one exchange; `answer` is without `thinking`."""
+    """The tokens of one call; `answer` excludes `thinking`."""
 
     prompt: int
     answer: int
@@ -51,42 +32,41 @@ class Usage:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum of all tokens."""
         return self.prompt + self.answer + self.thinking
 
 
-def tokens_of(text: str) -> int:
-    """Count a text's tokens, at least one."""
-    return max(1, len(text) // _LETTERS_A_TOKEN)
-
-
-def _tokens_of_medium(name: str, medium: Medium) -> int:
-    """Count a file's tokens, at least: a second of what lasts, a page of what has pages."""
-    if medium.mime_type.startswith("text/"):
-        return tokens_of(medium.data.decode("utf-8", "replace"))
-    image = _TOKENS_AN_IMAGE.get(name, _USUAL_TOKENS_AN_IMAGE)
-    kinds = _TOKENS_A_MEDIUM.items()
-    return next((n for kind, n in kinds if medium.mime_type.startswith(kind)), image)
-
-
-def weigh(name: str, conversation: Conversation, reply: Reply) -> Usage:
-    """Count the tokens of an exchange with a model; thinking counts, shown or not."""
-    said = [turn.text for turn in conversation.turns]
-    said += [result.text for turn in conversation.turns for result in turn.results]
-    said += [json.dumps(dict(call.args)) for turn in conversation.turns for call in turn.calls]
-    said += [f"{f.name}{f.description}{json.dumps(f.parameters)}" for f in conversation.functions]
-    media = [medium for turn in conversation.turns for medium in turn.media]
-    answered = reply.text + "".join(f"{c.name}{json.dumps(dict(c.args))}" for c in reply.calls)
+def count_usage(endpoint: Endpoint, conversation: Conversation, reply: Reply) -> Usage:
+    """Count the tokens of a call, including thoughts that are not shown."""
+    turns = conversation.turns
+    prompt = [turn.text for turn in turns]
+    prompt += [result.text for turn in turns for result in turn.results]
+    prompt += [json.dumps(dict(call.args)) for turn in turns for call in turn.calls]
+    prompt += [f"{f.name}{f.description}{json.dumps(f.parameters)}" for f in conversation.functions]
+    media = [file for turn in turns for file in turn.media]
+    answer = reply.text + "".join(f"{c.name}{json.dumps(dict(c.args))}" for c in reply.calls)
     return Usage(
-        prompt=tokens_of("".join(said)) + sum(_tokens_of_medium(name, one) for one in media),
-        answer=tokens_of(answered),
-        thinking=tokens_of("".join(reply.thoughts)) + _HIDDEN_THINKING[conversation.effort],
+        prompt=_text_tokens("".join(prompt)) + sum(_media_tokens(endpoint, file) for file in media),
+        answer=_text_tokens(answer),
+        thinking=_text_tokens("".join(reply.thoughts)) + _HIDDEN_THINKING[conversation.effort],
     )
 
 
-def credits_for(name: str, usage: Usage, *, thinking_is_free: bool = False) -> float:
-    """Price an exchange with a model; the native path does not charge for thinking."""
-    price_in, price_out = _PRICES.get(name, _USUAL_PRICE)
-    charged = usage.answer + (0 if thinking_is_free else usage.thinking)
-    amount = (usage.prompt * price_in + charged * price_out) / 1_000_000
-    return max(_LEAST_CREDITS, round(amount, 2))
+def credits_for(endpoint: Endpoint, usage: Usage) -> float:
+    """Calculate the price of a call; the native API does not charge for thinking."""
+    input_price, output_price = endpoint.credits_per_million
+    output = usage.answer + (0 if endpoint.api == "generate_content" else usage.thinking)
+    amount = (usage.prompt * input_price + output * output_price) / 1_000_000
+    return max(_MIN_CREDITS, round(amount, 2))
+
+
+def _text_tokens(text: str) -> int:
+    return max(1, len(text) // _CHARACTERS_PER_TOKEN)
+
+
+def _media_tokens(endpoint: Endpoint, file: MediaFile) -> int:
+    """Count the tokens of a file; durations and pages are not read, so each counts as one."""
+    if file.mime_type.startswith("text/"):
+        return _text_tokens(file.data.decode("utf-8", "replace"))
+    tokens = (n for kind, n in _MEDIA_TOKENS.items() if file.mime_type.startswith(kind))
+    return next(tokens, endpoint.image_tokens)

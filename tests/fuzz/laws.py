@@ -62,7 +62,7 @@ def prepared(model: ChatKieGemini, messages: Sequence[BaseMessage], **options: A
     Raises:
         ValueError: It cannot be sent.
     """
-    return model._request([*messages], None, options).build(stream=True)
+    return model._prepare([*messages], None, options).build(stream=True)
 
 
 def body_of(model: ChatKieGemini, messages: Sequence[BaseMessage], **options: Any) -> Any:
@@ -136,7 +136,7 @@ class _Everything(dict[str, Any]):
 
 
 _EMULATOR = Emulator(api_key=KEY, media=_Everything())
-_APP = build_app(_EMULATOR._world)
+_APP = build_app(_EMULATOR._state)
 
 
 async def asked(

@@ -33,10 +33,10 @@ def test_the_readme_has_a_snippet_for_each_use():
         "Async",
         "Tools",
         "Structured output",
-        "Thoughts",
-        "Images, sound, video and documents",
-        "Agent",
-        "Tests without a key",
+        "Reasoning",
+        "Images, audio, video and documents",
+        "Agents",
+        "Testing without an API key",
         "Errors",
     ]
 

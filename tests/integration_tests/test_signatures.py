@@ -322,7 +322,7 @@ def test_a_signature_of_another_model_or_dialect_is_not_sent(giver, asked, recei
     history = [HumanMessage(TOOL_PROMPT), answer, *followed_up(answer)]
     again = asker(*asked)().invoke(history)
     assert "rain; rain" in again.text
-    assert "fc~" not in json.dumps(received[-1].body)
+    assert "ZmN+" not in json.dumps(received[-1].body)
     if asked[1] == "chat_completions":
         assert BYPASS not in json.dumps(received[-1].body)
 
@@ -355,7 +355,7 @@ def test_an_active_loop_of_several_rounds_keeps_each_signature(received):
     assert ask().invoke(history).text
     turns = [c["parts"][0] for c in received[-1].body["contents"] if c["role"] == "model"]
     assert [turn["functionCall"]["name"] for turn in turns] == ["get_weather", "send_email"]
-    assert all(turn["thoughtSignature"].startswith("fc~") for turn in turns)
+    assert all(turn["thoughtSignature"].startswith("ZmN+") for turn in turns)
 
 
 def test_two_signed_answers_in_a_row_keep_both_signatures(received):

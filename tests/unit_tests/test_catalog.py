@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from call_modes import fixture, model_at, server_sending
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from langchain_kie import ChatKieGemini, KieConfigurationError
-from langchain_kie._catalog import APIS, MODELS, resolve
+from langchain_kie._catalog import APIS, MODELS, profile_of, resolve
 
 # Friendly name, the chat path's slug, the native path's model: docs/wire.md 1.
 NAMES = [
@@ -76,20 +79,56 @@ def test_every_name_of_a_model_goes_to_its_url(
     [
         ("gemini-9-ultra", None, "/gemini-9-ultra/v1/chat/completions"),
         ("gemini-9-ultra", "generate_content", native_path("gemini-9-ultra")),
-        ("gemini-2-5-flash", None, "/gemini-2-5-flash/v1/chat/completions"),
-        ("gemini-3-flash-v1beta", "generate_content", native_path("gemini-3-flash-v1beta")),
         ("gemini-2.5-pro", "generate_content", native_path("gemini-2.5-pro")),
     ],
 )
-def test_a_name_or_a_route_that_is_not_known_goes_out_as_written(name, api, path) -> None:
+def test_an_unlisted_name_or_api_is_sent_unchanged(name, api, path) -> None:
     with server_sending(fixture("chat_whole.json")) as server:
         model_at(server, model=name, api=api).invoke("hi")
         assert server.requests[0].path == path
 
 
 @pytest.mark.parametrize(
-    "name", ["gemini-3-flash", "google/gemini-3.1-flash", "any thing", "gpt-5"]
+    ("name", "api", "newest"),
+    [
+        ("gemini-9.9-flash", None, "gemini-3.8-flash"),
+        ("gemini-9-9-flash", "generate_content", "gemini-3.8-flash"),
+        ("gemini-9-flash-lite-preview", "gateway", "gemini-3.8-flash"),
+        ("google/gemini-9-pro", "gateway", "gemini-3.1-pro"),
+        ("gemini-9-pro", "chat_completions", "gemini-3.1-pro"),
+    ],
 )
+def test_an_unlisted_gemini_name_inherits_its_family_s_newest_row(name, api, newest) -> None:
+    resolve.__globals__["_newest_of_family"].cache_clear()
+    with pytest.warns(UserWarning, match=f"{name}.*{newest}") as caught:
+        resolved, *_ = [resolve(name, api) for _ in range(3)]
+    assert len(caught) == 1
+    assert resolved.name == resolved.route.model == name
+    listed = resolve(newest, resolved.api)
+    assert resolved.spec is listed.spec
+    assert resolved.route.efforts == listed.route.efforts
+    profile = {**profile_of(listed), "name": name}
+    assert profile_of(resolved) == profile
+
+
+def test_an_unlisted_gemini_name_gets_signatures_bypassed_natively() -> None:
+    history = [
+        HumanMessage("hi"),
+        AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}]),
+        ToolMessage("x", tool_call_id="1"),
+    ]
+    sent = []
+    for name in ("gemini-9-9-flash", "gemini-3-8-flash", "gemini-9-ultra"):
+        with server_sending(fixture("native_whole.json")) as server, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model_at(server, model=name, api="generate_content").invoke(history)
+            sent.append(server.requests[0].json["contents"][1]["parts"])
+    assert sent[0] == sent[1]
+    assert "thoughtSignature" in sent[0][0]
+    assert "thoughtSignature" not in sent[2][0]
+
+
+@pytest.mark.parametrize("name", ["gemini-3-flash", "google/gemini-exp-1206", "any thing", "gpt-5"])
 def test_the_gateway_takes_any_name_in_the_body(name: str) -> None:
     with server_sending(fixture("chat_whole.json")) as server:
         model_at(server, model=name, api="gateway").invoke("hi")

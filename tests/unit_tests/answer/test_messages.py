@@ -9,7 +9,7 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from call_modes import answer, fixture
+from call_modes import FIXTURES, fixture, response_reader
 from langchain_core.load import dumpd, dumps
 from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 from langchain_core.messages.tool import tool_call_chunk
@@ -23,7 +23,6 @@ from langchain_kie._answer.messages import (
     merge_chunks,
     message_chunk,
 )
-from unit_tests.http.test_splits import DOCUMENTS, STREAMS
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -145,9 +144,12 @@ def test_chunks_do_not_share_mutable_values() -> None:
     assert_same_message(other, plain)
 
 
-@pytest.mark.parametrize("name", STREAMS + DOCUMENTS)
+ANSWERS = sorted({path.name for path in FIXTURES.glob("*.[sj]s*")} - {"envelope_401.json"})
+
+
+@pytest.mark.parametrize("name", ANSWERS)
 def test_a_message_is_the_sum_of_its_chunks(name: str) -> None:
-    response = answer()
+    response = response_reader()
     assembler = MessageAssembler("gemini-3-flash", "gemini-3-flash")
     events = [*response.feed(fixture(name)), *response.close()]
     chunks = [chunk for chunk in map(assembler.feed, events) if chunk] + [assembler.finish()]

@@ -1,16 +1,16 @@
-"""An emulator for all of these tests."""
+"""One emulator for all tests of this folder."""
 
 from __future__ import annotations
 
 import pytest
 
 from langchain_kie.emulator import Emulator
-from unit_tests.emulator.wire import MEDIA, Wire
+from unit_tests.emulator.emulator_client import MEDIA, EmulatorClient
 
 
 @pytest.fixture(scope="session")
-def wire():
+def client():
     with Emulator(media=MEDIA) as emulator:
-        spoken = Wire(emulator)
-        yield spoken
-        spoken.http.close()
+        client = EmulatorClient(emulator)
+        yield client
+        client.http.close()

@@ -1,4 +1,4 @@
-"""What the emulator says and calls, and that what it makes up is valid."""
+"""The answers and function calls of the emulator, and the validity of its arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from langchain_kie.emulator.arithmetic import evaluate, find_expression
 from langchain_kie.emulator.hints import Hints, names_in
 from langchain_kie.emulator.instances import fill
-from unit_tests.emulator.wire import ADDER, INTEGER, STRING, WEATHER, function_tool
+from unit_tests.emulator.emulator_client import ADDER, INTEGER, STRING, WEATHER, function_tool
 
 MULTIPLY = function_tool("multiply", "Multiply two numbers.", a=INTEGER, b=INTEGER)
 CALCULATE = function_tool("calculate", "Calculate an arithmetic expression.", expression=STRING)
@@ -62,7 +62,7 @@ CALLS = {
     "Who wrote Hamlet?": [],
     "Tell me a story about a cat": [],
 }
-OFFERED = [WEATHER, ADDER, MULTIPLY, SEARCH_WEB, SEND, BOOK, TOTAL]
+FUNCTIONS = [WEATHER, ADDER, MULTIPLY, SEARCH_WEB, SEND, BOOK, TOTAL]
 
 
 def message_of(body):
@@ -70,36 +70,36 @@ def message_of(body):
 
 
 def calls_of(body):
-    made = [call["function"] for call in message_of(body).get("tool_calls", ())]
-    return [(call["name"], json.loads(call["arguments"])) for call in made]
+    functions = [call["function"] for call in message_of(body).get("tool_calls", ())]
+    return [(function["name"], json.loads(function["arguments"])) for function in functions]
 
 
 @pytest.mark.parametrize(("prompt", "calls"), CALLS.items(), ids=CALLS.keys())
-def test_prompts_choose_calls_and_arguments(wire, prompt, calls):
-    """Seven functions are on offer; those that the prompt asks for are called, with its values."""
-    assert calls_of(wire.chat(prompt, tools=OFFERED)) == calls
+def test_prompt_determines_calls_and_arguments(client, prompt, calls):
+    """Seven functions are declared; those that match the prompt are called with its values."""
+    assert calls_of(client.chat(prompt, tools=FUNCTIONS)) == calls
 
 
-def test_choices_are_obeyed(wire):
-    """`none` never calls, `required` always does, and a name is a name."""
+def test_tool_choice(client):
+    """`none` never calls, `required` always calls, and a name calls this function."""
     prompt = "What is the weather in Oslo?"
     named = {"type": "function", "function": {"name": "multiply"}}
-    assert calls_of(wire.chat(prompt, tools=OFFERED, tool_choice="none")) == []
-    assert len(calls_of(wire.chat("Hello!", tools=OFFERED, tool_choice="required"))) == 1
-    assert calls_of(wire.chat(prompt, tools=OFFERED, tool_choice=named))[0][0] == "multiply"
+    assert calls_of(client.chat(prompt, tools=FUNCTIONS, tool_choice="none")) == []
+    assert len(calls_of(client.chat("Hello!", tools=FUNCTIONS, tool_choice="required"))) == 1
+    assert calls_of(client.chat(prompt, tools=FUNCTIONS, tool_choice=named))[0][0] == "multiply"
     config = {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["multiply"]}}
-    tools = [{"functionDeclarations": [tool["function"] for tool in OFFERED[:3]]}]
-    body = wire.native("Hello!", tools=tools, toolConfig=config)
+    tools = [{"functionDeclarations": [tool["function"] for tool in FUNCTIONS[:3]]}]
+    body = client.native("Hello!", tools=tools, toolConfig=config)
     parts = body["candidates"][0]["content"]["parts"]
     assert [p["functionCall"]["name"] for p in parts if "functionCall" in p] == ["multiply"]
 
 
-def loop(wire, prompt, tools, result, **body):
-    """Ask, answer every call with `result`, and ask again, until there are no calls."""
+def loop(client, prompt, tools, result, **body):
+    """Run an agent loop in which every call has the same result."""
     messages = [{"role": "user", "content": prompt}]
     rounds = []
     while True:
-        message = message_of(wire.chat(messages, tools=tools, **body))
+        message = message_of(client.chat(messages, tools=tools, **body))
         calls = message.get("tool_calls")
         if not calls or len(rounds) == 3:
             return rounds, message["content"]
@@ -110,31 +110,31 @@ def loop(wire, prompt, tools, result, **body):
         ]
 
 
-def test_results_are_told(wire):
-    """The answer holds what the functions gave back, and a function is not called twice."""
-    rounds, answer = loop(wire, "Weather in Oslo?", [WEATHER], "It is 21 \u00b0C.")
+def test_answer_reports_results(client):
+    """The answer contains the results, and a function is not called twice in a turn."""
+    rounds, answer = loop(client, "Weather in Oslo?", [WEATHER], "It is 21 \u00b0C.")
     assert rounds == [["get_weather"]]
     assert "It is 21 \u00b0C." in answer
 
 
-def test_errors_are_told(wire):
-    """A tool that failed is said to have failed."""
-    _, answer = loop(wire, "Weather in Oslo?", [WEATHER], "Error: no such place")
+def test_answer_reports_errors(client):
+    """The answer contains the error of a tool."""
+    _, answer = loop(client, "Weather in Oslo?", [WEATHER], "Error: no such place")
     assert "error" in answer
     assert "no such place" in answer
 
 
-def test_steps_are_taken_one_by_one(wire):
-    """ "First ..., then ..." is two rounds."""
+def test_sequential_steps(client):
+    """ "First ..., then ..." makes two rounds of calls."""
     prompt = "First look up the weather in Oslo, then send an email to a@b.example about it"
-    rounds, _ = loop(wire, prompt, [SEND, WEATHER], "sunny")
+    rounds, _ = loop(client, prompt, [SEND, WEATHER], "sunny")
     assert rounds == [["get_weather"], ["send_email"]]
 
 
-def test_a_forced_choice_goes_through_the_functions(wire):
-    """As agents with a tool for their answer need it: first the tool that fits, then the next."""
+def test_required_choice_calls_each_function_once(client):
+    """Agents with a tool for the final answer need this order."""
     report = function_tool("WeatherReport", "Give the final answer.", summary=STRING)
-    rounds, _ = loop(wire, "Weather in Oslo?", [report, WEATHER], "sunny", tool_choice="required")
+    rounds, _ = loop(client, "Weather in Oslo?", [report, WEATHER], "sunny", tool_choice="required")
     assert rounds[:2] == [["get_weather"], ["WeatherReport"]]
 
 
@@ -149,54 +149,54 @@ def test_a_forced_choice_goes_through_the_functions(wire):
         ("What is my name?", "You have not told me your name yet."),
     ],
 )
-def test_small_talk(wire, prompt, answer):
-    """The few things it knows to say."""
-    assert message_of(wire.chat(prompt))["content"] == answer
+def test_canned_answers(client, prompt, answer):
+    """Common prompts have fixed answers."""
+    assert message_of(client.chat(prompt))["content"] == answer
 
 
-def test_it_remembers(wire):
-    """What was said before can be asked for."""
-    said = [
+def test_answer_uses_earlier_messages(client):
+    """The user can ask about earlier messages."""
+    earlier = [
         {"role": "user", "content": "Hi, I'm Ada."},
         {"role": "assistant", "content": "Hello, Ada!"},
     ]
-    name = wire.chat([*said, {"role": "user", "content": "What's my name?"}])
-    last = wire.chat([*said, {"role": "user", "content": "What did I just say?"}])
+    name = client.chat([*earlier, {"role": "user", "content": "What's my name?"}])
+    last = client.chat([*earlier, {"role": "user", "content": "What did I just say?"}])
     assert message_of(name)["content"] == "Your name is Ada."
     assert "Hi, I'm Ada." in message_of(last)["content"]
 
 
-def test_long_answers_exist(wire):
-    """As many sentences as asked for."""
-    text = message_of(wire.chat("Write a story of 300 sentences about the sea"))["content"]
+def test_answer_has_the_requested_length(client):
+    """The prompt can request a number of sentences."""
+    text = message_of(client.chat("Write a story of 300 sentences about the sea"))["content"]
     assert text.count(".") == 300
 
 
 @pytest.mark.parametrize(("stop", "answer"), [("you", "Hello! How can I help "), (["!"], "Hello")])
-def test_stop_cuts_before_its_first_occurrence(wire, stop, answer):
-    """On both dialects, a string or a list; an answer may be cut to nothing."""
-    assert message_of(wire.chat("Hello", stop=stop))["content"] == answer
-    assert message_of(wire.chat("Hello", stop=["H"]))["content"] == ""
+def test_stop_sequences(client, stop, answer):
+    """Both APIs truncate before the first occurrence; the answer can become empty."""
+    assert message_of(client.chat("Hello", stop=stop))["content"] == answer
+    assert message_of(client.chat("Hello", stop=["H"]))["content"] == ""
     sequences = [stop] if isinstance(stop, str) else stop
-    body = wire.native("Hello", generationConfig={"stopSequences": sequences})
+    body = client.native("Hello", generationConfig={"stopSequences": sequences})
     assert body["candidates"][0]["content"]["parts"][-1]["text"] == answer
 
 
-def test_json_objects_have_the_quoted_keys(wire):
-    """Or those of a schema that the prompt spells out."""
+def test_json_mode(client):
+    """The keys are quoted words of the prompt, or come from a schema in the prompt."""
     form = {"response_format": {"type": "json_object"}}
     prompt = "Tell me a joke as JSON with 'setup' and 'punchline' keys."
-    assert json.loads(message_of(wire.chat(prompt, **form))["content"]).keys() == {
+    assert json.loads(message_of(client.chat(prompt, **form))["content"]).keys() == {
         "setup",
         "punchline",
     }
     schema = json.dumps({"properties": {"age": INTEGER}, "required": ["age"]})
-    text = message_of(wire.chat(f"Ada is 36. Use this schema: {schema}", **form))["content"]
+    text = message_of(client.chat(f"Ada is 36. Use this schema: {schema}", **form))["content"]
     assert json.loads(text) == {"age": 36}
 
 
-def test_native_schemas_are_filled(wire):
-    """Upper-case types, nullable properties and the order asked for."""
+def test_native_schema(client):
+    """Upper-case types, nullable properties and the order of properties."""
     schema = {
         "type": "OBJECT",
         "propertyOrdering": ["city", "name"],
@@ -207,17 +207,16 @@ def test_native_schemas_are_filled(wire):
         },
     }
     config = {"responseMimeType": "application/json", "responseSchema": schema}
-    body = wire.native("John is 25 years old and lives in Paris.", generationConfig=config)
+    body = client.native("John is 25 years old and lives in Paris.", generationConfig=config)
     text = body["candidates"][0]["content"]["parts"][-1]["text"]
     assert list(json.loads(text).items()) == [("city", "Paris"), ("name", "John"), ("age", 25)]
 
 
-def test_expressions_are_recognised():
-    """A property of that name takes the sum itself."""
-    made = fill(
-        CALCULATE["function"]["parameters"], Hints("What is 17 * 23?"), every_property=False
-    )
-    assert made == {"expression": "17 * 23"}
+def test_expression_property():
+    """A property named `expression` gets the expression of the prompt."""
+    parameters = CALCULATE["function"]["parameters"]
+    args = fill(parameters, Hints("What is 17 * 23?"), every_property=False)
+    assert args == {"expression": "17 * 23"}
 
 
 @pytest.mark.parametrize(
@@ -230,11 +229,11 @@ def test_expressions_are_recognised():
         ("1 / 0", None),
         ("9 ** 99999", None),
         ("2026-03-04", None),
-        ("no sum", None),
+        ("no expression", None),
     ],
 )
-def test_sums(text, value):
-    """Found in prose, worked out without running code."""
+def test_arithmetic(text, value):
+    """Expressions are found in prose and evaluated."""
     expression = find_expression(text)
     assert (evaluate(expression) if expression else None) == value
 
@@ -248,8 +247,8 @@ def test_sums(text, value):
         ("what is JSON", []),
     ],
 )
-def test_names(text, names):
-    """Capitalised words are names, save those that open a sentence."""
+def test_names_in(text, names):
+    """Capitalised words are names, except common words at the start of a sentence."""
     assert [found.value for found in names_in(text)] == names
 
 
@@ -257,65 +256,57 @@ NAMES = st.sampled_from(["a", "city", "userName", "query", "max_results", "email
 
 
 def strings():
-    sizes = st.tuples(st.integers(0, 12), st.integers(0, 30)).map(
-        lambda pair: {"minLength": pair[0], "maxLength": sum(pair)}
-    )
     formats = st.sampled_from(["date", "date-time", "email", "uri", "time"])
     return st.one_of(
         st.just({"type": "string"}),
-        sizes.map(lambda size: {"type": "string", **size}),
         formats.map(lambda name: {"type": "string", "format": name}),
+        st.builds(
+            lambda minimum, more: {
+                "type": "string",
+                "minLength": minimum,
+                "maxLength": minimum + more,
+            },
+            st.integers(0, 12),
+            st.integers(0, 30),
+        ),
         st.lists(st.text(max_size=6), min_size=1, max_size=4, unique=True).map(
             lambda members: {"type": "string", "enum": members}
         ),
     )
 
 
-def numbers():
-    return st.tuples(
-        st.sampled_from(["integer", "number"]), st.integers(-500, 500), st.integers(2, 300)
-    ).flatmap(
-        lambda drawn: st.sampled_from(
-            [
-                {"type": drawn[0]},
-                {"type": drawn[0], "minimum": drawn[1], "maximum": drawn[1] + drawn[2]},
-                {"type": drawn[0], "exclusiveMinimum": drawn[1]},
-                {"type": drawn[0], "exclusiveMaximum": drawn[1]},
-                {"type": drawn[0], "minimum": drawn[1], "multipleOf": 5},
-            ]
-        )
-    )
+@st.composite
+def numbers(draw):
+    low = draw(st.integers(-500, 500))
+    limits = [
+        {},
+        {"minimum": low, "maximum": low + draw(st.integers(2, 300))},
+        {"exclusiveMinimum": low},
+        {"exclusiveMaximum": low},
+        {"minimum": low, "multipleOf": 5},
+    ]
+    return {"type": draw(st.sampled_from(["integer", "number"])), **draw(st.sampled_from(limits))}
 
 
-def objects(children):
-    return st.dictionaries(NAMES, children, max_size=4).flatmap(
-        lambda properties: (
-            st.lists(
-                st.sampled_from(sorted(properties)), unique=True, max_size=len(properties)
-            ).map(
-                lambda required: {"type": "object", "properties": properties, "required": required}
-            )
-            if properties
-            else st.just({"type": "object"})
-        )
-    )
+@st.composite
+def objects(draw, children):
+    properties = draw(st.dictionaries(NAMES, children, max_size=4))
+    if not properties:
+        return {"type": "object"}
+    required = draw(st.lists(st.sampled_from(sorted(properties)), unique=True))
+    return {"type": "object", "properties": properties, "required": required}
 
 
-def arrays(children):
-    return st.tuples(children, st.integers(0, 3), st.integers(0, 3)).map(
-        lambda drawn: {
-            "type": "array",
-            "items": drawn[0],
-            "minItems": drawn[1],
-            "maxItems": drawn[1] + drawn[2],
-        }
-    )
+@st.composite
+def arrays(draw, children):
+    minimum, more = draw(st.integers(0, 3)), draw(st.integers(0, 3))
+    items = {"items": draw(children), "minItems": minimum, "maxItems": minimum + more}
+    return {"type": "array", **items}
 
 
-def alternatives(children):
-    return st.tuples(children, st.sampled_from(["anyOf", "oneOf"])).map(
-        lambda drawn: {drawn[1]: [{"type": "null"}, drawn[0]]}
-    )
+@st.composite
+def alternatives(draw, children):
+    return {draw(st.sampled_from(["anyOf", "oneOf"])): [{"type": "null"}, draw(children)]}
 
 
 SCHEMAS = st.recursive(
@@ -334,14 +325,14 @@ PROMPTS = st.sampled_from(
 
 @given(schema=objects(SCHEMAS), prompt=PROMPTS, every_property=st.booleans())
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-def test_instances_are_valid(schema, prompt, every_property):
-    """Whatever the schema and whatever the prompt offers."""
+def test_every_instance_is_valid(schema, prompt, every_property):
+    """For any schema and any prompt."""
     instance = fill(schema, Hints(prompt), every_property=every_property)
     Draft202012Validator(schema).validate(instance)
 
 
-def test_recursive_schemas_end():
-    """A tree is filled to some depth, and the references are followed."""
+def test_recursive_schema():
+    """References are resolved, up to a maximum depth."""
     node = {
         "type": "object",
         "properties": {
@@ -360,9 +351,9 @@ def test_recursive_schemas_end():
 @pytest.mark.parametrize(
     "piece", ["1", "A", "((", "a1", "-1", "1 + ", "x@", "{", "'", "Paris and "]
 )
-def test_long_prompts_are_read_in_good_time(wire, piece):
-    """No prompt makes the patterns backtrack for long; the client waits five seconds."""
-    assert message_of(wire.chat(piece * 20_000, tools=[WEATHER, SEND]))
+def test_long_prompts_are_fast(client, piece):
+    """No prompt causes catastrophic backtracking; the client has a timeout of five seconds."""
+    assert message_of(client.chat(piece * 20_000, tools=[WEATHER, SEND]))
 
 
 @pytest.mark.parametrize(
@@ -374,7 +365,7 @@ def test_long_prompts_are_read_in_good_time(wire, piece):
         {"type": "string", "pattern": "("},
     ],
 )
-def test_hopeless_schemas_are_refused(wire, schema):
-    """Those of which no instance can be made get an envelope, not a crash."""
+def test_schemas_without_instances_are_rejected(client, schema):
+    """The emulator rejects them with an envelope instead of failing."""
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    assert wire.chat("Hello", response_format=form)["code"] == 400
+    assert client.chat("Hello", response_format=form)["code"] == 400

@@ -1,4 +1,4 @@
-"""What the OpenAI-shaped path refuses, and in which words."""
+"""Requests that the chat completions API rejects, and the messages."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ import base64
 import httpx
 import pytest
 
-from unit_tests.emulator.wire import ADDER, PNG, SEARCH, STRING, WEATHER, function_tool
+from unit_tests.emulator.emulator_client import ADDER, PNG, SEARCH, STRING, WEATHER, function_tool
 
 USER = {"role": "user", "content": "Hello"}
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-ASKED = {"role": "assistant", "content": "", "tool_calls": [CALL]}
-ANSWERED = {"role": "tool", "tool_call_id": "c1", "content": "42"}
+INVALID_CALL = CALL | {"function": {"name": "f", "arguments": "[]"}}
+ASSISTANT = {"role": "assistant", "content": "", "tool_calls": [CALL]}
+TOOL = {"role": "tool", "tool_call_id": "c1", "content": "42"}
+
+
+def messages(*turns):
+    return {"messages": list(turns)}
 
 
 def parts(*content):
-    return {"messages": [{"role": "user", "content": list(content)}]}
+    return messages({"role": "user", "content": list(content)})
 
 
 def image(url):
@@ -35,10 +40,7 @@ def answer_in(schema):
 RISK = {
     "type": "object",
     "properties": {
-        "riskFlags": {
-            "type": "array",
-            "items": {"type": "object", "properties": {"type": STRING}},
-        }
+        "riskFlags": {"type": "array", "items": {"type": "object", "properties": {"type": STRING}}}
     },
 }
 NULLABLE = {"type": "object", "properties": {"x": {"type": ["string", "null"]}}}
@@ -52,7 +54,7 @@ CALL_TURN = (
     "function response turn."
 )
 
-REFUSALS = {
+REJECTED = {
     "no messages": (422, "'messages'", {"messages": []}),
     "messages missing": (422, "'messages'", {"messages": None}),
     "messages of a wrong type": (422, "'messages'", {"messages": "Hello"}),
@@ -64,15 +66,15 @@ REFUSALS = {
         parts({"type": "text", "text": ""}),
     ),
     "empty content": (422, "content", {"messages": [{"role": "user", "content": []}]}),
-    "part of no known type": (422, "type", parts({"type": "tool_use", "id": "x"})),
-    "image without a url": (422, "url", parts({"type": "image_url", "image_url": "x"})),
-    "stream of a wrong type": (422, "'stream'", {"stream": "yes"}),
-    "temperature of a wrong type": (422, "'temperature'", {"temperature": True}),
-    "stop of a wrong type": (422, "'stop'", {"stop": [1]}),
-    "effort that is not documented": (422, "low, high", {"reasoning_effort": "medium"}),
-    "tool choice that is none": (422, "'tool_choice'", {"tool_choice": "sometimes"}),
+    "unknown part type": (422, "type", parts({"type": "tool_use", "id": "x"})),
+    "image without a URL": (422, "url", parts({"type": "image_url", "image_url": "x"})),
+    "invalid stream": (422, "'stream'", {"stream": "yes"}),
+    "invalid temperature": (422, "'temperature'", {"temperature": True}),
+    "invalid stop": (422, "'stop'", {"stop": [1]}),
+    "undocumented effort": (422, "low, high", {"reasoning_effort": "medium"}),
+    "invalid tool choice": (422, "'tool_choice'", {"tool_choice": "sometimes"}),
     "native tool": (422, "tools[0]", {"tools": [{"google_search": {}}]}),
-    "nameless tool": (422, "name", {"tools": [{"type": "function", "function": {}}]}),
+    "tool without a name": (422, "name", {"tools": [{"type": "function", "function": {}}]}),
     "property named type": (
         422,
         f"{SCHEMA_PATH}.properties.riskFlags.items.properties.type must be string or array",
@@ -88,92 +90,78 @@ REFUSALS = {
         "must be a single string",
         {"tools": [function_tool("f", "d", x={"type": ["string", "null"]})]},
     ),
-    "schema of no known type": (400, "Invalid schema", answer_in({"type": "strin"})),
-    "reference to nowhere": (400, "$ref", answer_in({"$ref": "#/$defs/Gone"})),
+    "invalid schema": (400, "Invalid schema", answer_in({"type": "strin"})),
+    "unresolvable reference": (400, "$ref", answer_in({"$ref": "#/$defs/Gone"})),
     "format without a schema": (422, "schema", {"response_format": {"type": "json_schema"}}),
-    "format of no known type": (422, "response_format", {"response_format": {"type": "xml"}}),
-    "bad function name": (400, "Invalid function name", {"tools": [function_tool("1st", "d")]}),
-    "function given twice": (400, "Duplicate", {"tools": [WEATHER, WEATHER]}),
-    "forced stranger": (
+    "unknown format": (422, "response_format", {"response_format": {"type": "xml"}}),
+    "invalid function name": (400, "Invalid function name", {"tools": [function_tool("1st", "d")]}),
+    "duplicate function": (400, "Duplicate", {"tools": [WEATHER, WEATHER]}),
+    "choice of an undeclared function": (
         400,
         "not a declared function",
-        {
-            "tools": [WEATHER],
-            "tool_choice": {"type": "function", "function": {"name": "get_time"}},
-        },
+        {"tools": [WEATHER], "tool_choice": ADDER},
     ),
     "search with functions": (400, "unsupported", {"tools": [SEARCH, WEATHER]}),
     "functions with a schema": (
         400,
         "unsupported",
-        {
-            "tools": [ADDER],
-            **answer_in(
-                RISK["properties"]["riskFlags"]["items"] | {"properties": {"kind": STRING}}
-            ),
-        },
+        {"tools": [ADDER], **answer_in({"type": "object"})},
     ),
-    "only a system message": (400, "contents", {"messages": [{"role": "system", "content": "x"}]}),
-    "result out of the blue": (400, RESPONSE_TURN, {"messages": [USER, ANSWERED]}),
+    "only a system message": (400, "contents", messages({"role": "system", "content": "x"})),
+    "result without a call": (400, RESPONSE_TURN, messages(USER, TOOL)),
     "result without an id": (
         422,
         "tool_call_id",
-        {"messages": [USER, ASKED, {"role": "tool", "content": "42"}]},
+        messages(USER, ASSISTANT, {"role": "tool", "content": "42"}),
     ),
     "result of another call": (
         400,
         RESPONSE_TURN,
-        {"messages": [USER, ASKED, ANSWERED | {"tool_call_id": "c2"}]},
+        messages(USER, ASSISTANT, TOOL | {"tool_call_id": "c2"}),
     ),
-    "call without a result": (400, "number of function response", {"messages": [USER, ASKED]}),
+    "call without a result": (400, "number of function response", messages(USER, ASSISTANT)),
     "user before the result": (
         400,
         "number of function response",
-        {"messages": [USER, ASKED, USER, ANSWERED]},
+        messages(USER, ASSISTANT, USER, TOOL),
     ),
-    "call at the beginning": (400, CALL_TURN, {"messages": [ASKED, ANSWERED]}),
-    "arguments that are no object": (
+    "call in the first message": (400, CALL_TURN, messages(ASSISTANT, TOOL)),
+    "arguments that are not an object": (
         422,
         "arguments",
-        {
-            "messages": [
-                USER,
-                ASKED | {"tool_calls": [CALL | {"function": {"name": "f", "arguments": "[]"}}]},
-            ]
-        },
+        messages(USER, ASSISTANT | {"tool_calls": [INVALID_CALL]}),
     ),
-    "foreign image": (
+    "unreachable image": (
         400,
         f"The image URL https://elsewhere.example/a.png {FORBIDDEN}",
         image("https://elsewhere.example/a.png"),
     ),
-    "image of no scheme": (400, FORBIDDEN, image("gs://bucket/a.png")),
-    "image of no url at all": (400, FORBIDDEN, image("http://[")),
-    "file of no known type": (400, MIME, image("https://files.example/blob")),
-    "data of no known type": (400, MIME, data_url("application/octet-stream")),
-    "video of YouTube's": (
+    "image with an unsupported scheme": (400, FORBIDDEN, image("gs://bucket/a.png")),
+    "image with an invalid URL": (400, FORBIDDEN, image("http://[")),
+    "file of an unknown type": (400, MIME, image("https://files.example/blob")),
+    "data of an unknown type": (400, MIME, data_url("application/octet-stream")),
+    "YouTube video": (
         400,
         "image download failed: HTTP 429: Too Many Requests",
         image("https://www.youtube.com/watch?v=abc"),
     ),
-    "file of Google's": (
+    "file of the Files API": (
         400,
         FORBIDDEN,
         image("https://generativelanguage.googleapis.com/v1beta/files/abc"),
     ),
-    "picture that is said to be sound": (400, MIME, data_url("audio/mpeg", PNG_BASE64)),
-    "data that is not base64": (400, "Base64", data_url("image/png", "!!!")),
+    "image declared as audio": (400, MIME, data_url("audio/mpeg", PNG_BASE64)),
+    "invalid base64": (400, "Base64", data_url("image/png", "!!!")),
     "data url without base64": (400, "base64", image("data:image/png,hello")),
 }
 
 
-@pytest.mark.parametrize(("code", "words", "body"), REFUSALS.values(), ids=REFUSALS.keys())
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_refusals_are_envelopes(wire, code, words, body, stream):
-    """A refusal is HTTP 200 with one JSON document, also where a stream was asked for."""
-    response = wire.http.post(
-        "/gemini-2.5-pro/v1/chat/completions",
-        json={"messages": [USER], "stream": stream, **body},
+@pytest.mark.parametrize(("code", "words", "body"), REJECTED.values(), ids=REJECTED.keys())
+@pytest.mark.parametrize("stream", [False, True], ids=["body", "stream"])
+def test_rejected_requests(client, code, words, body, stream):
+    """An error is HTTP 200 with one JSON document, even if a stream was requested."""
+    response = client.http.post(
+        "/gemini-2.5-pro/v1/chat/completions", json={"messages": [USER], "stream": stream, **body}
     )
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("application/json")
@@ -207,9 +195,9 @@ UNAUTHORIZED = {
         {"X-Goog-Api-Key": "kie-emulator-key", "Authorization": ""},
     ],
 )
-def test_bad_headers_are_refused_in_the_recorded_words(wire, path, headers):
-    """A wrong key or content type gives the recorded envelope, without `data`."""
-    response = wire.http.post(path, json={"messages": [USER]}, headers=headers)
+def test_invalid_headers_are_rejected(client, path, headers):
+    """A wrong key or content type gives the recorded envelope, which has no `data`."""
+    response = client.http.post(path, json=messages(USER), headers=headers)
     assert response.status_code == 200
     assert response.json() == UNAUTHORIZED
 
@@ -218,9 +206,9 @@ def test_bad_headers_are_refused_in_the_recorded_words(wire, path, headers):
     "slug",
     ["gemini-2-5-flash", "gemini-3.6-flash-openai", "gemini-3.5-flash", "gemini-3-5-flash", "gpt"],
 )
-def test_slugs_are_exact(wire, slug):
-    """Dots and dashes are not interchangeable, and friendly names are not slugs."""
-    assert wire.chat("Hello", slug) == {
+def test_slug_must_be_exact(client, slug):
+    """Dots and dashes are not interchangeable, and Google's names are not slugs."""
+    assert client.chat("Hello", slug) == {
         "code": 422,
         "msg": "The model is not supported",
         "data": None,
@@ -230,31 +218,31 @@ def test_slugs_are_exact(wire, slug):
 @pytest.mark.parametrize(
     "model", ["gemini-2.5-pro", "gemini-2.5-pro-openai", "gemini-3-5-flash-thinking"]
 )
-def test_known_models_in_the_body_are_ignored(wire, model):
-    """The slug chooses the model; a known name in the body does no harm."""
-    assert "choices" in wire.chat("Hello", "gemini-2.5-pro", model=model)
+def test_known_model_in_the_body_is_ignored(client, model):
+    """The path selects the model; the body may contain any known name."""
+    assert "choices" in client.chat("Hello", "gemini-2.5-pro", model=model)
 
 
-def test_unknown_keys_are_ignored(wire):
-    """KIE validates only what it knows."""
-    body = wire.chat("Hello", logit_bias={}, max_tokens=1, seed=7, n=1, top_p=0.5, user=None)
+def test_unknown_fields_are_ignored(client):
+    """KIE validates only the fields that it supports."""
+    body = client.chat("Hello", logit_bias={}, max_tokens=1, seed=7, n=1, top_p=0.5, user=None)
     assert body["choices"][0]["message"]["content"].startswith("Hello!")
 
 
-def test_flash_2_5_ignores_effort(wire):
-    """The one model without `reasoning_effort` does not look at it."""
-    assert "choices" in wire.chat("Hello", "gemini-2.5-flash", reasoning_effort="medium")
+def test_effort_is_ignored_by_2_5_flash(client):
+    """It is the only model without `reasoning_effort`."""
+    assert "choices" in client.chat("Hello", "gemini-2.5-flash", reasoning_effort="medium")
 
 
-def test_a_property_named_type_is_fine_in_a_function(wire):
-    """Only the answer's schema is known to be refused."""
-    body = wire.chat("Call f", tools=[function_tool("f", "d", type=STRING)])
+def test_parameter_named_type_is_accepted(client):
+    """KIE rejects such a property only in the schema of an answer."""
+    body = client.chat("Call f", tools=[function_tool("f", "d", type=STRING)])
     assert "choices" in body
 
 
-def test_search_goes_with_a_schema(wire):
-    """KIE's own sample sends both (kie/docs 002)."""
-    body = wire.chat(
+def test_search_with_a_schema_is_accepted(client):
+    """KIE's documentation has an example with both."""
+    body = client.chat(
         "News about tides",
         "gemini-2.5-pro",
         tools=[SEARCH],
@@ -263,20 +251,20 @@ def test_search_goes_with_a_schema(wire):
     assert "response" in body["choices"][0]["message"]["content"]
 
 
-def test_other_media_parts_vanish(wire):
-    """`video_url`, `input_audio` and files are dropped without a word."""
+def test_unsupported_media_parts_are_ignored(client):
+    """`video_url`, `input_audio` and `file` parts cause no error."""
     content = [
         {"type": "text", "text": "Hello"},
         {"type": "video_url", "video_url": {"url": "https://elsewhere.example/a.mp4"}},
         {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
         {"type": "file", "file": {"file_id": "x"}},
     ]
-    body = wire.chat([{"role": "user", "content": content}])
+    body = client.chat([{"role": "user", "content": content}])
     assert "received" not in body["choices"][0]["message"]["content"]
 
 
-def test_media_are_described(wire):
-    """Inline data, the emulator's internet, and a file told by its first bytes."""
+def test_answer_describes_media(client):
+    """Inline data, a given URL, and a file whose type is guessed from its first bytes."""
     pdf = base64.b64encode(b"%PDF-1.7 hello").decode()
     content = [
         {"type": "text", "text": "What are these?"},
@@ -284,7 +272,7 @@ def test_media_are_described(wire):
         {"type": "image_url", "image_url": {"url": "https://files.example/cat.png"}},
         {"type": "image_url", "image_url": {"url": "https://files.example/unnamed"}},
     ]
-    body = wire.chat([{"role": "user", "content": content}])
+    body = client.chat([{"role": "user", "content": content}])
     answer = body["choices"][0]["message"]["content"]
     assert answer.startswith(
         "I received 3 files: "
@@ -293,10 +281,10 @@ def test_media_are_described(wire):
     assert body["usage"]["prompt_tokens"] > 3 * 258
 
 
-def test_loopback_is_fetched(wire):
-    """Files on this machine are really downloaded, and their statuses told."""
-    url = f"{wire.emulator.base_url}/missing.png"
-    envelope = wire.chat([{"role": "user", "content": image(url)["messages"][0]["content"]}])
+def test_loopback_urls_are_fetched(client):
+    """The error contains the HTTP status of the download."""
+    url = f"{client.emulator.base_url}/missing.png"
+    envelope = client.chat([{"role": "user", "content": image(url)["messages"][0]["content"]}])
     assert envelope["msg"] == f"The image URL {url} image download failed: HTTP 404: Not Found"
 
 
@@ -310,18 +298,18 @@ def test_loopback_is_fetched(wire):
         ("POST", "/gemini/v1/models/gemini-3-5-flash:countTokens"),
     ],
 )
-def test_other_routes_do_not_exist(wire, method, path):
-    """What KIE does not serve is a true 404."""
-    response = wire.http.request(method, path, json={})
+def test_unknown_paths_are_404(client, method, path):
+    """Paths that KIE does not serve have the HTTP status 404."""
+    response = client.http.request(method, path, json={})
     assert response.status_code == 404
     body = response.json()
     assert body.keys() == {"timestamp", "status", "error", "path"}
     assert (body["status"], body["error"], body["path"]) == (404, "Not Found", path)
 
 
-def test_a_body_that_is_not_json_is_refused(wire):
-    """Half a document is no request."""
-    response = wire.http.post(
+def test_invalid_json_is_rejected(client):
+    """An incomplete JSON document is an error."""
+    response = client.http.post(
         "/gemini-3-flash/v1/chat/completions",
         content=b'{"messages":',
         headers={"Content-Type": "application/json"},
@@ -329,7 +317,7 @@ def test_a_body_that_is_not_json_is_refused(wire):
     assert response.json()["code"] == 400
 
 
-def test_no_key_at_all_is_refused(wire):
-    """A request without the header is refused like one with a wrong key."""
-    url = f"{wire.emulator.base_url}/gemini-3-flash/v1/chat/completions"
+def test_missing_key_is_rejected(client):
+    """A missing header and a wrong key are the same error."""
+    url = f"{client.emulator.base_url}/gemini-3-flash/v1/chat/completions"
     assert httpx.post(url, json={}, trust_env=False).json() == UNAUTHORIZED

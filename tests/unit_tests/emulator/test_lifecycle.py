@@ -1,4 +1,4 @@
-"""Starting, stopping, looking at what arrived, and the command line."""
+"""Start and stop, the recorded requests, and the command line."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def ask(base_url, api_key, body=None):
 
 
 @pytest.mark.filterwarnings("error")
-def test_it_starts_and_stops_without_a_trace():
-    """No warning, no thread's exception, and a port that is free again."""
+def test_start_and_stop():
+    """There are no warnings and no exceptions in threads, and the port is free afterwards."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(2):
-            with Emulator(api_key="mine") as emulator:
-                assert ask(emulator.base_url, "mine").json()["choices"]
+            with Emulator(api_key="my-key") as emulator:
+                assert ask(emulator.base_url, "my-key").json()["choices"]
                 assert ask(emulator.base_url, emulator.api_key + "x").json()["code"] == 401
                 port = int(emulator.base_url.rpartition(":")[2])
             with socket.create_server(("127.0.0.1", port)):
                 pass
 
 
-def test_it_has_an_address_only_while_it_serves():
-    """And refuses to be started twice."""
+def test_base_url_exists_only_while_running():
+    """A running emulator cannot be started again."""
     emulator = Emulator()
     with pytest.raises(RuntimeError, match="inside its `with` block"):
         _ = emulator.base_url
@@ -48,16 +48,16 @@ def test_it_has_an_address_only_while_it_serves():
         emulator.__enter__()
 
 
-def test_a_taken_port_is_an_error():
-    """Nothing is left behind."""
+def test_port_in_use_is_an_error():
+    """The second emulator does not start."""
     with Emulator() as first:
         port = int(first.base_url.rpartition(":")[2])
         with pytest.raises(OSError, match="in use"), Emulator(port=port):
             pass
 
 
-def test_requests_are_kept_in_order_without_the_key():
-    """Tests can look at what was sent; also at what was refused."""
+def test_requests_are_recorded_without_the_key():
+    """Rejected requests are recorded, too."""
     with Emulator() as emulator:
         ask(emulator.base_url, emulator.api_key)
         ask(emulator.base_url, "wrong", {"messages": []})
@@ -72,8 +72,8 @@ def test_requests_are_kept_in_order_without_the_key():
         assert emulator.requests == []
 
 
-def test_answers_are_the_same_in_every_run():
-    """Two emulators give the same bytes for the same requests."""
+def test_answers_are_deterministic():
+    """Two emulators answer the same requests with the same bytes."""
 
     def run():
         with Emulator() as emulator:
@@ -81,18 +81,18 @@ def test_answers_are_the_same_in_every_run():
 
     first, second = run()
     assert [first, second] == run()
-    assert first != second  # ids are new each time
+    assert first != second  # each answer has another id
 
 
-def test_many_at_once_are_served():
-    """Parallel requests neither fail nor share an id."""
+def test_parallel_requests():
+    """All of them succeed, and each has another id."""
     with Emulator() as emulator, ThreadPoolExecutor(16) as pool:
         answers = pool.map(lambda _: ask(emulator.base_url, emulator.api_key).json(), range(64))
         assert len({answer["id"] for answer in answers}) == 64
 
 
-def test_files_are_media_too(tmp_path):
-    """A path stands for its bytes; one that is gone is a file that cannot be downloaded."""
+def test_media_can_be_files(tmp_path):
+    """A path is read from the disk; a missing file is an error 404."""
     image = tmp_path / "photo.jpeg"
     image.write_bytes(b"12345")
     media = {"https://x.example/photo": image, "https://x.example/gone": tmp_path / "gone.png"}
@@ -109,8 +109,8 @@ def test_files_are_media_too(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_interrupted(interruption):
-    """It prints where it is, answers, and ends cleanly."""
+def test_command_serves_until_interrupted(interruption):
+    """It prints its URL, answers requests, and exits with status 0."""
     command = [sys.executable, "-m", "langchain_kie.emulator", "--port", "0"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -124,8 +124,8 @@ def test_the_command_serves_until_interrupted(interruption):
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn", "jsonschema", "python_multipart"])
-def test_a_missing_extra_is_named(missing):
-    """The import error says what to install."""
+def test_missing_extra_is_reported(missing):
+    """The ImportError contains the command to install it."""
     code = f"import sys; sys.modules[{missing!r}] = None; import langchain_kie.emulator"
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30
@@ -133,8 +133,8 @@ def test_a_missing_extra_is_named(missing):
     assert 'pip install "langchain-kie[emulator]"' in run.stderr
 
 
-def test_the_plugin_has_a_fixture(pytestconfig, tmp_path):
-    """`pytest_plugins` is all that a user needs."""
+def test_pytest_plugin(pytestconfig, tmp_path):
+    """`pytest_plugins` is enough to use the fixture."""
     (tmp_path / "conftest.py").write_text(
         'pytest_plugins = ["langchain_kie.emulator.pytest_plugin"]\n'
     )

@@ -1,17 +1,17 @@
-"""What the native path refuses, and in which words."""
+"""Requests that the native API rejects, and the messages."""
 
 from __future__ import annotations
 
 import pytest
 
-from unit_tests.emulator.wire import ADDER, WEATHER, declaration
+from unit_tests.emulator.emulator_client import ADDER, WEATHER, declaration, function_tool
 
 HELLO = {"role": "user", "parts": [{"text": "Hello"}]}
 BYPASS = "skip_thought_signature_validator"
 CALL = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": BYPASS}
 RESPONSE = {"functionResponse": {"name": "f", "response": {"result": "42"}}}
-ASKED = {"role": "model", "parts": [CALL]}
-ANSWERED = {"role": "user", "parts": [RESPONSE]}
+MODEL = {"role": "model", "parts": [CALL]}
+RESULTS = {"role": "user", "parts": [RESPONSE]}
 
 
 def declared(**schema):
@@ -27,31 +27,37 @@ def parts(*content):
     return turns({"role": "user", "parts": list(content)})
 
 
+def choice(mode, *names):
+    config = {"mode": mode, "allowedFunctionNames": list(names)}
+    return {"tools": [declaration(ADDER)], "toolConfig": {"functionCallingConfig": config}}
+
+
 def config(**settings):
     return {"generationConfig": settings}
 
 
 PARAMETERS = "tools[0].function_declarations[0].parameters"
+GOOGLE_FILE = "https://generativelanguage.googleapis.com/v1beta/files/abc"
 JSON_ANSWER = {"responseMimeType": "application/json"}
 CALL_TURN = (
     "Please ensure that function call turn comes immediately after a user turn or after a "
     "function response turn."
 )
 
-REFUSALS = {
+REJECTED = {
     "no contents": (400, "contents is not specified", {"contents": []}),
     "unknown role": (422, "valid role", turns({"role": "assistant", "parts": [{"text": "x"}]})),
     "no role": (422, "valid role", turns({"parts": [{"text": "x"}]})),
     "no parts": (400, "must not be empty", turns({"role": "user", "parts": []})),
     "empty text": (422, "cannot be empty", parts({"text": ""})),
     "empty part": (400, "required oneof field", parts({})),
-    "two things in one part": (400, "already set", parts({"text": "x", "inlineData": {}})),
-    "unknown key": (
+    "two fields in one part": (400, "already set", parts({"text": "x", "inlineData": {}})),
+    "unknown field": (
         400,
         'Invalid JSON payload received. Unknown name "messages": Cannot find field.',
         {"messages": []},
     ),
-    "unknown key in a part": (
+    "unknown field in a part": (
         400,
         "Unknown name \"type\" at 'contents[0].parts[0]': Cannot find field.",
         parts({"type": "text", "text": "x"}),
@@ -81,7 +87,7 @@ REFUSALS = {
         )
         for keyword in ("$defs", "const", "oneOf", "allOf", "exclusiveMinimum", "uniqueItems")
     },
-    "type that is none": (
+    "invalid type": (
         400,
         f"Invalid value at '{PARAMETERS}.properties[0].value.type'",
         declared(properties={"x": {"type": "strin"}}),
@@ -96,47 +102,23 @@ REFUSALS = {
         f"Invalid value at '{PARAMETERS}.properties[0].value.enum[0]' (TYPE_STRING), 1",
         declared(properties={"x": {"type": "INTEGER", "enum": [1]}}),
     ),
-    "parameters that are no object": (400, "type OBJECT", declared(type="STRING")),
+    "parameters that are not an object": (400, "type OBJECT", declared(type="STRING")),
     "function without a description": (
         422,
         "description",
         {"tools": [{"functionDeclarations": [{"name": "f", "parameters": {"type": "OBJECT"}}]}]},
     ),
-    "bad function name": (
+    "invalid function name": (
         400,
         "Invalid function name",
-        {
-            "tools": [
-                {
-                    "functionDeclarations": [
-                        {"name": "a b", "description": "", "parameters": {"type": "OBJECT"}}
-                    ]
-                }
-            ]
-        },
+        {"tools": [declaration(function_tool("a b", ""))]},
     ),
-    "function given twice": (
-        400,
-        "Duplicate",
-        {"tools": [declaration(ADDER), declaration(ADDER)]},
-    ),
-    "forced stranger": (
-        400,
-        "not a declared function",
-        {
-            "tools": [declaration(ADDER)],
-            "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["g"]}},
-        },
-    ),
-    "names without force": (
+    "duplicate function": (400, "Duplicate", {"tools": [declaration(ADDER), declaration(ADDER)]}),
+    "choice of an undeclared function": (400, "not a declared function", choice("ANY", "g")),
+    "allowed names without mode ANY": (
         400,
         "only when function calling mode is ANY",
-        {
-            "tools": [declaration(ADDER)],
-            "toolConfig": {
-                "functionCallingConfig": {"mode": "AUTO", "allowedFunctionNames": ["add_numbers"]}
-            },
-        },
+        choice("AUTO", "add_numbers"),
     ),
     "search with functions": (
         400,
@@ -153,69 +135,62 @@ REFUSALS = {
         "response_mime_type",
         config(responseSchema={"type": "STRING"}),
     ),
-    "level that is not documented": (
+    "undocumented thinking level": (
         422,
         "low, high",
         config(thinkingConfig={"thinkingLevel": "medium"}),
     ),
-    "call at the beginning": (400, CALL_TURN, turns(ASKED, ANSWERED)),
-    "call after a model's turn": (
+    "call in the first content": (400, CALL_TURN, turns(MODEL, RESULTS)),
+    "call after a turn of the model": (
         400,
         CALL_TURN,
-        turns(HELLO, {"role": "model", "parts": [{"text": "x"}]}, ASKED, ANSWERED),
+        turns(HELLO, {"role": "model", "parts": [{"text": "x"}]}, MODEL, RESULTS),
     ),
-    "call without a response": (400, "number of function response", turns(HELLO, ASKED)),
+    "call without a response": (400, "number of function response", turns(HELLO, MODEL)),
     "too few responses": (
         400,
         "number of function response",
-        turns(HELLO, {"role": "model", "parts": [CALL, CALL]}, ANSWERED),
+        turns(HELLO, {"role": "model", "parts": [CALL, CALL]}, RESULTS),
     ),
     "response of another function": (
         400,
         "number of function response",
-        turns(HELLO, ASKED, {"role": "user", "parts": [{"functionResponse": {"name": "g"}}]}),
+        turns(HELLO, MODEL, {"role": "user", "parts": [{"functionResponse": {"name": "g"}}]}),
     ),
-    "response out of the blue": (
+    "response without a call": (
         400,
         "comes immediately after a function call turn",
-        turns(HELLO, ANSWERED),
+        turns(HELLO, RESULTS),
     ),
     "call by the user": (400, "role model", turns({"role": "user", "parts": [CALL]})),
     "response by the model": (400, "role user", turns({"role": "model", "parts": [RESPONSE]})),
-    "data that is not base64": (
+    "invalid base64": (
         400,
         "Base64",
         parts({"inlineData": {"mimeType": "image/png", "data": "???"}}),
     ),
-    "data of no known type": (
+    "data of an unsupported type": (
         400,
         "The file mime type is not supported by Gemini",
         parts({"inline_data": {"mime_type": "application/zip", "data": "aGVsbG8="}}),
     ),
-    "foreign file": (
+    "unreachable file": (
         400,
         "image download failed",
         parts({"file_data": {"mime_type": "image/png", "file_uri": "https://else.example/a.png"}}),
     ),
-    "file of Google's": (
+    "file of the Files API": (
         400,
         "image download failed: HTTP 403: Forbidden",
-        parts(
-            {
-                "fileData": {
-                    "fileUri": "https://generativelanguage.googleapis.com/v1beta/files/abc",
-                    "mimeType": "image/png",
-                }
-            }
-        ),
+        parts({"fileData": {"mimeType": "image/png", "fileUri": GOOGLE_FILE}}),
     ),
 }
 
 
-@pytest.mark.parametrize(("code", "words", "body"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_refusals_are_envelopes(wire, code, words, body):
-    """A refusal is HTTP 200 with one JSON document, although a stream was asked for."""
-    response = wire.http.post(
+@pytest.mark.parametrize(("code", "words", "body"), REJECTED.values(), ids=REJECTED.keys())
+def test_rejected_requests(client, code, words, body):
+    """An error is HTTP 200 with one JSON document, although a stream was requested."""
+    response = client.http.post(
         "/gemini/v1/models/gemini-3-5-flash:streamGenerateContent?alt=sse",
         json={"contents": [HELLO], **body},
     )
@@ -226,13 +201,13 @@ def test_refusals_are_envelopes(wire, code, words, body):
 
 
 @pytest.mark.parametrize("model", ["gemini-3-flash", "gemini-3.5-flash", "gemini-2.5-pro", "x"])
-def test_models_are_exact(wire, model):
-    """Only the spellings of the native pages are served here."""
-    assert wire.native("Hello", model)["code"] == 422
+def test_model_must_be_exact(client, model):
+    """Only the spellings of the native API are accepted."""
+    assert client.native("Hello", model)["code"] == 422
 
 
-def test_both_spellings_of_names_are_known(wire):
-    """KIE's page writes snake_case, everybody else camelCase."""
+def test_snake_case_and_camel_case_are_accepted(client):
+    """KIE's documentation has snake_case, Google's has camelCase."""
     snake = {
         "contents": [
             {"role": "user", "parts": [{"inline_data": {"mime_type": "image/png", "data": "aGk="}}]}
@@ -243,13 +218,13 @@ def test_both_spellings_of_names_are_known(wire):
         "safety_settings": [{"category": "X", "threshold": "Y"}],
         "stream": False,
     }
-    body = wire.post("/gemini/v1/models/gemini-3-5-flash:generateContent", snake)
+    body = client.post("/gemini/v1/models/gemini-3-5-flash:generateContent", snake)
     (part,) = body["candidates"][0]["content"]["parts"]
     assert part["text"] == "I received 1 file: image/png (2 bytes)."
 
 
-def test_the_documented_subset_of_schemas_is_taken(wire):
-    """Every keyword that Gemini knows passes."""
+def test_all_schema_keywords_are_accepted(client):
+    """The schema contains every keyword that Gemini supports."""
     schema = {
         "type": "OBJECT",
         "title": "T",
@@ -266,5 +241,5 @@ def test_the_documented_subset_of_schemas_is_taken(wire):
             "e": {"type": "BOOLEAN", "default": True, "example": False},
         },
     }
-    body = wire.native("Hello", **config(**JSON_ANSWER, responseSchema=schema))
+    body = client.native("Hello", **config(**JSON_ANSWER, responseSchema=schema))
     assert "candidates" in body

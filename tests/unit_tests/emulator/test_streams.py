@@ -1,4 +1,4 @@
-"""The recorded shapes of streams and bodies, seen in the raw text."""
+"""The recorded shapes of streams and bodies, checked in the raw text."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import json
 
 import pytest
 
-from langchain_kie._catalog import MODELS
-from unit_tests.emulator.wire import SEARCH, STRING, WEATHER, declaration, payloads
+from langchain_kie.emulator.models import CHAT_ENDPOINTS
+from unit_tests.emulator.emulator_client import SEARCH, STRING, WEATHER, declaration, payloads
 
 PROMPT = "Tell me a story about a lighthouse."
-CHAT_ROUTES = [
-    spec.routes["chat_completions"] for spec in MODELS if "chat_completions" in spec.routes
-]
-CALLING = "What is the weather in Paris and in Rome?"
+WEATHER_PROMPT = "What is the weather in Paris and in Rome?"
 
 
 def text_of(chunks, key="content"):
@@ -21,10 +18,16 @@ def text_of(chunks, key="content"):
     return "".join(delta.get(key) or "" for delta in deltas)
 
 
+def streamed_calls(client, slug):
+    *chunks, _ = payloads(client.chat_stream(WEATHER_PROMPT, slug, tools=[WEATHER]))
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks if chunk["choices"]]
+    return [call for delta in deltas for call in delta.get("tool_calls", ())]
+
+
 @pytest.mark.parametrize("slug", ["gemini-2.5-flash", "gemini-3-pro", "gemini-3-flash"])
-def test_shape_a(wire, slug):
-    """Role, thoughts, text, finish reason, then a chunk of its own with usage and credits."""
-    *chunks, done = payloads(wire.chat_stream(PROMPT, slug))
+def test_shape_a(client, slug):
+    """Role, thoughts, text, finish reason, then a separate chunk with usage and credits."""
+    *chunks, done = payloads(client.chat_stream(PROMPT, slug))
     first, *middle, finish, last = chunks
     assert done == "[DONE]"
     assert {chunk["model"] for chunk in chunks} == {slug}
@@ -42,9 +45,9 @@ def test_shape_a(wire, slug):
     assert not any("usage" in chunk for chunk in chunks[:-1])
 
 
-def test_shape_b(wire):
-    """The role rides with the first thought, usage and credits with the finish reason."""
-    *chunks, done = payloads(wire.chat_stream(PROMPT, "gemini-3.1-pro"))
+def test_shape_b(client):
+    """The first thought has the role; the finish reason has usage and credits."""
+    *chunks, done = payloads(client.chat_stream(PROMPT, "gemini-3.1-pro"))
     assert done == "[DONE]"
     assert set(chunks[0]["choices"][0]["delta"]) == {"role", "reasoning_content"}
     assert chunks[-1]["choices"][0] == {"index": 0, "delta": {}, "finish_reason": "stop"}
@@ -52,42 +55,41 @@ def test_shape_b(wire):
     assert not any("model" in chunk for chunk in chunks)
 
 
-@pytest.mark.parametrize("slug", [r.model for r in CHAT_ROUTES if r.stream_shape == "C"])
-def test_shape_c(wire, slug):
-    """A role in every delta, an id for every chunk, no finish reason, two closing chunks."""
-    *chunks, done = payloads(wire.chat_stream(PROMPT, slug))
-    *said, bare, last = chunks
+@pytest.mark.parametrize(
+    "slug", [e.model for e in CHAT_ENDPOINTS.values() if e.stream_shape == "C"]
+)
+def test_shape_c(client, slug):
+    """A role in every delta, another id in every chunk, no finish reason, two final chunks."""
+    *chunks, done = payloads(client.chat_stream(PROMPT, slug))
+    *deltas, empty, last = chunks
     assert done == "[DONE]"
-    assert all(chunk["choices"][0]["delta"]["role"] == "assistant" for chunk in said)
+    assert all(chunk["choices"][0]["delta"]["role"] == "assistant" for chunk in deltas)
     assert len({chunk["id"] for chunk in chunks}) == len(chunks)
     assert "finish_reason" not in json.dumps(chunks)
     assert not any("model" in chunk for chunk in chunks)
-    assert bare["choices"] == last["choices"] == []
-    assert "usage" not in bare
+    assert empty["choices"] == last["choices"] == []
+    assert "usage" not in empty
     assert {"usage", "credits_consumed"} <= last.keys()
     usage = last["usage"]
     assert usage["completion_tokens_details"] == {"reasoning_tokens": 0}
     assert usage["total_tokens"] > usage["prompt_tokens"] + usage["completion_tokens"]
 
 
-@pytest.mark.parametrize("slug", [route.model for route in CHAT_ROUTES])
-def test_streams_say_what_bodies_say(wire, slug):
-    """Text and thoughts are the same, cut into several pieces."""
-    message = wire.chat(PROMPT, slug)["choices"][0]["message"]
-    *chunks, _ = payloads(wire.chat_stream(PROMPT, slug))
+@pytest.mark.parametrize("slug", CHAT_ENDPOINTS)
+def test_streams_and_bodies_have_the_same_content(client, slug):
+    """Text and thoughts are the same, split into several chunks."""
+    message = client.chat(PROMPT, slug)["choices"][0]["message"]
+    *chunks, _ = payloads(client.chat_stream(PROMPT, slug))
     assert text_of(chunks) == message["content"]
     assert text_of(chunks, "reasoning_content") == message["reasoning_content"]
     assert len(chunks) > 10
 
 
-@pytest.mark.parametrize("slug", [route.model for route in CHAT_ROUTES])
-def test_calls_can_be_put_together(wire, slug):
-    """Each row has its own variant of deltas; arguments come out whole in all of them."""
-    *chunks, _ = payloads(wire.chat_stream(CALLING, slug, tools=[WEATHER]))
-    deltas = [c["choices"][0]["delta"] for c in chunks if c["choices"]]
-    calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
+@pytest.mark.parametrize("slug", CHAT_ENDPOINTS)
+def test_streamed_calls(client, slug):
+    """The deltas of each model, merged, give the complete arguments."""
     arguments = []
-    for call in calls:
+    for call in streamed_calls(client, slug):
         given = call["function"]["arguments"]
         if "name" in call["function"]:
             arguments.append(given if isinstance(given, str) else json.dumps(given))
@@ -96,17 +98,15 @@ def test_calls_can_be_put_together(wire, slug):
     assert [json.loads(text) for text in arguments] == [{"location": "Paris"}, {"location": "Rome"}]
 
 
-def test_the_variants_of_calls_differ(wire):
-    """A client meets indexes, no indexes, fragments, objects, and missing ids."""
+def test_call_formats(client):
+    """The models differ in indexes, fragments, arguments as objects, and ids."""
     seen = set()
-    for route in CHAT_ROUTES:
-        *chunks, _ = payloads(wire.chat_stream(CALLING, route.model, tools=[WEATHER]))
-        deltas = [c["choices"][0]["delta"] for c in chunks if c["choices"]]
-        calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
-        whole = all("name" in call["function"] for call in calls)
+    for slug in CHAT_ENDPOINTS:
+        calls = streamed_calls(client, slug)
+        complete = all("name" in call["function"] for call in calls)
         indexes = tuple(dict.fromkeys(call.get("index") for call in calls))
         kinds = {type(call["function"]["arguments"]).__name__ for call in calls}
-        seen.add((whole, indexes, *kinds, "id" in calls[0]))
+        seen.add((complete, indexes, *kinds, "id" in calls[0]))
     assert seen == {
         (False, (0, 1), "str", True),
         (True, (0, 1), "str", True),
@@ -125,39 +125,31 @@ def test_the_variants_of_calls_differ(wire):
         ("gemini-3-6-flash-openai", "stop"),
     ],
 )
-def test_finish_reasons_of_calls(wire, slug, finish):
-    """Only shape A says that it stopped to call."""
-    body = wire.chat(CALLING, slug, tools=[WEATHER])
+def test_finish_reason_of_calls(client, slug, finish):
+    """Only models of shape A report `tool_calls`."""
+    body = client.chat(WEATHER_PROMPT, slug, tools=[WEATHER])
     assert body["choices"][0]["finish_reason"] == finish
 
 
-def test_the_recorded_body(wire):
-    """No model, usage with a hidden surplus, credits on top (docs/wire.md 3)."""
-    body = wire.chat(
-        "Say 'pong'",
-        "gemini-3.1-pro",
-        stream=False,
-        include_thoughts=False,
-        reasoning_effort="low",
+def test_chat_body(client):
+    """As recorded: no model, and a total that includes hidden thinking (docs/wire.md 3)."""
+    body = client.chat(
+        "Say 'pong'", "gemini-3.1-pro", stream=False, include_thoughts=False, reasoning_effort="low"
     )
     assert body.keys() == {"id", "object", "created", "choices", "usage", "credits_consumed"}
     assert body["choices"] == [
-        {
-            "index": 0,
-            "message": {"role": "assistant", "content": "pong"},
-            "finish_reason": "stop",
-        }
+        {"index": 0, "message": {"role": "assistant", "content": "pong"}, "finish_reason": "stop"}
     ]
     usage = body["usage"]
     assert usage["completion_tokens_details"] == {"reasoning_tokens": 0}
     assert usage["total_tokens"] > usage["prompt_tokens"] + usage["completion_tokens"]
 
 
-def test_thoughts_follow_the_effort(wire):
-    """`low` thinks less than `high`, and hidden thoughts are still counted."""
-    high = wire.chat("Hello", reasoning_effort="high")
-    low = wire.chat("Hello", reasoning_effort="low")
-    hidden = wire.chat("Hello", include_thoughts=False)
+def test_effort_determines_thoughts(client):
+    """`low` has fewer thoughts than `high`; thoughts that are not shown are counted."""
+    high = client.chat("Hello", reasoning_effort="high")
+    low = client.chat("Hello", reasoning_effort="low")
+    hidden = client.chat("Hello", include_thoughts=False)
     thoughts = [
         b["choices"][0]["message"].get("reasoning_content", "") for b in (high, low, hidden)
     ]
@@ -165,9 +157,9 @@ def test_thoughts_follow_the_effort(wire):
     assert hidden["usage"]["completion_tokens_details"]["reasoning_tokens"] > 0
 
 
-def test_native_stream(wire):
-    """Bare responses, cumulative counters, credits and the finish reason at the end."""
-    events = payloads(wire.native_stream(PROMPT))
+def test_native_stream(client):
+    """Cumulative counters, and credits and finish reason in the last event."""
+    events = payloads(client.native_stream(PROMPT))
     parts = [part for event in events for part in event["candidates"][0]["content"]["parts"]]
     counts = [event["usageMetadata"] for event in events]
     assert [p.get("thought", False) for p in parts[:4]] == [True, True, True, False]
@@ -182,13 +174,13 @@ def test_native_stream(wire):
         == count["promptTokenCount"] + count["candidatesTokenCount"] + count["thinkingTokenCount"]
         for count in counts
     )
-    whole = wire.native(PROMPT)["candidates"][0]["content"]["parts"][-1]["text"]
-    assert "".join(p["text"] for p in parts if not p.get("thought")) == whole
+    text = client.native(PROMPT)["candidates"][0]["content"]["parts"][-1]["text"]
+    assert "".join(p["text"] for p in parts if not p.get("thought")) == text
 
 
-def test_native_body(wire):
-    """One document as recorded: no version, no id, the thinking counter apart (docs/wire.md 3)."""
-    body = wire.native(
+def test_native_body(client):
+    """As recorded: no version, no id, and a separate count of thinking (docs/wire.md 3)."""
+    body = client.native(
         "Say 'pong'", generationConfig={"thinkingConfig": {"includeThoughts": False}}
     )
     assert body.keys() == {"candidates", "usageMetadata", "credits_consumed"}
@@ -204,11 +196,11 @@ def test_native_body(wire):
 
 
 @pytest.mark.parametrize("query", ["", "?alt=sse"])
-def test_which_native_requests_stream(wire, query):
-    """`:streamGenerateContent` unless the body says no; `:generateContent` never."""
+def test_native_stream_option(client, query):
+    """`:streamGenerateContent` streams unless `stream` is false; the other method never."""
 
     def content_type(method, **body):
-        response = wire.http.post(
+        response = client.http.post(
             f"/gemini/v1/models/gemini-3-8-flash:{method}{query}",
             json={"contents": [{"role": "user", "parts": [{"text": "Hello"}]}], **body},
         )
@@ -220,9 +212,9 @@ def test_which_native_requests_stream(wire, query):
     assert content_type("generateContent") == "application/json"
 
 
-def test_native_calls(wire):
-    """Whole calls with ids, one an event; the finish reason is STOP all the same."""
-    events = payloads(wire.native_stream(CALLING, tools=[declaration(WEATHER)]))
+def test_native_calls(client):
+    """Each event has a complete call with an id; the finish reason is STOP."""
+    events = payloads(client.native_stream(WEATHER_PROMPT, tools=[declaration(WEATHER)]))
     parts = [part for event in events for part in event["candidates"][0]["content"]["parts"]]
     calls = [part["functionCall"] for part in parts if "functionCall" in part]
     assert [call["args"] for call in calls] == [{"location": "Paris"}, {"location": "Rome"}]
@@ -230,10 +222,10 @@ def test_native_calls(wire):
     assert events[-1]["candidates"][0]["finishReason"] == "STOP"
 
 
-def test_grounding_is_counted_in_bytes_and_only_streamed(wire):
-    """Segments fit the UTF-8 text; a whole document drops all of it."""
+def test_grounding(client):
+    """Segments count bytes of UTF-8; only streams have grounding metadata."""
     prompt, tools = "What is new about Z\u00fcrich?", [{"googleSearch": {}}]
-    events = payloads(wire.native_stream(prompt, tools=tools))
+    events = payloads(client.native_stream(prompt, tools=tools))
     text = "".join(
         part["text"]
         for event in events
@@ -249,33 +241,33 @@ def test_grounding_is_counted_in_bytes_and_only_streamed(wire):
         assert cut == segment["text"]
         for index in support["groundingChunkIndices"]:
             assert grounding["groundingChunks"][index]["web"].keys() == {"uri", "title"}
-    assert "groundingMetadata" not in json.dumps(wire.native(prompt, tools=tools))
+    assert "groundingMetadata" not in json.dumps(client.native(prompt, tools=tools))
 
 
-def test_searching_on_the_chat_path_leaves_links_only(wire):
-    """No annotations: sources are Markdown in the text (docs/wire.md 3)."""
-    message = wire.chat("What is new about tides?", tools=[SEARCH])["choices"][0]["message"]
+def test_search_with_chat_completions(client):
+    """There are no annotations; sources are Markdown links in the text (docs/wire.md 3)."""
+    message = client.chat("What is new about tides?", tools=[SEARCH])["choices"][0]["message"]
     assert "](https://" in message["content"]
     assert message.keys() == {"role", "content", "reasoning_content"}
 
 
-def test_gateway(wire):
-    """The relay's body is the documented one; its stream is of shape A."""
+def test_gateway(client):
+    """The body is the documented one, and the stream has shape A."""
     body = {
         "model": "gemini-3.1-flash-lite-preview",
         "messages": [{"role": "user", "content": "Hi"}],
     }
-    answer = wire.post("/v1/chat/completions", body)
+    answer = client.post("/v1/chat/completions", body)
     assert answer.keys() == {"id", "object", "created", "choices", "usage"}
     assert answer["usage"].keys() == {"prompt_tokens", "completion_tokens", "total_tokens"}
-    *chunks, _ = payloads(wire.http.post("/v1/chat/completions", json=body | {"stream": True}))
+    *chunks, _ = payloads(client.http.post("/v1/chat/completions", json=body | {"stream": True}))
     assert {chunk["model"] for chunk in chunks} == {body["model"]}
     for model in (None, "gpt-5-2"):
-        assert wire.post("/v1/chat/completions", body | {"model": model})["code"] == 422
+        assert client.post("/v1/chat/completions", body | {"model": model})["code"] == 422
 
 
-def test_gateway_has_gemini_s_own_tools(wire):
-    """Named functions stand for code execution and URL context."""
+def test_gateway_has_builtin_tools(client):
+    """Functions of fixed names enable code execution and URL context."""
 
     def ask(name, prompt):
         body = {
@@ -283,20 +275,20 @@ def test_gateway_has_gemini_s_own_tools(wire):
             "messages": [{"role": "user", "content": prompt}],
             "tools": [{"type": "function", "function": {"name": name}}],
         }
-        return wire.post("/v1/chat/completions", body)["choices"][0]["message"]["content"]
+        return client.post("/v1/chat/completions", body)["choices"][0]["message"]["content"]
 
     assert "```python\nprint(6*7)\n```" in ask("codeExecution", "Compute 6*7")
     assert "Tides rise and fall." in ask("urlContext", "Read https://files.example/page.html")
 
 
-def test_native_code_and_pages(wire):
+def test_native_code_execution_and_url_context(client):
     """Code and its result are parts; pages are metadata of the candidate."""
-    body = wire.native("Compute 6*7", tools=[{"codeExecution": {}}])
+    body = client.native("Compute 6*7", tools=[{"codeExecution": {}}])
     parts = body["candidates"][0]["content"]["parts"]
     assert {"executableCode": {"language": "PYTHON", "code": "print(6*7)\n"}} in parts
     assert {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "42\n"}} in parts
     urls = "https://files.example/page.html and https://elsewhere.example/"
-    events = payloads(wire.native_stream(f"Read {urls}", tools=[{"urlContext": {}}]))
+    events = payloads(client.native_stream(f"Read {urls}", tools=[{"urlContext": {}}]))
     metadata = events[-1]["candidates"][0]["urlContextMetadata"]["urlMetadata"]
     assert [page["urlRetrievalStatus"] for page in metadata] == [
         "URL_RETRIEVAL_STATUS_SUCCESS",
@@ -304,9 +296,9 @@ def test_native_code_and_pages(wire):
     ]
 
 
-def test_json_is_cut_inside_its_tokens(wire):
-    """JSON answers come in pieces that are no JSON."""
+def test_json_is_split_inside_its_tokens(client):
+    """The chunks of a JSON answer are not valid JSON."""
     named = {"name": "x", "schema": {"type": "object", "properties": {"response": STRING}}}
     form = {"type": "json_schema", "json_schema": named}
-    *chunks, _ = payloads(wire.chat_stream(PROMPT, "gemini-3-flash", response_format=form))
+    *chunks, _ = payloads(client.chat_stream(PROMPT, "gemini-3-flash", response_format=form))
     assert json.loads(text_of(chunks)).keys() == {"response"}

@@ -1,4 +1,4 @@
-"""The File Upload API, and what becomes of the files in a conversation."""
+"""The File Upload API, and the use of uploaded files in a conversation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from langchain_kie.emulator import Emulator
 from langchain_kie.emulator.media_types import contradicts
-from unit_tests.emulator.wire import PNG, Wire
+from unit_tests.emulator.emulator_client import PNG, EmulatorClient
 
 PNG_BASE64 = base64.b64encode(PNG).decode()
 FOLDER = {"uploadPath": "images/mine"}
@@ -22,28 +22,28 @@ MIME = "The file mime type is not supported by Gemini, please convert or change 
 MEGABYTE = 1024 * 1024
 
 
-def stream(wire, fields, content=PNG, name="cat.png", field="file"):
+def stream(client, fields, content=PNG, name="cat.png", field="file"):
     files = {field: (name, content)}
-    return wire.http.post("/api/file-stream-upload", data=fields, files=files).json()
+    return client.http.post("/api/file-stream-upload", data=fields, files=files).json()
 
 
-def from_base64(wire, fields, data=PNG_BASE64):
-    return wire.post("/api/file-base64-upload", {"base64Data": data, **fields})
+def from_base64(client, fields, data=PNG_BASE64):
+    return client.post("/api/file-base64-upload", {"base64Data": data, **fields})
 
 
-def from_url(wire, fields, url="https://files.example/cat.png"):
-    return wire.post("/api/file-url-upload", {"fileUrl": url, **fields})
+def from_url(client, fields, url="https://files.example/cat.png"):
+    return client.post("/api/file-url-upload", {"fileUrl": url, **fields})
 
 
-WAYS = {"stream": stream, "base64": from_base64, "url": from_url}
+UPLOADS = {"stream": stream, "base64": from_base64, "url": from_url}
 
 
-def look(wire, *urls, slug="gemini-3-flash"):
+def ask_about(client, *urls, slug="gemini-3-flash"):
     content = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
-    return wire.chat([{"role": "user", "content": content}], slug)
+    return client.chat([{"role": "user", "content": content}], slug)
 
 
-def said(answer):
+def text_of(answer):
     return answer["choices"][0]["message"]["content"]
 
 
@@ -52,24 +52,24 @@ def data_url(mime_type, data):
 
 
 @pytest.fixture
-def own():
-    """An emulator of the test's own, to be meddled with."""
+def isolated():
+    """A client of an emulator that no other test uses."""
     with Emulator() as emulator:
-        spoken = Wire(emulator)
-        yield spoken
-        spoken.http.close()
+        client = EmulatorClient(emulator)
+        yield client
+        client.http.close()
 
 
-@pytest.mark.parametrize("upload", WAYS.values(), ids=WAYS.keys())
-def test_a_file_goes_in_and_comes_out(wire, upload):
-    """The answer is the documented one, and nobody needs a key to download."""
+@pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS.keys())
+def test_upload_and_download(client, upload):
+    """The answer is the documented one, and a download needs no key."""
     name = f"a cat of {upload.__name__}?.png"
-    answer = upload(wire, FOLDER | {"fileName": name})
+    answer = upload(client, FOLDER | {"fileName": name})
     data = answer["data"]
     path = f"kieai/100001/images/mine/{name}"
     assert datetime.fromisoformat(data.pop("uploadedAt")).utcoffset() is not None
     url = data.pop("downloadUrl")
-    assert url.startswith(f"{wire.emulator.base_url}/kieai/100001/images/mine/a%20cat")
+    assert url.startswith(f"{client.emulator.base_url}/kieai/100001/images/mine/a%20cat")
     assert answer == {
         "success": True,
         "code": 200,
@@ -84,25 +84,25 @@ def test_a_file_goes_in_and_comes_out(wire, upload):
     }
     downloaded = httpx.get(url, trust_env=False)
     assert (downloaded.content, downloaded.headers["content-type"]) == (PNG, "image/png")
-    assert "image/png (16 bytes)" in said(look(wire, url))
+    assert "image/png (16 bytes)" in text_of(ask_about(client, url))
 
 
 NAMES = {
-    "of a streamed file": (lambda wire: stream(wire, FOLDER), r"upload-\d+\.png"),
-    "of base64": (lambda wire: from_base64(wire, FOLDER), r"upload-\d+"),
+    "of a streamed file": (lambda client: stream(client, FOLDER), r"upload-\d+\.png"),
+    "of base64": (lambda client: from_base64(client, FOLDER), r"upload-\d+"),
     "of a data URL": (
-        lambda wire: from_base64(wire, FOLDER, data_url("audio/wav", b"x")),
+        lambda client: from_base64(client, FOLDER, data_url("audio/wav", b"x")),
         r"upload-\d+\.wav",
     ),
-    "of a URL": (lambda wire: from_url(wire, FOLDER), r"upload-\d+\.png"),
-    "that is empty": (lambda wire: stream(wire, FOLDER | {"fileName": ""}), r"upload-\d+\.png"),
+    "of a URL": (lambda client: from_url(client, FOLDER), r"upload-\d+\.png"),
+    "that is empty": (lambda client: stream(client, FOLDER | {"fileName": ""}), r"upload-\d+\.png"),
 }
 
 
 @pytest.mark.parametrize(("upload", "pattern"), NAMES.values(), ids=NAMES.keys())
-def test_a_name_is_made_up(wire, upload, pattern):
-    """A new one for every upload."""
-    first, second = (upload(wire)["data"]["fileName"] for _ in range(2))
+def test_generated_name(client, upload, pattern):
+    """Every upload without a name gets another one."""
+    first, second = (upload(client)["data"]["fileName"] for _ in range(2))
     assert re.fullmatch(pattern, first)
     assert first != second
 
@@ -131,33 +131,36 @@ TYPES = {
     "a.unheard": "application/octet-stream",
     "a": "application/octet-stream",
 }
-REFUSED = {"application/json", "application/octet-stream"}
+UNSUPPORTED = {"application/json", "application/octet-stream"}
 
 
 @pytest.mark.parametrize(("name", "mime_type"), TYPES.items())
-def test_the_name_tells_the_type(wire, name, mime_type):
-    """Whatever the bytes are; and Gemini takes only what it can read."""
+def test_name_determines_the_type(client, name, mime_type):
+    """The content does not matter; Gemini rejects unsupported types."""
     content = b"%PDF-" if name == "a.pdf" else b"plain"
-    data = stream(wire, FOLDER | {"fileName": name}, content, "other.png")["data"]
+    data = stream(client, FOLDER | {"fileName": name}, content, "other.png")["data"]
     served = httpx.head(data["downloadUrl"], trust_env=False).headers["content-type"]
     assert (data["mimeType"], served.partition(";")[0]) == (mime_type, mime_type)
-    answer = look(wire, data["downloadUrl"])
-    if mime_type in REFUSED:
+    answer = ask_about(client, data["downloadUrl"])
+    if mime_type in UNSUPPORTED:
         assert answer == {"code": 400, "msg": MIME, "data": None}
     else:
-        assert f"{mime_type} (5 bytes)" in said(answer)
+        assert f"{mime_type} (5 bytes)" in text_of(answer)
 
 
-NO_BASE64 = "Base64 decoding failed: Invalid Base64 format"
+INVALID_BASE64 = "Base64 decoding failed: Invalid Base64 format"
 MISSING = "Missing required parameter: "
-REFUSALS = {
+REJECTED = {
     "no file": (lambda w: stream(w, FOLDER, field="upload"), f"{MISSING}file"),
-    "a file that is text": (
+    "a form field instead of a file": (
         lambda w: w.http.post("/api/file-stream-upload", data={"file": "x", **FOLDER}).json(),
         f"{MISSING}file",
     ),
-    "JSON to the stream": (lambda w: w.post("/api/file-stream-upload", FOLDER), f"{MISSING}file"),
-    "a form that is broken": (
+    "JSON instead of a form": (
+        lambda w: w.post("/api/file-stream-upload", FOLDER),
+        f"{MISSING}file",
+    ),
+    "an invalid form": (
         lambda w: w.http.post(
             "/api/file-stream-upload",
             content=b"--x\r\nrubbish",
@@ -174,10 +177,7 @@ REFUSALS = {
     "an empty file": (lambda w: stream(w, FOLDER, b""), "empty"),
     "no folder": (lambda w: stream(w, {}), f"{MISSING}uploadPath"),
     "an empty folder": (lambda w: from_base64(w, {"uploadPath": ""}), f"{MISSING}uploadPath"),
-    "a folder that is a number": (
-        lambda w: from_base64(w, {"uploadPath": 1}),
-        f"{MISSING}uploadPath",
-    ),
+    "a number as folder": (lambda w: from_base64(w, {"uploadPath": 1}), f"{MISSING}uploadPath"),
     **{
         f"the folder {folder}": (
             lambda w, folder=folder: stream(w, {"uploadPath": folder}),
@@ -193,42 +193,48 @@ REFUSALS = {
         for name in ("a/b.png", "..", 7, ["a.png"])
     },
     "no base64": (lambda w: from_base64(w, FOLDER, None), f"{MISSING}base64Data"),
-    "bad base64": (lambda w: from_base64(w, FOLDER, "a?b="), NO_BASE64),
-    "base64 that is not ASCII": (lambda w: from_base64(w, FOLDER, "ä"), NO_BASE64),
-    "a data URL of text": (lambda w: from_base64(w, FOLDER, "data:text/plain,abcd"), NO_BASE64),
-    "a data URL of nothing": (lambda w: from_base64(w, FOLDER, "data:a/b;base64,"), "empty"),
-    "no JSON": (
+    "invalid base64": (lambda w: from_base64(w, FOLDER, "a?b="), INVALID_BASE64),
+    "base64 that is not ASCII": (lambda w: from_base64(w, FOLDER, "ä"), INVALID_BASE64),
+    "a data URL without base64": (
+        lambda w: from_base64(w, FOLDER, "data:text/plain,abcd"),
+        INVALID_BASE64,
+    ),
+    "an empty data URL": (lambda w: from_base64(w, FOLDER, "data:a/b;base64,"), "empty"),
+    "invalid JSON": (
         lambda w: w.http.post("/api/file-base64-upload", content=b"{").json(),
         f"{MISSING}base64Data",
     ),
-    "JSON that is no object": (lambda w: w.post("/api/file-url-upload", []), f"{MISSING}fileUrl"),
-    "a URL out of reach": (
+    "JSON that is not an object": (
+        lambda w: w.post("/api/file-url-upload", []),
+        f"{MISSING}fileUrl",
+    ),
+    "an unreachable URL": (
         lambda w: from_url(w, FOLDER, "https://elsewhere.example/a.png"),
         "HTTP 403: Forbidden",
     ),
-    "a URL of nothing": (
+    "a URL that is not found": (
         lambda w: from_url(w, FOLDER, f"{w.emulator.base_url}/gone.png"),
         "HTTP 404: Not Found",
     ),
-    "a URL that is none": (lambda w: from_url(w, FOLDER, "http://["), "HTTP 403: Forbidden"),
+    "an invalid URL": (lambda w: from_url(w, FOLDER, "http://["), "HTTP 403: Forbidden"),
 }
 
 
-@pytest.mark.parametrize(("upload", "words"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_what_is_wrong_is_refused(wire, upload, words):
-    """With HTTP 200 and the documented members."""
-    answer = upload(wire)
+@pytest.mark.parametrize(("upload", "words"), REJECTED.values(), ids=REJECTED.keys())
+def test_rejected_uploads(client, upload, words):
+    """An error is HTTP 200 with the documented fields."""
+    answer = upload(client)
     assert answer.keys() == {"success", "code", "msg"}
     assert (answer["success"], answer["code"]) == (False, 400)
     assert words in answer["msg"]
 
 
-@pytest.mark.parametrize("upload", WAYS.values(), ids=WAYS.keys())
+@pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS.keys())
 @pytest.mark.parametrize("authorization", ["", "Bearer wrong", "kie-emulator-key"])
-def test_a_wrong_key_is_refused(own, upload, authorization):
-    """In the documented words, which are not those of the chat routes."""
-    own.http.headers["authorization"] = authorization
-    assert upload(own, FOLDER) == {
+def test_wrong_key_is_rejected(isolated, upload, authorization):
+    """The message is the documented one, which differs from that of the chat completions API."""
+    isolated.http.headers["authorization"] = authorization
+    assert upload(isolated, FOLDER) == {
         "success": False,
         "code": 401,
         "msg": "Authentication failed: Invalid API Key",
@@ -236,44 +242,46 @@ def test_a_wrong_key_is_refused(own, upload, authorization):
 
 
 @pytest.mark.parametrize("code", [401, 402, 500])
-def test_uploads_can_be_made_to_fail(code):
-    """Until they are made to work again."""
+def test_fail_uploads(code):
+    """Uploads fail with the given code until it is reset."""
     with Emulator(fail_uploads=code) as emulator:
-        wire = Wire(emulator)
-        answer = stream(wire, FOLDER)
+        client = EmulatorClient(emulator)
+        answer = stream(client, FOLDER)
         assert (answer["success"], answer["code"]) == (False, code)
         emulator.fail_uploads = None
-        assert stream(wire, FOLDER)["success"]
+        assert stream(client, FOLDER)["success"]
         assert len(emulator.requests) == 2
-        wire.http.close()
+        client.http.close()
 
 
-def test_a_name_given_again_overwrites(wire):
-    """The URL stays, the file is the new one."""
+def test_same_name_overwrites(client):
+    """The URL does not change."""
     named = FOLDER | {"fileName": "again.txt"}
-    first, second = (stream(wire, named, text)["data"] for text in (b"one", b"second"))
+    first, second = (stream(client, named, text)["data"] for text in (b"one", b"second"))
     assert first["downloadUrl"] == second["downloadUrl"]
     assert httpx.get(first["downloadUrl"], trust_env=False).text == "second"
 
 
-def test_files_are_gone_after_three_days(own):
-    """And what comes later stays."""
-    first = stream(own, FOLDER)["data"]["downloadUrl"]
-    own.emulator.expire_files()
-    second = stream(own, FOLDER)["data"]["downloadUrl"]
+def test_files_expire_after_three_days(isolated):
+    """Later uploads do not expire."""
+    first = stream(isolated, FOLDER)["data"]["downloadUrl"]
+    isolated.emulator.expire_files()
+    second = stream(isolated, FOLDER)["data"]["downloadUrl"]
     statuses = [httpx.get(url, trust_env=False).status_code for url in (first, second)]
     assert statuses == [404, 200]
-    assert f"{first} image download failed: HTTP 404: Not Found" in look(own, first)["msg"]
+    assert (
+        f"{first} image download failed: HTTP 404: Not Found" in ask_about(isolated, first)["msg"]
+    )
 
 
-def test_uploads_are_noted_down_without_their_bytes(own):
-    """Downloads are not noted down at all, whoever makes them."""
-    stream(own, FOLDER | {"fileName": "b.pdf"}, b"12345")
-    url = from_base64(own, FOLDER)["data"]["downloadUrl"]
-    stream(own, FOLDER, field="upload")
-    look(own, url)
+def test_uploads_are_recorded_without_their_content(isolated):
+    """Downloads are not recorded."""
+    stream(isolated, FOLDER | {"fileName": "b.pdf"}, b"12345")
+    url = from_base64(isolated, FOLDER)["data"]["downloadUrl"]
+    stream(isolated, FOLDER, field="upload")
+    ask_about(isolated, url)
     httpx.get(f"{url}x", trust_env=False)
-    *uploads, chat = own.emulator.requests
+    *uploads, chat = isolated.emulator.requests
     assert chat.path == "/gemini-3-flash/v1/chat/completions"
     assert [(r.path, r.body) for r in uploads] == [
         (
@@ -292,14 +300,14 @@ def test_uploads_are_noted_down_without_their_bytes(own):
     assert all("authorization" not in r.headers for r in uploads)
 
 
-def test_a_large_file_is_not_held_in_memory(own, tmp_path):
-    """It goes to the disk as it comes, and out again likewise."""
+def test_large_file_is_not_loaded_into_memory(isolated, tmp_path):
+    """Upload and download are streamed."""
     large = tmp_path / "large.mp4"
     with large.open("wb") as file:
         file.truncate(48 * MEGABYTE)
     tracemalloc.start()
     with large.open("rb") as file:
-        url = stream(own, FOLDER, file, large.name)["data"]["downloadUrl"]
+        url = stream(isolated, FOLDER, file, large.name)["data"]["downloadUrl"]
     with httpx.stream("GET", url, trust_env=False) as response:
         assert sum(map(len, response.iter_bytes())) == 48 * MEGABYTE
     peak = tracemalloc.get_traced_memory()[1]
@@ -307,42 +315,42 @@ def test_a_large_file_is_not_held_in_memory(own, tmp_path):
     assert peak < 12 * MEGABYTE
 
 
-def test_nothing_is_left_on_the_disk(tmp_path, monkeypatch):
-    """Not even by an emulator that is started twice, or told to do it all again."""
+def test_no_files_remain_on_disk(tmp_path, monkeypatch):
+    """Expired and overwritten files are deleted, and all others when the emulator stops."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     emulator = Emulator()
     for _ in range(2):
         with emulator:
             assert list(tmp_path.iterdir()) == []
-            wire = Wire(emulator)
-            url = stream(wire, FOLDER | {"fileName": "a.png"})["data"]["downloadUrl"]
-            stream(wire, FOLDER | {"fileName": "a.png"})
+            client = EmulatorClient(emulator)
+            url = stream(client, FOLDER | {"fileName": "a.png"})["data"]["downloadUrl"]
+            stream(client, FOLDER | {"fileName": "a.png"})
             (directory,) = tmp_path.iterdir()
             assert len(list(directory.iterdir())) == 1
             emulator.expire_files()
-            assert wire.http.get(url).status_code == 404
+            assert client.http.get(url).status_code == 404
             assert list(directory.iterdir()) == []
-            wire.http.close()
+            client.http.close()
         assert list(tmp_path.iterdir()) == []
 
 
-def test_who_hangs_up_amid_an_upload_does_no_harm(own, caplog):
-    """Nothing is kept, noted down or complained of."""
-    host, port = own.emulator.base_url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as client:
-        client.sendall(
+def test_aborted_upload(isolated, caplog):
+    """Nothing is stored, recorded or logged."""
+    host, port = isolated.emulator.base_url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(
             b"POST /api/file-stream-upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n"
             b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
             b'Content-Disposition: form-data; name="file"; filename="a.png"\r\n\r\nabc'
         )
-    assert stream(own, FOLDER)["success"]
-    own.emulator.__exit__()
-    assert len(own.emulator.requests) == 1
+    assert stream(isolated, FOLDER)["success"]
+    isolated.emulator.__exit__()
+    assert len(isolated.emulator.requests) == 1
     assert caplog.records == []
 
 
-def test_media_can_be_lost(own):
-    """The answer is fluent, and the tokens are those of the text alone."""
+def test_drops_media(isolated):
+    """The answer has no error, and only the text counts as tokens."""
     content = [
         {"type": "text", "text": "Hello"},
         {"type": "image_url", "image_url": {"url": data_url("image/png", PNG)}},
@@ -350,14 +358,14 @@ def test_media_can_be_lost(own):
     parts = [{"text": "Hello"}, {"inlineData": {"mimeType": "image/png", "data": PNG_BASE64}}]
 
     def ask():
-        chat = own.chat([{"role": "user", "content": content}])
-        native = own.native([{"role": "user", "parts": parts}])
+        chat = isolated.chat([{"role": "user", "content": content}])
+        native = isolated.native([{"role": "user", "parts": parts}])
         text = native["candidates"][0]["content"]["parts"][-1]["text"]
         tokens = (chat["usage"]["prompt_tokens"], native["usageMetadata"]["promptTokenCount"])
-        return said(chat).startswith("I received"), text.startswith("I received"), tokens
+        return text_of(chat).startswith("I received"), text.startswith("I received"), tokens
 
     assert ask() == (True, True, (1101, 1101))
-    own.emulator.drops_media = True
+    isolated.emulator.drops_media = True
     assert ask() == (False, False, (1, 1))
 
 
@@ -366,44 +374,42 @@ COSTS = {
     "an image on 3.1 Pro": ("gemini-3.1-pro", "image/png", PNG, 347),
     "an image on 3.6 Flash": ("gemini-3-6-flash-openai", "image/png", PNG, 1098),
     "an image elsewhere": ("gemini-3-flash", "image/jpeg", b"x", 1100),
-    "sound": ("gemini-3-flash", "audio/mpeg", b"ID3\x04", 32),
-    "film": ("gemini-3-flash", "video/mp4", b"\0\0\0 ftypisom", 290),
+    "audio": ("gemini-3-flash", "audio/mpeg", b"ID3\x04", 32),
+    "video": ("gemini-3-flash", "video/mp4", b"\0\0\0 ftypisom", 290),
     "a document": ("gemini-3-flash", "application/pdf", b"%PDF-1.7", 258),
     "text": ("gemini-3-flash", "text/plain", b"word" * 100, 100),
 }
 
 
 @pytest.mark.parametrize(("slug", "mime_type", "data", "tokens"), COSTS.values(), ids=COSTS.keys())
-def test_media_cost_tokens(wire, slug, mime_type, data, tokens):
-    """By what they are; the one besides is that of the text, which is none."""
-    answer = look(wire, data_url(mime_type, data), slug=slug)
+def test_media_tokens(client, slug, mime_type, data, tokens):
+    """The empty text counts as one more token."""
+    answer = ask_about(client, data_url(mime_type, data), slug=slug)
     assert answer["usage"]["prompt_tokens"] == tokens + 1
 
 
+@pytest.mark.parametrize("slug", ["gemini-2.5-flash", "gemini-3-5-flash-openai"])
 @pytest.mark.parametrize(
-    ("slug", "sizes", "taken"),
-    [
-        ("gemini-3-5-flash-openai", [1_770_000], True),
-        ("gemini-3-5-flash-openai", [3_460_000], False),
-        ("gemini-3-5-flash-openai", [1_770_000, 1_770_000], False),
-        ("gemini-3-6-flash-openai", [3_460_000], True),
-        ("gemini-2.5-flash", [3_460_000], True),
-    ],
+    ("sizes", "accepted"),
+    [([1_770_000], True), ([2_010_000], False), ([1_770_000, 1_770_000], False)],
 )
-def test_one_model_takes_less_inline(wire, slug, sizes, taken):
-    """What was measured, and all of a request's data together."""
-    answer = look(wire, *(data_url("image/png", b"x" * size) for size in sizes), slug=slug)
-    assert ("choices" in answer) == taken
-    assert taken or (answer["code"], "too large" in answer["msg"]) == (400, True)
+def test_inline_media_are_limited(client, slug, sizes, accepted):
+    """The limit of September 2026 applies to the sum of the inline data of a request."""
+    answer = ask_about(client, *(data_url("image/png", b"x" * size) for size in sizes), slug=slug)
+    assert ("choices" in answer) == accepted
+    assert accepted or (answer["code"], "Inline data URL is too large" in answer["msg"]) == (
+        400,
+        True,
+    )
 
 
-def test_what_is_uploaded_is_not_inline(wire):
-    """An uploaded file of any size is for every model."""
-    url = stream(wire, FOLDER, b"x" * 3_460_000 + b".")["data"]["downloadUrl"]
-    assert "(3460001 bytes)" in said(look(wire, url, slug="gemini-3-5-flash-openai"))
+def test_uploaded_files_are_not_limited(client):
+    """They are not inline data."""
+    url = stream(client, FOLDER, b"x" * 3_460_000 + b".")["data"]["downloadUrl"]
+    assert "(3460001 bytes)" in text_of(ask_about(client, url, slug="gemini-3-5-flash-openai"))
 
 
-BEGINNINGS = {
+FIRST_BYTES = {
     "image/png": PNG,
     "image/jpeg": b"\xff\xd8\xff\xe0",
     "image/gif": b"GIF89a",
@@ -420,36 +426,32 @@ BEGINNINGS = {
     "video/mpeg": b"\0\0\x01\xba",
     "video/x-flv": b"FLV\x01",
 }
-EITHER = {
-    "an MP4": b"\0\0\0\x20ftypisom",
-    "a WebM": b"\x1aE\xdf\xa3",
-    "an Ogg": b"OggS\0",
-}
+AUDIO_OR_VIDEO = {"an MP4": b"\0\0\0\x20ftypisom", "a WebM": b"\x1aE\xdf\xa3", "an Ogg": b"OggS\0"}
 
 
-@pytest.mark.parametrize(("mime_type", "data"), BEGINNINGS.items(), ids=BEGINNINGS.keys())
-def test_what_a_file_is_said_to_be_must_fit_it(mime_type, data):
-    """Down to the kind; whether a picture is a PNG or a JPEG does not matter."""
+@pytest.mark.parametrize(("mime_type", "data"), FIRST_BYTES.items(), ids=FIRST_BYTES.keys())
+def test_first_bytes_must_match_the_type(mime_type, data):
+    """Only the top-level type must match: a PNG may be declared as a JPEG."""
     kinds = {"image", "audio", "video", "text", "application"}
-    own_kind = mime_type.partition("/")[0]
-    assert {kind for kind in kinds if not contradicts(f"{kind}/any", data)} == {own_kind}
+    matching = {kind for kind in kinds if not contradicts(f"{kind}/any", data)}
+    assert matching == {mime_type.partition("/")[0]}
 
 
-@pytest.mark.parametrize("data", EITHER.values(), ids=EITHER.keys())
-def test_some_containers_hold_sound_or_film(data):
-    """Both are believed, nothing else is."""
+@pytest.mark.parametrize("data", AUDIO_OR_VIDEO.values(), ids=AUDIO_OR_VIDEO.keys())
+def test_containers_of_audio_or_video(data):
+    """Both types are accepted, others are not."""
     assert not contradicts("audio/any", data)
     assert not contradicts("video/any", data)
     assert contradicts("image/any", data)
 
 
 @pytest.mark.parametrize("data", [b"", b"ID3 is a tag", b"GIF8", b"\xff\xfeh\0i\0", b"RIFF"])
-def test_what_has_no_known_beginning_is_believed(data):
-    """A text may begin with anything."""
+def test_unknown_first_bytes_match_every_type(data):
+    """A text can begin with any bytes."""
     assert not contradicts("text/plain", data)
 
 
-def test_a_wrong_extension_is_found_out(wire):
-    """A picture that was uploaded as sound is read as sound, and fails."""
-    url = stream(wire, FOLDER | {"fileName": "cat.mp3"})["data"]["downloadUrl"]
-    assert look(wire, url) == {"code": 400, "msg": MIME, "data": None}
+def test_wrong_extension_is_rejected(client):
+    """An image that was uploaded as audio cannot be read as audio."""
+    url = stream(client, FOLDER | {"fileName": "cat.mp3"})["data"]["downloadUrl"]
+    assert ask_about(client, url) == {"code": 400, "msg": MIME, "data": None}

@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 CHAT = "gemini-3-flash"
 NATIVE = "gemini-3.5-flash"
-GATEWAY = {"model": "gemini-3.1-flash-lite-preview", "api": "gateway"}
+GATEWAY = {"model": "some-model", "api": "gateway"}
 BYPASS = "skip_thought_signature_validator"
 HI = HumanMessage("hi")
 

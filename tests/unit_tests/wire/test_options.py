@@ -44,7 +44,7 @@ def test_options_are_sent_in_the_format_of_each_api_if_they_are_set(
     expected: AbstractContextManager[Any] = nullcontext()
     if where == "call" and "model_kwargs" in options:
         given = options["model_kwargs"]
-        expected = pytest.warns(UserWarning, match="no option of a call")
+        expected = pytest.warns(UserWarning, match="not a known option")
     with expected:
         assert send([HI], model=CHAT, **copy.deepcopy(given)) == {
             "messages": [{"role": "user", "content": "hi"}],
@@ -62,7 +62,7 @@ def test_options_of_a_call_replace_those_of_the_model(send: RequestSender) -> No
     defaults = {"temperature": 0.1, "max_tokens": 5, "stop": ["x"], "reasoning_effort": "low",
                 "model_kwargs": {"seed": 1, "k": 2}}  # fmt: skip
     of_call = {"temperature": 0.9, "stop": ["y"], "reasoning_effort": "high", "seed": 3}
-    with pytest.warns(UserWarning, match="seed: no option of a call"):
+    with pytest.warns(UserWarning, match="seed: not a known option"):
         body = send([HI], fields=defaults, **of_call)
     assert body == {
         "messages": [{"role": "user", "content": "hi"}],
@@ -127,7 +127,7 @@ def test_an_effort_is_omitted_if_the_model_has_none_and_unchanged_if_it_is_unkno
     assert send([HI], model="gemini-9", reasoning_effort="medium")["reasoning_effort"] == "medium"
     raw = {"model_kwargs": {"reasoning_effort": "medium"}}
     assert send([HI], fields=raw)["reasoning_effort"] == "medium"
-    send.rejects([HI], "reasoning_effort 'huge'", reasoning_effort="huge")
+    send.rejects([HI], "got 'huge'", reasoning_effort="huge")
 
 
 def test_the_user_agent_names_the_package(send: RequestSender) -> None:

@@ -1,7 +1,4 @@
-"""What outlives a request: the key, the files, what arrived, and what shall go wrong.
-
-Knows headers as far as they hold a key. Does not know what requests mean.
-"""
+"""The state that the emulator keeps between requests, and the check of the API key."""
 
 from __future__ import annotations
 
@@ -23,13 +20,13 @@ _SECRET_HEADERS = frozenset({"authorization", "x-api-key", "x-goog-api-key"})
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """A request as it arrived.
+    """A request as the emulator received it.
 
     Attributes:
-        path: Its path, undecoded query not included.
-        query: Its query parameters.
-        headers: Its headers, names in lower case, without those that hold a key.
-        body: Its body, parsed; `None` where it was not JSON. An upload's is a summary of it:
+        path: The path, without the query.
+        query: The query parameters.
+        headers: The headers, with names in lower case and without those that hold a key.
+        body: The parsed JSON; `None` if the body was not JSON. For an upload it is a summary:
             `uploadPath` and `fileName` as sent, `size` and `mimeType` of the file.
     """
 
@@ -40,17 +37,17 @@ class ReceivedRequest:
 
 
 @dataclass(slots=True)
-class World:
-    """What outlives a request.
+class ServerState:
+    """The state that the emulator keeps between requests.
 
     Attributes:
-        api_key: The only key that is accepted.
-        media: What can be fetched: URLs and the bytes, or the file, behind each.
-        fail_uploads: The code to refuse uploads with, `None` to accept them.
-        drops_media: Whether media are lost on their way to the model.
-        files: What was uploaded.
-        requests: What arrived, in order.
-        serials: Numbers for whatever needs one of its own.
+        api_key: The only accepted key.
+        media: The URLs that can be fetched, and the bytes or the file of each.
+        fail_uploads: The code to reject uploads with; `None` to accept them.
+        drops_media: Whether prompts lose their media.
+        files: The uploaded files.
+        requests: The received requests in order.
+        serials: Unique numbers for ids and file names.
     """
 
     api_key: str
@@ -62,12 +59,12 @@ class World:
     serials: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def record(self, request: Request, body: Any) -> None:
-        """Note a request down."""
+        """Add a request to `requests`."""
         headers = {k: v for k, v in request.headers.items() if k not in _SECRET_HEADERS}
         query = dict(request.query_params)
         self.requests.append(ReceivedRequest(request.url.path, query, headers, body))
 
-    def trusts(self, request: Request) -> bool:
-        """Say whether a request bears the key."""
+    def is_authorized(self, request: Request) -> bool:
+        """Tell whether a request has the key."""
         given = request.headers.get("authorization", "").encode()
         return hmac.compare_digest(given, f"Bearer {self.api_key}".encode())

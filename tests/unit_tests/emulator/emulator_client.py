@@ -1,4 +1,4 @@
-"""Two ways to speak to an emulator: plain HTTP, no client of this package."""
+"""A plain HTTP client of the emulator, without the client of this package."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MEDIA = {
 }
 
 
-class Wire:
-    """Speaks both dialects to one emulator."""
+class EmulatorClient:
+    """Sends requests of both APIs to one emulator."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
@@ -64,7 +64,7 @@ def contents_of(contents: Any) -> Any:
 
 
 def payloads(response: httpx.Response) -> list[Any]:
-    """Parse an SSE body, which must hold nothing but `data:` lines."""
+    """Parse an SSE body, which must contain only `data:` lines."""
     assert response.headers["content-type"] == "text/event-stream;charset=UTF-8"
     lines = [line for line in response.text.split("\n") if line]
     assert all(line.startswith("data: ") for line in lines)

@@ -1,0 +1,151 @@
+"""The models that KIE serves, one row for each model and API (docs/wire.md 1, 4, 8 and 9).
+
+This table is independent of the client's catalog, so a mistake in that catalog is an error on the
+emulator, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Api: TypeAlias = Literal["chat_completions", "generate_content", "gateway"]
+Feature: TypeAlias = Literal["search", "functions", "response_format"]
+
+BUILTIN_TOOLS: Mapping[str, Feature | None] = MappingProxyType(
+    {"googleSearch": "search", "codeExecution": None, "urlContext": None}
+)
+"""Gemini's built-in tools, with the feature whose exclusions apply to each."""
+
+_EXCLUSIVE: tuple[frozenset[Feature], ...] = (
+    frozenset({"search", "functions"}),
+    frozenset({"functions", "response_format"}),
+)
+_MAX_INLINE_BYTES = 2_000_000  # in September 2026, 1.77 MB was accepted and 2.01 MB rejected
+
+
+@dataclass(frozen=True, slots=True)
+class CallFormat:
+    """How a model writes tool calls in the chat completions API.
+
+    No tool call in a stream of KIE was ever recorded (docs/wire.md 5). Each model therefore has
+    another format, and a client must read all of them.
+
+    Attributes:
+        index: The `index` of a call: its position, always 0, or none at all.
+        in_fragments: Whether a stream sends the arguments in fragments.
+        as_object: Whether the arguments are a JSON object instead of JSON text.
+        has_id: Whether a call has an id.
+    """
+
+    index: Literal["position", "zero", "none"] = "position"
+    in_fragments: bool = False
+    as_object: bool = False
+    has_id: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A model on one of KIE's APIs.
+
+    Attributes:
+        model: The exact spelling in the path; for the gateway, the `model` of the body.
+        stream_shape: The shape of its streams (docs/wire.md 4).
+        credits_per_million: The price of a million input tokens and of a million output tokens.
+        api: The API.
+        exclusive: Pairs of features that a request must not combine. Three models document
+            them; the emulator is strict and applies them to the others, too.
+        efforts: The accepted values of `reasoning_effort` or `thinkingLevel`; empty where the
+            parameter is ignored.
+        requires_signatures: Whether function calls need their thought signatures in the current
+            turn.
+        max_inline_bytes: The maximum of inline media in a request; `None` for no limit.
+        image_tokens: The prompt tokens of an image.
+        version: The `modelVersion` of native streams.
+        call_format: How the model writes tool calls in the chat completions API.
+    """
+
+    model: str
+    stream_shape: Literal["A", "B", "C", "native"]
+    credits_per_million: tuple[float, float]
+    api: Api = "chat_completions"
+    exclusive: tuple[frozenset[Feature], ...] = _EXCLUSIVE
+    efforts: tuple[str, ...] = ("low", "high")
+    requires_signatures: bool = False
+    max_inline_bytes: int | None = _MAX_INLINE_BYTES
+    image_tokens: int = 1100
+    version: str = ""
+    call_format: CallFormat = CallFormat(in_fragments=True)
+
+
+def _native(
+    model: str, version: str, credits_per_million: tuple[float, float], image_tokens: int = 1100
+) -> Endpoint:
+    """Build a row of the native API, where only Gemini 3 and later are served."""
+    return Endpoint(
+        model,
+        "native",
+        credits_per_million,
+        api="generate_content",
+        requires_signatures=True,
+        max_inline_bytes=None,
+        image_tokens=image_tokens,
+        version=version,
+    )
+
+
+_CHAT_ROWS = (
+    Endpoint("gemini-2.5-flash", "A", (18, 150), efforts=(), image_tokens=1109),
+    Endpoint("gemini-2.5-pro", "A", (76, 600)),
+    Endpoint("gemini-3-flash", "A", (30, 180)),
+    Endpoint("gemini-3-pro", "A", (100, 700)),
+    Endpoint("gemini-3.1-pro", "B", (100, 700), image_tokens=347, call_format=CallFormat()),
+    Endpoint("gemini-3-5-flash-openai", "C", (90, 540), call_format=CallFormat("none")),
+    Endpoint(
+        "gemini-3-6-flash-openai", "C", (45, 225), image_tokens=1098, call_format=CallFormat("zero")
+    ),
+    Endpoint(
+        "gemini-3-7-flash-openai",
+        "C",
+        (45, 225),
+        call_format=CallFormat("none", as_object=True, has_id=False),
+    ),
+    Endpoint(
+        "gemini-3-8-flash-openai", "C", (45, 225), call_format=CallFormat("zero", as_object=True)
+    ),
+)
+_NATIVE_ROWS = (
+    _native("gemini-3-flash-v1betamodels", "gemini-3-flash", (30, 180)),
+    _native("gemini-3-5-flash", "gemini-3.5-flash", (90, 540)),
+    _native("gemini-3-6-flash", "gemini-3.6-flash", (45, 225), image_tokens=1098),
+    _native("gemini-3-7-flash", "gemini-3.7-flash", (45, 225)),
+    _native("gemini-3-8-flash", "gemini-3.8-flash", (45, 225)),
+)
+
+CHAT_ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType({row.model: row for row in _CHAT_ROWS})
+"""`/{model}/v1/chat/completions`."""
+
+NATIVE_ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
+    {row.model: row for row in _NATIVE_ROWS}
+)
+"""`/gemini/v1/models/{model}:streamGenerateContent`."""
+
+_NAMES = CHAT_ENDPOINTS.keys() | NATIVE_ENDPOINTS.keys() | {row.version for row in _NATIVE_ROWS}
+_GATEWAY_NAMES = _NAMES | {"gemini-3.1-flash-lite-preview"}  # from the sample of such a gateway
+_PLAYGROUND_SUFFIXES = ("", "-openai", "-thinking")
+
+
+def gateway_endpoint(name: Any) -> Endpoint | None:
+    """Build the gateway's endpoint for the `model` of a body, `None` if it is not served."""
+    if not isinstance(name, str) or name not in _GATEWAY_NAMES:
+        return None
+    return Endpoint(name, "A", (0, 0), "gateway", exclusive=(), efforts=(), max_inline_bytes=None)
+
+
+def is_known_model(name: str) -> bool:
+    """Tell whether chat completions accept `name` as the `model` of a body (docs/wire.md 1)."""
+    return any(name.removesuffix(suffix) in _NAMES for suffix in _PLAYGROUND_SUFFIXES)

@@ -1,6 +1,6 @@
-"""KIE's error envelopes: how failures look inside a body, whatever the HTTP status says.
+"""Recognizes KIE's errors inside response bodies; most arrive with HTTP status 200.
 
-Knows JSON values and text. Knows nothing of HTTP clients, dialects or LangChain.
+Knows JSON values and text. Knows nothing of HTTP clients or LangChain.
 """
 
 from __future__ import annotations
@@ -14,23 +14,17 @@ from langchain_kie.errors import KieEmptyResponseError, KieError, KieProtocolErr
 
 _OK_CODES = frozenset({None, 0, 200})
 _WRAPPERS = ("data", "result", "response")
-_ANSWERS = frozenset(
-    {
-        "choices",
-        "usage",
-        "credits_consumed",
-        "candidates",
-        "usageMetadata",
-        "promptFeedback",
-    }
-)
-"""The members by which an answer is known, in either dialect."""
+
+_CHAT_KEYS = {"choices", "usage", "credits_consumed"}
+_NATIVE_KEYS = {"candidates", "usageMetadata", "promptFeedback", "credits_consumed"}
+_EVENT_KEYS = frozenset(_CHAT_KEYS | _NATIVE_KEYS)
+"""An object with one of these keys is an event."""
 
 _HTML = re.compile(r"^\s*<(!doctype|html|head|body)", re.IGNORECASE)
 _HTML_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-_SHOWN_CHARS = 200
+_EXCERPT_CHARS = 200
 
-# Whole answers that are really failures of the upstream, compared without their trailing
+# Texts of complete answers that are errors of the upstream model, without their final
 # punctuation (docs/wire.md 7).
 _ERROR_TEXTS = (
     "the server is currently being maintained, please try again later",
@@ -43,68 +37,66 @@ _ERROR_TEXTS = (
 )
 
 
-def open_envelope(value: Any, **attributes: Any) -> dict[str, Any]:
-    """Take the answer out of one JSON value of a body or stream.
+def event_from_value(value: Any) -> dict[str, Any]:
+    """Return the event that a JSON value of a body is or contains.
 
     Args:
-        value: What was parsed, or why it could not be.
-        **attributes: What an error should carry (`status_code`, `model`).
+        value: The parsed value, or the error that parsing it raised.
 
     Raises:
-        KieError: The value is an error of KIE's, or nothing that an answer could be.
+        KieError: The value reports an error, or is no event.
     """
     if not isinstance(value, dict):
         if isinstance(value, KieError):
             raise value
-        text = orjson.dumps(value).decode()[:_SHOWN_CHARS]
-        raise KieProtocolError(f"an object was expected, and KIE sent {text}", **attributes)
-    if "code" in value or "error" in value or _ANSWERS.isdisjoint(value):
-        raise_if_error(value, **attributes)
+        text = orjson.dumps(value).decode()[:_EXCERPT_CHARS]
+        raise KieProtocolError(f"expected a JSON object, got {text}")
+    if "code" in value or "error" in value or _EVENT_KEYS.isdisjoint(value):
+        raise_if_error(value)
         for wrapper in _WRAPPERS:
             inner = value.get(wrapper)
             if isinstance(inner, dict):
-                raise_if_error(inner, **attributes)
+                raise_if_error(inner)
                 return inner
-        if _ANSWERS.isdisjoint(value):
-            raise _shapeless(value, **attributes)
+        if _EVENT_KEYS.isdisjoint(value):
+            raise _unknown_object_error(value)
     return value
 
 
 def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
-    """Raise what `value` reports, if it is an error: an envelope or an `error` member."""
-    code = _number(value.get("code"))
+    """Raise the error that `value` reports by its code or its `error` member, if any."""
+    code = _to_number(value.get("code"))
     error = value.get("error")
-    is_named = isinstance(value.get("code"), str) and code is None
-    is_told = value.get("type") == "error" or value.get("success") is False
-    if not (error or is_named or is_told) and code in _OK_CODES:
+    has_named_code = isinstance(value.get("code"), str) and code is None
+    is_marked = value.get("type") == "error" or value.get("success") is False
+    if not (error or has_named_code or is_marked) and code in _OK_CODES:
         return
     if isinstance(error, dict):
-        code = _number(error.get("code")) if code in _OK_CODES else code
+        code = _to_number(error.get("code")) if code in _OK_CODES else code
         attributes["type_"] = str(error.get("type") or error.get("code"))
         message = error.get("message") or error.get("type")
     else:
         message = error
-        code = _number(value.get("status")) if code in _OK_CODES else code
+        code = _to_number(value.get("status")) if code in _OK_CODES else code
     message = value.get("msg") or value.get("message") or message or value.get("detail")
-    message = str(message or "").strip() or "an error without a message"
+    message = str(message or "").strip() or "KIE reported an error without a message"
     raise error_for(message, code=code, **attributes)
 
 
-def _shapeless(value: dict[str, Any], **attributes: Any) -> KieError:
-    """The error for an object that is neither an answer nor an envelope."""
+def _unknown_object_error(value: dict[str, Any]) -> KieError:
+    """Return the error for an object that is neither an event nor a known error."""
     if "code" in value:
-        return KieEmptyResponseError("KIE's answer is empty", **attributes)
-    words = value.get("msg") or value.get("message") or value.get("detail")
-    if isinstance(words, str) and words.strip():
-        return error_for(words, **attributes)
+        return KieEmptyResponseError("KIE sent an empty response")
+    message = value.get("msg") or value.get("message") or value.get("detail")
+    if isinstance(message, str) and message.strip():
+        return error_for(message)
     keys = sorted(map(str, value))[:8]
-    return KieProtocolError(f"an object of an unknown shape, with keys {keys}", **attributes)
+    return KieProtocolError(f"KIE sent an unknown JSON object, with the keys {keys}")
 
 
 def error_from_body(body: bytes, *, status_code: int, **attributes: Any) -> KieError:
-    """The error that an HTTP failure is, whatever its body looks like."""
-    text = body.decode("utf-8", "replace").strip()
-    message = _shown(text)
+    """Return the error for a response with an error status and any body."""
+    message = _excerpt(body)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -115,31 +107,32 @@ def error_from_body(body: bytes, *, status_code: int, **attributes: Any) -> KieE
         except KieError as error:
             return error
         message = str(value.get("msg") or value.get("message") or message)
-    return error_for(message or "the answer had no body", status_code=status_code, **attributes)
+    return error_for(message or "the response has no body", status_code=status_code, **attributes)
 
 
 def error_from_text(text: str, **attributes: Any) -> KieError | None:
-    """The error that a whole answer is when its text is one of the upstream's error texts."""
+    """Return the error for a complete answer that is a known error text of the upstream model."""
     if text.strip().rstrip("~.!…").lower() in _ERROR_TEXTS:
         return error_for(text.strip(), **attributes)
     return None
 
 
-def unreadable(body: bytes, **attributes: Any) -> KieProtocolError:
-    """The error for a body that is neither JSON nor an event stream."""
-    text = _shown(body.decode("utf-8", "replace").strip())
-    return KieProtocolError(f"the answer is neither JSON nor an event stream: {text}", **attributes)
+def unreadable_body_error(body: bytes) -> KieProtocolError:
+    """Return the error for a body that is neither JSON nor an event stream."""
+    return KieProtocolError(f"the response is neither JSON nor an event stream: {_excerpt(body)}")
 
 
-def _shown(text: str) -> str:
+def _excerpt(body: bytes) -> str:
+    """Return the start of a body, or the title of an HTML page."""
+    text = body.decode("utf-8", "replace").strip()
     if _HTML.match(text):
         title = _HTML_TITLE.search(text)
         return f"an HTML page, {' '.join(title[1].split())!r}" if title else "an HTML page"
-    return text[:_SHOWN_CHARS]
+    return text[:_EXCERPT_CHARS]
 
 
-def _number(code: Any) -> int | None:
-    """A code as a number; some proxies send it as a string."""
+def _to_number(code: Any) -> int | None:
+    """Return a code as a number; some proxies send it as a string."""
     if isinstance(code, bool):
         return None
     if isinstance(code, str):

@@ -1,4 +1,4 @@
-"""JSON text, and fragments of it that were written once."""
+"""JSON text, and fragments of it that are encoded only once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Json: TypeAlias = dict[str, Any]
 
 
 class RawJson:
-    """JSON that is written already, and stands in a body as it is.
+    """Encoded JSON, which `to_json` inserts unchanged.
 
     Args:
         text: The JSON.
@@ -27,33 +27,37 @@ class RawJson:
 
 
 def to_json(value: Any) -> bytes:
-    """JSON; numbers that orjson cannot write are left to the standard library.
+    """Encode as JSON; integers that orjson rejects are left to the standard library.
 
     Raises:
-        ValueError: The value has no form in JSON.
+        ValueError: The value cannot be encoded as JSON.
     """
     try:
-        return orjson.dumps(value, default=lambda raw: orjson.Fragment(_text_of(raw)))
+        return orjson.dumps(value, default=lambda raw: orjson.Fragment(_raw_text(raw)))
     except TypeError:
         pass
     try:
-        text = json.dumps(
-            value,
-            ensure_ascii=False,
-            allow_nan=False,
-            default=lambda raw: json.loads(_text_of(raw)),
-        )
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_raw_value)
         return text.encode()
     except (TypeError, ValueError) as error:
-        raise ValueError(f"the request cannot be written as JSON: {error}") from None
+        raise ValueError(f"the request cannot be encoded as JSON: {error}") from None
 
 
-def _text_of(value: Any) -> bytes:
+def _raw_value(value: Any) -> Any:
+    return json.loads(_raw_text(value))
+
+
+def _raw_text(value: Any) -> bytes:
     if isinstance(value, RawJson):
         return value.text
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    raise TypeError(f"{type(value).__name__} cannot be encoded as JSON")
 
 
 def raw_list(items: Iterable[bytes]) -> RawJson:
-    """A list of what is written already."""
+    """A list of encoded items."""
     return RawJson(b"[%b]" % b",".join(items))
+
+
+def without_none(**members: Any) -> Json:
+    """The members that are not `None`."""
+    return {name: value for name, value in members.items() if value is not None}

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, get_args
 from langchain_kie._catalog import EFFORTS
 from langchain_kie._settings import OPTION_NAMES, MediaUpload, ModelOptions, stop_list
 from langchain_kie._tools.answer_function import build_answer_function, needs_answer_function
-from langchain_kie._tools.cache import Function, known_function, split_tools
+from langchain_kie._tools.cache import Function, cached_function, normalize_tools
 from langchain_kie._tools.choice import ToolChoice, normalize_tool_choice
-from langchain_kie._tools.structured_output import response_format_for
+from langchain_kie._tools.structured_output import build_response_format
 from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _tool_options(call_kwargs: dict[str, Any], route: Route | None) -> dict[str,
         call_kwargs: The call's keyword arguments.
         route: The rules to apply, `None` for none.
     """
-    functions, builtins = split_tools(call_kwargs.get("tools") or ())
+    functions, builtins = normalize_tools(call_kwargs.get("tools") or ())
     choice = call_kwargs.get("tool_choice")
     if choice is not None:
         choice = normalize_tool_choice(choice, [function["name"] for function in functions])
@@ -112,11 +112,11 @@ def _tool_options(call_kwargs: dict[str, Any], route: Route | None) -> dict[str,
     answer_function = None
     response_format = call_kwargs.get("response_format")
     if response_format is not None:
-        response_format = response_format_for(response_format, None)
+        response_format = build_response_format(response_format, None)
     if choice and choice.mode == "none" and response_format:
         functions = []
     if route and response_format and needs_answer_function(response_format, functions, route):
-        function = known_function(build_answer_function(response_format, functions))
+        function = cached_function(build_answer_function(response_format, functions))
         answer_function = function["name"]
         functions, response_format = [*functions, function], None
         if not choice or choice.mode != "required":

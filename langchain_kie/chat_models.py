@@ -32,7 +32,7 @@ from pydantic import (
 
 from langchain_kie import _settings
 from langchain_kie._answer import content_blocks
-from langchain_kie._answer.messages import PROVIDER, generation_chunk, message_of, result_of
+from langchain_kie._answer.messages import PROVIDER, chat_result, generation_chunk, merge_chunks
 from langchain_kie._catalog import Api, model_hint, profile_of, resolve
 from langchain_kie._settings import (
     ALIASES,
@@ -402,7 +402,7 @@ class ChatKieGemini(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         chunks = self._call(messages, stop, kwargs, stream=False)
-        return result_of(message_of([*chunks]))
+        return chat_result(merge_chunks([*chunks]))
 
     async def _agenerate(
         self,
@@ -412,7 +412,7 @@ class ChatKieGemini(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         chunks = self._acall(messages, stop, kwargs, stream=False)
-        return result_of(message_of([chunk async for chunk in chunks]))
+        return chat_result(merge_chunks([chunk async for chunk in chunks]))
 
     def _stream(
         self,
@@ -620,7 +620,7 @@ class ChatKieGemini(BaseChatModel):
         """
         from langchain_kie._tools.choice import normalize_tool_choice  # noqa: PLC0415
         from langchain_kie._tools.definitions import normalize_tool  # noqa: PLC0415
-        from langchain_kie._tools.structured_output import response_format_for  # noqa: PLC0415
+        from langchain_kie._tools.structured_output import build_response_format  # noqa: PLC0415
 
         formatted = [n for tool in tools for n in normalize_tool(tool, strict=strict)]
         names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
@@ -629,7 +629,7 @@ class ChatKieGemini(BaseChatModel):
             "tools": formatted or None,
             "tool_choice": choice and (list(choice.names) or choice.mode),
             "parallel_tool_calls": parallel_tool_calls,
-            "response_format": response_format and response_format_for(response_format, strict),
+            "response_format": response_format and build_response_format(response_format, strict),
         }
         return super().bind(**{k: v for k, v in bound.items() if v is not None}, **kwargs)
 
@@ -705,16 +705,16 @@ class ChatKieGemini(BaseChatModel):
         if method == "function_calling":
             name = normalize_tool(schema)[0]["function"]["name"]
             bound = self.bind_tools([schema, *(tools or ())], tool_choice=name, **options)
-            parser = structured_output.tool_parser_for(schema)
+            parser = structured_output.build_tool_parser(schema)
         else:
             response_format = (
                 {"type": "json_object"}
                 if method == "json_mode"
-                else structured_output.response_format_for(schema, strict)
+                else structured_output.build_response_format(schema, strict)
             )
             bound = self.bind_tools(tools or (), response_format=response_format, **options)
-            parser = structured_output.parser_for(schema)
-        return structured_output.piped(bound, parser, include_raw=include_raw)
+            parser = structured_output.build_json_parser(schema)
+        return structured_output.pipe_to_parser(bound, parser, include_raw=include_raw)
 
 
 def _parameter_docs() -> dict[str, str]:

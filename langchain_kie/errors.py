@@ -1,24 +1,24 @@
-"""The errors of this package, and the one table that decides which of them a failure is.
+"""The errors of this package, and the tables that choose one for a failure.
 
     KieError
-    ├── KieConfigurationError          a setting of yours that cannot work (nothing was sent)
+    ├── KieConfigurationError          an invalid setting; nothing was sent
     ├── KieAuthenticationError         401
     ├── KiePermissionDeniedError       403, 505
     ├── KieInsufficientCreditsError    402, 433: no credits, or a spending limit
     ├── KieInvalidRequestError         400, 413, 422
-    │   └── KieContextOverflowError    the same, because the input is too long
+    │   └── KieContextOverflowError    the input is too long
     ├── KieModelNotFoundError          404, or 422 "not supported"
     ├── KieRateLimitError              429
     ├── KieServerError                 455, 5xx
-    │   └── KieEmptyResponseError      an answer without anything in it
-    ├── KieProtocolError               an answer that cannot be read
-    ├── KieMediaNotSeenError           an answer to a prompt without its media
-    ├── KieTimeoutError
-    └── KieConnectionError
-        └── KieStreamInterruptedError  a stream that ended before its answer did
+    │   └── KieEmptyResponseError      a response without an answer
+    ├── KieProtocolError               a response that cannot be parsed
+    ├── KieMediaNotSeenError           an answer for which the model did not see the media
+    ├── KieTimeoutError                no connection or response in time
+    └── KieConnectionError             no connection, or a lost one
+        └── KieStreamInterruptedError  a stream that ended before the answer was complete
 
-Each is also the `langchain_core.exceptions.ModelError` of its kind, which fallback and retry
-middleware look at. Knows of statuses, codes and messages; nothing of HTTP clients or dialects.
+Each also inherits from the matching class of `langchain_core.exceptions`, on which fallback and
+retry middleware rely. Knows statuses, codes and messages. Knows nothing of HTTP clients.
 """
 
 from __future__ import annotations
@@ -26,39 +26,29 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from langchain_core.exceptions import (
-    ContextOverflowError,
-    ModelAPIError,
-    ModelAuthenticationError,
-    ModelConnectionError,
-    ModelError,
-    ModelInvalidRequestError,
-    ModelNotFoundError,
-    ModelPermissionDeniedError,
-    ModelRateLimitError,
-    ModelTimeoutError,
-)
+from langchain_core import exceptions as core
 
 MAX_MESSAGE_CHARS = 300
-MANY_RETRIES = 1_000_000
+_UNLIMITED_RETRIES = 1_000_000
 
 
-class KieError(ModelError):
+class KieError(core.ModelError):
     """A call that failed.
 
     Attributes:
-        message: What happened, in the server's words where it spoke.
-        code: KIE's code, from the body (`None` when the body had none).
-        status_code: HTTP's status (`None` when there was no response).
+        message: What happened; the server's message where it sent one.
+        code: KIE's code from the body, `None` if the body had none.
+        status_code: The HTTP status, `None` without a response.
         model: The model that was called.
         is_retryable: Whether the same request may succeed later.
-        partial: Whether tokens had been delivered before the failure.
-        max_retries: How often this package tries again by itself.
-        retry_after: Seconds that the server asked to wait.
+        partial: Whether tokens were delivered before the failure.
+        max_retries: The most automatic retries of this error; the model's `max_retries`
+            applies as well.
+        retry_after: Seconds that the server asked to wait before a retry.
     """
 
     hint = ""
-    own_retries = MANY_RETRIES
+    default_max_retries = _UNLIMITED_RETRIES
 
     def __init__(
         self,
@@ -83,20 +73,13 @@ class KieError(ModelError):
             is_retryable = type(self).is_retryable and max_retries != 0
         self.is_retryable = is_retryable
         if max_retries is None:
-            max_retries = self.own_retries if is_retryable else 0
+            max_retries = self.default_max_retries if is_retryable else 0
         self.max_retries = max_retries
 
     def __str__(self) -> str:
-        """The message, where it came from, and what to do."""
-        facts = [
-            f"{name} {value}"
-            for name, value in (
-                ("code", self.code),
-                ("HTTP", self.status_code),
-                ("model", self.model),
-            )
-            if value is not None
-        ]
+        """Return the message, where it came from, and a hint what to do."""
+        attributes = {"code": self.code, "HTTP": self.status_code, "model": self.model}
+        facts = [f"{name} {value}" for name, value in attributes.items() if value is not None]
         text = self.message.rstrip(".") + (f" ({', '.join(facts)})" if facts else "")
         return f"{text}. {self.hint}" if self.hint else text
 
@@ -111,80 +94,81 @@ def _rebuild(cls: type[KieError], message: str, attributes: dict[str, Any]) -> K
     return error
 
 
-class KieConfigurationError(KieError, ModelInvalidRequestError):
-    """A key, URL, model name or option that cannot work; nothing was sent."""
+class KieConfigurationError(KieError, core.ModelInvalidRequestError):
+    """A key, URL, model name or option is invalid; nothing was sent."""
 
 
-class KieAuthenticationError(KieError, ModelAuthenticationError):
-    """The key was refused (401)."""
+class KieAuthenticationError(KieError, core.ModelAuthenticationError):
+    """KIE rejected the API key (401)."""
 
-    hint = "Check the key: api_key= or KIE_API_KEY."
-
-
-class KiePermissionDeniedError(KieError, ModelPermissionDeniedError):
-    """The account or address may not do this (403), or the feature is disabled (505)."""
+    hint = "Check the API key: api_key= or KIE_API_KEY."
 
 
-class KieInsufficientCreditsError(KieError, ModelPermissionDeniedError):
+class KiePermissionDeniedError(KieError, core.ModelPermissionDeniedError):
+    """The account or IP address has no permission (403), or the feature is disabled (505)."""
+
+
+class KieInsufficientCreditsError(KieError, core.ModelPermissionDeniedError):
     """The account has no credits left (402), or the key's spending limit is reached (433)."""
 
-    hint = "Top up, or raise the key's limit, in KIE's console."
+    hint = "Add credits or raise the key's spending limit in KIE's console."
 
 
-class KieInvalidRequestError(KieError, ModelInvalidRequestError):
-    """KIE refuses the request as it is (400, 413, 422)."""
+class KieInvalidRequestError(KieError, core.ModelInvalidRequestError):
+    """KIE rejected the request as invalid (400, 413, 422)."""
 
 
-class KieContextOverflowError(KieInvalidRequestError, ContextOverflowError):
-    """The input is longer than the model's context."""
+class KieContextOverflowError(KieInvalidRequestError, core.ContextOverflowError):
+    """The input is longer than the model's context window."""
 
 
-class KieModelNotFoundError(KieError, ModelNotFoundError):
-    """KIE does not serve this model at this place (404, 422)."""
+class KieModelNotFoundError(KieError, core.ModelNotFoundError):
+    """KIE does not serve this model at this URL (404, 422)."""
 
-    hint = (
-        "Names are exact, dots and dashes included; KIE's are in langchain_kie's table of models."
-    )
+    hint = "Check the spelling of the model, including dots and dashes."
 
 
-class KieRateLimitError(KieError, ModelRateLimitError):
+class KieRateLimitError(KieError, core.ModelRateLimitError):
     """Too many requests (429)."""
 
 
-class KieServerError(KieError, ModelAPIError):
-    """KIE, or the model behind it, failed (455, 5xx)."""
+class KieServerError(KieError, core.ModelAPIError):
+    """KIE or the upstream model failed (455, 5xx)."""
 
 
 class KieEmptyResponseError(KieServerError):
-    """An answer came with nothing in it: no text, no call, no reason."""
+    """The response has no answer: no text, no tool call and no reason for its absence."""
 
 
-class KieProtocolError(KieError, ModelAPIError):
-    """An answer came that cannot be read; it may have been billed, so it is not asked again."""
+class KieProtocolError(KieError, core.ModelAPIError):
+    """The response cannot be parsed; it may have been billed, so the call is not retried."""
 
-    own_retries = 0
-
-
-class KieMediaNotSeenError(KieError, ModelAPIError):
-    """The model answered, but by the tokens counted it cannot have seen the media."""
+    default_max_retries = 0
 
 
-class KieTimeoutError(KieError, ModelTimeoutError):
-    """The server took too long."""
+class KieMediaNotSeenError(KieError, core.ModelAPIError):
+    """The token count shows that the model cannot have seen the media it answered about."""
 
 
-class KieConnectionError(KieError, ModelConnectionError):
-    """The server could not be reached, or the connection broke."""
+class KieTimeoutError(KieError, core.ModelTimeoutError):
+    """No connection, response or event arrived in time."""
+
+
+class KieConnectionError(KieError, core.ModelConnectionError):
+    """The server could not be reached, or the connection was lost."""
 
 
 class KieStreamInterruptedError(KieConnectionError):
-    """A stream ended before the answer did."""
+    """A stream ended before the answer was complete."""
 
 
 _Rule = tuple[type[KieError], int | None]
+"""A class, and the most retries; `None` is the default of the class."""
 
-# Messages come first: KIE's codes lie (a 500 may say that credits ran out, a 400 that the
-# server is being maintained). Sources: docs/wire.md 7; order matters.
+_SERVER_ERROR: _Rule = (KieServerError, None)
+
+# Messages come before codes, because KIE's codes are unreliable: a 500 may report missing
+# credits, a 400 maintenance (docs/wire.md 7). The first match counts.
 _BY_MESSAGE: dict[str, _Rule] = {
     "context length|context window|too many (input )?tokens|token count .{0,40}exceeds": (
         KieContextOverflowError,
@@ -199,10 +183,12 @@ _BY_MESSAGE: dict[str, _Rule] = {
     "mime type is not supported|failed to get file information": (KieInvalidRequestError, 0),
 }
 _PATTERNS = [(re.compile(pattern), rule) for pattern, rule in _BY_MESSAGE.items()]
-_PASSING = re.compile("maintain|server exception|internal error|try again later|retry fail|timeout")
+_TEMPORARY = re.compile(
+    "maintain|server exception|internal error|try again later|retry fail|timeout"
+)
 
-_CERTAIN = frozenset({401, 402, 403, 429, 433})
-"""Codes that mean what they say, unless the message speaks of credits."""
+_RELIABLE_CODES = frozenset({401, 402, 403, 429, 433})
+"""Codes that count more than the message, unless the message reports missing credits."""
 
 _BY_TYPE = {
     "invalid_request_error": 400,
@@ -239,50 +225,40 @@ def error_for(
     type_: str | None = None,
     **attributes: Any,
 ) -> KieError:
-    """The error that a failure is, by its message first, then its code, type and status.
+    """Return the error for a failure, chosen by its message, code, type and status.
 
     Args:
-        message: The server's words.
-        code: KIE's code, from the body.
-        status_code: HTTP's status; a 200 counts for nothing.
-        type_: OpenAI's name for the kind of error.
-        **attributes: What else the error should carry.
+        message: The server's message.
+        code: KIE's code from the body.
+        status_code: The HTTP status.
+        type_: OpenAI's `type` of the error.
+        **attributes: Further attributes of the error.
     """
     number = next(n for n in (code, _BY_TYPE.get(type_ or ""), status_code, 0) if n is not None)
     cls, max_retries = _rule_for(message.lower(), number)
-    return cls(
-        shortened(message),
-        code=code,
-        status_code=status_code,
-        max_retries=max_retries,
-        **attributes,
-    )
+    attributes.update(code=code, status_code=status_code, max_retries=max_retries)
+    return cls(shortened(message), **attributes)
 
 
-def shortened(message: str) -> str:
-    """A message of at most `MAX_MESSAGE_CHARS`."""
-    is_long = len(message) > MAX_MESSAGE_CHARS
-    return message[: MAX_MESSAGE_CHARS - 1] + "…" if is_long else message
+def shortened(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
+    """Return the text, cut to `limit` characters."""
+    return text[: limit - 1] + "…" if len(text) > limit else text
 
 
 def _rule_for(message: str, number: int) -> _Rule:
-    """The rule of a message in lower case and a code or status.
+    """Return the rule for a message in lower case and a code or status.
 
-    Words that promise better times overrule a code that says never, not one that agrees.
+    A "try again later" message makes a non-retryable code retryable.
     """
-    rule = _BY_CODE.get(number) or _rule_of_range(number)
-    for pattern, said in _PATTERNS:
+    is_client_error = number // 100 == 4  # noqa: PLR2004 - 4xx
+    rule = _BY_CODE.get(number, (KieInvalidRequestError, 0) if is_client_error else _SERVER_ERROR)
+    for pattern, message_rule in _PATTERNS:
         if not pattern.search(message):
             continue
-        if number in _CERTAIN and said[0] is not KieInsufficientCreditsError:
+        if number in _RELIABLE_CODES and message_rule[0] is not KieInsufficientCreditsError:
             continue
-        if number >= 500 and said[0] is KieInvalidRequestError:  # noqa: PLR2004
+        if number >= 500 and message_rule[0] is KieInvalidRequestError:  # noqa: PLR2004
             continue
-        return said
-    return (KieServerError, None) if rule[1] == 0 and _PASSING.search(message) else rule
-
-
-def _rule_of_range(number: int) -> _Rule:
-    if number >= 500:  # noqa: PLR2004 - the first server error
-        return (KieServerError, None)
-    return (KieInvalidRequestError, 0) if number >= 400 else (KieServerError, None)  # noqa: PLR2004
+        return message_rule
+    is_temporary = rule[1] == 0 and _TEMPORARY.search(message)
+    return _SERVER_ERROR if is_temporary else rule

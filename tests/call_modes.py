@@ -37,8 +37,8 @@ def model_at(server: ScriptedServer, **fields: Any) -> ChatKieGemini:
     return ChatKieGemini(base_url=server.base_url, **{**defaults, **fields})
 
 
-def answer(status: int = 200) -> ResponseReader[Any]:
-    """The guard of a response, without a connection."""
+def response_reader(status: int = 200) -> ResponseReader[Any]:
+    """A reader of a response, without a connection."""
     return ResponseReader(HttpCall("m", "/", b"", parse_event), status, {}, lambda text: text)
 
 

@@ -70,6 +70,6 @@ def no_sleep(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             slept.append(delay)
         return await really_asleep(0)
 
-    monkeypatch.setattr("tenacity.nap.time.sleep", sleep)
+    monkeypatch.setattr("time.sleep", sleep)
     monkeypatch.setattr("asyncio.sleep", asleep)
     return slept

@@ -1,4 +1,4 @@
-"""A loopback server that answers each request with the next scripted bytes, and breaks as told."""
+"""A loopback server that sends scripted bytes, and ends or breaks connections as scripted."""
 
 from __future__ import annotations
 
@@ -23,23 +23,29 @@ Ending = Literal[
 Framing = Literal["chunks", "close", "length", "raw"]
 Reads = Literal["all", "head", "nothing"]
 
-_LONG = 10.0
-"""Seconds after which a client that still waits is given up."""
+_MAX_STALL = 60.0
+"""Seconds after which a stall ends."""
 
-_DRIPS: dict[str, bytes] = {"stall": b"", "comments": b": still here\n\n", "trickle": b" "}
+_STALLS: dict[str, bytes] = {"stall": b"", "comments": b": still here\n\n", "trickle": b" "}
 
 
 @dataclass(frozen=True)
 class Scripted:
-    """One response: its body in pieces, and how it ends.
+    """One response: the pieces of its body, and how it ends.
 
-    `chunk-end` closes the chunked body properly; `fin-unframed` has no framing but the end of
-    the connection; `fin-mid-chunk` and `rst` break inside a chunk; `stall` says nothing more.
-    `hang-up` closes the connection after a proper end, unannounced; `comments` and `trickle`
-    go on and on, with comments or with single bytes that complete no event.
-
-    `framing` is chosen by the ending unless it is given: `length` sends `length` as the body's,
-    `raw` sends the pieces only, without a head. `reads` is how much of the request is read.
+    Attributes:
+        pieces: The body; with `framing="raw"`, everything that is sent.
+        status: The HTTP status.
+        headers: The headers, without those of the framing.
+        ending: `chunk-end` ends the chunked body properly. `fin-unframed` ends the body by
+            closing the connection. `fin-mid-chunk` and `rst` break inside a chunk. `hang-up`
+            ends the body properly, then closes the connection without notice. `stall`,
+            `comments` and `trickle` send nothing, comments, or single bytes without end.
+        pause: Seconds after each piece.
+        framing: By default follows from `ending`. `length` declares `length` bytes; `raw` sends
+            the pieces without a head.
+        length: The declared Content-Length.
+        reads: How much of the request is read before the response.
     """
 
     pieces: Sequence[bytes] = ()
@@ -66,7 +72,7 @@ class Scripted:
 
     @property
     def framed(self) -> Framing:
-        """How the end of the body is told."""
+        """How the end of the body is marked."""
         return self.framing or ("close" if self.ending == "fin-unframed" else "chunks")
 
 
@@ -85,13 +91,13 @@ class Received:
 
 
 class ScriptedServer:
-    """Serves `script` in order; the last response again and again.
+    """Sends the responses of `script` in order, and repeats the last one.
 
     Attributes:
-        requests: What was asked, as far as it was read.
-        tries: How many responses were begun; more than there are requests where one was not read.
-        open_connections: Those that neither side has closed.
-        busy_connections: Those of them with a response that has not ended.
+        requests: The requests, as far as they were read.
+        tries: The number of responses started, including those to requests that were not read.
+        open_connections: The number of connections that neither side has closed.
+        busy_connections: The number of connections with a response in progress.
     """
 
     def __init__(self, *script: Scripted, tls: ssl.SSLContext | None = None) -> None:
@@ -113,7 +119,7 @@ class ScriptedServer:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        with suppress(OSError):  # wakes the thread in accept(), which would take one more
+        with suppress(OSError):  # wakes the thread in accept()
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
@@ -136,7 +142,7 @@ class ScriptedServer:
                 with connection, connection.makefile("rb") as reader:
                     while self._exchange(connection, reader):
                         pass
-        except (OSError, ValueError):  # the client broke off, or does not speak HTTP
+        except (OSError, ValueError):  # the client disconnected, or does not send HTTP
             pass
         finally:
             with self._lock:
@@ -146,7 +152,7 @@ class ScriptedServer:
         return self.script[min(self.tries, len(self.script) - 1)]
 
     def _exchange(self, connection: socket.socket, reader: io.BufferedReader) -> bool:
-        """Answer one request; whether the connection can serve another."""
+        """Respond to one request; return whether the connection can serve another."""
         scripted = self._next()
         if scripted.reads != "nothing":
             line = reader.readline()
@@ -161,41 +167,41 @@ class ScriptedServer:
             if scripted.reads != "nothing":
                 self.requests.append(request)
         try:
-            return self._answer(connection, scripted)
+            return self._respond(connection, scripted)
         finally:
             with self._lock:
                 self.busy_connections -= 1
 
-    def _answer(self, connection: socket.socket, scripted: Scripted) -> bool:
-        framed = scripted.framed == "chunks"
+    def _respond(self, connection: socket.socket, scripted: Scripted) -> bool:
+        is_chunked = scripted.framed == "chunks"
         if scripted.framed != "raw":
             connection.sendall(scripted.head)
         for piece in scripted.pieces:
-            connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if framed else piece)
+            connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if is_chunked else piece)
             if scripted.pause:
-                time.sleep(scripted.pause)
-        if framed and scripted.ending in {"chunk-end", "hang-up"}:
+                self._stopping.wait(scripted.pause)
+        if is_chunked and scripted.ending in {"chunk-end", "hang-up"}:
             connection.sendall(b"0\r\n\r\n")
         elif scripted.ending == "fin-mid-chunk":
             connection.sendall(b"ff\r\n ")
         elif scripted.ending == "rst":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        elif scripted.ending in _DRIPS:
-            self._wait_for_the_end(connection, scripted)
+        elif scripted.ending in _STALLS:
+            self._stall(connection, scripted)
         return scripted.ending == "chunk-end"
 
-    def _wait_for_the_end(self, connection: socket.socket, scripted: Scripted) -> None:
-        """Say nothing of use until the client hangs up, or the server stops."""
-        drip = _DRIPS[scripted.ending]
+    def _stall(self, connection: socket.socket, scripted: Scripted) -> None:
+        """Send nothing of use until the client hangs up or the server stops."""
+        noise = _STALLS[scripted.ending]
         if scripted.framed == "chunks":
-            drip = drip and b"%x\r\n%s\r\n" % (len(drip), drip)
+            noise = noise and b"%x\r\n%s\r\n" % (len(noise), noise)
         connection.settimeout(0.02)
-        until = time.monotonic() + _LONG
-        while not self._stopping.is_set() and time.monotonic() < until:
+        deadline = time.monotonic() + _MAX_STALL
+        while not self._stopping.is_set() and time.monotonic() < deadline:
             with suppress(TimeoutError):
                 if not connection.recv(65536):
                     return
-            connection.sendall(drip)
+            connection.sendall(noise)
 
 
 def _read(line: bytes, reader: io.BufferedReader, *, with_body: bool) -> Received:
@@ -210,7 +216,7 @@ def _read(line: bytes, reader: io.BufferedReader, *, with_body: bool) -> Receive
 
 
 def sse(*events: dict | str, newline: bytes = b"\n") -> bytes:
-    """Events as the bytes of a stream."""
+    """Return the bytes of an event stream."""
     return b"".join(
         b"data: "
         + (event.encode() if isinstance(event, str) else orjson.dumps(event))

@@ -1,8 +1,7 @@
-"""The events of one answer to LangChain's chunks, and to the message they add up to.
+"""Turns the events of one answer into LangChain's chunks.
 
-Whatever must come once, or be made up, or be told apart, is decided here; so a message is the
-same whether its chunks are looked at one by one or added up at once. Knows LangChain's
-messages. Knows nothing of dialects or I/O.
+Emits the id, finish reason and token counts once, and generates missing ids and indexes, so that
+chunks added up in any way are the same message. Knows LangChain's messages; knows no API, no I/O.
 """
 
 from __future__ import annotations
@@ -14,8 +13,9 @@ from langchain_kie._answer.citations import (
     FIRST_TEXT,
     MERGED_KEYS,
     citation_spans,
-    merged,
+    merge_metadata,
 )
+from langchain_kie._answer.event import STOP, TOOL_CALLS
 from langchain_kie._answer.messages import PROVIDER, last_chunk, message_chunk
 from langchain_kie._answer.tool_calls import ToolCalls
 from langchain_kie._conversation.thought_signatures import SignatureLog
@@ -23,28 +23,33 @@ from langchain_kie._error_bodies import error_from_text
 from langchain_kie.errors import KieMediaNotSeenError, KieProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from langchain_core.messages import AIMessageChunk
     from langchain_core.messages.ai import UsageMetadata
     from langchain_core.messages.tool import ToolCallChunk
 
     from langchain_kie._answer.event import AnswerEvent
+    from langchain_kie._json import Json
 
-_LONGEST_ERROR_TEXT = 200
+_ERROR_LENGTH = 200
+"""The length of the longest text that is compared with KIE's error messages."""
 
 
 class MessageAssembler:
-    """Reads one answer.
+    """Assembles one answer.
 
     Args:
-        model: The model's name in the catalog, under which thought signatures are kept.
-        model_name: Its name as the caller wrote it.
-        functions: The functions that the model was offered.
-        answer_function: The one, if any, whose arguments are the answer.
-        detect_error_text: Whether an upstream's error message is no answer.
-        media_count: How many media the prompt holds.
-        min_prompt_tokens: The fewest tokens that the prompt can be counted as.
+        model: The model's name in the catalog, under which thought signatures are stored.
+        model_name: The model's name as the caller wrote it.
+        functions: The functions that were sent to the model.
+        answer_function: The function, if any, whose arguments are the answer.
+        detect_error_text: Whether an answer that is one of KIE's error messages raises.
+        media_count: The number of media in the prompt.
+        min_prompt_tokens: The lowest plausible number of prompt tokens.
+
+    Attributes:
+        has_output: Whether a chunk was returned.
     """
 
     def __init__(
@@ -52,7 +57,7 @@ class MessageAssembler:
         model: str,
         model_name: str,
         *,
-        functions: Sequence[dict[str, Any]] = (),
+        functions: Sequence[Json] = (),
         answer_function: str | None = None,
         detect_error_text: bool = True,
         media_count: int = 0,
@@ -60,155 +65,170 @@ class MessageAssembler:
     ) -> None:
         self.has_output = False
         self._model_name = model_name
-        self._detects = detect_error_text
+        self._detect_error_text = detect_error_text
         self._media_count = media_count
         self._min_prompt_tokens = min_prompt_tokens
         self._signatures = SignatureLog(model)
-        self._calls = ToolCalls(functions, answer_function, self._signatures)
-        self._beside = "" if answer_function else None
+        self._tool_calls = ToolCalls(functions, answer_function, self._signatures)
+        self._text_outside_answer = "" if answer_function else None
         self._text_length = 0
         self._text_index = FIRST_TEXT
         self._texts: dict[str, list[str]] = {FIRST_TEXT: []}
-        self._blocks = 0
-        self._server_call: str | None = None
-        self._usage_of: Callable[[dict[str, Any]], UsageMetadata] | None = None
-        self._finish_reason = ""
-        self._metadata: dict[str, Any] = {}
+        self._block_count = 0
+        self._server_call_id: str | None = None
+        self._usage: Any = None
+        self._parse_usage: Callable[[Json], UsageMetadata] | None = None
+        self._finish_reason = STOP
+        self._metadata: Json = {"model_provider": PROVIDER, "model_name": model_name}
 
-    def feed(self, delta: AnswerEvent) -> AIMessageChunk | None:
-        """The chunk that an event is, `None` when it has nothing to show yet."""
-        self._note(delta)
-        if not (delta.outputs or delta.reasoning or delta.refusal):
+    def feed(self, event: AnswerEvent) -> AIMessageChunk | None:
+        """Return the chunk of an event, `None` if it has no output."""
+        self._record(event)
+        if not (event.outputs or event.reasoning or event.refusal):
             return None
         self.has_output = True
-        calls: dict[int, ToolCallChunk] = {}
-        content = self._content(delta, calls)
-        additional_kwargs: dict[str, Any] = {}
-        if delta.reasoning:
-            additional_kwargs["reasoning_content"] = delta.reasoning
-        if delta.refusal:
-            additional_kwargs["refusal"] = delta.refusal
-        return message_chunk(content, additional_kwargs, [*calls.values()])
+        tool_call_chunks: dict[int, ToolCallChunk] = {}
+        content = self._content(event, tool_call_chunks)
+        additional_kwargs: Json = {}
+        if event.reasoning:
+            additional_kwargs["reasoning_content"] = event.reasoning
+        if event.refusal:
+            additional_kwargs["refusal"] = event.refusal
+        return message_chunk(content, additional_kwargs, [*tool_call_chunks.values()])
 
-    def _content(self, delta: AnswerEvent, calls: dict[int, ToolCallChunk]) -> Any:
-        """The text and blocks of an event, whose calls are put into `calls`."""
-        outputs, signatures = delta.outputs, delta.signatures
-        is_plain = not (self._blocks or signatures) and self._beside is None
+    def _content(self, event: AnswerEvent, tool_call_chunks: dict[int, ToolCallChunk]) -> Any:
+        """The text and blocks of an event; its tool calls are added to `tool_call_chunks`."""
+        outputs, signatures = event.outputs, event.signatures
+        is_plain = not (self._block_count or signatures) and self._text_outside_answer is None
         if is_plain and len(outputs) == 1 and isinstance(outputs[0], str):
-            return self._text(outputs[0], None)
+            return self._add_text(outputs[0], None)
         content: list[Any] = []
         for position, output in enumerate(outputs):
             if isinstance(output, str):
-                if self._beside is not None:
-                    self._beside += output
-                elif text := self._text(output, signatures.get(position)):
+                if self._text_outside_answer is not None:
+                    self._text_outside_answer += output
+                elif text := self._add_text(output, signatures.get(position)):
                     content.append(text)
             elif isinstance(output, dict):
-                content.append(self._block(output, signatures.get(position)))
-            elif answer := self._calls.add(output, self._text_length, calls):
-                content.append(self._text(answer, None))
-        return content if self._blocks else "".join(content)
+                content.append(self._add_block(output, signatures.get(position)))
+            elif answer := self._tool_calls.add(output, self._text_length, tool_call_chunks):
+                content.append(self._add_text(answer, None))
+        return content if self._block_count else "".join(content)
 
     def finish(self) -> AIMessageChunk:
-        """The last chunk: what is only known, or may only be said once, at the end.
+        """Return the last chunk: values that are known, or may be sent, only at the end.
 
         Raises:
-            KieError: The answer's whole text is one of the upstream's error messages.
+            KieError: The complete text is one of KIE's error messages.
         """
-        additional_kwargs: dict[str, Any] = {}
-        content: str | dict[str, Any] = ""
-        if self._beside and self._calls.has_answer:
-            additional_kwargs["reasoning_content"] = self._beside
-        elif self._beside:
-            content = self._text(self._beside, None)
+        additional_kwargs: Json = {}
+        content: str | Json = ""
+        if self._text_outside_answer and self._tool_calls.answer:
+            additional_kwargs["reasoning_content"] = self._text_outside_answer
+        elif self._text_outside_answer:
+            content = self._add_text(self._text_outside_answer, None)
         texts = {index: "".join(pieces) for index, pieces in self._texts.items() if pieces}
-        if self._detects and not self._calls and self._text_length <= _LONGEST_ERROR_TEXT:
+        if self._detect_error_text and not self._tool_calls and self._text_length <= _ERROR_LENGTH:
             error = error_from_text("".join(texts.values()), model=self._model_name)
             if error:
                 raise error
-        usage = self._parse_usage()
+        usage = self._checked_usage()
         if spans := citation_spans(self._metadata, texts):
             self._metadata[CITATION_SPANS_KEY] = spans
-        finish_reason = self._finish_reason or "stop"
-        if finish_reason in {"stop", "tool_calls"}:
-            finish_reason = "tool_calls" if self._calls else "stop"
-        closing_chunks = self._calls.closing_chunks()
+        finish_reason = self._finish_reason
+        if finish_reason in {STOP, TOOL_CALLS}:
+            finish_reason = TOOL_CALLS if self._tool_calls else STOP
+        self._metadata["finish_reason"] = finish_reason.word
+        closing_chunks = self._tool_calls.closing_chunks()
         return last_chunk(
             content if isinstance(content, str) else [content],
             {**self._signatures.additional_kwargs(), **additional_kwargs},
-            {
-                "model_provider": PROVIDER,
-                "model_name": self._model_name,
-                "finish_reason": finish_reason,
-                **self._metadata,
-            },
+            self._metadata,
             closing_chunks,
             usage,
         )
 
-    def _parse_usage(self) -> UsageMetadata | None:
-        """The token counts, which must be those of a prompt with its media.
+    def _checked_usage(self) -> UsageMetadata | None:
+        """Add the token counts to the metadata, and check that they include the media.
 
         Raises:
-            KieMediaNotSeenError: The prompt is smaller than its media, where that matters.
+            KieMediaNotSeenError: There are fewer prompt tokens than the media need.
             KieProtocolError: The counts cannot be read.
         """
         try:
-            usage = self._usage_of(self._metadata["token_usage"]) if self._usage_of else None
+            usage = self._parse_usage(self._usage) if self._parse_usage else None
         except (TypeError, AttributeError, ValueError) as error:
-            message = f"KIE's usage has an unknown shape: {error}"
+            message = f"cannot read KIE's token usage: {error}"
             raise KieProtocolError(message, model=self._model_name) from None
+        if usage:
+            self._metadata["token_usage"] = _token_usage(usage)
         if self._media_count:
             self._metadata["media_count"] = self._media_count
-        counted = usage["input_tokens"] if usage else self._min_prompt_tokens
-        if counted < self._min_prompt_tokens:
+        if usage and usage["input_tokens"] < self._min_prompt_tokens:
             raise KieMediaNotSeenError(
-                f"a prompt with {self._media_count} media was counted as {counted} tokens, "
-                f"and must be at least {self._min_prompt_tokens}",
+                f"KIE counted {usage['input_tokens']} tokens for a prompt with "
+                f"{self._media_count} media; at least {self._min_prompt_tokens} are expected",
                 model=self._model_name,
             )
         return usage
 
-    def _note(self, delta: AnswerEvent) -> None:
-        """Keep what later events may still correct; the last word counts."""
-        if delta.parse_usage:
-            self._usage_of = delta.parse_usage
-        if delta.finish_reason:
-            self._finish_reason = delta.finish_reason
-        metadata = self._metadata
-        for key, value in delta.metadata.items():
+    def _record(self, event: AnswerEvent) -> None:
+        """Store the values that later events can replace; the last ones count."""
+        if event.parse_usage:
+            self._usage, self._parse_usage = event.usage, event.parse_usage
+        if event.finish_reason:
+            self._finish_reason = event.finish_reason
+            self._metadata["native_finish_reason"] = event.native_finish_reason
+        for key, value in event.metadata.items():
             if key == "id":
-                metadata.setdefault(key, value)
+                self._metadata.setdefault(key, value)
             elif key in MERGED_KEYS:
-                metadata[key] = merged(key, metadata.get(key), value)
+                self._metadata[key] = merge_metadata(key, self._metadata.get(key), value)
             else:
-                metadata[key] = value
+                self._metadata[key] = value
 
-    def _text(self, text: str, signature: str | None) -> Any:
-        """A piece of text; behind a block that is not text, it is one of its own."""
+    def _add_text(self, text: str, signature: str | None) -> Any:
+        """Return text for a chunk's content; after another block, as a block with an index."""
         start = self._text_length
         self._text_length += len(text)
         self._texts[self._text_index].append(text)
         if signature:
             self._signatures.add_text(start, self._text_length, signature)
-        if not self._blocks or not text:
+        if not self._block_count or not text:
             return text
         return {"type": "text", "text": text, "index": self._text_index}
 
-    def _block(self, block: dict[str, Any], signature: str | None) -> dict[str, Any]:
-        """A block that is not text, numbered, so that LangChain adds it to no other.
+    def _add_block(self, block: Json, signature: str | None) -> Json:
+        """Return a block that is not text, with an index, so that LangChain does not merge it.
 
-        A call of the server's own tools that has no id gets one, and its result the same.
+        If a call of a server tool has no id, one is generated; its result gets the same.
         """
-        index = f"lc_block_{self._blocks}"
-        self._blocks += 1
-        self._text_index = f"lc_txt_{self._blocks}"
+        index = f"lc_block_{self._block_count}"
+        self._block_count += 1
+        self._text_index = f"lc_txt_{self._block_count}"
         self._texts[self._text_index] = []
         if signature:
             self._signatures.add_block(index, signature)
         if block["type"] == "server_tool_call":
-            self._server_call = block["id"] or f"{block['name']}_{self._blocks}"
-            block = {**block, "id": self._server_call}
+            self._server_call_id = block["id"] or f"{block['name']}_{self._block_count}"
+            block = {**block, "id": self._server_call_id}
         elif block["type"] == "server_tool_result":
-            block = {**block, "tool_call_id": block["tool_call_id"] or self._server_call}
+            block = {**block, "tool_call_id": block["tool_call_id"] or self._server_call_id}
         return {**block, "index": index}
+
+
+_COUNTS = {"cache_read": "cached_tokens", "reasoning": "reasoning_tokens", "audio": "audio_tokens"}
+
+
+def _token_usage(usage: Mapping[str, Any]) -> Json:
+    """LangChain's token counts in OpenAI's format, for `response_metadata`."""
+    token_usage: Json = {
+        "prompt_tokens": usage["input_tokens"],
+        "completion_tokens": usage["output_tokens"],
+        "total_tokens": usage["total_tokens"],
+    }
+    for side, openai_side in (("input", "prompt"), ("output", "completion")):
+        if details := usage.get(f"{side}_token_details"):
+            counts = {_COUNTS[name]: count for name, count in details.items()}
+            token_usage[f"{openai_side}_tokens_details"] = counts
+    return token_usage

@@ -1,13 +1,13 @@
-"""What an answer rests on, as LangChain's citations and server tool blocks.
+"""The sources of an answer, as LangChain's citations and server tool blocks.
 
-The wire's metadata stays in `response_metadata` as it came. Gemini counts bytes of the whole
-text in UTF-8, a citation counts characters of its own text block; so where the text is known,
-at the end of an answer, the spans are kept beside the metadata, a list for each thing cited:
+The server's metadata is kept unchanged in `response_metadata`. Gemini counts UTF-8 bytes of the
+complete text; a citation counts characters of its text block. The end of an answer therefore adds
+the converted spans, one list for each citation:
 
     message.response_metadata["citation_spans"] = [[["lc_txt_0", 0, 12]], ...]
 
-With them the last chunk of a stream, which has no text, gives the same citations as the whole
-message; a message without them has them worked out anew. Pure; knows nothing of dialects.
+With them, the last chunk of a stream has the same citations as the message, although it has no
+text. For a message without them, they are computed again. Pure; knows no API.
 """
 
 from __future__ import annotations
@@ -15,112 +15,116 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from langchain_kie._json import without_none
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from langchain_kie._json import Json
 
+Span = list[Any]
+"""The index of a text block, and start and end in its text, `None` if unknown."""
 
 CITATION_SPANS_KEY = "citation_spans"
 FIRST_TEXT = "lc_txt_0"
 
-_NUMBERS = "groundingChunkIndices"
+_CHUNK_INDICES = "groundingChunkIndices"
 _STATUS_PREFIX = "URL_RETRIEVAL_STATUS_"
 
 
-# --- metadata that comes in several events --------------------------------------------------
+# --- metadata of several events -------------------------------------------------------------
 
 
-def merged(name: str, old: Any, new: Any) -> Any:
-    """What two events say under one of the names `MERGED_KEYS` of `response_metadata`."""
-    kind, merge = _MERGES[name]
+def merge_metadata(key: str, old: Any, new: Any) -> Any:
+    """Merge the values of two events for a key of `MERGED_KEYS`."""
+    kind, merge = _MERGES[key]
     return merge(old, new) if isinstance(old, kind) and isinstance(new, kind) else new
 
 
 def merge_grounding(old: Json, new: Json) -> Json:
-    """The grounding metadata of two events: nothing lost, nothing doubled.
+    """Merge the grounding metadata of two events without loss and without duplicates.
 
-    Supports name sources by number. An event that repeats the sources known so far, or names
-    numbers beyond its own, counts from the answer's first source, any other from its own.
+    Supports refer to sources by index. If an event repeats the earlier sources, or has indices
+    larger than its list of sources, its indices count from the first source of the answer;
+    otherwise from its first source.
     """
-    known, own = _list(old, "groundingChunks"), _list(new, "groundingChunks")
+    old_sources, new_sources = _list(old, "groundingChunks"), _list(new, "groundingChunks")
     supports = _dicts(new, "groundingSupports")
-    if own[: len(known)] == known:
-        sources = own
-    elif known[: len(own)] == own:
-        sources = known
-    elif any(number >= len(own) for support in supports for number in _numbers(support)):
-        sources = known + own
+    if new_sources[: len(old_sources)] == old_sources:
+        sources = new_sources
+    elif old_sources[: len(new_sources)] == new_sources:
+        sources = old_sources
+    elif any(index >= len(new_sources) for s in supports for index in _chunk_indices(s)):
+        sources = old_sources + new_sources
     else:
-        sources = _joined(known, own)
-        places = [sources.index(source) for source in own]
+        sources = _union(old_sources, new_sources)
+        indices = [sources.index(source) for source in new_sources]
         supports = [
-            {**support, _NUMBERS: [places[number] for number in _numbers(support)]}
+            {**support, _CHUNK_INDICES: [indices[index] for index in _chunk_indices(support)]}
             for support in supports
         ]
     lists = {
-        "webSearchQueries": _joined(_list(old, "webSearchQueries"), _list(new, "webSearchQueries")),
+        "webSearchQueries": _union(_list(old, "webSearchQueries"), _list(new, "webSearchQueries")),
         "groundingChunks": sources,
-        "groundingSupports": _joined_supports(_dicts(old, "groundingSupports"), supports),
+        "groundingSupports": _merge_supports(_dicts(old, "groundingSupports"), supports),
     }
     return {**old, **new, **{name: value for name, value in lists.items() if value}}
 
 
-def _joined_supports(old: list[Json], new: list[Json]) -> list[Json]:
-    """Supports; of two for one segment, one that names the sources of the other as well."""
-    joined = list(old)
+def _merge_supports(old: list[Json], new: list[Json]) -> list[Json]:
+    """Merge supports; of two for the same segment, the one with more sources remains."""
+    merged = list(old)
     for support in new:
-        if any(_covers(known, support) for known in joined):
+        if any(_includes(other, support) for other in merged):
             continue
-        covered = (n for n, known in enumerate(joined) if _covers(support, known))
-        place = next(covered, len(joined))
-        joined[place : place + 1] = [support]
-    return joined
+        included = (n for n, other in enumerate(merged) if _includes(support, other))
+        position = next(included, len(merged))
+        merged[position : position + 1] = [support]
+    return merged
 
 
-def _covers(support: Json, other: Json) -> bool:
+def _includes(support: Json, other: Json) -> bool:
+    """Whether a support has the segment of another one, and at least its sources."""
     is_same = support.get("segment") == other.get("segment")
-    return is_same and set(_numbers(support)) >= set(_numbers(other))
+    return is_same and set(_chunk_indices(support)) >= set(_chunk_indices(other))
 
 
-def _joined(old: list[Any], new: list[Any]) -> list[Any]:
-    joined = list(old)
+def _union(old: list[Any], new: list[Any]) -> list[Any]:
+    """The items of both lists; they may be unhashable."""
+    union = list(old)
     for item in new:
-        if item not in joined:
-            joined.append(item)
-    return joined
+        if item not in union:
+            union.append(item)
+    return union
 
 
-def _joining(member: str) -> Callable[[Json, Json], Json]:
-    def merge(old: Json, new: Json) -> Json:
-        return {**old, **new, member: _joined(_list(old, member), _list(new, member))}
-
-    return merge
+def _merge_member(member: str) -> Callable[[Json, Json], Json]:
+    return lambda old, new: {**old, **new, member: _union(_list(old, member), _list(new, member))}
 
 
 _MERGES: Mapping[str, tuple[type, Callable[[Any, Any], Any]]] = {
     "grounding_metadata": (dict, merge_grounding),
-    "url_context_metadata": (dict, _joining("urlMetadata")),
-    "citation_metadata": (dict, _joining("citationSources")),
-    "annotations": (list, _joined),
+    "url_context_metadata": (dict, _merge_member("urlMetadata")),
+    "citation_metadata": (dict, _merge_member("citationSources")),
+    "annotations": (list, _union),
 }
 MERGED_KEYS = _MERGES.keys()
-"""The names whose values add up; of any other, the last event's counts."""
+"""The keys whose values are merged; for other keys the value of the last event counts."""
 
 
-# --- metadata to claims: a stretch of the answer, and the sources it rests on ---------------
+# --- metadata to citations ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A stretch of the answer and its sources.
+    """A cited part of the answer's text, and its sources.
 
     Attributes:
-        start: Where it starts in the whole text.
-        end: Where it ends, `None` where that is not said.
-        text: The stretch itself, as the wire quotes it.
-        in_bytes: Whether the positions count bytes of UTF-8.
-        sources: What a citation tells of each source.
+        start: Its start in the complete text.
+        end: Its end, `None` if unknown.
+        text: The text, as the server quotes it.
+        in_bytes: Whether the positions count UTF-8 bytes.
+        sources: For each source, the `url`, `title` and `extras` of LangChain's citation.
     """
 
     start: int
@@ -130,31 +134,31 @@ class Citation:
     sources: list[Json]
 
 
-def _claims(metadata: Json) -> list[Citation]:
+def _citations(metadata: Json) -> list[Citation]:
     return [
-        claim
-        for name, read in _READERS.items()
-        if (value := metadata.get(name))
-        for claim in read(value)
+        citation
+        for key, parse in _PARSERS.items()
+        if (value := metadata.get(key))
+        for citation in parse(value)
     ]
 
 
 def _from_grounding(grounding: Any) -> Iterator[Citation]:
-    sources = _list(grounding, "groundingChunks")
+    sources = [_source(chunk) for chunk in _list(grounding, "groundingChunks")]
     for support in _dicts(grounding, "groundingSupports"):
-        segment = _dict(support.get("segment"))
+        segment = support.get("segment")
+        segment = segment if isinstance(segment, dict) else {}
         start, end = _positions(segment, "startIndex", "endIndex")
-        text = _text(segment)
+        text = segment.get("text")
+        text = text if isinstance(text, str) else ""
         if end is None and text:
-            end = start + len(_encoded(text))
-        scores = dict(zip(_numbers(support), _list(support, "confidenceScores"), strict=False))
+            end = start + len(_encode(text))
+        indices = _chunk_indices(support)
+        scores = dict(zip(indices, _list(support, "confidenceScores"), strict=False))
         cited = [
-            {
-                **_source(sources[number]),
-                **({"extras": {"confidence_score": scores[number]}} if number in scores else {}),
-            }
-            for number in _numbers(support)
-            if number < len(sources) and _source(sources[number])
+            {**sources[n], **({"extras": {"confidence_score": scores[n]}} if n in scores else {})}
+            for n in indices
+            if n < len(sources) and sources[n]
         ]
         yield Citation(start, end, text, in_bytes=True, sources=cited)
 
@@ -162,158 +166,142 @@ def _from_grounding(grounding: Any) -> Iterator[Citation]:
 def _from_citation_metadata(citations: Any) -> Iterator[Citation]:
     for source in _dicts(citations, "citationSources"):
         start, end = _positions(source, "startIndex", "endIndex")
-        cited = _known(
-            url=source.get("uri"),
-            title=source.get("title"),
-            extras=_known(license=source.get("license")),
-        )
+        extras = without_none(license=source.get("license")) or None
+        cited = without_none(url=source.get("uri"), title=source.get("title"), extras=extras)
         yield Citation(start, end, "", in_bytes=True, sources=[cited])
 
 
-def _annotated(annotations: Any) -> Iterator[Citation]:
+def _from_annotations(annotations: Any) -> Iterator[Citation]:
     for annotation in annotations if isinstance(annotations, list) else ():
         if isinstance(annotation, dict) and annotation.get("type") == "url_citation":
-            citation = _dict(annotation.get("url_citation")) or annotation
+            inner = annotation.get("url_citation")
+            citation = inner if inner and isinstance(inner, dict) else annotation
             start, end = _positions(citation, "start_index", "end_index")
-            cited = _known(url=citation.get("url"), title=citation.get("title"))
+            cited = without_none(url=citation.get("url"), title=citation.get("title"))
             yield Citation(start, end, "", in_bytes=False, sources=[cited])
 
 
-_READERS: Mapping[str, Callable[[Any], Iterator[Citation]]] = {
+_PARSERS: Mapping[str, Callable[[Any], Iterator[Citation]]] = {
     "grounding_metadata": _from_grounding,
     "citation_metadata": _from_citation_metadata,
-    "annotations": _annotated,
+    "annotations": _from_annotations,
 }
 
 
 def _positions(segment: Json, start: str, end: str) -> tuple[int, int | None]:
-    """Start and end; a start of 0 is left out, as protocol buffers do."""
+    """Start and end; protocol buffers omit a start of 0."""
     first, last = segment.get(start), segment.get(end)
     return (first if isinstance(first, int) else 0), (last if isinstance(last, int) else None)
 
 
 def _source(chunk: Any) -> Json:
-    """Address and title of a source: a web page, a place on the map, or a document."""
+    """The URL and title of a source: a web page, a place on a map, or a document."""
     members = chunk.values() if isinstance(chunk, dict) else ()
     source = next((member for member in members if isinstance(member, dict)), {})
-    return _known(url=source.get("uri"), title=source.get("title"))
+    return without_none(url=source.get("uri"), title=source.get("title"))
 
 
-# --- claims to spans ------------------------------------------------------------------------
+# --- citations to spans ---------------------------------------------------------------------
 
 
-def citation_spans(metadata: Json, texts: Mapping[str, str]) -> list[list[list[Any]]]:
-    """For each claim, the text blocks that hold it, each with start and end in its own text.
+def citation_spans(metadata: Json, texts: Mapping[str, str]) -> list[list[Span]]:
+    """Return, for each citation, its spans in the text blocks.
 
     Args:
         metadata: A message's `response_metadata`.
         texts: The message's text blocks in order, by their index.
     """
-    claims = _claims(metadata) if texts else []
-    if not claims:
+    citations = _citations(metadata) if texts else []
+    if not citations:
         return []
-    whole = "".join(texts.values())
-    encoded = _encoded(whole)
-    return [_pieces(*_located(claim, whole, encoded), texts) for claim in claims]
+    full_text = "".join(texts.values())
+    encoded = _encode(full_text)
+    return [_block_spans(*_text_span(c, full_text, encoded), texts) for c in citations]
 
 
-def _located(claim: Citation, whole: str, encoded: bytes) -> tuple[int, int]:
-    """Where a claim is in the whole text, in characters; an empty span where nobody knows.
+def _text_span(citation: Citation, full_text: str, encoded: bytes) -> tuple[int, int]:
+    """Start and end in the complete text, in characters; an empty span if they are unknown.
 
-    Positions are taken at their word unless the quoted text says that they are wrong.
+    If the text at these positions is not the quoted text, the nearest place that has it counts.
     """
-    if claim.end is None:
+    if citation.end is None:
         return 0, 0
-    start, end = claim.start, claim.end
-    if claim.in_bytes:
-        start, end = _characters(encoded, start)[0], _characters(encoded, end)[1]
-    if claim.text and whole[start:end] != claim.text:
-        found = [
-            whole.find(claim.text, start),
-            whole.rfind(claim.text, 0, start + len(claim.text)),
-        ]
+    start, end = citation.start, citation.end
+    if citation.in_bytes:
+        start = len(encoded[: max(0, start)].decode(errors="ignore"))
+        end = len(encoded[: max(0, end)].decode(errors="replace"))
+    text = citation.text
+    if text and full_text[start:end] != text:
+        found = [full_text.find(text, start), full_text.rfind(text, 0, start + len(text))]
         if places := [place for place in found if place >= 0]:
             start = min(places, key=lambda place: abs(place - start))
-            end = start + len(claim.text)
+            end = start + len(text)
     return start, end
 
 
-def _characters(encoded: bytes, position: int) -> tuple[int, int]:
-    """How many characters end by a byte's position, and how many begin before it."""
-    head = encoded[: max(0, position)]
-    ended = len(head.decode(errors="ignore"))
-    return ended, len(head.decode(errors="replace"))
-
-
-def _pieces(start: int, end: int, texts: Mapping[str, str]) -> list[list[Any]]:
-    pieces: list[list[Any]] = []
-    position = 0
+def _block_spans(start: int, end: int, texts: Mapping[str, str]) -> list[Span]:
+    """The parts of a span that are in each text block; without any, the last block."""
+    spans: list[Span] = []
+    offset = 0
     for index, text in texts.items():
-        first, last = max(start - position, 0), min(end - position, len(text))
+        first, last = max(start - offset, 0), min(end - offset, len(text))
         if first < last:
-            pieces.append([index, first, last])
-        position += len(text)
-    return pieces or [[index, None, None]]
+            spans.append([index, first, last])
+        offset += len(text)
+    return spans or [[index, None, None]]
 
 
 # --- spans and metadata to blocks -----------------------------------------------------------
 
 
 def add_sources(blocks: list[Json], metadata: Json, *, is_chunk: bool) -> None:
-    """Put citations on the text blocks, and behind all blocks what the server's tools did.
+    """Add citations to the text blocks, and blocks for searches and fetched pages at the end.
 
-    Blocks that have them already are left alone. They come last because in a stream they do.
+    Existing ones are not changed. They are at the end because a stream sends them there.
 
     Args:
         blocks: A message's standard blocks.
-        metadata: Its `response_metadata`.
-        is_chunk: Whether the text may be in earlier chunks; then an empty text block, which
-            LangChain adds to the one with the same index, holds the citations.
+        metadata: A message's `response_metadata`.
+        is_chunk: Whether the text may be in earlier chunks. If so, the citations are in an
+            empty text block, which LangChain adds to the block with the same index.
     """
-    claims = _claims(metadata)
+    citations = _citations(metadata)
     texts = {block.get("index", FIRST_TEXT): block for block in blocks if block["type"] == "text"}
-    if claims and not any(block.get("annotations") for block in texts.values()):
+    if citations and not any(block.get("annotations") for block in texts.values()):
         spans = metadata.get(CITATION_SPANS_KEY) or citation_spans(
             metadata, {index: block["text"] for index, block in texts.items()}
         )
-        for index, citations in _citations(claims, spans).items():
+        for index, annotations in _annotations(citations, spans).items():
             if index not in texts and is_chunk:
                 texts[index] = {"type": "text", "text": "", "index": index}
                 blocks.append(texts[index])
             if index in texts:
-                texts[index]["annotations"] = citations
+                texts[index]["annotations"] = annotations
     ids = {block.get("id") for block in blocks}
-    for run in _web_search_blocks(metadata), _web_fetch_blocks(metadata):
-        if run and run[0]["id"] not in ids:
-            blocks.extend(run)
+    for tool_blocks in _web_search_blocks(metadata), _web_fetch_blocks(metadata):
+        if tool_blocks and tool_blocks[0]["id"] not in ids:
+            blocks.extend(tool_blocks)
 
 
-def _citations(claims: list[Citation], spans: list[list[list[Any]]]) -> dict[str, list[Json]]:
-    """The citations on each text block: one for each claim and source."""
-    citations: dict[str, list[Json]] = {}
-    for claim, pieces in zip(claims, spans, strict=False):
-        for index, start, end in pieces:
-            for source in claim.sources:
-                citation = _known(
-                    type="citation",
-                    url=source.get("url"),
-                    title=source.get("title"),
-                    start_index=start,
-                    end_index=end,
-                    cited_text=claim.text or None,
-                    extras=source.get("extras"),
-                )
-                citations.setdefault(index, []).append(citation)
-    return citations
+def _annotations(citations: list[Citation], spans: list[list[Span]]) -> dict[str, list[Json]]:
+    """LangChain's citations by text block: one for each citation, span and source."""
+    annotations: dict[str, list[Json]] = {}
+    for citation, block_spans in zip(citations, spans, strict=False):
+        for index, start, end in block_spans:
+            span = without_none(start_index=start, end_index=end, cited_text=citation.text or None)
+            for source in citation.sources:
+                annotation = {"type": "citation", **source, **span}
+                annotations.setdefault(index, []).append(annotation)
+    return annotations
 
 
 def _web_search_blocks(metadata: Json) -> list[Json]:
     grounding = metadata.get("grounding_metadata")
     queries = _list(grounding, "webSearchQueries")
-    found = [_source(chunk) for chunk in _list(grounding, "groundingChunks")]
-    if not (queries or found):
+    sources = [_source(chunk) for chunk in _list(grounding, "groundingChunks")]
+    if not (queries or sources):
         return []
-    return _run("web_search", {"queries": queries}, found, is_ok=True)
+    return _server_tool_blocks("web_search", {"queries": queries}, sources, is_ok=True)
 
 
 def _web_fetch_blocks(metadata: Json) -> list[Json]:
@@ -327,31 +315,24 @@ def _web_fetch_blocks(metadata: Json) -> list[Json]:
     if not pages:
         return []
     is_ok = any(page["status"] == "success" for page in pages)
-    return _run("web_fetch", {"urls": [page["url"] for page in pages]}, pages, is_ok=is_ok)
+    urls = [page["url"] for page in pages]
+    return _server_tool_blocks("web_fetch", {"urls": urls}, pages, is_ok=is_ok)
 
 
-def _run(name: str, args: Json, output: list[Json], *, is_ok: bool) -> list[Json]:
-    """A call of a server's tool and its result; an answer has at most one of each name."""
+def _server_tool_blocks(name: str, args: Json, output: list[Json], *, is_ok: bool) -> list[Json]:
+    """A call of a server tool, and its result; an answer has at most one of each name."""
     call_id = f"{name}_1"
-    return [
-        {
-            "type": "server_tool_call",
-            "id": call_id,
-            "name": name,
-            "args": args,
-            "index": f"lc_{name}_call",
-        },
-        {
-            "type": "server_tool_result",
-            "tool_call_id": call_id,
-            "status": "success" if is_ok else "error",
-            "output": output,
-            "index": f"lc_{name}_result",
-        },
-    ]
+    call = {"type": "server_tool_call", "id": call_id, "name": name, "args": args}
+    result = {
+        "type": "server_tool_result",
+        "tool_call_id": call_id,
+        "status": "success" if is_ok else "error",
+        "output": output,
+    }
+    return [{**call, "index": f"lc_{name}_call"}, {**result, "index": f"lc_{name}_result"}]
 
 
-# --- members of metadata, whatever they are -------------------------------------------------
+# --- members of unchecked metadata ----------------------------------------------------------
 
 
 def _list(value: Any, member: str) -> list[Any]:
@@ -363,22 +344,9 @@ def _dicts(value: Any, member: str) -> list[Json]:
     return [item for item in _list(value, member) if isinstance(item, dict)]
 
 
-def _dict(value: Any) -> Json:
-    return value if isinstance(value, dict) else {}
+def _chunk_indices(support: Json) -> list[int]:
+    return [n for n in _list(support, _CHUNK_INDICES) if isinstance(n, int) and n >= 0]
 
 
-def _text(segment: Json) -> str:
-    text = segment.get("text")
-    return text if isinstance(text, str) else ""
-
-
-def _numbers(support: Json) -> list[int]:
-    return [n for n in _list(support, _NUMBERS) if isinstance(n, int) and n >= 0]
-
-
-def _known(**members: Any) -> Json:
-    return {name: value for name, value in members.items() if value not in (None, {})}
-
-
-def _encoded(text: str) -> bytes:
+def _encode(text: str) -> bytes:
     return text.encode(errors="replace")

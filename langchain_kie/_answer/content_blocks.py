@@ -1,12 +1,12 @@
 """KIE messages to LangChain's standard content blocks.
 
-Registered for the provider `"kie"`; where this package was never imported, LangChain's own
-best-effort reading of the same message gives the same reasoning, text and calls.
+Registered for the provider `"kie"`. Where this package was not imported, LangChain's default
+conversion of the same message gives the same reasoning, text and tool calls.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from langchain_core.messages.block_translators import register_translator
 
@@ -17,12 +17,56 @@ if TYPE_CHECKING:
     from langchain_core.messages.content import ContentBlock
     from langchain_core.messages.tool import ToolCallChunk
 
-Blocks = list[dict[str, Any]]
+    from langchain_kie._json import Json
+
+_INDEXES = {"reasoning": "lc_rs_0", "text": FIRST_TEXT}
 
 
-def _content(message: AIMessage) -> Blocks:
-    """Reasoning, then what `content` holds."""
-    blocks: Blocks = []
+def translate_content(message: AIMessage) -> list[ContentBlock]:
+    """Return the standard blocks of a message, with its sources."""
+    blocks = _complete_blocks(message)
+    add_sources(blocks, message.response_metadata, is_chunk=False)
+    return cast("list[ContentBlock]", blocks)
+
+
+def translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
+    """Return the standard blocks of a chunk, or of a sum of chunks.
+
+    When LangChain adds chunks, it merges blocks with the same index. The last chunk of a stream
+    may contain the ends of tool calls without their names; a sum has the names.
+    """
+    calls = chunk.tool_call_chunks
+    is_complete = chunk.chunk_position == "last" and all(call["name"] for call in calls)
+    blocks = _complete_blocks(chunk) if is_complete else _indexed_blocks(chunk, calls)
+    add_sources(blocks, chunk.response_metadata, is_chunk=True)
+    return cast("list[ContentBlock]", blocks)
+
+
+def _complete_blocks(message: AIMessage) -> list[Json]:
+    blocks = _content_blocks(message)
+    present = {block.get("id") for block in blocks if block.get("type") == "tool_call"}
+    blocks += [
+        {"type": "tool_call", "id": call["id"], "name": call["name"], "args": call["args"]}
+        for call in message.tool_calls
+        if call["id"] not in present
+    ]
+    return blocks
+
+
+def _indexed_blocks(chunk: AIMessageChunk, calls: list[ToolCallChunk]) -> list[Json]:
+    blocks = _content_blocks(chunk)
+    for block in blocks:
+        if block["type"] in _INDEXES:
+            block.setdefault("index", _INDEXES[block["type"]])
+    blocks += [
+        {**call, "type": "tool_call_chunk", "index": f"lc_tc_{call['index']}"} for call in calls
+    ]
+    return blocks
+
+
+def _content_blocks(message: AIMessage) -> list[Json]:
+    """Reasoning, then the content."""
+    blocks: list[Json] = []
     if reasoning := message.additional_kwargs.get("reasoning_content"):
         blocks.append({"type": "reasoning", "reasoning": reasoning})
     content = [message.content] if isinstance(message.content, str) else message.content
@@ -34,59 +78,6 @@ def _content(message: AIMessage) -> Blocks:
     return blocks
 
 
-def translate_content(message: AIMessage) -> list[ContentBlock]:
-    """The standard blocks of a whole message, with its sources."""
-    blocks = _whole(message)
-    add_sources(blocks, message.response_metadata, is_chunk=False)
-    return cast("list[ContentBlock]", blocks)
-
-
-def _whole(message: AIMessage) -> Blocks:
-    blocks = _content(message)
-    shown = {block.get("id") for block in blocks if block.get("type") == "tool_call"}
-    blocks += [
-        {"type": "tool_call", "id": call["id"], "name": call["name"], "args": call["args"]}
-        for call in message.tool_calls
-        if call["id"] not in shown
-    ]
-    return blocks
-
-
-def translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
-    """The standard blocks of a chunk, or of the sum of some.
-
-    The indexes keep what belongs together in one block when LangChain adds chunks up, and
-    apart from the rest. The last chunk of a stream may only complete calls that have their
-    names in earlier ones; a sum has them.
-    """
-    calls = chunk.tool_call_chunks
-    is_whole = chunk.chunk_position == "last" and all(call["name"] for call in calls)
-    blocks = _whole(chunk) if is_whole else _unfinished(chunk, calls)
-    add_sources(blocks, chunk.response_metadata, is_chunk=True)
-    return cast("list[ContentBlock]", blocks)
-
-
-def _unfinished(chunk: AIMessageChunk, calls: list[ToolCallChunk]) -> Blocks:
-    blocks = _content(chunk)
-    for block in blocks:
-        if block["type"] in _INDEXES:
-            block.setdefault("index", _INDEXES[block["type"]])
-    blocks += [
-        {
-            "type": "tool_call_chunk",
-            "id": call["id"],
-            "name": call["name"],
-            "args": call["args"],
-            "index": f"lc_tc_{call['index']}",
-        }
-        for call in calls
-    ]
-    return blocks
-
-
-_INDEXES = {"reasoning": "lc_rs_0", "text": FIRST_TEXT}
-
-
 def register() -> None:
-    """Make LangChain read messages of the provider `"kie"` with these functions."""
+    """Make LangChain use these functions for messages of the provider `"kie"`."""
     register_translator("kie", translate_content, translate_content_chunk)

@@ -1,30 +1,53 @@
-"""What one event of an answer holds, in one form for all dialects.
+"""The content of one event of an answer, in the same form for every API.
 
-Data only: the codecs make it, the reader turns it into LangChain's chunks.
+Data only: the codecs fill it in, and the assembler turns it into LangChain's chunks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_core.messages.ai import UsageMetadata
 
+    from langchain_kie._json import Json
+
+
+class FinishReason(NamedTuple):
+    """Why an answer ended: a row of a codec's table `FINISH_REASONS`.
+
+    Attributes:
+        word: LangChain's word.
+        is_refusal: Whether the prompt or the answer was blocked.
+        is_normal: Whether it says nothing about an answer that has no output.
+    """
+
+    word: str
+    is_refusal: bool = False
+    is_normal: bool = False
+
+
+STOP = FinishReason("stop", is_normal=True)
+LIMIT = FinishReason("length", is_normal=True)
+TOOL_CALLS = FinishReason("tool_calls", is_normal=True)
+BLOCKED = FinishReason("content_filter", is_refusal=True)
+FILTERED = FinishReason("content_filter")
+
 
 @dataclass(slots=True)
 class ToolCallDelta:
-    """A tool call, or a piece of one.
+    """A tool call, or a fragment of one.
 
     Attributes:
-        name: The function, `None` in a later piece.
-        args: JSON text, or a piece of it.
-        id: The wire's id, `None` where it gives none.
-        index: The wire's index, likewise.
-        is_whole: Nothing more of this call will come.
-        extra: Members that no documentation names (signatures among them), to be echoed.
+        name: The name of the function; `None` in a later fragment.
+        args: JSON text, or a fragment of it.
+        id: The id that the server sent, `None` if there was none.
+        index: The index that the server sent, `None` if there was none.
+        is_complete: Whether no other fragment of this call will follow.
+        extra: Undocumented members (signatures among them), to be sent back.
         signature: The thought signature of the part that held the call.
     """
 
@@ -32,62 +55,65 @@ class ToolCallDelta:
     args: str
     id: str | None = None
     index: int | None = None
-    is_whole: bool = False
-    extra: dict[str, Any] | None = None
+    is_complete: bool = False
+    extra: Json | None = None
     signature: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no wire should send, before LangChain's validation meets it.
+        """Reject values of the wrong type before they reach LangChain's validation.
 
         Raises:
-            TypeError: The name or the id is no text, or the index no number.
+            TypeError: The name or the id is not a string, or the index is not an integer.
         """
         if not isinstance(self.name or "", str) or not isinstance(self.id or "", str):
-            raise TypeError("a tool call's name and id must be text")
+            raise TypeError("the name and the id of a tool call must be strings")
         if not isinstance(self.index or 0, int):
-            raise TypeError("a tool call's index must be a number")
+            raise TypeError("the index of a tool call must be an integer")
 
 
 Output = str | dict[str, Any] | ToolCallDelta
-"""A piece of the answer proper: text, a content block that is not text, or a call."""
+"""A piece of the answer: text, a content block that is not text, or a tool call."""
 
 
 @dataclass(slots=True)
 class AnswerEvent:
-    """What one event holds.
+    """The content of one event.
 
     Attributes:
-        outputs: Text, blocks and calls, in order.
+        outputs: Text, blocks and tool calls, in order.
         signatures: The signatures of outputs that are text or blocks, by position.
-        reasoning: Thought text.
-        refusal: Why the model refuses, in its words.
-        parse_usage: Reads `token_usage`, where the metadata has it: the counts so far, of which
-            only the last matter.
-        finish_reason: As the wire writes it.
-        metadata: What else belongs into `response_metadata`.
-        is_terminal: Evidence that the answer is complete.
+        reasoning: The text of thoughts.
+        refusal: The model's explanation of a refusal.
+        usage: The token counts so far, as the server sent them; the last ones count.
+        parse_usage: Converts `usage`; `None` if there is none.
+        finish_reason: The row of the finish reason, `None` if there is none.
+        native_finish_reason: The finish reason as the server sent it.
+        metadata: Further members of `response_metadata`.
+        is_terminal: Whether it proves that the answer is complete.
     """
 
     outputs: list[Output] = field(default_factory=list)
     signatures: dict[int, str] = field(default_factory=dict)
     reasoning: str = ""
     refusal: str = ""
-    parse_usage: Callable[[dict[str, Any]], UsageMetadata] | None = None
-    finish_reason: str = ""
-    metadata: dict[str, Any] = field(default_factory=dict)
+    usage: Any = None
+    parse_usage: Callable[[Json], UsageMetadata] | None = None
+    finish_reason: FinishReason | None = None
+    native_finish_reason: str = ""
+    metadata: Json = field(default_factory=dict)
     is_terminal: bool = False
 
     @property
     def is_last(self) -> bool:
-        """Whether nothing that matters comes after it: the credits come last."""
-        is_end = self.finish_reason or not (self.outputs or self.reasoning)
+        """Whether nothing relevant follows: the credits come last."""
+        is_end = self.native_finish_reason or not (self.outputs or self.reasoning)
         return bool(is_end and "credits_consumed" in self.metadata)
 
     @property
     def is_empty(self) -> bool:
-        """Whether it holds nothing that a user or a bill would miss.
+        """Whether it has neither output nor token counts.
 
-        An ordinary end of an answer without anything in it is nothing; a block is something.
+        A normal end without output is empty; a block is not.
         """
         return not (
             self.outputs
@@ -95,5 +121,5 @@ class AnswerEvent:
             or self.refusal
             or self.parse_usage
             or self.is_last
-            or (self.finish_reason or "stop").lower() not in {"stop", "length", "tool_calls"}
+            or (self.finish_reason and not self.finish_reason.is_normal)
         )

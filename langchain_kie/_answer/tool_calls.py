@@ -1,6 +1,6 @@
-"""The tool calls of one answer, put together from pieces in whatever form the wire has them.
+"""The tool calls of one answer, assembled from fragments of any format.
 
-Knows LangChain's tool-call chunks. Knows nothing of dialects or I/O.
+Knows LangChain's tool-call chunks. Knows no API and no I/O.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import orjson
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
 from langchain_kie._json import to_json
-from langchain_kie._json_schema.coerce import coerced
+from langchain_kie._json_schema.coerce import coerce
 from langchain_kie._json_schema.keywords import type_names
 
 if TYPE_CHECKING:
@@ -21,265 +21,256 @@ if TYPE_CHECKING:
 
     from langchain_kie._answer.event import ToolCallDelta
     from langchain_kie._conversation.thought_signatures import SignatureLog
+    from langchain_kie._json import Json
 
-_PLAIN_TYPES = frozenset({"string"})
 _INDIRECT = frozenset({"$ref", "allOf", "anyOf", "oneOf", "additionalProperties"})
 
 
 @dataclass(slots=True)
-class _Brackets:
-    """What stands open in JSON text that comes in pieces.
+class _JsonNesting:
+    """The brackets and the string that JSON text, read in pieces, has not closed.
 
     Attributes:
-        opened: The brackets that are not closed.
-        in_string: A string is not closed.
-        escapes: The string's last character takes the next one's meaning.
+        open_brackets: The brackets that are not closed.
+        in_string: Whether a string is not closed.
+        is_escaped: Whether the next character of the string is escaped.
     """
 
-    opened: list[str] = field(default_factory=list)
+    open_brackets: list[str] = field(default_factory=list)
     in_string: bool = False
-    escapes: bool = False
+    is_escaped: bool = False
 
-    def feed(self, text: str) -> None:
+    def read(self, text: str) -> None:
         """Read the next piece."""
         for char in text:
-            if self.escapes:
-                self.escapes = False
+            if self.is_escaped:
+                self.is_escaped = False
             elif self.in_string:
-                self.escapes = char == "\\"
+                self.is_escaped = char == "\\"
                 self.in_string = char != '"'
             elif char == '"':
                 self.in_string = True
             elif char in "{[":
-                self.opened.append(char)
-            elif char in "}]" and self.opened:
-                self.opened.pop()
+                self.open_brackets.append(char)
+            elif char in "}]" and self.open_brackets:
+                self.open_brackets.pop()
 
 
 @dataclass(slots=True)
-class _Call:
-    """A tool call as it grows.
+class _ToolCall:
+    """A tool call that may still be incomplete.
 
     Attributes:
-        index: Its place among the answer's calls.
-        wire_index: The index that its pieces carry.
-        id: The id it goes by.
-        schema: What its arguments are fitted to when they are whole, if it is known.
-        is_held: Its arguments wait until they are whole.
-        is_answer: Its arguments are the answer's text.
-        is_told: Its arguments were passed on, or begun to be.
-        args: The pieces of its arguments.
-        is_whole: No more pieces will come.
-        brackets: What stands open in the pieces that were read.
-        read: How many those are.
+        index: Its position among the tool calls of the answer.
+        native_index: The index that the server sends with its fragments.
+        id: The server's id, or a generated one.
+        name: The name of the function.
+        schema: The schema of its arguments, if the function is known.
+        is_buffered: Whether its arguments are sent only when they are complete.
+        is_answer: Whether its arguments are the text of the answer.
+        is_sent: Whether its arguments were sent, at least in part.
+        is_complete: Whether no more fragments will come.
+        fragments: The fragments of its arguments.
+        nesting: The JSON nesting of the fragments that were read.
+        read_count: The number of fragments that were read.
     """
 
     index: int
-    wire_index: int | None
+    native_index: int | None
     id: str | None
     name: str
-    schema: dict[str, Any] | None
-    is_held: bool
+    schema: Json | None
+    is_buffered: bool
     is_answer: bool
-    args: list[str] = field(default_factory=list)
-    is_whole: bool = False
-    is_told: bool = False
-    brackets: _Brackets = field(default_factory=_Brackets)
-    read: int = 0
+    is_sent: bool = False
+    is_complete: bool = False
+    fragments: list[str] = field(default_factory=list)
+    nesting: _JsonNesting = field(default_factory=_JsonNesting)
+    read_count: int = 0
 
-    def text(self) -> str:
-        """The arguments so far."""
-        return "".join(self.args)
+    def arguments(self) -> str:
+        """Return the arguments so far."""
+        return "".join(self.fragments)
 
-    def is_complete(self) -> bool:
-        """Whether its arguments are a whole JSON value, so that no more can belong to it."""
-        return self.is_whole or (not self.is_open() and _json_value(self.text()) is not None)
+    def has_complete_arguments(self) -> bool:
+        """Whether its arguments are a complete JSON value, so that a fragment cannot follow."""
+        return self.is_complete or (not self.is_open() and _parse(self.arguments()) is not None)
 
     def is_open(self) -> bool:
-        """Whether its arguments cannot be a whole JSON value yet; quicker than to parse them."""
-        self.brackets.feed("".join(self.args[self.read :]))
-        self.read = len(self.args)
-        return self.brackets.in_string or bool(self.brackets.opened)
+        """Whether its arguments have open brackets or strings; faster than parsing them."""
+        self.nesting.read("".join(self.fragments[self.read_count :]))
+        self.read_count = len(self.fragments)
+        return self.nesting.in_string or bool(self.nesting.open_brackets)
 
 
 class ToolCalls:
-    """Puts the calls of one answer together.
+    """Assembles the tool calls of one answer.
 
     Args:
-        functions: The functions that the model was offered.
-        answer_function: The one, if any, whose arguments are the answer.
-        signatures: Where what came beside a call is kept.
+        functions: The functions that were sent to the model.
+        answer_function: The function, if any, whose arguments are the answer.
+        signatures: Stores the signatures and undocumented members of tool calls.
+
+    Attributes:
+        answer: The first call of `answer_function`, if any.
     """
 
     def __init__(
         self,
-        functions: Sequence[dict[str, Any]],
+        functions: Sequence[Json],
         answer_function: str | None,
         signatures: SignatureLog,
     ) -> None:
         self._functions = functions
         self._answer_function = answer_function
         self._signatures = signatures
-        self._calls: list[_Call] = []
+        self._calls: list[_ToolCall] = []
+        self.answer: _ToolCall | None = None
 
     def __bool__(self) -> bool:
-        """Whether there are calls that somebody must answer."""
+        """Whether there are tool calls that need a result."""
         return any(not call.is_answer for call in self._calls)
 
-    def _answer(self) -> _Call | None:
-        """The call that is the answer; a second one is none."""
-        return next((call for call in self._calls if call.is_answer), None)
-
-    @property
-    def has_answer(self) -> bool:
-        """Whether the answer came as a call."""
-        return self._answer() is not None
-
-    def add(self, piece: ToolCallDelta, at: int, chunks: dict[int, ToolCallChunk]) -> str:
-        """Add a piece to the chunks of its event, of which each call has one.
+    def add(self, delta: ToolCallDelta, text_length: int, chunks: dict[int, ToolCallChunk]) -> str:
+        """Add a tool call or a fragment to the chunks of its event; a call has one chunk there.
 
         Args:
-            piece: A call, or a piece of one.
-            at: The length of the answer's text before it.
-            chunks: The event's chunks so far, by the call's index; changed.
+            delta: The tool call or fragment.
+            text_length: The length of the answer's text before it.
+            chunks: The event's chunks so far, by the index of the tool call; modified.
 
         Returns:
-            What of the piece is text of the answer.
+            The fragment's arguments, if they are text of the answer.
         """
-        call = self._continued(piece)
+        call = self._find(delta)
         is_new = call is None
         if call is None:
-            call = self._begin(piece)
-        call.args.append(piece.args)
-        call.is_whole = call.is_whole or piece.is_whole
+            call = self._start(delta)
+        call.fragments.append(delta.args)
+        call.is_complete = call.is_complete or delta.is_complete
         if call.is_answer:
-            return piece.args if call is self._answer() else ""
-        if piece.extra:
-            self._signatures.add_extra(call.index, piece.extra)
-        if piece.signature:
-            self._signatures.add_call(call.index, at, piece.signature)
+            return delta.args if call is self.answer else ""
+        if delta.extra:
+            self._signatures.add_extra(call.index, delta.extra)
+        if delta.signature:
+            self._signatures.add_call(call.index, text_length, delta.signature)
         chunk = chunks.get(call.index) or tool_call_chunk(args="", index=call.index)
         if is_new:
             chunk["name"], chunk["id"] = call.name, call.id
-        if piece.id and not call.id:
-            call.id = chunk["id"] = self._unique(piece.id)
-        if piece.name and not call.name:
-            call.name = chunk["name"] = piece.name
-        chunk["args"] = (chunk["args"] or "") + _tellable(call, piece)
+        if delta.id and not call.id:
+            call.id = chunk["id"] = self._unique_id(delta.id)
+        if delta.name and not call.name:
+            call.name = chunk["name"] = delta.name
+        chunk["args"] = (chunk["args"] or "") + _arguments_to_send(call, delta)
         chunks[call.index] = chunk
         return ""
 
     def closing_chunks(self) -> list[ToolCallChunk]:
-        """What the calls still need: an id, and a mark on arguments that are no object.
+        """Return the missing ids, and a suffix for arguments that are not an object.
 
-        LangChain completes cut JSON by itself when it adds chunks up, and would hand a tool
-        half of its arguments; a bracket too many turns them into an invalid call.
+        LangChain repairs truncated JSON when it adds chunks, and would run a tool with part of
+        its arguments; an extra bracket makes them an invalid tool call instead.
         """
         chunks = []
-        for call in self._calls:
-            if call.is_answer:
-                continue
-            args = call.text()
-            broken = args.strip() != "" and not isinstance(_json_value(args), dict)
-            call_id = None if call.id else self._unique(None)
-            if broken or call_id:
-                call.id = call.id or call_id
-                untold = "" if call.is_told else args
-                mark = untold + _breaking_mark(args) if broken else ""
-                chunks.append(tool_call_chunk(args=mark, id=call_id, index=call.index))
+        for call in [call for call in self._calls if not call.is_answer]:
+            arguments = call.arguments()
+            is_broken = arguments.strip() != "" and not isinstance(_parse(arguments), dict)
+            new_id = None if call.id else self._unique_id(None)
+            if is_broken or new_id:
+                call.id = call.id or new_id
+                unsent = "" if call.is_sent else arguments
+                args = unsent + _unrepairable_suffix(arguments) if is_broken else ""
+                chunks.append(tool_call_chunk(args=args, id=new_id, index=call.index))
             self._signatures.name_call(call.index, call.id)
         return chunks
 
-    def _continued(self, piece: ToolCallDelta) -> _Call | None:
-        """The call that a piece goes on with, `None` when it begins one.
+    def _find(self, delta: ToolCallDelta) -> _ToolCall | None:
+        """Return the tool call that a fragment continues, `None` if it starts one.
 
-        The wire's index decides, then its id, then what stands open; but a new id, another
-        name, or a name after a complete call begins another (docs/wire.md 5).
+        It is found by the server's index, else by its id, else it is the last one; but a new
+        id, another name, or a name after complete arguments starts a new call (docs/wire.md 5).
         """
-        if piece.is_whole or not self._calls:
+        if delta.is_complete or not self._calls:
             return None
-        if piece.index is not None:
-            same = [call for call in self._calls if call.wire_index == piece.index]
-        elif piece.id:
-            same = [call for call in self._calls if call.id == piece.id]
+        if delta.index is not None:
+            candidates = [call for call in self._calls if call.native_index == delta.index]
+        elif delta.id:
+            candidates = [call for call in self._calls if call.id == delta.id]
         else:
-            same = self._calls
-        if not same:
+            candidates = self._calls
+        if not candidates:
             return None
-        call = same[-1]
-        if piece.id and call.id and piece.id != call.id:
+        call = candidates[-1]
+        if delta.id and call.id:
+            return call if delta.id == call.id else None
+        if delta.name and call.name and (delta.name != call.name or call.has_complete_arguments()):
             return None
-        is_same = piece.id and piece.id == call.id
-        if piece.name and call.name and not is_same:
-            return call if piece.name == call.name and not call.is_complete() else None
         return call
 
-    def _begin(self, piece: ToolCallDelta) -> _Call:
-        schema = self._schema_of(piece.name)
-        call = _Call(
+    def _start(self, delta: ToolCallDelta) -> _ToolCall:
+        matching = (f for f in self._functions if f["name"] == delta.name)
+        schema = next((function.get("parameters") or {} for function in matching), None)
+        call = _ToolCall(
             index=len(self._calls),
-            wire_index=piece.index,
-            id=self._unique(piece.id) if piece.id or piece.is_whole else None,
-            name=piece.name or "",
+            native_index=delta.index,
+            id=self._unique_id(delta.id) if delta.id or delta.is_complete else None,
+            name=delta.name or "",
             schema=schema,
-            is_held=schema is not None and (piece.is_whole or _has_types(schema)),
-            is_answer=piece.name is not None and piece.name == self._answer_function,
+            is_buffered=schema is not None and (delta.is_complete or not _is_text_only(schema)),
+            is_answer=delta.name is not None and delta.name == self._answer_function,
         )
         self._calls.append(call)
+        if call.is_answer and not self.answer:
+            self.answer = call
         return call
 
-    def _schema_of(self, name: str | None) -> dict[str, Any] | None:
-        found = (f for f in self._functions if f["name"] == name)
-        return next((function.get("parameters") or {} for function in found), None)
-
-    def _unique(self, call_id: str | None) -> str:
+    def _unique_id(self, call_id: str | None) -> str:
+        """Return `call_id` if it is not in use, else a generated id."""
         if call_id and all(call.id != call_id for call in self._calls):
             return call_id
         return f"call_{uuid.uuid4().hex}"
 
 
-def _tellable(call: _Call, piece: ToolCallDelta) -> str:
-    """What can be passed on of a call's arguments now that `piece` came.
+def _arguments_to_send(call: _ToolCall, delta: ToolCallDelta) -> str:
+    """Return what can be sent of a call's arguments after `delta` was added.
 
-    Pieces of text are passed on as they come. Arguments with other types wait until they are
-    whole, to be fitted to the tool's schema.
+    Arguments that are all text are sent fragment by fragment. Others are sent when they are
+    complete, converted to the types of the tool's schema.
     """
-    if call.schema is None or not call.is_held:
-        call.is_told = True
-        return piece.args
-    if call.is_told or not piece.args.rstrip().endswith("}"):
+    if call.schema is None or not call.is_buffered:
+        call.is_sent = True
+        return delta.args
+    if call.is_sent or not delta.args.rstrip().endswith("}"):
         return ""
-    if len(call.args) > 1 and call.is_open():
+    if len(call.fragments) > 1 and call.is_open():
         return ""
-    args = _json_value(call.text())
-    if not isinstance(args, dict):
+    arguments = _parse(call.arguments())
+    if not isinstance(arguments, dict):
         return ""
-    call.is_told = True
-    fitting = coerced(args, call.schema)
-    return call.text() if fitting is args else to_json(fitting).decode()
+    call.is_sent = True
+    converted = coerce(arguments, call.schema)
+    return call.arguments() if converted is arguments else to_json(converted).decode()
 
 
-def _has_types(schema: dict[str, Any]) -> bool:
-    """Whether any argument may be something other than text."""
-    if not schema.keys().isdisjoint(_INDIRECT):
-        return True
-    return any(
-        not isinstance(inner, dict) or not {*type_names(inner.get("type"))} & _PLAIN_TYPES
+def _is_text_only(schema: Json) -> bool:
+    """Whether every argument is a string."""
+    return schema.keys().isdisjoint(_INDIRECT) and all(
+        isinstance(inner, dict) and "string" in type_names(inner.get("type"))
         for inner in (schema.get("properties") or {}).values()
     )
 
 
-def _json_value(text: str) -> Any:
-    """The value of JSON text, `None` for what is none."""
+def _parse(text: str) -> Any:
+    """Return the value of JSON text, `None` if it is invalid."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
 
 
-def _breaking_mark(text: str) -> str:
-    """What makes JSON text, cut wherever it was, no JSON that could be completed."""
-    brackets = _Brackets()
-    brackets.feed(text)
-    closed = ("\\" if brackets.escapes else "") + '"' if brackets.in_string else ""
-    return closed + ("}" if brackets.opened[-1:] == ["["] else "]")
+def _unrepairable_suffix(text: str) -> str:
+    """Return a suffix that makes truncated JSON unrepairable."""
+    nesting = _JsonNesting()
+    nesting.read(text)
+    closed = ("\\" if nesting.is_escaped else "") + '"' if nesting.in_string else ""
+    return closed + ("}" if nesting.open_brackets[-1:] == ["["] else "]")

@@ -1,11 +1,11 @@
-"""Which of this package's errors an error of the network's is, and in which words.
+"""Converts httpx's errors into this package's errors.
 
-Pure. Knows httpx's errors. Knows nothing of connections.
+Pure. Knows httpx's exception classes. Knows nothing of connections.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -21,11 +21,9 @@ from langchain_kie.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from langchain_kie._http.response import HttpCall
 
-
-def chain_of(error: BaseException) -> Iterator[BaseException]:
-    """An error and what caused it, which httpcore keeps in its own error's arguments."""
+def cause_chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and its causes; httpcore keeps a cause in its error's arguments."""
     link: BaseException | None = error
     while link:
         yield link
@@ -33,45 +31,44 @@ def chain_of(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or next(wrapped, None)
 
 
-_WAITS: dict[type[httpx.TimeoutException], tuple[str, str]] = {
+_TIMEOUTS: dict[type[httpx.TimeoutException], tuple[str, str]] = {
     httpx.ConnectTimeout: ("connect", "no connection"),
     httpx.PoolTimeout: ("pool", "no free connection"),
     httpx.WriteTimeout: ("write", "the request could not be sent"),
-    httpx.ReadTimeout: ("read", "no answer"),
+    httpx.ReadTimeout: ("read", "no response"),
 }
-"""What each time-out limits, and what did not happen within it."""
+"""For each timeout, the field of `httpx.Timeout` that sets it, and what did not happen."""
 
 
-def error_of(
+def to_kie_error(
     error: Exception,
-    call: HttpCall[Any],
-    waited: Mapping[str, float | None],
-    retry_on_timeout: bool,
     *,
+    model: str | None,
+    timeouts: Mapping[str, float | None],
+    retry_on_timeout: bool,
     after_first_item: bool,
 ) -> KieError:
-    """The error of this package that an error of the network's is.
+    """Convert a network error.
 
-    A time-out after the request went out is not tried again, unless the user wants it: the
-    answer may have been billed. A certificate or a proxy that refuses will refuse again.
+    A timeout after the request was sent is retried only with `retry_on_timeout`, because KIE
+    may have billed the call. A rejected certificate and a proxy's 4xx are never retried.
     """
     if isinstance(error, httpx.TimeoutException):
-        limit, missing = _WAITS.get(type(error), ("read", "no answer"))
-        seconds = waited.get(limit)
-        what = "nothing more" if after_first_item else missing
-        is_safe = retry_on_timeout or isinstance(error, httpx.ConnectTimeout)
+        field, missing = _TIMEOUTS.get(type(error), ("read", "no response"))
+        seconds = timeouts.get(field)
+        what = "no further event" if after_first_item else missing
+        may_retry = retry_on_timeout or isinstance(error, httpx.ConnectTimeout)
         return KieTimeoutError(
             f"{what} within {seconds:g} s" if seconds else f"{what} in time",
-            model=call.model,
-            max_retries=None if is_safe and not after_first_item else 0,
+            model=model,
+            max_retries=None if may_retry and not after_first_item else 0,
             is_retryable=True,
         )
-    *_, root = chain_of(error)
+    *_, root = cause_chain(error)
     what = shortened(f"{type(error).__name__}: {root}" if str(root) else type(error).__name__)
     if isinstance(error, (httpx.DecodingError, httpx.InvalidURL, httpx.UnsupportedProtocol)):
-        return KieProtocolError(what, model=call.model, max_retries=0)
+        return KieProtocolError(what, model=model, max_retries=0)
     if after_first_item:
-        return KieStreamInterruptedError(f"the connection broke: {what}", model=call.model)
+        return KieStreamInterruptedError(f"the connection was lost: {what}", model=model)
     is_final = "CERTIFICATE_VERIFY_FAILED" in what or what.startswith("ProxyError: 4")
-    retries = 0 if is_final else None
-    return KieConnectionError(what, model=call.model, max_retries=retries)
+    return KieConnectionError(what, model=model, max_retries=0 if is_final else None)

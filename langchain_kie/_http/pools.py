@@ -1,10 +1,9 @@
-"""The shared connection pools: some for a process's threads, some for each event loop.
+"""The shared connection pools: some for the threads of a process, some for each event loop.
 
-httpx looks at every connection of a pool whenever a request comes or goes, so many calls at
-once are spread over several pools of few connections each. A pool is a transport of httpx's;
-its clients add cookies, redirects and logs, which no call of ours has, and proxies, for which
-they are used. Knows httpx and lifetimes. Knows nothing of KIE: keys, URLs and timeouts come with
-each call.
+httpx scans every connection of a pool when a request starts or ends, so concurrent calls are
+spread over several small pools. Uses `httpx.HTTPTransport`; `httpx.Client` only where a proxy
+is configured. Knows httpx and lifetimes. Knows nothing of KIE: keys, URLs and timeouts come
+with each call.
 """
 
 from __future__ import annotations
@@ -29,18 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
 CALLS_PER_POOL = 8
-"""A pool with this many calls under way is busy, and another is opened."""
+"""With this many calls in progress a pool is busy, and the next call opens another."""
 
 MAX_POOLS = 32
-"""With so many pools, calls go to the one with the fewest."""
+"""With this many pools, the next call shares the pool with the fewest calls."""
 
 IDLE_SECONDS = 5.0
-"""A pool that is not the first is closed when it had no call for so long."""
+"""Seconds without a call, after which every pool but the first is closed."""
 
 _LIMITS = httpx.Limits(
-    max_connections=None,
-    max_keepalive_connections=CALLS_PER_POOL,
-    keepalive_expiry=IDLE_SECONDS,
+    max_connections=None, max_keepalive_connections=CALLS_PER_POOL, keepalive_expiry=IDLE_SECONDS
 )
 
 Pool: TypeAlias = httpx.HTTPTransport | httpx.Client
@@ -51,7 +48,7 @@ PoolT = TypeVar("PoolT", Pool, AsyncPool)
 
 @dataclass(slots=True, eq=False)
 class _PoolSlot(Generic[PoolT]):
-    """A pool, and how many calls are under way on it."""
+    """A pool and the number of calls in progress on it."""
 
     pool: PoolT
     calls: int = 0
@@ -60,99 +57,96 @@ class _PoolSlot(Generic[PoolT]):
 
 
 class _Pools(Generic[PoolT]):
-    """The pools of a process's threads or of an event loop.
+    """The pools of the threads of a process, or of an event loop.
 
     Args:
-        open_pool: Opens another.
+        open_pool: Opens one more pool.
     """
 
     def __init__(self, open_pool: Callable[[], PoolT]) -> None:
         self._open: Callable[[], PoolT] = open_pool
-        self._lock = threading.RLock()  # the garbage collector may end a call in the midst of it
-        self._seats: list[_PoolSlot[PoolT]] = []
+        # Reentrant: the garbage collector may close a stream, and so release its slot, while
+        # this thread holds the lock.
+        self._lock = threading.RLock()
+        self._slots: list[_PoolSlot[PoolT]] = []
 
-    def take(self) -> _PoolSlot[PoolT]:
-        """A pool for one call; the first that is not busy, since its connections are warm.
+    def acquire(self) -> _PoolSlot[PoolT]:
+        """Choose the pool of one call: the first that is not busy, which has open connections.
 
         Raises:
             KieConfigurationError: The environment's proxies or certificates cannot be used.
         """
         with self._lock:
-            for seat in self._seats:
-                if seat.calls < CALLS_PER_POOL:
+            for slot in self._slots:
+                if slot.calls < CALLS_PER_POOL:
                     break
             else:
-                seat = self._new_or_least_busy()
-            seat.calls += 1
-        return seat
+                slot = self._new_or_least_busy()
+            slot.calls += 1
+        return slot
 
-    def release(self, seat: _PoolSlot[PoolT], ending: type[BaseException] | None) -> list[PoolT]:
-        """End a call.
-
-        A call that was cancelled may have left a connection behind that httpcore takes for one
-        in use, for ever; its pool gets no more calls, and goes with its last one.
+    def release(self, slot: _PoolSlot[PoolT], ending: type[BaseException] | None) -> list[PoolT]:
+        """End one call.
 
         Args:
-            seat: Where the call was.
-            ending: What the call ended with.
+            slot: The slot of the call.
+            ending: The class of the exception that ended the call, if any.
 
         Returns:
-            The pools that are not needed any more, for the caller to close.
+            The pools that are no longer needed; the caller must close them.
         """
         now = time.monotonic()
         with self._lock:
-            seat.calls -= 1
-            seat.idle_since = now
+            slot.calls -= 1
+            slot.idle_since = now
+            # httpcore 1.0.9 may count the connection of a cancelled call as in use for ever, so
+            # its pool gets no more calls. Can go when httpcore frees it (httpx2 2.16 does).
             if ending and not issubclass(ending, (Exception, GeneratorExit)):
-                seat.is_retired = True
-                self._seats = [other for other in self._seats if other is not seat]
-            unused = [seat.pool] if seat.is_retired and not seat.calls else []
-            while self._seats[1:] and self._is_idle(self._seats[-1], now):
-                unused.append(self._seats.pop().pool)
+                slot.is_retired = True
+                self._slots = [other for other in self._slots if other is not slot]
+            unused = [slot.pool] if slot.is_retired and not slot.calls else []
+            while self._slots[1:] and self._is_idle(self._slots[-1], now):
+                unused.append(self._slots.pop().pool)
         return unused
 
     @staticmethod
-    def _is_idle(seat: _PoolSlot[PoolT], now: float) -> bool:
-        return not seat.calls and now - seat.idle_since > IDLE_SECONDS
+    def _is_idle(slot: _PoolSlot[PoolT], now: float) -> bool:
+        return not slot.calls and now - slot.idle_since > IDLE_SECONDS
 
     def _new_or_least_busy(self) -> _PoolSlot[PoolT]:
-        """A new pool, or, where there are too many, the one with the fewest calls."""
-        if len(self._seats) >= MAX_POOLS:
-            return min(self._seats, key=lambda seat: seat.calls)
-        seat = _PoolSlot(_opened(self._open), idle_since=time.monotonic())
-        self._seats.append(seat)
-        return seat
+        """Open a pool, or, with `MAX_POOLS` open, choose the one with the fewest calls."""
+        if len(self._slots) >= MAX_POOLS:
+            return min(self._slots, key=lambda slot: slot.calls)
+        try:
+            slot = _PoolSlot(self._open(), idle_since=time.monotonic())
+        except (httpx.InvalidURL, ImportError, OSError, ValueError) as error:
+            raise KieConfigurationError(
+                "cannot use the environment's proxies (HTTPS_PROXY, ALL_PROXY) or certificates "
+                f"(SSL_CERT_FILE, SSL_CERT_DIR): {type(error).__name__}"
+            ) from error
+        self._slots.append(slot)
+        return slot
 
     def clear(self) -> list[PoolT]:
-        """Forget the pools, for the caller to close."""
-        seats, self._seats = self._seats, []
-        return [seat.pool for seat in seats]
-
-
-class _Shared:
-    """The pools of this process."""
-
-    def __init__(self) -> None:
-        self.pools = _Pools(_open_pool)
-        self.async_pools: dict[
-            asyncio.AbstractEventLoop, tuple[_Pools[AsyncPool], AsyncGenerator[None]]
-        ] = {}
+        """Remove and return all pools; the caller must close them."""
+        slots, self._slots = self._slots, []
+        return [slot.pool for slot in slots]
 
 
 @cache
 def _ssl_context() -> ssl.SSLContext:
-    """One for all pools: to make one costs more than all else together."""
+    """Return the context of all pools; creating one takes longer than the rest of a call."""
     return httpx.create_ssl_context()
 
 
-def _options() -> dict[str, Any]:
+def _transport_options() -> dict[str, Any]:
     return {"verify": _ssl_context(), "limits": _LIMITS}
 
 
 def _client_options() -> dict[str, Any]:
-    """Plain http stays on this machine, so no proxy hears it; accounts share no cookies."""
+    """Return options without cookies, and without a proxy for http (used on loopback only)."""
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return {**_options(), "cookies": no_cookies, "mounts": {"http://": None}}
+    return {**_transport_options(), "cookies": no_cookies, "mounts": {"http://": None}}
 
 
 def _has_proxies() -> bool:
@@ -162,38 +156,38 @@ def _has_proxies() -> bool:
 def _open_pool() -> Pool:
     if _has_proxies():
         return httpx.Client(**_client_options())
-    return httpx.HTTPTransport(**_options())
+    return httpx.HTTPTransport(**_transport_options())
 
 
 def _open_async_pool() -> AsyncPool:
     if _has_proxies():
         return httpx.AsyncClient(**_client_options())
-    return httpx.AsyncHTTPTransport(**_options())
+    return httpx.AsyncHTTPTransport(**_transport_options())
 
 
-def _opened(open_pool: Callable[[], PoolT]) -> PoolT:
-    try:
-        return open_pool()
-    except (httpx.InvalidURL, ImportError, OSError, ValueError) as error:
-        raise KieConfigurationError(
-            "the environment's proxies (HTTPS_PROXY, ALL_PROXY) or certificates "
-            f"(SSL_CERT_FILE, SSL_CERT_DIR) cannot be used: {type(error).__name__}"
-        ) from error
+class _ProcessPools:
+    """The pools of this process."""
+
+    def __init__(self) -> None:
+        self.of_threads = _Pools(_open_pool)
+        self.of_loops: dict[
+            asyncio.AbstractEventLoop, tuple[_Pools[AsyncPool], AsyncGenerator[None]]
+        ] = {}
 
 
-_shared = _Shared()
+_process = _ProcessPools()
 
 
 def _after_fork() -> None:
-    """Forget the parent's connections: two processes must not read one socket."""
-    global _shared  # noqa: PLW0603 - this is the process's state
-    _shared = _Shared()
+    """Drop the parent's connections: two processes must not read from one socket."""
+    global _process  # noqa: PLW0603 - the state of this process
+    _process = _ProcessPools()
 
 
 @atexit.register
 def _at_exit() -> None:
-    """Close the connections of threads; event loops close theirs when they end."""
-    for pool in _shared.pools.clear():
+    """Close the threads' connections; those of an event loop are closed when it ends."""
+    for pool in _process.of_threads.clear():
         pool.close()
 
 
@@ -201,75 +195,75 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-class PoolLease:
-    """A pool that the models of this process share, for one call; safe from many threads."""
+class pooled_transport:  # noqa: N801 - a context manager, named like those of contextlib
+    """A context with a shared pool for one call; safe to use from many threads."""
 
     def __enter__(self) -> Pool:
-        """Take the pool."""
-        self._pools = _shared.pools
-        self._seat = self._pools.take()
-        return self._seat.pool
+        """Acquire a slot and return its pool."""
+        self._pools = _process.of_threads
+        self._slot = self._pools.acquire()
+        return self._slot.pool
 
     def __exit__(self, ending: type[BaseException] | None, *_: object) -> None:
-        """Give it back, unless it is the parent's, of which this process was forked."""
-        if self._pools is _shared.pools:
-            for pool in self._pools.release(self._seat, ending):
+        """Release the slot, unless this process was forked and the pools are the parent's."""
+        if self._pools is _process.of_threads:
+            for pool in self._pools.release(self._slot, ending):
                 pool.close()
 
 
-class AsyncPoolLease:
-    """A pool that all models share on the running event loop, for one call."""
+class async_pooled_transport:  # noqa: N801 - likewise
+    """A context with a shared pool of the running event loop for one call.
+
+    Not an `asynccontextmanager`: a loop that ends would close its generator too early.
+    """
 
     async def __aenter__(self) -> AsyncPool:
-        """Take the pool."""
-        self._pools = await _pools_of_loop()
-        self._seat = self._pools.take()
-        return self._seat.pool
+        """Acquire a slot and return its pool."""
+        self._pools = await _pools_of_running_loop()
+        self._slot = self._pools.acquire()
+        return self._slot.pool
 
     async def __aexit__(self, ending: type[BaseException] | None, *_: object) -> None:
-        """Give it back."""
-        for pool in self._pools.release(self._seat, ending):
+        """Release the slot."""
+        for pool in self._pools.release(self._slot, ending):
             await pool.aclose()
 
 
-class HandshakeGuard:
-    """Closes the connection of a TLS handshake that was cancelled, which httpcore forgets.
-
-    It is one of httpcore's trace functions.
-    """
-
-    async def __call__(self, event: str, info: dict[str, Any]) -> None:
-        """Take note of a connection, and of its handshake's failure."""
-        if event == "connection.connect_tcp.complete":
-            self._stream = info["return_value"]
-        elif event == "connection.start_tls.failed":
-            await self._stream.aclose()
-
-
-async def _pools_of_loop() -> _Pools[AsyncPool]:
-    """The pools of the running event loop.
-
-    An event loop that ends closes them: `asyncio.run` finishes the async generators it knows,
-    and one of them holds the pools.
-    """
+async def _pools_of_running_loop() -> _Pools[AsyncPool]:
     loop = asyncio.get_running_loop()
-    entry = _shared.async_pools.get(loop)
+    entry = _process.of_loops.get(loop)
     if entry is None:
-        for other in list(_shared.async_pools):
+        for other in list(_process.of_loops):
             if other.is_closed():
-                _shared.async_pools.pop(other, None)
+                _process.of_loops.pop(other, None)
         pools = _Pools(_open_async_pool)
-        entry = _shared.async_pools[loop] = (pools, _close_at_end(loop, pools))
+        entry = _process.of_loops[loop] = (pools, _close_with_loop(loop, pools))
         await anext(entry[1])
     return entry[0]
 
 
-async def _close_at_end(
+# asyncio (Python 3.13) has no hook for the end of an event loop, but `asyncio.run` closes the
+# async generators that are still open; so one of them holds the pools. Can go with such a hook.
+async def _close_with_loop(
     loop: asyncio.AbstractEventLoop, pools: _Pools[AsyncPool]
 ) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        _shared.async_pools.pop(loop, None)
+        _process.of_loops.pop(loop, None)
         for pool in pools.clear():
             await pool.aclose()
+
+
+class HandshakeGuard:
+    """A trace function of httpcore that closes the connection of a cancelled TLS handshake.
+
+    httpcore 1.0.9 leaves that socket open. Can go when httpcore closes it.
+    """
+
+    async def __call__(self, event: str, info: dict[str, Any]) -> None:
+        """Remember the new connection, and close it if its handshake fails."""
+        if event == "connection.connect_tcp.complete":
+            self._stream = info["return_value"]
+        elif event == "connection.start_tls.failed":
+            await self._stream.aclose()

@@ -1,6 +1,6 @@
-"""How long a body is read: until its end, or until nothing more of it is worth the wait.
+"""Reads a response body until its end, or until the next event is overdue.
 
-Knows httpx's responses and the guard of an answer. Opens and closes nothing.
+Knows httpx's responses and `ResponseReader`. Opens and closes nothing.
 """
 
 from __future__ import annotations
@@ -20,90 +20,91 @@ USAGE_TIMEOUT = 5.0
 """Seconds to wait, after a finish reason, for the usage and credits that may follow."""
 
 DRAIN_TIMEOUT = 0.1
-"""Seconds to wait, after an answer's last event, for the end of its body."""
+"""Seconds to wait, after the last event, for the end of the body."""
 
-_LEAST_WAIT = 0.001
-"""Seconds; none at all would make a socket non-blocking."""
+_MIN_SOCKET_TIMEOUT = 0.001
+"""Seconds; 0 would make the socket non-blocking."""
 
 
-def pieces_of(response: httpx.Response, answer: ResponseReader[Any]) -> Iterator[bytes]:
-    """The pieces of a body, as long as there is something to wait for."""
-    deadline = _EventDeadline(response, answer)
+def read_pieces(response: httpx.Response, reader: ResponseReader[Any]) -> Iterator[bytes]:
+    """Yield the pieces of a body until its end or its deadline."""
+    deadline = _EventDeadline(response, reader)
     for piece in cast("httpx.SyncByteStream", response.stream):
         yield piece
-        if deadline.is_at_end():
+        if deadline.stops_reading():
             return
 
 
-async def apieces_of(response: httpx.Response, answer: ResponseReader[Any]) -> AsyncIterator[bytes]:
-    """The pieces of a body, as long as there is something to wait for."""
-    deadline = _EventDeadline(response, answer)
+async def aread_pieces(
+    response: httpx.Response, reader: ResponseReader[Any]
+) -> AsyncIterator[bytes]:
+    """Yield the pieces of a body until its end or its deadline."""
+    deadline = _EventDeadline(response, reader)
     async for piece in cast("httpx.AsyncByteStream", response.stream):
         yield piece
-        if deadline.is_at_end():
+        if deadline.stops_reading():
             return
 
 
 class _EventDeadline:
-    """How long to wait for the next event of an answer; bytes that are none do not count.
+    """The time by which the next event must arrive.
 
-    Once an answer is complete, its body is still read to the end, so that the connection can
-    be used again; but a server that says nothing more, or only comments, must not hold up the
-    caller. httpcore fixes the time-out of a body when it begins; so the response's own network
-    stream is told to read with less patience, until the response is closed. Sync and async
-    streams have the same `read`.
+    Bytes that complete no event, such as keep-alive comments, do not extend the deadline.
+    After a complete answer, the body is still read to its end, so that the connection can be
+    reused, but only for `USAGE_TIMEOUT` or `DRAIN_TIMEOUT`.
     """
 
-    def __init__(self, response: httpx.Response, answer: ResponseReader[Any]) -> None:
+    def __init__(self, response: httpx.Response, reader: ResponseReader[Any]) -> None:
         self._response = response
-        self._answer = answer
-        self._seen = 0
-        self._since = time.monotonic()
+        self._reader = reader
+        self._event_count = 0
+        self._last_event = time.monotonic()
         self._limit: float | None = response.request.extensions.get("timeout", {}).get("read")
-        self._hurries = False
+        self._shortens_reads = False
 
-    def is_at_end(self) -> bool:
-        """Whether to read no more.
+    def stops_reading(self) -> bool:
+        """Return whether the rest of the body is not worth waiting for.
 
         Raises:
-            httpx.ReadTimeout: No event came in time, and the answer is not complete.
+            httpx.ReadTimeout: The next event is overdue, and the answer is not complete.
         """
         now = time.monotonic()
-        answer = self._answer
-        if answer.event_count != self._seen:
-            self._seen, self._since = answer.event_count, now
-            if answer.has_terminal_event:
-                rest = DRAIN_TIMEOUT if answer.can_stop_reading else USAGE_TIMEOUT
-                self._limit = min(rest, self._limit or rest)
+        reader = self._reader
+        if reader.event_count != self._event_count:
+            self._event_count, self._last_event = reader.event_count, now
+            if reader.has_terminal_event:
+                limit = DRAIN_TIMEOUT if reader.can_stop_reading else USAGE_TIMEOUT
+                self._limit = min(limit, self._limit or limit)
                 self._shorten_socket_reads()
         elif self._limit is not None:
-            if now - self._since > self._limit:
-                if not answer.is_complete:
-                    raise httpx.ReadTimeout("no event came in time")
+            if now - self._last_event > self._limit:
+                if not reader.is_complete:
+                    raise httpx.ReadTimeout("no event before the deadline")
                 return True
             self._shorten_socket_reads()
         return False
 
     def _shorten_socket_reads(self) -> None:
-        """Let reads end when the time for the next event does.
-
-        The connection outlives the response, and must not keep it alive.
-        """
+        """Make each read of the socket end at the deadline, until the response is closed."""
         stream = self._response.extensions.get("network_stream")
-        if self._hurries or stream is None:
+        if self._shortens_reads or stream is None:
             return
-        self._hurries = True
-        own, plain_read = weakref.proxy(stream), type(stream).read
-        deadline = weakref.ref(self)
+        self._shortens_reads = True
+        # httpcore 1.0.9 fixes the read timeout when a body starts, so `read` of its network
+        # stream (sync and async alike) is replaced. Weak references, because the connection
+        # outlives the response. Can go when httpcore allows another timeout per read.
+        stream_ref, original_read = weakref.proxy(stream), type(stream).read
+        deadline_ref = weakref.ref(self)
 
         def read(max_bytes: int, timeout: float | None = None) -> Any:
-            waiting = deadline()
-            return plain_read(own, max_bytes, waiting.left(timeout) if waiting else timeout)
+            deadline = deadline_ref()
+            seconds = deadline.socket_timeout(timeout) if deadline else timeout
+            return original_read(stream_ref, max_bytes, seconds)
 
         stream.read = read
 
-    def left(self, timeout: float | None) -> float | None:
-        """The seconds to wait for the next bytes, instead of those that httpcore waits."""
+    def socket_timeout(self, timeout: float | None) -> float | None:
+        """Return the seconds to wait for bytes, given the `timeout` that httpcore chose."""
         if self._limit is None or self._response.is_closed:
             return timeout
-        return max(self._since + self._limit - time.monotonic(), _LEAST_WAIT)
+        return max(self._last_event + self._limit - time.monotonic(), _MIN_SOCKET_TIMEOUT)

@@ -1,6 +1,6 @@
-"""When an answer has begun, when it is complete, and when it was cut: the guard of a call.
+"""Reads a response; decides whether it started, completed or was truncated.
 
-Pure: bytes in, decoded items out. Knows nothing of sockets, dialects or LangChain.
+Pure: bytes in, decoded items out. Knows nothing of sockets, KIE's APIs or LangChain.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from langchain_kie._error_bodies import error_from_body, open_envelope
+from langchain_kie._error_bodies import error_from_body, event_from_value
 from langchain_kie._http.retry import parse_retry_after
 from langchain_kie._http.sse import DONE, EventParser
 from langchain_kie.errors import (
@@ -26,13 +26,13 @@ _MAX_ERROR_BYTES = 64 * 1024
 
 
 class Decoded(Protocol):
-    """What the guard must know of a decoded event.
+    """What `ResponseReader` needs to know of a decoded event.
 
     Attributes:
-        is_empty: It holds nothing that a user or a bill would miss.
-        is_terminal: It is evidence that the answer is complete: a finish reason, the credits,
-            or a usage chunk of its own.
-        is_last: Nothing that matters comes after it.
+        is_empty: The event has no output and no usage, and does not explain a refusal.
+        is_terminal: The event proves that the answer is complete: it has a finish reason,
+            credits, or usage in an event without output.
+        is_last: Nothing of use can follow.
     """
 
     @property
@@ -48,7 +48,7 @@ ItemT = TypeVar("ItemT", bound=Decoded)
 
 @dataclass(frozen=True, slots=True)
 class MultipartBody:
-    """A multipart body: fields, and a file that is read as it is sent."""
+    """A multipart request body: form fields, and a file that is read while it is sent."""
 
     fields: dict[str, str]
     name: str
@@ -58,15 +58,15 @@ class MultipartBody:
 
 @dataclass(frozen=True, slots=True)
 class HttpCall(Generic[ItemT]):
-    """One request, as the transport needs to know it.
+    """One POST request, and how to decode its response.
 
     Attributes:
-        model: The model's name, for errors; `None` where no model is called.
-        path: The URL's path and query, from the base on.
-        body: The JSON body, or a form.
-        parse_event: Turns an event into an item; raises `KieError` if it cannot.
-        ends_without_evidence: Whether a stream may end without terminal evidence.
-        timeout: Seconds, or an `httpx.Timeout`, for this call only.
+        model: The model's name for error messages, `None` where no model is called.
+        path: The URL's path and query, relative to the base URL.
+        body: JSON, or a multipart body.
+        parse_event: Decodes an event; raises `KieError` if it cannot.
+        ends_without_evidence: Whether a stream may end without a terminal event.
+        timeout: Seconds, or an `httpx.Timeout`; `None` for the transport's.
     """
 
     model: str | None
@@ -78,21 +78,20 @@ class HttpCall(Generic[ItemT]):
 
 
 class ResponseReader(Generic[ItemT]):
-    """Reads the response to one call, piece by piece.
+    """Decodes the body of one response, piece by piece.
 
-    Items are held back until the first that is not empty, so that whoever opens the response
-    knows whether there is an answer at all; up to that point the call can be made again.
+    Items are buffered until the first one that is not empty. Before it a call can be retried.
 
     Args:
-        call: What was asked.
-        status_code: HTTP's.
-        headers: The response's.
-        redact: Takes the key out of a text, should the server have echoed it.
+        call: The call that was sent.
+        status_code: The HTTP status.
+        headers: The headers of the response.
+        redact: Removes the API key from a text, in case the server echoed it.
 
     Attributes:
-        has_terminal_event: An event was evidence that the answer is complete.
-        can_stop_reading: Nothing more that matters can come.
-        event_count: How many events came.
+        has_terminal_event: An event proved that the answer is complete.
+        can_stop_reading: Nothing of use can follow.
+        event_count: The number of events so far.
     """
 
     def __init__(
@@ -114,73 +113,75 @@ class ResponseReader(Generic[ItemT]):
         self._buffered: list[ItemT] | None = []
         self._error: KieError | None = None
         self._error_body = bytearray()
-        self._closed = False
-        self._ignores = False
+        self._ignores_events = False
         encoding = headers.get("content-encoding", "identity")
         if not self._is_failure and encoding not in {"", "identity"}:
-            self._error = self._known(KieProtocolError(f"the answer is encoded: {encoding}"))
+            message = f"the response has an unexpected Content-Encoding: {encoding}"
+            self._error = self._with_context(KieProtocolError(message))
+
+    @property
+    def has_items(self) -> bool:
+        """Whether an item was returned; the call can no longer be retried."""
+        return self._buffered is None
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing that the network does now can hurt.
+        """Whether later network errors can be ignored.
 
-        Terminal evidence was seen, or a whole document; of a failure the status says enough.
+        True after a terminal event, after a complete JSON document, and for an error status.
         """
         return self.has_terminal_event or self._is_failure or self._parser.has_document()
 
     def feed(self, data: bytes) -> list[ItemT]:
-        """Read the next piece: what came before anything went wrong."""
+        """Decode the next piece of the body, up to the first error."""
         if not self._is_failure:
-            return self._read(self._parser.feed(data))
+            return self._decode(self._parser.feed(data))
         if len(self._error_body) < _MAX_ERROR_BYTES:
             self._error_body += data
         return []
 
-    def check(self) -> None:
-        """See that nothing went wrong so far.
+    def raise_if_failed(self) -> None:
+        """Raise the error found so far, if any.
 
         Raises:
-            KieError: An event reported an error, or could not be read, and the answer was not
-                complete yet.
+            KieError: Before the answer was complete, an event reported an error or could not
+                be decoded.
         """
         if self._error:
             raise self._error
 
     def close(self) -> list[ItemT]:
-        """End the response; a second time does nothing.
+        """End the body and return its last items; call it once.
 
         Raises:
-            KieError: It was an error, it was empty, or it was cut.
+            KieError: The response was an error, empty or truncated.
         """
-        if self._closed:
-            return []
-        self._closed = True
         if self._is_failure:
-            raise self._http_error()
-        items = self._read(self._parser.close())
-        self.check()
-        if self._buffered is not None:
-            raise self._known(KieEmptyResponseError("KIE's answer is empty"))
-        if not (self.has_terminal_event or self._parser.whole or self._call.ends_without_evidence):
-            raise self._known(
-                KieStreamInterruptedError("the stream ended before the answer was complete")
-            )
+            raise self._status_error()
+        items = self._decode(self._parser.close())
+        self.raise_if_failed()
+        if not self.has_items:
+            raise self._with_context(KieEmptyResponseError("KIE sent an empty response"))
+        is_complete = self.has_terminal_event or self._parser.is_document
+        if not (is_complete or self._call.ends_without_evidence):
+            message = "the stream ended before the answer was complete"
+            raise self._with_context(KieStreamInterruptedError(message))
         return items
 
-    def _read(self, values: list[Any]) -> list[ItemT]:
-        """Decode events, up to the first that is an error."""
+    def _decode(self, values: list[Any]) -> list[ItemT]:
+        """Decode parsed values, up to the first error."""
         items: list[ItemT] = []
         self.event_count += len(values)
-        if self._ignores or self._error:
+        if self._ignores_events or self._error:
             return items
         for value in values:
             if value is DONE:
-                self.has_terminal_event = self.can_stop_reading = self._ignores = True
+                self.has_terminal_event = self.can_stop_reading = self._ignores_events = True
                 break
             try:
-                item = self._call.parse_event(open_envelope(value))
+                item = self._call.parse_event(event_from_value(value))
             except KieError as error:
-                self._end(error)
+                self._record_error(error)
                 break
             self.can_stop_reading = False
             if item.is_terminal:
@@ -193,25 +194,25 @@ class ResponseReader(Generic[ItemT]):
                 items, self._buffered = self._buffered, None
         return items
 
-    def _end(self, error: KieError) -> None:
-        """Stop reading; what goes wrong behind a complete answer does not matter."""
+    def _record_error(self, error: KieError) -> None:
+        """Keep an error for `raise_if_failed`; after a complete answer, ignore it."""
         if self.has_terminal_event:
-            self.can_stop_reading = self._ignores = True
+            self.can_stop_reading = self._ignores_events = True
         else:
-            self._error = self._known(error)
+            self._error = self._with_context(error)
 
-    def _http_error(self) -> KieError:
+    def _status_error(self) -> KieError:
         if self._status_code // 100 == 3:  # noqa: PLR2004 - a redirect
             message = "the server answered with a redirect, which is never followed"
-            return self._known(KieProtocolError(message, max_retries=0))
+            return self._with_context(KieProtocolError(message, max_retries=0))
         retry_after = parse_retry_after(self._headers.get("retry-after"))
         body = bytes(self._error_body)
-        return self._known(
+        return self._with_context(
             error_from_body(body, status_code=self._status_code, retry_after=retry_after)
         )
 
-    def _known(self, error: KieError) -> KieError:
-        """Add to an error what the call knows, and take out of it what it must not tell."""
+    def _with_context(self, error: KieError) -> KieError:
+        """Add the model and the status to an error, and remove the API key from it."""
         error.message = shortened(self._redact(error.message))
         error.args = (error.message,)
         error.model = self._call.model

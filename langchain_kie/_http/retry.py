@@ -1,6 +1,6 @@
-"""Whether and when a failed call is made again.
+"""Decides whether a failed call is retried, and how long to wait before the retry.
 
-Pure policy on tenacity's terms; knows the errors, nothing of HTTP clients.
+Knows this package's errors. Knows nothing of HTTP clients and never sleeps.
 """
 
 from __future__ import annotations
@@ -8,34 +8,31 @@ from __future__ import annotations
 import email.utils
 import logging
 import math
+import random
 import time
-from typing import TYPE_CHECKING, Any
-
-from tenacity import stop_before_delay, wait_random_exponential
 
 from langchain_kie.errors import KieError, KieRateLimitError
-
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
 
 logger = logging.getLogger(__name__)
 
 RATE_LIMIT_WINDOW = 10.0
-"""Seconds of KIE's rate-limit window (docs/wire.md 8)."""
+"""Seconds over which KIE counts requests (docs/wire.md 8)."""
 
 MAX_RETRY_AFTER = 120.0
-"""A server that asks for more seconds than this is not waited for."""
+"""Seconds; a call is not retried when the server asks for a longer wait."""
 
 RETRY_BUDGET = 180.0
-"""Seconds after a call's beginning, later than which it is not made again."""
+"""Seconds after the start of a call; no retry starts later."""
 
-_backoff = wait_random_exponential(multiplier=1, max=8)
+MAX_BACKOFF = 8.0
+"""Seconds; the longest random wait."""
 
 
 def parse_retry_after(value: str | None) -> float | None:
-    """The seconds that a `Retry-After` header asks for, `None` if it asks for nothing.
+    """Return the seconds that a `Retry-After` header asks for, or `None`.
 
-    Takes seconds and HTTP dates; what is not finite, negative or unreadable asks for nothing.
+    Accepts seconds and HTTP dates. A wait that is not positive and finite, and a value that
+    cannot be parsed, count as no header.
     """
     if not value:
         return None
@@ -49,40 +46,29 @@ def parse_retry_after(value: str | None) -> float | None:
     return seconds if math.isfinite(seconds) and seconds > 0 else None
 
 
-def options(max_retries: int, spent: float = 0.0) -> dict[str, Any]:
-    """The keywords of `tenacity.Retrying` and `AsyncRetrying`.
+def retry_delay(error: KieError, attempt: int, elapsed: float, max_retries: int) -> float | None:
+    """Return the seconds to wait before the next attempt, or `None` not to retry.
+
+    A `Retry-After` of the server is followed exactly. Without one, the wait is random between
+    0 and 1, 2, 4, then 8 seconds, with `RATE_LIMIT_WINDOW` added after a rate limit.
 
     Args:
-        max_retries: How often a call may be made again.
-        spent: The seconds that it took until now.
+        error: The failure of the last attempt.
+        attempt: The number of the last attempt, from 1.
+        elapsed: Seconds since the call started.
+        max_retries: The most retries that the user allows.
     """
-
-    def again(state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        return (
-            isinstance(error, KieError)
-            and state.attempt_number <= min(max_retries, error.max_retries)
-            and (error.retry_after or 0) <= MAX_RETRY_AFTER
-        )
-
-    return {
-        "retry": again,
-        "stop": stop_before_delay(RETRY_BUDGET - spent),
-        "wait": _wait,
-        "before_sleep": _log,
-        "reraise": True,
-    }
+    if attempt > min(max_retries, error.max_retries):
+        return None
+    delay = error.retry_after
+    if not delay:
+        delay = random.uniform(0, min(2 ** (attempt - 1), MAX_BACKOFF))  # noqa: S311 - jitter
+        delay += RATE_LIMIT_WINDOW if isinstance(error, KieRateLimitError) else 0
+    elif delay > MAX_RETRY_AFTER:
+        return None
+    return delay if elapsed + delay < RETRY_BUDGET else None
 
 
-def _wait(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    delay = _backoff(state)
-    if isinstance(error, KieRateLimitError):
-        delay += RATE_LIMIT_WINDOW
-    return getattr(error, "retry_after", None) or delay
-
-
-def _log(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    sleep = state.next_action.sleep if state.next_action else 0.0
-    logger.warning("retry %d in %.1f s: %s", state.attempt_number, sleep, error)
+def log_retry(error: KieError, attempt: int, delay: float) -> None:
+    """Write one warning about a retry to the log."""
+    logger.warning("retry %d in %.1f s: %s", attempt, delay, error)

@@ -1,7 +1,7 @@
-"""Response bytes to JSON values: an event stream or a whole document, told by looking.
+"""Parses response bytes into JSON values: an event stream, or one JSON document.
 
-Knows bytes, SSE and JSON. Knows nothing of HTTP, of errors inside the JSON, or of dialects.
-Content-Type is not consulted, because KIE's cannot be trusted (docs/wire.md 4).
+Knows bytes, SSE and JSON. Knows nothing of HTTP, or of errors inside the JSON. The form is
+detected from the first byte, because KIE's Content-Type is unreliable (docs/wire.md 4).
 """
 
 from __future__ import annotations
@@ -10,91 +10,93 @@ import codecs
 from typing import Any, Final
 
 import orjson
+
+# httpx-sse 0.4.3 decodes with the charset that the server names, keeps a BOM, and requires a
+# Content-Type. Its private decoders do not; they can be replaced by public ones once it has some.
 from httpx_sse._decoders import SSEDecoder, SSELineDecoder
 
-from langchain_kie._error_bodies import unreadable
-from langchain_kie.errors import KieProtocolError
+from langchain_kie._error_bodies import unreadable_body_error
+from langchain_kie.errors import KieProtocolError, shortened
 
 MAX_EVENT_CHARS = 64 * 1024 * 1024
 MAX_BODY_BYTES = 256 * 1024 * 1024
 _HEAD_BYTES = 512
+_MAX_QUOTED_CHARS = 80
 _UTF8 = codecs.getincrementaldecoder("utf-8-sig")
 _FIELDS = (b"data", b"event", b"id", b"retry", b":")
-_ENDS = (b"data: [DONE]", b"data: [DONE]\n\n")
+_DONE_EVENTS = (b"data: [DONE]", b"data: [DONE]\n\n")
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
 class Done:
-    """What stands for `[DONE]` among the values."""
+    """The type of `DONE`."""
 
 
 DONE: Final = Done()
+"""The parsed value of the event `[DONE]`."""
 
 
 class EventParser:
-    """Parses a body pushed in pieces; the values do not depend on where the pieces end.
+    """Parses a body in pieces; the values do not depend on where the pieces end.
 
-    `whole` tells, once something was fed, whether the body is one JSON document. httpx-sse's
-    decoders do the framing; fed with text from a strict UTF-8 decoder they meet neither a BOM
-    nor a server's idea of a charset.
+    Attributes:
+        is_document: Whether the body is one JSON document; `None` until that is known.
     """
 
     def __init__(self) -> None:
-        self.whole: bool | None = None
+        self.is_document: bool | None = None
         self._head = bytearray()
         self._size = 0
-        self._pending = 0
+        self._pending_chars = 0
         self._document = bytearray()
         self._utf8 = _UTF8("strict")
         self._lines = SSELineDecoder()
         self._events = SSEDecoder()
-        self._any_event = False
-        self._is_between = False
+        self._has_events = False
+        self._is_between_events = False
 
     def feed(self, data: bytes) -> list[Any]:
         """Parse the next piece.
 
         Returns:
-            JSON values and `DONE`; behind them, where the piece goes wrong, the
-            `KieProtocolError` that says so: the body is too large, is not UTF-8, or an event
-            is not JSON.
+            JSON values and `DONE`. If the piece is invalid, the last value is a
+            `KieProtocolError`: the body is too large or not UTF-8, or an event is not JSON.
         """
         self._size += len(data)
         if self._size > MAX_BODY_BYTES:
-            return [KieProtocolError(f"the answer is larger than {MAX_BODY_BYTES} bytes")]
-        if self._is_between and (values := self._whole_events(data)):
+            return [KieProtocolError(f"the response is larger than {MAX_BODY_BYTES} bytes")]
+        if self._is_between_events and (values := self._parse_plain_events(data)):
             return values
         if len(self._head) < _HEAD_BYTES:
             self._head += data[:_HEAD_BYTES]
-            if self.whole is None:
-                self._look()
-        if not self.whole:
+            if self.is_document is None and (start := self._head.lstrip(_BLANK)[:1]):
+                self.is_document = start in b"{["
+        if not self.is_document:
             return self._feed_stream(data)
         self._document += data
         return []
 
     def close(self) -> list[Any]:
-        """End the body; a whole document is parsed only now.
+        """End the body; a document is parsed only now.
 
         Returns:
-            The document, or each element of it when it is an array; or the
-            `KieProtocolError` that it is no JSON, or that no event came out of a body that has
-            some other text in it.
+            The document, or its elements if it is an array. If the body is not JSON, or has
+            text but no event, a `KieProtocolError`.
         """
-        if self.whole:
+        if self.is_document:
             try:
                 value = self._parse_document()
             except orjson.JSONDecodeError as error:
-                return [KieProtocolError(f"the answer is not JSON: {error}")]
+                return [KieProtocolError(f"the response is not JSON: {error}")]
             return value if isinstance(value, list) else [value]
-        values = self._events_of(self._lines.flush())
-        if not self._any_event and self._head.strip(_BLANK) and self._looks_foreign():
-            return [unreadable(bytes(self._head))]
-        return values
+        values = self._parse_lines(self._lines.flush())
+        if self._has_events or self._starts_like_stream():
+            return values
+        return [unreadable_body_error(bytes(self._head))]
 
     def has_document(self) -> bool:
-        """Whether a whole document has come, so that its end need not be waited for."""
-        if not self.whole:
+        """Return whether a complete JSON document was received."""
+        if not self.is_document:
             return False
         try:
             self._parse_document()
@@ -105,68 +107,63 @@ class EventParser:
     def _parse_document(self) -> Any:
         return orjson.loads(bytes(self._document).lstrip(_BLANK))
 
-    def _look(self) -> None:
-        start = self._head.lstrip(_BLANK)[:1]
-        if start:
-            self.whole = start in b"{["
-
-    def _looks_foreign(self) -> bool:
-        """Whether what came is no beginning of an event stream, cut as it may be."""
+    def _starts_like_stream(self) -> bool:
+        """Return whether the body is blank, or starts with (part of) a field of a stream."""
         head = bytes(self._head.lstrip(_BLANK))
-        return not any(head.startswith(f) or f.startswith(head) for f in _FIELDS)
+        return any(head.startswith(name) or name.startswith(head) for name in _FIELDS)
 
     def _feed_stream(self, data: bytes) -> list[Any]:
-        broken: list[Any] = []
+        errors: list[Any] = []
         try:
             text = self._utf8.decode(data)
         except UnicodeDecodeError as error:
             text = error.object[: error.start].decode()
-            broken = [KieProtocolError(f"the answer is not UTF-8: {error.reason}")]
-        self._pending += len(text)
-        if self._pending > MAX_EVENT_CHARS:
+            errors = [KieProtocolError(f"the response is not UTF-8: {error.reason}")]
+        self._pending_chars += len(text)
+        if self._pending_chars > MAX_EVENT_CHARS:
             return [KieProtocolError(f"an event is larger than {MAX_EVENT_CHARS} characters")]
-        values = self._events_of(self._lines.decode(text)) + broken
-        self._is_between = self._any_event and data.endswith(b"\n\n")
+        values = self._parse_lines(self._lines.decode(text)) + errors
+        self._is_between_events = self._has_events and data.endswith(b"\n\n")
         return values
 
-    def _whole_events(self, data: bytes) -> list[Any]:
-        """The events of a piece that holds nothing but whole ones of a line each.
+    def _parse_plain_events(self, data: bytes) -> list[Any]:
+        """Parse a piece of complete events of one `data` line each; else return nothing.
 
-        Most pieces are so, and need no framing. Of any other there is nothing here.
+        This is the usual form, and needs no line decoder.
         """
         if data[-2:] != b"\n\n" or b"\r" in data or len(data) > MAX_EVENT_CHARS:
             return []
-        is_one = data.count(b"\n") == 2  # noqa: PLR2004 - its line's end, and its own
+        is_single = data.count(b"\n") == 2  # noqa: PLR2004 - the two line ends of one event
         values: list[Any] = []
-        for event in [data] if is_one else data[:-2].split(b"\n\n"):
-            if event[:6] != b"data: " or not (is_one or b"\n" not in event):
+        for event in [data] if is_single else data[:-2].split(b"\n\n"):
+            if event[:6] != b"data: " or not (is_single or b"\n" not in event):
                 return []
             try:
                 values.append(orjson.loads(event[6:]))
             except orjson.JSONDecodeError:
-                if event not in _ENDS:
+                if event not in _DONE_EVENTS:
                     return []
                 values.append(DONE)
         return values
 
-    def _events_of(self, lines: list[str]) -> list[Any]:
+    def _parse_lines(self, lines: list[str]) -> list[Any]:
         values: list[Any] = []
         for line in lines:
             event = self._events.decode(line)
             if event is None:
                 continue
-            self._pending = 0
+            self._pending_chars = 0
             if event.data:
-                self._any_event = True
-                values.append(self._parse(event.data))
+                self._has_events = True
+                values.append(self._parse_data(event.data))
         return values
 
     @staticmethod
-    def _parse(data: str) -> Any:
+    def _parse_data(data: str) -> Any:
         if data == "[DONE]":
             return DONE
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError as error:
-            shown = data if len(data) <= 80 else data[:79] + "…"  # noqa: PLR2004
-            return KieProtocolError(f"an event is not JSON ({error}): {shown}")
+            quoted = shortened(data, _MAX_QUOTED_CHARS)
+            return KieProtocolError(f"an event is not JSON ({error}): {quoted}")

@@ -1,7 +1,7 @@
-"""Sends a call and reads its answer, sync and async: the only place with sockets.
+"""Sends calls and reads their responses, sync and async: the only module that uses sockets.
 
-Knows httpx. Knows nothing of LangChain or of what a body means; `_answer` guards what comes
-back, `_retry` says when to try again.
+Knows httpx. Knows nothing of LangChain or of the meaning of a body: `response` decodes what
+arrives, and `retry` decides about retries.
 """
 
 from __future__ import annotations
@@ -12,17 +12,22 @@ import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
-from tenacity import AsyncRetrying, Retrying
 
 from langchain_kie import _settings
-from langchain_kie._http import retry as _retry
-from langchain_kie._http.errors import chain_of, error_of
-from langchain_kie._http.pools import AsyncPool, AsyncPoolLease, HandshakeGuard, Pool, PoolLease
-from langchain_kie._http.read_deadline import apieces_of, pieces_of
+from langchain_kie._http.errors import cause_chain, to_kie_error
+from langchain_kie._http.pools import (
+    AsyncPool,
+    HandshakeGuard,
+    Pool,
+    async_pooled_transport,
+    pooled_transport,
+)
+from langchain_kie._http.read_deadline import aread_pieces, read_pieces
 from langchain_kie._http.response import HttpCall, ItemT, MultipartBody, ResponseReader
+from langchain_kie._http.retry import log_retry, retry_delay
 from langchain_kie._version import __version__
 from langchain_kie.errors import KieConfigurationError, KieError
 
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 DEFAULT_TIMEOUT = httpx.Timeout(connect=10, read=180, write=60, pool=60)
-"""Seconds; KIE's slowest answers take minutes before their first byte (docs/wire.md 8)."""
+"""Seconds; KIE's slowest responses take minutes before their first byte (docs/wire.md 8)."""
 
 _HEADERS = (
     ("Accept", "text/event-stream, application/json"),
@@ -41,49 +46,44 @@ _HEADERS = (
 )
 
 
-PiecesT = TypeVar("PiecesT")
-
-OpenResponse: TypeAlias = tuple[httpx.Response, ResponseReader[ItemT], PiecesT, list[ItemT]]
-"""A response up to its first item: what is still to come, and what was read already."""
-
-
 class BearerAuth:
-    """The key, which goes into a request at the last moment."""
+    """Sets the `Authorization` header just before sending, and redacts the key."""
 
     def __init__(self, key: SecretStr) -> None:
         self._key = key
 
     def authorize(self, request: httpx.Request) -> None:
-        """Put the key into `request`."""
+        """Set the `Authorization` header of `request`."""
         request.headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
 
     @property
     def digest(self) -> str:
-        """What tells two keys apart, and tells no key."""
+        """The key's SHA-256, to distinguish accounts without storing their keys."""
         return hashlib.sha256(self._key.get_secret_value().encode()).hexdigest()
 
     def redact(self, text: str) -> str:
-        """Take the key out of a text, and its beginning off the end of one that was cut."""
-        text = text.replace(self._key.get_secret_value(), "[the key]")
+        """Replace the key in a text, also where the end of a shortened text cuts it."""
+        text = text.replace(self._key.get_secret_value(), "[API key]")
         for length in range(len(self._key) - 1, 3, -1):
             if text.rstrip("…").endswith(self._key.get_secret_value()[:length]):
-                return text.rstrip("…")[:-length] + "[the key]"
+                return text.rstrip("…")[:-length] + "[API key]"
         return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transport:
-    """How a model reaches its server.
+    """Sends the calls of one model to its server.
 
     Attributes:
         base_url: Scheme, host and path prefix, without a trailing slash.
-        auth: The key.
+        auth: Sets the key.
         timeout: Seconds, or an `httpx.Timeout`; `None` is `DEFAULT_TIMEOUT`.
-        max_retries: How often a call is made again before its answer has begun.
-        retry_on_timeout: Whether also after a time-out, when it may have been billed.
-        headers: Headers of the user's.
-        client: The user's client, `None` for the shared pools.
-        async_client: Likewise.
+        max_retries: The most retries of a call, all before its first item.
+        retry_on_timeout: Whether to retry after a timeout of a call that was sent, although it
+            may have been billed.
+        headers: Additional headers.
+        client: The user's client, `None` to use the shared pools.
+        async_client: The user's async client, likewise.
     """
 
     base_url: str
@@ -96,148 +96,103 @@ class Transport:
     async_client: httpx.AsyncClient | None = None
 
     def stream(self, call: HttpCall[ItemT]) -> Iterator[ItemT]:
-        """Make `call` and yield what its answer holds.
+        """Send `call` and yield the items of its response.
 
         Raises:
-            KieError: The call failed; after the first item it is not made again.
+            KieError: The call failed; it is not retried after the first item.
         """
-        since = time.monotonic()
-        failed: list[KieError] = []
-        with nullcontext(self.client) if self.client else PoolLease() as pool:
-            opened: OpenResponse[ItemT, Iterator[bytes]]
-            try:
-                opened = self._open(call, pool)
-            except KieError as error:
-                failed = [error]
-            if failed:
-                options = _retry.options(self.max_retries, time.monotonic() - since)
-                opened = Retrying(**options)(self._open, call, pool, failed)
-            response, answer, pieces, items = opened
-            try:
-                yield from items
-                answer.check()
-                with self.mapping_network_errors(
-                    call, response.request, answer, after_first_item=True
-                ):
-                    for piece in pieces:
-                        yield from answer.feed(piece)
-                        answer.check()
-                yield from answer.close()
-            finally:
-                response.close()
+        client, attempt, start = self.client, 1, time.monotonic()
+        with nullcontext(client) if client else pooled_transport() as pool:
+            while True:
+                reader: ResponseReader[ItemT] | None = None
+                try:
+                    response = self._send(call, pool)
+                    try:
+                        reader = self._reader(call, response)
+                        with self._mapping_network_errors(call, response.request, reader):
+                            for piece in read_pieces(response, reader):
+                                yield from reader.feed(piece)
+                                reader.raise_if_failed()
+                        yield from reader.close()
+                        return
+                    finally:
+                        response.close()
+                except KieError as error:
+                    elapsed = time.monotonic() - start
+                    delay = retry_delay(error, attempt, elapsed, self.max_retries)
+                    if delay is None or (reader and reader.has_items):
+                        raise
+                    log_retry(error, attempt, delay)
+                time.sleep(delay)
+                attempt += 1
 
     async def astream(self, call: HttpCall[ItemT]) -> AsyncGenerator[ItemT]:
-        """Make `call` and yield what its answer holds.
+        """Send `call` and yield the items of its response.
 
-        An event loop that ends closes its async generators all at once, and complains of one
-        that another is closing: whoever reads this one lets it go, and the loop closes it.
+        A caller that stops early should drop this generator instead of closing it: an event
+        loop that ends closes it as well, and reports an error if both do so at once.
 
         Raises:
-            KieError: The call failed; after the first item it is not made again.
+            KieError: The call failed; it is not retried after the first item.
         """
-        since = time.monotonic()
-        failed: list[KieError] = []
-        own = self.async_client
-        async with nullcontext(own) if own else AsyncPoolLease() as pool:
-            opened: OpenResponse[ItemT, AsyncIterator[bytes]]
-            try:
-                opened = await self._aopen(call, pool)
-            except KieError as error:
-                failed = [error]
-            if failed:
-                options = _retry.options(self.max_retries, time.monotonic() - since)
-                opened = await AsyncRetrying(**options)(self._aopen, call, pool, failed)
-            response, answer, pieces, items = opened
-            try:
-                for item in items:
-                    yield item
-                answer.check()
-                with self.mapping_network_errors(
-                    call, response.request, answer, after_first_item=True
-                ):
-                    async for piece in pieces:
-                        for item in answer.feed(piece):
+        client, attempt, start = self.async_client, 1, time.monotonic()
+        async with nullcontext(client) if client else async_pooled_transport() as pool:
+            while True:
+                reader: ResponseReader[ItemT] | None = None
+                try:
+                    response = await self._asend(call, pool)
+                    try:
+                        reader = self._reader(call, response)
+                        with self._mapping_network_errors(call, response.request, reader):
+                            async for piece in aread_pieces(response, reader):
+                                for item in reader.feed(piece):
+                                    yield item
+                                reader.raise_if_failed()
+                        for item in reader.close():
                             yield item
-                        answer.check()
-                for item in answer.close():
-                    yield item
-            finally:
-                await response.aclose()
+                        return
+                    finally:
+                        await response.aclose()
+                except KieError as error:
+                    elapsed = time.monotonic() - start
+                    delay = retry_delay(error, attempt, elapsed, self.max_retries)
+                    if delay is None or (reader and reader.has_items):
+                        raise
+                    log_retry(error, attempt, delay)
+                await asyncio.sleep(delay)
+                attempt += 1
 
-    def _open(
-        self,
-        call: HttpCall[ItemT],
-        pool: Pool,
-        failed: list[KieError] | None = None,
-    ) -> OpenResponse[ItemT, Iterator[bytes]]:
-        """Send the call and read up to the first item, so that it can be made again.
-
-        Args:
-            call: What to ask.
-            pool: Where to send it.
-            failed: How the attempt ended, if any, that was made before tenacity was asked.
-        """
-        if failed:
-            raise failed.pop()
+    def _send(self, call: HttpCall[Any], pool: Pool) -> httpx.Response:
+        """Send the call once and return the open response."""
         request = self._request(call, self.client)
-        with self.mapping_network_errors(call, request):
+        with self._mapping_network_errors(call, request):
             if isinstance(pool, httpx.Client):
                 response = pool.send(request, stream=True, auth=None, follow_redirects=False)
             else:
                 response = pool.handle_request(request)
         response.request = request
-        try:
-            answer = ResponseReader(call, response.status_code, response.headers, self.auth.redact)
-            pieces = pieces_of(response, answer)
-            with self.mapping_network_errors(call, request, answer):
-                for piece in pieces:
-                    if items := answer.feed(piece):
-                        return response, answer, pieces, items
-                    answer.check()
-            return response, answer, pieces, answer.close()
-        except BaseException:
-            response.close()
-            raise
+        return response
 
-    async def _aopen(
-        self,
-        call: HttpCall[ItemT],
-        pool: AsyncPool,
-        failed: list[KieError] | None = None,
-    ) -> OpenResponse[ItemT, AsyncIterator[bytes]]:
-        """Send the call and read up to the first item; as `_open`."""
-        if failed:
-            raise failed.pop()
-        request = self._request(call, self.async_client)
-        if isinstance(call.body, MultipartBody):
-            request.stream = _ReadInThreads(cast("httpx.SyncByteStream", request.stream))
-        if request.url.scheme == "https":
-            request.extensions["trace"] = HandshakeGuard()
-        with self.mapping_network_errors(call, request):
+    async def _asend(self, call: HttpCall[Any], pool: AsyncPool) -> httpx.Response:
+        """Send the call once and return the open response."""
+        request = self._async_request(call, self.async_client)
+        with self._mapping_network_errors(call, request):
             if isinstance(pool, httpx.AsyncClient):
                 response = await pool.send(request, stream=True, auth=None, follow_redirects=False)
             else:
                 response = await pool.handle_async_request(request)
         response.request = request
-        try:
-            answer = ResponseReader(call, response.status_code, response.headers, self.auth.redact)
-            pieces = apieces_of(response, answer)
-            with self.mapping_network_errors(call, request, answer):
-                async for piece in pieces:
-                    if items := answer.feed(piece):
-                        return response, answer, pieces, items
-                    answer.check()
-            return response, answer, pieces, answer.close()
-        except BaseException:
-            await response.aclose()
-            raise
+        return response
+
+    def _reader(self, call: HttpCall[ItemT], response: httpx.Response) -> ResponseReader[ItemT]:
+        return ResponseReader(call, response.status_code, response.headers, self.auth.redact)
 
     def _request(
         self, call: HttpCall[Any], client: httpx.Client | httpx.AsyncClient | None
     ) -> httpx.Request:
-        """A request; what a client of the user's adds to every request is added to it."""
+        """Build a request; a client of the user adds its headers and cookies."""
         if client and client.is_closed:
-            raise KieConfigurationError("the client that you gave is closed")
+            raise KieConfigurationError("the HTTP client given to the model is closed")
         timeout = self.timeout if call.timeout is None else call.timeout
         timeout = DEFAULT_TIMEOUT if timeout is None else httpx.Timeout(timeout)
         url, body = _url(self.base_url + call.path), call.body
@@ -254,45 +209,55 @@ class Transport:
                 headers += [("Host", host), ("Content-Length", size)]
                 content = {"stream": httpx.ByteStream(body)}
         if self.headers:
-            given = {name.lower() for name in self.headers}
-            headers = [pair for pair in headers if pair[0].lower() not in given]
+            replaced = {name.lower() for name in self.headers}
+            headers = [pair for pair in headers if pair[0].lower() not in replaced]
             headers += self.headers.items()
-        make = client.build_request if client else httpx.Request
+        build = client.build_request if client else httpx.Request
         extensions = {"timeout": timeout.as_dict()}
-        request = make("POST", url, headers=headers, extensions=extensions, **content)
+        request = build("POST", url, headers=headers, extensions=extensions, **content)
         self.auth.authorize(request)
         return request
 
+    def _async_request(
+        self, call: HttpCall[Any], client: httpx.AsyncClient | None
+    ) -> httpx.Request:
+        request = self._request(call, client)
+        if isinstance(call.body, MultipartBody):
+            request.stream = _ThreadedStream(cast("httpx.SyncByteStream", request.stream))
+        if request.url.scheme == "https":
+            request.extensions["trace"] = HandshakeGuard()
+        return request
+
     @contextmanager
-    def mapping_network_errors(
+    def _mapping_network_errors(
         self,
         call: HttpCall[Any],
         request: httpx.Request,
-        answer: ResponseReader[Any] | None = None,
-        *,
-        after_first_item: bool = False,
+        reader: ResponseReader[Any] | None = None,
     ) -> Iterator[None]:
-        """Turn what the network raises into this package's errors.
+        """Convert network errors into `KieError`, and remove the key from them.
 
-        Once the answer is complete, the network may break as it likes. The network's errors,
-        which are kept as the cause, hold the request, and now and then what the server sent:
-        the key is taken out of them.
+        Network errors after a complete answer are ignored. The original error is kept as the
+        cause; it holds the request, and may quote what the server sent.
         """
         try:
             yield
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-            if answer and answer.is_complete:
+            if reader and reader.is_complete:
                 return
             request.headers.pop("Authorization", None)
             if isinstance(error, httpx.RequestError):
                 error.request = request
-            for link in chain_of(error):
+            for link in cause_chain(error):
                 link.args = tuple(
                     self.auth.redact(arg) if isinstance(arg, str) else arg for arg in link.args
                 )
-            waited = request.extensions.get("timeout", {})
-            raise error_of(
-                error, call, waited, self.retry_on_timeout, after_first_item=after_first_item
+            raise to_kie_error(
+                error,
+                model=call.model,
+                timeouts=request.extensions.get("timeout", {}),
+                retry_on_timeout=self.retry_on_timeout,
+                after_first_item=bool(reader and reader.has_items),
             ) from error
 
 
@@ -302,15 +267,15 @@ def _url(text: str) -> httpx.URL:
         url = httpx.URL(text)
         _ = url.host
     except (httpx.InvalidURL, ValueError):
-        raise KieConfigurationError("base_url has a host that cannot be") from None
+        raise KieConfigurationError("the host of base_url is invalid") from None
     return url
 
 
 def transport_for(*, api_key: SecretStr | None, base_url: str, **settings: Any) -> Transport:
-    """A transport whose key and URL were checked.
+    """Check the key and the URL, and return a transport.
 
     Raises:
-        KieConfigurationError: There is no key, or it or the URL cannot work.
+        KieConfigurationError: The key is missing, or the key or the URL is invalid.
     """
     key = _settings.checked_key(api_key)
     if key is None:
@@ -319,13 +284,16 @@ def transport_for(*, api_key: SecretStr | None, base_url: str, **settings: Any) 
     return Transport(base_url=url, auth=BearerAuth(key), **settings)
 
 
-class _ReadInThreads(httpx.AsyncByteStream):
-    """A form whose pieces are read off the event loop: a disk may take its time."""
+class _ThreadedStream(httpx.AsyncByteStream):
+    """A multipart body that is read in threads.
 
-    def __init__(self, form: httpx.SyncByteStream) -> None:
-        self._form = form
+    httpx 0.28.1 reads the file of a multipart body on the event loop. Can go when it does not.
+    """
+
+    def __init__(self, stream: httpx.SyncByteStream) -> None:
+        self._stream = stream
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = iter(self._form)
+        pieces = iter(self._stream)
         while piece := await asyncio.to_thread(next, pieces, b""):
             yield piece

@@ -1,191 +1,174 @@
-"""Arguments of a call, in the types that the tool's JSON schema expects.
+"""Arguments of a tool call, in the types that the tool's JSON schema expects.
 
-Models write `"2"` or `2.0` for 2, and an object as JSON text. What is plainly the same value is
-given its type; anything else is the tool's to judge. Pure; knows nothing of dialects.
+Models write `"2"` or `2.0` for 2, and an object as JSON text. A value is only converted where it
+means the same in the new type; anything else is left for the tool to reject. Pure.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._json_schema.keywords import find, type_names
+from langchain_kie._json_schema.keywords import (
+    is_number,
+    resolve_reference,
+    type_names,
+    value_type,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,300})(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,3})?")
+_NUMERAL = re.compile(r"-?(0|[1-9][0-9]{0,300})(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,3})?")
 _MAX_STEPS = 100_000
 _MAX_DEPTH = 100
 _NOTHING = object()
+"""What a converter returns for a value that it cannot convert."""
 
 
-def coerced(args: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """`args` with its values in the types that `schema` expects; itself if they are.
+def coerce(args: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Convert the values in `args` to the types that `schema` expects.
 
     Args:
-        args: A call's arguments; not changed.
-        schema: The function's parameters, as the user gave them.
+        args: The arguments of a call; not changed.
+        schema: The parameters of the function, as the user defined them.
+
+    Returns:
+        The converted arguments; `args` itself if there is nothing to convert, or if the schema
+        is too complex.
     """
     try:
-        fitted, _ = _Coercion(schema).fit(args, schema)
-    except _GiveUp:
+        coerced, _ = _Coercion(schema).fit(args, schema)
+    except _TooComplexError:
         return args
-    return fitted if isinstance(fitted, dict) else args
+    return coerced if isinstance(coerced, dict) else args
 
 
-class _GiveUp(Exception):  # noqa: N818
-    """A schema is too large or too deep to be worth it."""
+class _TooComplexError(Exception):
+    """The conversion takes too many steps, or the schema is nested too deeply."""
 
 
+@dataclass(slots=True)
 class _Coercion:
-    """One use of a schema; every method gives a value and whether it is now the schema's."""
+    """Fits values to a schema; every method returns the value and whether it matches now.
 
-    def __init__(self, root: dict[str, Any]) -> None:
-        self._root = root
-        self._steps = 0
+    Attributes:
+        root: The schema in which references are resolved.
+        steps: How many schemas have been applied.
+    """
+
+    root: dict[str, Any]
+    steps: int = 0
 
     def fit(self, value: Any, schema: Any, depth: int = 0) -> tuple[Any, bool]:
-        """Fit a value to a schema."""
-        self._steps += 1
-        if self._steps > _MAX_STEPS or depth > _MAX_DEPTH:
-            raise _GiveUp
+        """Fit a value to a schema.
+
+        Raises:
+            _TooComplexError: It takes too many steps.
+        """
+        self.steps += 1
+        if self.steps > _MAX_STEPS or depth > _MAX_DEPTH:
+            raise _TooComplexError
         if not isinstance(schema, dict):
             return value, schema is not False
-        value, is_fit = self._fit_own(value, schema, depth)
-        for part in (*self._referred_to(schema), *_listed(schema, "allOf")):
+        value, matches = self._fit_type(value, schema, depth)
+        for part in (*self._referenced(schema), *_list_at(schema, "allOf")):
             value, fits = self.fit(value, part, depth + 1)
-            is_fit = is_fit and fits
+            matches = matches and fits
         for key in ("anyOf", "oneOf"):
-            if branches := _listed(schema, key):
-                nulls = [{"type": "null"}] if schema.get("nullable") is True else []
-                value, fits = self._fit_any(value, [*branches, *nulls], depth + 1)
-                is_fit = is_fit and fits
-        return value, is_fit
+            if branches := _list_at(schema, key):
+                null = [{"type": "null"}] if schema.get("nullable") is True else []
+                value, fits = self._fit_any(value, [*branches, *null], depth + 1)
+                matches = matches and fits
+        return value, matches
 
-    def _referred_to(self, schema: dict[str, Any]) -> list[Any]:
+    def _referenced(self, schema: dict[str, Any]) -> list[Any]:
         reference = schema.get("$ref")
         try:
-            return [find(reference, self._root)] if isinstance(reference, str) else []
+            return [resolve_reference(reference, self.root)] if isinstance(reference, str) else []
         except ValueError:
             return []
 
     def _fit_any(self, value: Any, branches: Iterable[Any], depth: int) -> tuple[Any, bool]:
-        """What fits as it stands stays; else the first branch that it can be fitted to."""
-        found = _NOTHING
+        """Keep a value that matches a branch, else fit it to the first branch possible."""
+        first = _NOTHING
         for branch in branches:
             fitted, fits = self.fit(value, branch, depth)
             if fits and fitted is value:
                 return value, True
-            if fits and found is _NOTHING:
-                found = fitted
-        return (value, False) if found is _NOTHING else (found, True)
+            if fits and first is _NOTHING:
+                first = fitted
+        return (value, False) if first is _NOTHING else (first, True)
 
-    def _fit_own(self, value: Any, schema: dict[str, Any], depth: int) -> tuple[Any, bool]:
-        """Fit a value to what a schema says itself, in no other schema."""
-        allowed = _allowed(schema)
-        kinds = _kinds(schema, allowed)
-        if kinds and not _is_of(value, kinds, allowed):
-            value = _converted(value, kinds, allowed)
-        is_fit = not kinds or _is_of(value, kinds, allowed)
+    def _fit_type(self, value: Any, schema: dict[str, Any], depth: int) -> tuple[Any, bool]:
+        """Fit a value to the keywords of a schema that do not combine schemas."""
+        values = [schema["const"]] if "const" in schema else _list_at(schema, "enum") or None
+        types = type_names(schema.get("type")) or list(dict.fromkeys(map(value_type, values or ())))
+        if types and schema.get("nullable") is True:
+            types = [*types, "null"]
+        if types and not _is_allowed(value, types, values):
+            value = _converted(value, types, values)
+        matches = not types or _is_allowed(value, types, values)
+        fits = True
+        if isinstance(value, (dict, list)):
+            value, fits = self._fit_members(value, schema, depth)
+        return value, matches and fits
+
+    def _fit_members(
+        self, value: dict[str, Any] | list[Any], schema: dict[str, Any], depth: int
+    ) -> tuple[Any, bool]:
+        """Fit the values of an object, or the items of an array, each to its schema."""
+        members = [*value.values()] if isinstance(value, dict) else value
+        pairs = zip(members, _schemas_of_members(value, schema), strict=False)
+        fitted = [self.fit(member, inner, depth + 1) for member, inner in pairs]
+        fits = all(fits for _, fits in fitted)
         if isinstance(value, dict):
-            value, fits = self._fit_object(value, schema, depth)
-        elif isinstance(value, list):
-            value, fits = self._fit_array(value, schema, depth)
-        else:
-            fits = True
-        return value, is_fit and fits
+            fits = fits and all(name in value for name in _list_at(schema, "required"))
+        if all(new is old for (new, _), old in zip(fitted, members, strict=True)):
+            return value, fits
+        changed = [new for new, _ in fitted]
+        return dict(zip(value, changed, strict=True)) if isinstance(value, dict) else changed, fits
 
-    def _fit_object(
-        self, value: dict[str, Any], schema: dict[str, Any], depth: int
-    ) -> tuple[dict[str, Any], bool]:
-        properties = schema.get("properties")
-        properties = properties if isinstance(properties, dict) else {}
-        others = True if "patternProperties" in schema else schema.get("additionalProperties", True)
-        required = schema.get("required")
-        is_fit = not isinstance(required, list) or all(name in value for name in required)
-        changed: dict[str, Any] = {}
-        for name, inner in value.items():
-            fitted, fits = self.fit(inner, properties.get(name, others), depth + 1)
-            is_fit = is_fit and fits
-            if fitted is not inner:
-                changed[name] = fitted
-        return ({**value, **changed} if changed else value), is_fit
 
-    def _fit_array(
-        self, value: list[Any], schema: dict[str, Any], depth: int
-    ) -> tuple[list[Any], bool]:
+def _schemas_of_members(value: dict[str, Any] | list[Any], schema: dict[str, Any]) -> Iterable[Any]:
+    if isinstance(value, list):
         items = schema.get("items", True)
-        first = _listed(schema, "prefixItems") or (items if isinstance(items, list) else [])
         rest = schema.get("additionalItems", True) if isinstance(items, list) else items
-        is_fit, is_changed, made = True, False, []
-        for position, inner in enumerate(value):
-            wanted = first[position] if position < len(first) else rest
-            fitted, fits = self.fit(inner, wanted, depth + 1)
-            is_fit = is_fit and fits
-            is_changed = is_changed or fitted is not inner
-            made.append(fitted)
-        return (made if is_changed else value), is_fit
+        return chain(_list_at(schema, "prefixItems") or _list_at(schema, "items"), repeat(rest))
+    properties = schema.get("properties")
+    properties = properties if isinstance(properties, dict) else {}
+    others = True if "patternProperties" in schema else schema.get("additionalProperties", True)
+    return (properties.get(name, others) for name in value)
 
 
-def _listed(schema: dict[str, Any], key: str) -> list[Any]:
+def _list_at(schema: dict[str, Any], key: str) -> list[Any]:
     value = schema.get(key)
     return value if isinstance(value, list) else []
 
 
-def _allowed(schema: dict[str, Any]) -> list[Any] | None:
-    """The values that a schema lists, `None` where it lists none."""
-    if "const" in schema:
-        return [schema["const"]]
-    return _listed(schema, "enum") or None
-
-
-def _kinds(schema: dict[str, Any], allowed: list[Any] | None) -> list[str]:
-    """The types that a schema takes, none for any."""
-    kinds = type_names(schema.get("type"))
-    if not kinds and allowed:
-        kinds = list(dict.fromkeys(_kind_of(value) for value in allowed))
-    if kinds and schema.get("nullable") is True and "null" not in kinds:
-        kinds = [*kinds, "null"]
-    return kinds
-
-
-_KIND_OF: Mapping[type, str] = {
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-    str: "string",
-    list: "array",
-    dict: "object",
-    type(None): "null",
-}
-
-
-def _kind_of(value: Any) -> str:
-    """The JSON type of a value; an enum's member is of its value's type."""
-    return next((_KIND_OF[cls] for cls in type(value).__mro__ if cls in _KIND_OF), "")
-
-
-def _is_of(value: Any, kinds: list[str], allowed: list[Any] | None) -> bool:
-    kind = _kind_of(value)
-    if kind not in kinds and not (kind == "integer" and "number" in kinds):
+def _is_allowed(value: Any, types: list[str], values: list[Any] | None) -> bool:
+    """Whether a value is of one of `types`, and one of `values` if these are given."""
+    kind = value_type(value)
+    if kind not in types and not (kind == "integer" and "number" in types):
         return False
-    if allowed is None or value is None:
+    if values is None or value is None:
         return True
-    is_truth = isinstance(value, bool)
-    return any(value == member and is_truth == isinstance(member, bool) for member in allowed)
+    is_boolean = isinstance(value, bool)  # True == 1, but not in JSON
+    return any(value == one and is_boolean == isinstance(one, bool) for one in values)
 
 
-def _converted(value: Any, kinds: list[str], allowed: list[Any] | None) -> Any:
-    """The same value in the first of `kinds` that has it, else itself."""
-    for kind in kinds:
-        made = _CONVERTERS[kind](value)
-        if made is _NOTHING or (kind == "string" and {*kinds} - {"null"} != {"string"}):
+def _converted(value: Any, types: list[str], values: list[Any] | None) -> Any:
+    """The same value in the first of `types` that can represent it, else the value itself."""
+    for name in types:
+        converted = _CONVERTERS[name](value)
+        if converted is _NOTHING or (name == "string" and {*types} - {"null"} != {"string"}):
             continue
-        if _is_of(made, kinds, allowed):
-            return made
+        if _is_allowed(converted, types, values):
+            return converted
     return value
 
 
@@ -197,12 +180,9 @@ def _to_integer(value: Any) -> Any:
 
 
 def _to_number(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else _NOTHING
-    if not isinstance(value, str) or not _NUMBER.fullmatch(value.strip()):
-        return _NOTHING
-    number = json.loads(value)
-    return number if isinstance(number, int) or math.isfinite(number) else _NOTHING
+    if isinstance(value, str) and _NUMERAL.fullmatch(value.strip()):
+        value = json.loads(value.strip())
+    return value if is_number(value) else _NOTHING
 
 
 def _to_boolean(value: Any) -> Any:
@@ -210,35 +190,20 @@ def _to_boolean(value: Any) -> Any:
     return known.get(value.strip().lower(), _NOTHING) if isinstance(value, str) else _NOTHING
 
 
-def _to_null(value: Any) -> Any:
-    return None if value == "null" else _NOTHING
-
-
-def _to_string(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
+def _from_json(value: Any, kind: type) -> Any:
+    try:
+        parsed = json.loads(value) if isinstance(value, str) else _NOTHING
+    except (ValueError, RecursionError):
         return _NOTHING
-    return json.dumps(value) if _kind_of(value) in {"integer", "number"} else _NOTHING
-
-
-def _from_text(kind: type, opening: str) -> Callable[[Any], Any]:
-    def convert(value: Any) -> Any:
-        if not isinstance(value, str) or not value.strip().startswith(opening):
-            return _NOTHING
-        try:
-            made = json.loads(value)
-        except (ValueError, RecursionError):
-            return _NOTHING
-        return made if isinstance(made, kind) else _NOTHING
-
-    return convert
+    return parsed if isinstance(parsed, kind) else _NOTHING
 
 
 _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "integer": _to_integer,
     "number": _to_number,
     "boolean": _to_boolean,
-    "null": _to_null,
-    "string": _to_string,
-    "array": _from_text(list, "["),
-    "object": _from_text(dict, "{"),
+    "null": lambda value: None if value == "null" else _NOTHING,
+    "string": lambda value: json.dumps(value) if is_number(value) else _NOTHING,
+    "array": partial(_from_json, kind=list),
+    "object": partial(_from_json, kind=dict),
 }

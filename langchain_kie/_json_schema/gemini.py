@@ -1,6 +1,6 @@
-"""Plain schemas to Gemini's subset of OpenAPI; what it cannot say goes into words.
+"""JSON Schema as Gemini's subset of OpenAPI; what the subset lacks is added to the description.
 
-Pure; knows nothing of tools or messages. Sources: docs/wire.md 2.
+Pure. Knows nothing of tools or messages. Sources: docs/wire.md 2.
 """
 
 from __future__ import annotations
@@ -12,60 +12,70 @@ from typing import TYPE_CHECKING, Any
 from langchain_kie._json_schema.keywords import (
     MAX_DEPTH,
     TYPES,
-    WELL_FORMED,
+    VALUE_CHECKS,
     Schema,
-    children,
-    is_list,
-    is_text,
+    instance_of,
+    subschemas,
 )
 from langchain_kie._json_schema.normalize import (
     any_of,
     as_json_text,
-    for_chat_completions,
+    normalize_schema,
     with_description,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_NATIVE_VALUES: Mapping[str, Callable[[Any], bool]] = {
-    **{key: WELL_FORMED[key] for key in ("title", "description", "nullable", "pattern")},
-    **{key: WELL_FORMED[key] for key in ("minimum", "maximum", "minLength", "maxLength")},
-    **{key: WELL_FORMED[key] for key in ("minItems", "maxItems")},
-    **{key: WELL_FORMED[key] for key in ("minProperties", "maxProperties")},
+_LIMITS = frozenset(
+    {"minimum", "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems"}
+    | {"minProperties", "maxProperties"}
+)
+"""The keywords that Gemini takes as they are."""
+
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+_GEMINI_TYPES = frozenset(name.upper() for name in TYPES)
+_FORMATS: Mapping[str, frozenset[str]] = {
+    "STRING": frozenset({"date-time", "enum"}),
+    "INTEGER": frozenset({"int32", "int64"}),
+    "NUMBER": frozenset({"float", "double"}),
+}
+
+_GEMINI_FIELDS: Mapping[str, Callable[[Any], bool]] = {
+    **{key: VALUE_CHECKS[key] for key in ("title", "description", "nullable", *_LIMITS)},
     "default": lambda _: True,
     "example": lambda _: True,
+    "type": lambda value: isinstance(value, str) and value in _GEMINI_TYPES,
+    "format": instance_of(str),
+    "enum": lambda value: value != [] and _is_list_of_text(value),
+    "properties": instance_of(dict),
+    "required": _is_list_of_text,
+    "propertyOrdering": _is_list_of_text,
+    "items": instance_of(dict),
+    "anyOf": instance_of(list),
 }
+"""The fields of Gemini's `Schema`, each with a check of its value."""
 
-
-_NATIVE_FORMATS: Mapping[str, frozenset[str]] = {
-    "string": frozenset({"date-time", "enum"}),
-    "integer": frozenset({"int32", "int64"}),
-    "number": frozenset({"float", "double"}),
+_SENTENCES: Mapping[str, Callable[[Any], str]] = {
+    **dict.fromkeys(("type", "title", "description", "deprecated", "required"), lambda _: ""),
+    "additionalProperties": lambda value: (
+        "" if isinstance(value, bool) else f"Any property names, each value: {as_json_text(value)}."
+    ),
+    "default": lambda value: "" if value is None else f"Default: {as_json_text(value)}.",
+    "enum": lambda values: f"One of: {', '.join(map(as_json_text, values))}.",
+    "examples": lambda values: f"Examples: {', '.join(map(as_json_text, values))}.",
+    "format": lambda value: f"Format: {value}.",
+    "multipleOf": lambda value: f"A multiple of {as_json_text(value)}.",
+    "prefixItems": lambda value: f"Items in this order: {as_json_text(value)}.",
 }
+"""The sentence for the description, for each keyword that may not be sent. A keyword without a
+row is described as `<keyword>: <value>.`"""
 
-
-_SHAPES = frozenset({"type", "properties", "items", "anyOf", "enum", "format", "required"})
-
-
-_DESCRIBED = frozenset({"title", "description", "default"})
-
-
-_NOT_SAID = frozenset({"title", "description", "deprecated", "type", "required"})
-
-
-_WORDS: Mapping[str, str] = {
-    "additionalProperties": "Any names, each value: ",
-    "default": "Default: ",
-    "enum": "One of: ",
-    "examples": "Examples: ",
-    "format": "Format: ",
-    "multipleOf": "A multiple of ",
-    "prefixItems": "Items in this order: ",
-}
-
-
-_ANYTHING: Sequence[Schema] = (
+_ANY_VALUE: Sequence[Schema] = (
     {"type": "string"},
     {"type": "number"},
     {"type": "boolean"},
@@ -75,106 +85,83 @@ _ANYTHING: Sequence[Schema] = (
 )
 
 
-def for_generate_content(schema: Schema) -> Schema:
-    """A schema for the native dialect: Gemini's OpenAPI subset, nothing else.
-
-    One that is in it already is left as it is.
+def to_gemini_schema(schema: Schema) -> Schema:
+    """A JSON schema as Gemini's `Schema`; one that is a Gemini schema already is only copied.
 
     Raises:
-        ValueError: A reference leads nowhere.
+        ValueError: A reference points to nothing.
     """
-    if _is_native(schema, 0):
+    if _is_gemini_schema(schema):
         return copy.deepcopy(schema)
-    native = _native(for_chat_completions(schema))
-    if native.get("type") == "OBJECT":
-        native.setdefault("properties", {})
-    return native
+    converted = _convert(normalize_schema(schema))
+    if converted.get("type") == "OBJECT":
+        converted.setdefault("properties", {})
+    return converted
 
 
-def _is_native(schema: Any, depth: int) -> bool:
-    """Whether a schema is in Gemini's form."""
+def _is_gemini_schema(schema: Any, depth: int = 0) -> bool:
     if not isinstance(schema, dict) or depth > MAX_DEPTH:
         return False
-    kind, properties, names = (schema.get(key) for key in ("type", "properties", "required"))
-    alternatives, items = schema.get("anyOf"), schema.get("items")
-    enum, format_ = schema.get("enum"), schema.get("format")
-    if isinstance(kind, str):
-        known = kind.lower() in TYPES and kind.isupper() and (kind != "ARRAY" or items)
-    else:
-        known = kind is None and bool(alternatives)
-    if not isinstance(properties or {}, dict):
+    if not all(key in _GEMINI_FIELDS and _GEMINI_FIELDS[key](schema[key]) for key in schema):
         return False
-    fits = (
-        known,
-        schema.keys() <= _NATIVE_VALUES.keys() | _SHAPES | {"propertyOrdering"},
-        all(fits(schema[key]) for key, fits in _NATIVE_VALUES.items() if key in schema),
-        _are_texts(enum) and enum != [] and (not enum or kind == "STRING"),
-        format_ is None or format_ in _NATIVE_FORMATS.get(str(kind).lower(), ()),
-        isinstance(alternatives or [], list),
-        _are_texts(names) and set(names or ()) <= set(properties or ()),
-        _are_texts(schema.get("propertyOrdering")),
+    kind = schema.get("type")
+    rules = (
+        kind is not None or schema.get("anyOf"),
+        kind != "ARRAY" or "items" in schema,
+        kind == "STRING" or "enum" not in schema,
+        "format" not in schema or schema["format"] in _FORMATS.get(str(kind), ()),
+        {*schema.get("required", ())} <= schema.get("properties", {}).keys(),
     )
-    return all(fits) and all(_is_native(child, depth + 1) for _, child in children(schema))
+    return all(rules) and all(_is_gemini_schema(inner, depth + 1) for inner in subschemas(schema))
 
 
-def _are_texts(values: Any) -> bool:
-    return values is None or (is_list(values) and all(map(is_text, values)))
-
-
-def _native(schema: Schema) -> Schema:
-    """A plain schema in Gemini's form."""
+def _convert(schema: Schema) -> Schema:
+    """Convert a normalized schema."""
     if "anyOf" not in schema and "type" not in schema:
-        schema = {**schema, "anyOf": _ANYTHING}
+        schema = {**schema, "anyOf": _ANY_VALUE}
     if "anyOf" in schema:
-        beside = {k: v for k, v in schema.items() if k != "anyOf"}
-        kept = [branch for branch in schema["anyOf"] if branch != {"type": "null"}]
-        null = {"nullable": True} if len(kept) < len(schema["anyOf"]) else {}
-        if len(kept) == 1:
-            return _native({**kept[0], **beside}) | null
-        native: Schema = {"anyOf": [_native(branch) for branch in kept], **null}
+        branches = [branch for branch in schema["anyOf"] if branch != {"type": "null"}]
+        nullable = {"nullable": True} if len(branches) < len(schema["anyOf"]) else {}
+        if len(branches) == 1:
+            outside = {key: value for key, value in schema.items() if key != "anyOf"}
+            return _convert({**branches[0], **outside}) | nullable
+        converted: Schema = {"anyOf": [_convert(branch) for branch in branches], **nullable}
     else:
-        native = _native_of_type(schema, schema["type"])
-    words = [_in_words(key, value, native) for key, value in schema.items()]
-    for told in [schema.get("description"), *words]:
-        native = with_description(native, told) if told else native
-    return native
+        schema = _with_inclusive_bounds(schema) if schema["type"] == "integer" else schema
+        converted = _convert_type(schema)
+    converted = with_description(converted, schema.get("description", ""))
+    for key in [key for key in schema if key not in converted]:
+        describe = _SENTENCES.get(key, lambda value, key=key: f"{key}: {as_json_text(value)}.")
+        converted = with_description(converted, describe(schema[key]))
+    return converted
 
 
-def _native_of_type(schema: Schema, kind: str) -> Schema:
-    native: Schema = {"type": kind.upper()}
-    native |= {k: v for k, v in schema.items() if k in _NATIVE_VALUES and k not in _DESCRIBED}
-    if kind == "object" and "properties" in schema:
-        native["properties"] = {k: _native(v) for k, v in schema["properties"].items()}
-        names = [name for name in schema.get("required", ()) if name in native["properties"]]
-        native |= {"required": names} if names else {}
-    if kind == "array":
+def _with_inclusive_bounds(schema: Schema) -> Schema:
+    """The schema of an integer, with inclusive bounds only, since Gemini has no others."""
+    bounded = dict(schema)
+    if "exclusiveMinimum" in schema:
+        least = math.floor(bounded.pop("exclusiveMinimum")) + 1
+        bounded["minimum"] = max(least, schema.get("minimum", least))
+    if "exclusiveMaximum" in schema:
+        most = math.ceil(bounded.pop("exclusiveMaximum")) - 1
+        bounded["maximum"] = min(most, schema.get("maximum", most))
+    return bounded
+
+
+def _convert_type(schema: Schema) -> Schema:
+    """The fields of a schema that has one type, without a description."""
+    kind = schema["type"].upper()
+    converted: Schema = {"type": kind} | {k: v for k, v in schema.items() if k in _LIMITS}
+    if "properties" in schema:
+        converted["properties"] = {k: _convert(v) for k, v in schema["properties"].items()}
+        required = [name for name in schema.get("required", ()) if name in schema["properties"]]
+        converted |= {"required": required} if required else {}
+    if kind == "ARRAY":
         first = schema.get("prefixItems", [])
         rest = [schema["items"]] if "items" in schema or not first else []
-        native["items"] = _native(any_of([*first, *rest], {}))
-    if kind == "string" and _are_texts(schema.get("enum")) and "enum" in schema:
-        native["enum"] = schema["enum"]
-    if schema.get("format") in _NATIVE_FORMATS.get(kind, ()):
-        native["format"] = schema["format"]
-    if kind == "integer":
-        least, most = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-        if least is not None:
-            least = math.floor(least) + 1
-            native["minimum"] = max(least, native.get("minimum", least))
-        if most is not None:
-            most = math.ceil(most) - 1
-            native["maximum"] = min(most, native.get("maximum", most))
-    return native
-
-
-def _in_words(key: str, value: Any, native: Schema) -> str | None:
-    """What a keyword says that `native` does not."""
-    if key in native or key in _NOT_SAID or (key == "default" and value is None):
-        return None
-    if key in {"exclusiveMinimum", "exclusiveMaximum"} and native.get("type") == "INTEGER":
-        return None
-    if key == "additionalProperties" and isinstance(value, bool):
-        return None
-    if key in {"enum", "examples"}:
-        value = [*value]
-        return f"{_WORDS[key]}{', '.join(map(as_json_text, value))}."
-    return f"{_WORDS.get(key, f'{key}: ')}{value if key == 'format' else as_json_text(value)}."
+        converted["items"] = _convert(any_of([*first, *rest], {}))
+    if kind == "STRING" and _is_list_of_text(schema.get("enum")):
+        converted["enum"] = schema["enum"]
+    if schema.get("format") in _FORMATS.get(kind, ()):
+        converted["format"] = schema["format"]
+    return converted

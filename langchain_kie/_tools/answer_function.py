@@ -1,9 +1,8 @@
-"""An answer in a schema, asked for through a function where `response_format` cannot carry it.
+"""A function for structured output, used where `response_format` cannot be.
 
-KIE takes no `response_format` beside functions, refuses one with a property named `type`, and
-loses maps in it (docs/wire.md 2). A function has none of these limits: the model is made to
-call it for its final answer, and the reader hands its arguments out as the answer's text, so
-that nobody else sees a difference. Pure.
+KIE accepts no `response_format` together with functions, rejects one with a property named `type`,
+and loses maps in it (docs/wire.md 2). A function has none of these limits: the model must call it
+to give the final answer, and its arguments are returned as the text of the answer. Pure.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._json_schema.keywords import reserved_property, schemas, type_names
-from langchain_kie._tools.definitions import object_schema
+from langchain_kie._json_schema.keywords import type_names, walk_schemas
+from langchain_kie._tools.definitions import to_object_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,48 +24,48 @@ _ILLEGAL = re.compile(r"[^a-zA-Z0-9_]")
 def needs_answer_function(
     response_format: dict[str, Any], functions: Sequence[dict[str, Any]], route: Route
 ) -> bool:
-    """Whether a route can give this `response_format` only through a function."""
+    """Whether a model takes this `response_format` only as a function."""
     if response_format.get("type") != "json_schema":
         return False
-    pair = frozenset({"functions", "response_format"})
-    if functions and pair in route.exclusive:
+    if functions and frozenset({"functions", "response_format"}) in route.exclusive:
         return True
     schema = response_format["json_schema"]["schema"]
-    return route.limits_schemas and bool(reserved_property(schema) or _has_map(schema))
+    return route.limits_schemas and any(map(_is_unsupported, walk_schemas(schema)))
+
+
+def _is_unsupported(schema: dict[str, Any]) -> bool:
+    """Whether an object has a property named `type`, or is a map: its keys are not known."""
+    properties, others = schema.get("properties"), schema.get("additionalProperties")
+    if isinstance(properties, dict) and "type" in properties:
+        return True
+    is_object = type_names(schema.get("type")) == ["object"]
+    has_any_names = is_object and not properties and others is not False
+    return has_any_names or isinstance(others, dict) or "patternProperties" in schema
 
 
 def build_answer_function(
     response_format: dict[str, Any], functions: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """The function that stands for a `response_format`, named like no other.
+    """The definition of a function whose arguments are the answer.
+
+    Args:
+        response_format: A `response_format` of the type `json_schema`.
+        functions: The other functions of the call, whose names are not used again.
 
     Raises:
-        ValueError: The answer is to be no object, as a function's arguments must be.
+        ValueError: The answer is not an object, as the arguments of a function must be.
     """
     inner = response_format["json_schema"]
     schema = inner["schema"]
     try:
-        schema = object_schema(schema, "the answer") or schema
+        schema = to_object_schema(schema, "the answer") or schema
     except ValueError as error:
         raise ValueError(f"{error}; make the answer a property of an object") from None
     name = _ILLEGAL.sub("_", inner.get("name") or "answer")[:48]
-    taken = {function["name"] for function in functions}
-    while name in taken or not name[:1].isalpha():
+    used = {function["name"] for function in functions}
+    while name in used or not name[:1].isalpha():
         name = f"answer_{name}"
-    says = "Call this, alone, to give the final answer."
-    description = f"{says} {schema.get('description') or ''}".strip()
+    purpose = "Call this function alone to give the final answer."
+    description = f"{purpose} {schema.get('description') or ''}".strip()
     strict = {"strict": inner["strict"]} if "strict" in inner else {}
     return {"name": name, "description": description, "parameters": schema, **strict}
-
-
-def _has_map(schema: dict[str, Any]) -> bool:
-    """Whether a schema has an object whose keys are not known beforehand."""
-    return any(map(_is_map, (inner for _, inner in schemas(schema))))
-
-
-def _is_map(schema: dict[str, Any]) -> bool:
-    others = schema.get("additionalProperties")
-    if "patternProperties" in schema or isinstance(others, dict):
-        return True
-    is_object = type_names(schema.get("type")) == ["object"]
-    return is_object and not schema.get("properties") and others is not False

@@ -1,7 +1,7 @@
-"""The tools of a call as functions and built-ins; those of an earlier call are known again.
+"""The tools of a call, separated into functions and built-in tools; conversions are cached.
 
-An agent sends the same tools with every call. They are known by their JSON, and not by being
-the same objects, since whoever has a dict can change it. Pure.
+An agent sends the same tools with every call. The cache recognizes them by their JSON, not by
+their identity, because a dict can be changed at any time. Pure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from langchain_kie._json import Json
 
 
-_ONLY_JSON = (
+_ONLY_JSON_TYPES = (
     orjson.OPT_PASSTHROUGH_SUBCLASS
     | orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
@@ -27,10 +27,10 @@ _ONLY_JSON = (
 
 
 class Function(dict[str, Any]):
-    """A function's definition, as OpenAI has it; not to be changed.
+    """The definition of a function, in OpenAI's form; not to be changed.
 
     Attributes:
-        forms: Its JSON in a dialect, by what makes that form.
+        forms: Its JSON in the form of each API, by the function that converts it.
     """
 
     __slots__ = ("forms",)
@@ -40,51 +40,58 @@ class Function(dict[str, Any]):
         self.forms: dict[Callable[[Function], Json], bytes] = {}
 
 
-Split = tuple["Sequence[Function]", "Sequence[tuple[str, Json]]"]
+NormalizedTools = tuple["Sequence[Function]", "Sequence[tuple[str, Json]]"]
 
 
-def split_tools(tools: Sequence[Any]) -> Split:
-    """Tools as function definitions and built-ins, each once; not to be changed.
+def normalize_tools(tools: Sequence[Any]) -> NormalizedTools:
+    """Separate tools into functions and built-in tools.
+
+    Args:
+        tools: Tools in any form that `normalize_tool` takes.
+
+    Returns:
+        The functions, and the built-in tools as catalog names with their configuration; neither
+        is to be changed.
 
     Raises:
-        ValueError: Two functions have the same name, or one has an illegal name.
+        ValueError: Two functions have the same name, or a tool is invalid.
     """
     if not tools:
         return (), ()
     try:
-        return _split_json(orjson.dumps(tools, option=_ONLY_JSON))
+        return _normalize_json(orjson.dumps(tools, option=_ONLY_JSON_TYPES))
     except TypeError:
-        return _split(tools)
+        return _normalize(tools)
 
 
 @lru_cache(maxsize=256)
-def _split_json(tools: bytes) -> Split:
-    return _split(orjson.loads(tools))
+def _normalize_json(tools: bytes) -> NormalizedTools:
+    return _normalize(orjson.loads(tools))
 
 
-def _split(tools: Sequence[Any]) -> Split:
+def _normalize(tools: Sequence[Any]) -> NormalizedTools:
     functions: dict[str, Function] = {}
     builtins: dict[str, Json] = {}
-    for tool in tools:
-        for normal in normalize_tool(tool):
-            if normal["type"] != "function":
-                builtins[normal["type"]] = {k: v for k, v in normal.items() if k != "type"}
-                continue
-            function = known_function(normal["function"])
-            if function["name"] in functions:
-                raise ValueError(f"two tools are named {function['name']!r}")
-            functions[function["name"]] = function
+    for normalized in (one for tool in tools for one in normalize_tool(tool)):
+        kind = normalized["type"]
+        if kind != "function":
+            builtins[kind] = {key: value for key, value in normalized.items() if key != "type"}
+            continue
+        function = cached_function(normalized["function"])
+        if function["name"] in functions:
+            raise ValueError(f"two tools are named {function['name']!r}")
+        functions[function["name"]] = function
     return [*functions.values()], [*builtins.items()]
 
 
-def known_function(definition: Json) -> Function:
-    """A function; the same one again, where it has been seen before."""
+def cached_function(definition: Json) -> Function:
+    """A function; the same object for every equal definition."""
     try:
-        return _function_of_json(orjson.dumps(definition))
+        return _function_from_json(orjson.dumps(definition))
     except TypeError:
         return Function(definition)
 
 
 @lru_cache(maxsize=2048)
-def _function_of_json(definition: bytes) -> Function:
+def _function_from_json(definition: bytes) -> Function:
     return Function(orjson.loads(definition))

@@ -1,6 +1,7 @@
-"""All that LangChain takes as a tool, in one form for all dialects.
+"""Tools in all forms that LangChain users have, converted to OpenAI's form.
 
-Pure. Knows LangChain's, MCP's and Gemini's forms of a tool. Knows nothing of wire bodies.
+Pure. Knows the forms of LangChain, OpenAI, Anthropic, MCP, Bedrock and Gemini. Knows nothing of
+request bodies.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.tools import BaseTool, create_schema_from_function
 from langchain_core.utils.function_calling import convert_to_openai_function
 from langchain_core.utils.pydantic import is_basemodel_subclass
-from typing_extensions import is_typeddict
 
 from langchain_kie._catalog import BUILTIN_TOOLS, BUILTIN_TOOLS_BY_NAME
 from langchain_kie._json_schema.keywords import without_titles
-from langchain_kie._json_schema.normalize import for_chat_completions
+from langchain_kie._json_schema.normalize import normalize_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _LEGAL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
-_WIRE_NAMES = frozenset(tool.wire_name for tool in BUILTIN_TOOLS)
+_BUILTIN_FUNCTION_NAMES = frozenset(tool.wire_name for tool in BUILTIN_TOOLS)
 _PARAMETERS = (
     "parameters",
     "input_schema",
@@ -34,68 +34,64 @@ _PARAMETERS = (
     "parametersJsonSchema",
     "parameters_json_schema",
 )
-"""Where OpenAI, Anthropic, MCP and Gemini have a function's schema."""
+"""The keys of a function's schema, as OpenAI, Anthropic, MCP and Gemini name it."""
 
 _DECLARATIONS = ("functionDeclarations", "function_declarations")
-_UNIONS = frozenset({"$ref", "anyOf", "oneOf", "allOf"})
+_COMBINING_KEYWORDS = frozenset({"$ref", "anyOf", "oneOf", "allOf"})
 
 
 def normalize_tool(
     tool: Json | type | Callable[..., Any] | BaseTool, strict: bool | None = None
 ) -> list[Json]:
-    """A tool as OpenAI function tools and `{"type": <built-in>, ...}`; mostly it is one.
-
-    Gemini's `{"functionDeclarations": [...]}` is several, and so is a dict that names more
-    than one built-in.
+    """Convert a tool to OpenAI's form: function tools, and `{"type": <built-in>, ...}`.
 
     Args:
-        tool: What LangChain takes as a tool, an MCP server's or a Gemini SDK's tool, or a dict
-            in any of their forms.
-        strict: Set on the function, for a dialect that has a place for it; its schema stays as
-            it is.
+        tool: Anything that LangChain takes as a tool, a tool of an MCP server or of a Gemini
+            SDK, or a dict in the form of OpenAI, Anthropic, MCP, Bedrock or Gemini.
+        strict: Set as `strict` of the functions, for an API that supports it; their schemas are
+            not changed.
+
+    Returns:
+        Mostly one tool; several for Gemini's `{"functionDeclarations": [...]}`, and for a dict
+        that names several built-in tools.
 
     Raises:
-        ValueError: It is of no known form, or its name is illegal.
+        ValueError: The tool has an unknown form or an invalid name.
     """
-    given = _as_dict(tool)
-    if given is None:
-        return [_tool(_remembered(tool), strict)]
-    declared: list[Any] = next((given[key] for key in _DECLARATIONS if given.get(key)), [])
-    rest = {key: value for key, value in given.items() if key not in _DECLARATIONS}
-    tools = [_tool(_function_of(_as_dict(one) or {}), strict) for one in declared]
-    builtins = _builtins(rest)
-    return [*tools, *builtins] if tools or builtins else [_tool(_function_of(given), strict)]
+    definition = _as_dict(tool)
+    builtins: list[Json] = []
+    if definition is None:
+        functions = [_cached_function_from_code(tool)]
+    else:
+        declared: Any = next((definition[k] for k in _DECLARATIONS if definition.get(k)), [])
+        functions = [_function_from_dict(_as_dict(one) or {}) for one in declared]
+        builtins = _builtin_tools({k: v for k, v in definition.items() if k not in _DECLARATIONS})
+        if not functions and not builtins:
+            functions = [_function_from_dict(definition)]
+    extra = {} if strict is None else {"strict": strict}
+    return [*({"type": "function", "function": one | extra} for one in functions), *builtins]
 
 
 def _as_dict(tool: Any) -> Json | None:
-    """A tool that is data: a dict, or an SDK's object that can be written as one."""
+    """A tool that is data: a dict, or the pydantic object of an SDK."""
     if isinstance(tool, dict):
         return tool
     dump = getattr(tool, "model_dump", None)
     if dump is None or isinstance(tool, (type, BaseTool)):
         return None
-    dumped: Json = dump(mode="json", by_alias=True, exclude_none=True)
-    return dumped
+    return dict(dump(mode="json", by_alias=True, exclude_none=True))
 
 
-def _tool(function: Json, strict: bool | None) -> Json:
-    return {
-        "type": "function",
-        "function": function | ({} if strict is None else {"strict": strict}),
-    }
-
-
-def _builtins(tool: Json) -> list[Json]:
-    """The built-in tools that a dict asks for, in any of its four forms."""
+def _builtin_tools(tool: Json) -> list[Json]:
+    """The built-in tools that a dict names, in any of its four forms."""
     name = str(tool.get("type"))
     if name == "function":
         function = tool.get("function") or {}
-        known = BUILTIN_TOOLS_BY_NAME.get(function.get("name", ""))
+        builtin = BUILTIN_TOOLS_BY_NAME.get(function.get("name", ""))
         has_schema = (function.get("parameters") or {}).get("properties")
-        return [{"type": known.name}] if known and not has_schema else []
+        return [{"type": builtin.name}] if builtin and not has_schema else []
     if name in BUILTIN_TOOLS_BY_NAME:
-        config = {k: v for k, v in tool.items() if k != "type"}
-        return [{"type": BUILTIN_TOOLS_BY_NAME[name].name, **config}]
+        return [{**tool, "type": BUILTIN_TOOLS_BY_NAME[name].name}]
     if "type" in tool or "name" in tool:
         return []
     return [
@@ -105,95 +101,95 @@ def _builtins(tool: Json) -> list[Json]:
     ]
 
 
-def _function_of(tool: Json) -> Json:
+def _function_from_dict(tool: Json) -> Json:
     """The function that a dict defines.
 
     Raises:
         ValueError: It defines none.
     """
-    specified = tool.get("function") or tool.get("toolSpec") or tool
-    schema = next((specified[key] for key in _PARAMETERS if key in specified), None)
+    function = tool.get("function") or tool.get("toolSpec") or tool
+    schema = next((function[key] for key in _PARAMETERS if key in function), None)
     if "toolSpec" in tool:
         schema = (schema or {}).get("json")
-    if "name" not in specified and ("properties" in specified or "title" in specified):
-        about = ("title", "description")
-        schema = {key: value for key, value in specified.items() if key not in about}
-        specified = {"name": specified.get("title"), "description": specified.get("description")}
-    if not specified.get("name"):
-        raise ValueError(
-            f"a tool has no name (a JSON schema needs a title); it holds {sorted(map(str, tool))}"
-        )
-    return _function(
-        specified["name"], specified.get("description"), schema, specified.get("strict")
-    )
+    if "name" not in function and ("properties" in function or "title" in function):
+        schema = {k: v for k, v in function.items() if k not in {"title", "description"}}
+        function = {"name": function.get("title"), "description": function.get("description")}
+    if not function.get("name"):
+        keys = sorted(map(str, tool))
+        raise ValueError(f"a tool has no name (a JSON schema needs a title); its keys are {keys}")
+    return _function(function["name"], function.get("description"), schema, function.get("strict"))
 
 
 def _function(name: Any, description: str | None, schema: Any, strict: Any = None) -> Json:
-    """A function's definition.
+    """The definition of a function.
 
     Raises:
-        ValueError: The name, or the schema, cannot be sent.
+        ValueError: The name or the schema is invalid.
     """
     if not isinstance(name, str) or not _LEGAL_NAME.fullmatch(name):
         raise ValueError(
-            f"a tool cannot be named {name!r}: Gemini takes a letter or _ first, then letters, "
-            "digits, and _ . : - (ASCII only), 64 in all"
+            f"tool name {name!r} is invalid: Gemini requires a letter or _, then letters, digits "
+            "and _ . : - (ASCII), at most 64 characters"
         )
-    if name in _WIRE_NAMES:
-        raise ValueError(f"a function cannot be named {name!r}: KIE takes it for Gemini's own tool")
+    if name in _BUILTIN_FUNCTION_NAMES:
+        raise ValueError(f"a function cannot be named {name!r}: KIE reads it as a built-in tool")
     members = {
         "description": description,
-        "parameters": object_schema(schema, name),
+        "parameters": to_object_schema(schema, name),
         "strict": strict,
     }
     return {"name": name, **{key: value for key, value in members.items() if value is not None}}
 
 
-def object_schema(schema: Any, name: str) -> Json | None:
-    """A function's schema, which must be one object, whatever alternatives it has.
+def to_object_schema(schema: Any, name: str) -> Json | None:
+    """The schema of a function, which must be one object; alternatives are merged into one.
+
+    Args:
+        schema: A JSON schema; `None` or `True` for no schema.
+        name: The name of the function, for the error message.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not the schema of an object.
     """
     if schema is None or schema is True:
         return None
     if not isinstance(schema, dict):
-        raise ValueError(f"the parameters of {name!r} are no JSON schema")
-    if not _UNIONS.isdisjoint(schema):
-        plain = for_chat_completions(schema)
-        if "anyOf" in plain:
-            schema = _one_object(plain)
+        raise ValueError(f"the parameters of {name!r} are not a JSON schema")
+    if not _COMBINING_KEYWORDS.isdisjoint(schema):
+        normalized = normalize_schema(schema)
+        if "anyOf" in normalized:
+            schema = _merge_alternatives(normalized)
     kind = schema.get("type") or next((k for k in ("enum", "const") if k in schema), "object")
     if str(kind).lower() != "object":
         raise ValueError(f"the parameters of {name!r} must be an object, not {kind!r}")
     return schema if "type" in schema or "$ref" in schema else {"type": "object", **schema}
 
 
-def _one_object(plain: Json) -> Json:
-    """Alternative objects as one that has the properties of all."""
-    branches = [branch for branch in plain["anyOf"] if branch.get("type") == "object"]
+def _merge_alternatives(schema: Json) -> Json:
+    """Alternative objects as one object, which has the properties of all."""
+    branches = [branch for branch in schema["anyOf"] if branch.get("type") == "object"]
     properties: dict[str, list[Any]] = {}
     for branch in branches:
-        for key, schema in branch.get("properties", {}).items():
-            kinds = properties.setdefault(key, [])
-            kinds += [] if schema in kinds else [schema]
-    required = [k for k in properties if all(k in b.get("required", ()) for b in branches)]
+        for key, inner in branch.get("properties", {}).items():
+            seen = properties.setdefault(key, [])
+            seen += [] if inner in seen else [inner]
+    required = [set(branch.get("required", ())) for branch in branches]
     forms = [" and ".join(branch.get("required", ())) or "nothing" for branch in branches]
-    told = f"What is needed: {', or '.join(forms)}."
+    sentence = f"Required: {', or '.join(forms)}."
     return {
         "type": "object",
-        "description": " ".join(filter(None, (plain.get("description"), told))),
+        "description": " ".join(filter(None, (schema.get("description"), sentence))),
         "properties": {k: v[0] if len(v) == 1 else {"anyOf": v} for k, v in properties.items()},
-        "required": required,
+        "required": [key for key in properties if all(key in names for names in required)],
     }
 
 
 # --- tools that are code --------------------------------------------------------------------
 
-_memory: dict[int, tuple[weakref.ref[Any], tuple[Any, ...], Json]] = {}
-"""Functions by the id of what they were made of, for as long as that lives."""
+_functions_from_code: dict[int, tuple[weakref.ref[Any], tuple[Any, ...], Json]] = {}
+"""Converted tools by `id`: the tool, its fingerprint, and its function, while the tool lives."""
 
-_STAMP = (
+_FINGERPRINT_ATTRIBUTES = (
     "name",
     "description",
     "args_schema",
@@ -202,65 +198,59 @@ _STAMP = (
     "__code__",
     "__pydantic_core_schema__",
 )
-"""What a tool's function is made of: when one is another, the function is made anew."""
+"""The attributes that a conversion depends on; when one changes, the tool is converted again."""
 
 
-def _remembered(tool: Any) -> Json:
-    """The function of a tool that is code, made once: to make it takes a millisecond."""
-    parts = [getattr(tool, name, None) for name in _STAMP]
-    # A class's schema holds the class, so a stamp must hold neither.
-    stamp = tuple(part if isinstance(part, str) else id(part) for part in parts)
-    known = _memory.get(id(tool))
-    if known and known[0]() is tool and known[1] == stamp:
-        return known[2]
-    function = _function_of_code(tool)
-    if isinstance(getattr(tool, "args_schema", None), dict):
-        return function
+def _cached_function_from_code(tool: Any) -> Json:
+    """`_function_from_code`, which takes about a millisecond, once for each tool."""
+    parts = [getattr(tool, name, None) for name in _FINGERPRINT_ATTRIBUTES]
+    # The ids, because a class's schema refers to the class and would keep it alive.
+    fingerprint = tuple(part if isinstance(part, str) else id(part) for part in parts)
     key = id(tool)
+    cached = _functions_from_code.get(key)
+    if cached and cached[0]() is tool and cached[1] == fingerprint:
+        return cached[2]
+    function = _function_from_code(tool)
+    if isinstance(getattr(tool, "args_schema", None), dict):  # may be changed at any time
+        return function
     try:
-        reference = weakref.ref(tool, lambda _: _memory.pop(key, None))
+        reference = weakref.ref(tool, lambda _: _functions_from_code.pop(key, None))
     except TypeError:
         return function
-    _memory[key] = (reference, stamp, function)
+    _functions_from_code[key] = (reference, fingerprint, function)
     return function
 
 
-def _function_of_code(tool: Any) -> Json:
-    """The function of a class, a Python function or a `BaseTool`; references stay in it.
+def _function_from_code(tool: Any) -> Json:
+    """The function of a class, a Python function or a `BaseTool`; references stay references.
 
-    LangChain's own conversion puts references in their place, without a bound to what that
-    makes, and loses what a recursion leads to.
+    LangChain's conversion (seen in langchain-core 1.7.2) resolves references without a limit of
+    size, and replaces recursive ones by `{}`. It can be used for all tools once it keeps `$ref`.
     """
     if isinstance(tool, BaseTool) and tool.args_schema is not None:
         schema = tool.tool_call_schema
-        schema = schema if isinstance(schema, dict) else schema_of(schema)
-        return _function_of_schema(schema, tool.name, tool.description)
+        schema = schema if isinstance(schema, dict) else pydantic_schema(schema)
+        return _function_from_schema(schema, tool.name, tool.description)
     if isinstance(tool, type) and is_basemodel_subclass(tool):
-        schema = schema_of(tool)
+        schema = pydantic_schema(tool)
         doc = inspect.cleandoc(vars(tool).get("__doc__") or "")
-        return _function_of_schema(schema, schema.get("title") or tool.__name__, doc)
-    is_plain_tool = isinstance(tool, BaseTool) or is_typeddict(tool)
-    if is_plain_tool or not callable(tool) or isinstance(tool, type):
-        made = convert_to_openai_function(tool)
-        return _function(made["name"], made.get("description"), made.get("parameters"))
+        return _function_from_schema(schema, schema.get("title") or tool.__name__, doc)
+    if isinstance(tool, (type, BaseTool)) or not callable(tool):
+        return _function_from_dict(convert_to_openai_function(tool))
     name = getattr(tool, "__name__", type(tool).__name__)
     model = create_schema_from_function(
         name, tool, filter_args=(), parse_docstring=True, include_injected=False
     )
-    return _function_of_schema(schema_of(model), name, model.__doc__)
+    return _function_from_schema(pydantic_schema(model), name, model.__doc__)
 
 
-def schema_of(model: Any) -> Json:
-    """The JSON schema of a pydantic class, of either version."""
-    schema: Json = (
-        model.model_json_schema() if hasattr(model, "model_json_schema") else model.schema()
-    )
-    return schema
+def pydantic_schema(model: Any) -> Json:
+    """The JSON schema of a pydantic class, of version 1 or 2."""
+    generate = getattr(model, "model_json_schema", None) or model.schema
+    return dict(generate())
 
 
-def _function_of_schema(
-    schema: Json, name: str | None = None, description: str | None = None
-) -> Json:
-    title, told = schema.get("title"), schema.get("description", "")
+def _function_from_schema(schema: Json, name: str, description: str | None) -> Json:
     parameters = {k: v for k, v in schema.items() if k not in {"title", "description"}}
-    return _function(name or title, description or told, without_titles(parameters))
+    description = description or schema.get("description", "")
+    return _function(name, description, without_titles(parameters))

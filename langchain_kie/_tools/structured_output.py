@@ -1,6 +1,6 @@
-"""`with_structured_output`: how a schema is asked for, and how the answer is parsed.
+"""`with_structured_output`: the `response_format` of a schema, and the parsers of the answer.
 
-Knows LangChain's runnables and parsers. Knows nothing of dialects.
+Knows LangChain's runnables and parsers. Knows nothing of request bodies.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
-from langchain_kie._json_schema.coerce import coerced
+from langchain_kie._json_schema.coerce import coerce
 from langchain_kie._settings import Method
-from langchain_kie._tools.definitions import schema_of
+from langchain_kie._tools.definitions import pydantic_schema
 
 if TYPE_CHECKING:
     from langchain_core.output_parsers.base import BaseLLMOutputParser
@@ -31,106 +31,139 @@ if TYPE_CHECKING:
 
 METHODS: tuple[Method, ...] = get_args(Method)
 
-_FENCED = re.compile(r"```(?:json)?\s*\n(.*)```", re.DOTALL | re.IGNORECASE)
-
-_FUNCTION_KEYS = frozenset({"parameters", "input_schema", "inputSchema", "function"})
-
 DEFAULT_NAME = "structured_output"
 
+_FENCED = re.compile(r"```(?:json)?\s*\n(.*)```", re.DOTALL | re.IGNORECASE)
+_FUNCTION_KEYS = frozenset({"parameters", "input_schema", "inputSchema", "function"})
 
-def response_format_for(schema: dict[str, Any] | type, strict: bool | None) -> dict[str, Any]:
-    """A schema, or a ready `response_format`, as OpenAI's `response_format`."""
+
+def build_response_format(schema: dict[str, Any] | type, strict: bool | None) -> dict[str, Any]:
+    """OpenAI's `response_format` for a schema.
+
+    Args:
+        schema: A pydantic class, a `TypedDict`, a JSON schema or a function; a dict that is a
+            `response_format` already is returned as it is.
+        strict: Set as `strict` next to the schema, if not `None`.
+
+    Raises:
+        ValueError: A `response_format` of the type `json_schema` has no schema.
+    """
     if isinstance(schema, dict) and schema.get("type") in {"json_schema", "json_object", "text"}:
         given = (schema.get("json_schema") or {}).get("schema")
         if schema["type"] == "json_schema" and not isinstance(given, dict):
-            raise ValueError("response_format has no json_schema with a schema in it")
+            raise ValueError("a response_format of type json_schema needs json_schema.schema")
         return schema
-    json_schema = _json_schema_of(schema)
+    json_schema = _to_json_schema(schema)
     name = str(json_schema.get("title") or DEFAULT_NAME)
-    inner: dict[str, Any] = {"name": name, "schema": json_schema}
-    if strict is not None:
-        inner["strict"] = strict
+    inner = {"name": name, "schema": json_schema} | ({} if strict is None else {"strict": strict})
     return {"type": "json_schema", "json_schema": inner}
 
 
-def _json_schema_of(schema: dict[str, Any] | type) -> dict[str, Any]:
-    """A JSON schema as it stands; references are this package's own to resolve.
+def _to_json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
+    """A JSON schema with its references.
 
-    LangChain's conversion keeps of a dict only what is below `properties`, and of a class
-    that holds itself nothing.
+    LangChain's conversion (seen in langchain-core 1.7.2) drops an `anyOf` or `$ref` at the root
+    of a dict, and replaces the recursive references of a class by `{}`. It can be used for both
+    once it keeps these.
     """
     if isinstance(schema, type) and is_basemodel_subclass(schema):
-        return {"title": schema.__name__, **schema_of(schema)}
+        return {"title": schema.__name__, **pydantic_schema(schema)}
     if isinstance(schema, dict) and _FUNCTION_KEYS.isdisjoint(schema):
         return schema
     return convert_to_json_schema(schema)
 
 
-def parser_for(schema: dict[str, Any] | type) -> BaseLLMOutputParser[Any]:
-    """The parser of an answer that is JSON text, with or without a fence around it."""
-    if isinstance(schema, type) and is_basemodel_subclass(schema):
-        return WholeJsonOutputParser(json_schema=_json_schema_of(schema), model_class=schema)
-    return WholeJsonOutputParser(json_schema=_json_schema_of(schema))
+def build_json_parser(schema: dict[str, Any] | type) -> BaseLLMOutputParser[Any]:
+    """The parser of an answer that is JSON text, with or without a Markdown fence."""
+    is_model = isinstance(schema, type) and is_basemodel_subclass(schema)
+    return CompleteJsonOutputParser(
+        json_schema=_to_json_schema(schema), model_class=schema if is_model else None
+    )
 
 
-class WholeJsonOutputParser(BaseCumulativeTransformOutputParser[Any]):
-    """Takes only a whole JSON value for an answer, and fits its types to the schema.
+class CompleteJsonOutputParser(BaseCumulativeTransformOutputParser[Any]):
+    """Parses an answer that is one complete JSON value, and converts it to the schema's types.
 
-    LangChain's own parsers complete an answer that was cut, and would pass half of it for all.
-    While an answer streams, half of it is what is asked for.
+    LangChain's JSON parsers (seen in langchain-core 1.7.2) complete a truncated answer and return
+    it like a complete one; here that is only done for the partial results of a stream. This
+    class can be replaced by theirs once they reject truncated JSON.
     """
 
     json_schema: dict[str, Any]
-    """What the answer should be."""
+    """The schema of the answer."""
 
     model_class: Any = None
-    """The pydantic class, of either version, to make of the answer."""
+    """The pydantic class, of version 1 or 2, that is returned; `None` for a dict."""
 
     def parse(self, text: str) -> Any:
         """Parse the text of an answer.
 
+        Args:
+            text: JSON, with or without a Markdown fence.
+
+        Returns:
+            The JSON value, or an instance of `model_class`.
+
         Raises:
-            OutputParserException: It is not JSON, or was cut.
+            OutputParserException: The text is not complete JSON, or does not match the schema.
         """
         text = text.strip()
         fenced = None if text[:1] in {"{", "["} else _FENCED.search(text)
         try:
-            return self._made(json.loads(fenced[1] if fenced else text, strict=False))
+            return self._validate(json.loads(fenced[1] if fenced else text, strict=False))
         except json.JSONDecodeError as error:
-            message = f"the answer is not whole JSON ({error})"
+            message = f"the answer is not complete JSON ({error})"
         except ValueError as error:
-            message = f"the answer does not fit the schema: {error}"
+            message = f"the answer does not match the schema: {error}"
         raise OutputParserException(message, llm_output=text)
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
-        """Parse an answer, or what there is of it."""
+        """Parse an answer, or the part of it that has arrived.
+
+        Args:
+            result: The generations, of which the first is parsed.
+            partial: Whether the answer may be incomplete.
+
+        Returns:
+            As `parse`; `None` for an incomplete answer that cannot be parsed yet.
+
+        Raises:
+            OutputParserException: `partial` is False, and `parse` fails.
+        """
         if not partial:
             return self.parse(result[0].text)
         try:
-            return self._made(parse_json_markdown(result[0].text.strip()))
+            return self._validate(parse_json_markdown(result[0].text.strip()))
         except ValueError:
             return None
 
-    def _made(self, value: Any) -> Any:
-        value = coerced(value, self.json_schema) if isinstance(value, dict) else value
+    def _validate(self, value: Any) -> Any:
+        value = coerce(value, self.json_schema) if isinstance(value, dict) else value
         if self.model_class is None:
             return value
         validate = getattr(self.model_class, "model_validate", None) or self.model_class.parse_obj
         return validate(value)
 
 
-def tool_parser_for(schema: dict[str, Any] | type) -> BaseLLMOutputParser[Any]:
-    """The parser of an answer that is a call of the schema's function."""
+def build_tool_parser(schema: dict[str, Any] | type) -> BaseLLMOutputParser[Any]:
+    """The parser of an answer that is a call of the function of a schema."""
     if isinstance(schema, type) and is_basemodel_subclass(schema):
         return PydanticToolsParser(tools=[schema], first_tool_only=True)
     name = convert_to_openai_tool(schema)["function"]["name"]
     return JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
 
 
-def piped(
+def pipe_to_parser(
     model: Runnable[Any, Any], parser: BaseLLMOutputParser[Any], *, include_raw: bool
 ) -> Runnable[Any, Any]:
-    """`model` and its parser; with `include_raw`, errors of the parser become a value."""
+    """Connect a model to a parser.
+
+    Args:
+        model: The model, with its options bound.
+        parser: The parser of its answer.
+        include_raw: Whether the result is `{"raw", "parsed", "parsing_error"}`, in which an error
+            of the parser is a value; else it is raised.
+    """
     if not include_raw:
         return model | parser  # type: ignore[operator,no-any-return]
     parsed = RunnablePassthrough.assign(

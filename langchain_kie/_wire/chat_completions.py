@@ -1,4 +1,4 @@
-"""The OpenAI-shaped dialect: `/{slug}/v1/chat/completions`, and the shared gateway.
+"""The OpenAI-compatible APIs: `chat_completions`, and `gateway`, whose body names the model.
 
 Pure. Sources: docs/wire.md 1 to 6.
 """
@@ -7,23 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._answer.event import AnswerEvent, ToolCallDelta
+from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, AnswerEvent, ToolCallDelta
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._conversation.content import text_and_media
 from langchain_kie._conversation.thought_signatures import extras_of
 from langchain_kie._conversation.turns import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
-from langchain_kie._json import RawJson, raw_list, to_json
-from langchain_kie._json_schema.normalize import for_chat_completions
-from langchain_kie._wire.common import (
-    args_text,
-    as_text,
-    cached_json,
-    first_choice,
-    first_set,
-    merged,
-    usage_of,
-    without_none,
-)
+from langchain_kie._json import RawJson, raw_list, to_json, without_none
+from langchain_kie._json_schema.normalize import normalize_schema
+from langchain_kie._wire import common
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,13 +24,23 @@ if TYPE_CHECKING:
     from langchain_kie._catalog import ResolvedModel
     from langchain_kie._conversation.content import Part
     from langchain_kie._conversation.media import Media
+    from langchain_kie._json import Json
     from langchain_kie._options import Options
     from langchain_kie._tools.cache import Function
     from langchain_kie._tools.choice import ToolChoice
 
 _CALL_MEMBERS = frozenset({"index", "id", "type", "function"})
 _FUNCTION_MEMBERS = frozenset({"name", "arguments"})
-_THOUGHT_KINDS = frozenset({"reasoning", "thought", "thinking"})
+_THOUGHT_TYPES = ("reasoning", "thought", "thinking")
+_METADATA = {"id": "id", "model": "model_version"}
+
+FINISH_REASONS = {
+    "stop": STOP,
+    "length": LIMIT,
+    "tool_calls": TOOL_CALLS,
+    "function_call": TOOL_CALLS,
+    "content_filter": BLOCKED,
+}
 
 
 # --- messages and options to a body ---------------------------------------------------------
@@ -47,8 +48,8 @@ _THOUGHT_KINDS = frozenset({"reasoning", "thought", "thinking"})
 
 def build_request(
     turns: Sequence[Turn], options: Options, target: ResolvedModel, *, stream: bool
-) -> tuple[str, dict[str, Any]]:
-    """A request to a model's own path; the path chooses the model.
+) -> tuple[str, Json]:
+    """Build a request of `chat_completions`; the path contains the model.
 
     Raises:
         ValueError: A part of the conversation cannot be sent.
@@ -62,102 +63,102 @@ def build_request(
         top_p=options.top_p,
         max_tokens=options.max_tokens,
         stop=list(options.stop) or None,
-        tools=_tools(options),
+        tools=_tools_json(options),
         tool_choice=_tool_choice(options.tool_choice),
         parallel_tool_calls=options.parallel_tool_calls,
         response_format=_response_format(options.response_format),
     )
-    return target.path, merged(body, options.extra)
+    return target.path, common.deep_merged(body, options.extra)
 
 
 def build_gateway_request(
     turns: Sequence[Turn], options: Options, target: ResolvedModel, *, stream: bool
-) -> tuple[str, dict[str, Any]]:
-    """A request to the shared path, where the body names the model."""
+) -> tuple[str, Json]:
+    """Build a request of `gateway`; the body contains the model."""
     path, body = build_request(turns, options, target, stream=stream)
     return path, {"model": target.route.model, **body}
 
 
-def _messages(turns: Sequence[Turn], target: ResolvedModel) -> list[dict[str, Any]]:
-    encoded: list[dict[str, Any]] = []
+def _messages(turns: Sequence[Turn], target: ResolvedModel) -> list[Json]:
+    messages: list[Json] = []
     for turn in turns:
         if turn.tools:
-            _add_calls(encoded, turn, target)
-            encoded += _results(turn.tools)
+            _add_tool_calls(messages, turn, target)
+            messages += _tool_results(turn.tools)
         elif turn.parts:
-            encoded.append(_said(turn))
+            messages.append(_message(turn))
         elif turn.role == "user":
-            raise ValueError("a human message is empty, and KIE refuses empty text")
-    if all(message["role"] == "system" for message in encoded):
+            raise ValueError(common.EMPTY_MESSAGE)
+    if all(message["role"] == "system" for message in messages):
         raise ValueError(NOTHING_TO_ANSWER)
-    return encoded
+    return messages
 
 
-def _said(turn: Turn) -> dict[str, Any]:
-    said = {"role": turn.role, "content": _content(turn.parts) if turn.parts else ""}
+def _message(turn: Turn) -> Json:
+    message = {"role": turn.role, "content": _content(turn.parts) if turn.parts else ""}
     name = turn.message.name
-    return said if name is None else {**said, "name": name}
+    return message if name is None else {**message, "name": name}
 
 
-def _add_calls(encoded: list[dict[str, Any]], turn: Turn, target: ResolvedModel) -> None:
-    """Add an answer that calls, which takes up what the model had just said.
+def _add_tool_calls(messages: list[Json], turn: Turn, target: ResolvedModel) -> None:
+    """Add a message with tool calls, joined with the assistant messages before it.
 
-    Gemini refuses a call that does not come right after a human's turn or a result.
+    Gemini rejects a tool call that does not directly follow a user message or a tool result.
     """
     extras = extras_of(turn.message, target.name)
-    calls = [_call(tool, extras.get(tool.call["id"])) for tool in turn.tools]
-    message = {**_said(turn), "tool_calls": calls}
-    while (last := _last_said(encoded)) and last["role"] == "assistant":
-        encoded[:] = [m for m in encoded if m is not last]
-        message["content"] = _parts(last["content"]) + _parts(message["content"])
+    calls = [_tool_call(tool, extras.get(tool.call["id"])) for tool in turn.tools]
+    message = {**_message(turn), "tool_calls": calls}
+    while (last := _last_of_conversation(messages)) and last["role"] == "assistant":
+        messages[:] = [m for m in messages if m is not last]
+        message["content"] = _content_parts(last["content"]) + _content_parts(message["content"])
     if last is None:
-        encoded.append({"role": "user", "content": BEGINNING_LEFT_OUT})
-    encoded.append(message)
+        messages.append({"role": "user", "content": BEGINNING_LEFT_OUT})
+    messages.append(message)
 
 
-def _last_said(encoded: list[dict[str, Any]]) -> Any:
-    """The last message that is no instruction."""
-    for message in reversed(encoded):
+def _last_of_conversation(messages: list[Json]) -> Any:
+    """The last message that is not a system message."""
+    for message in reversed(messages):
         if message["role"] != "system":
             return message
     return None
 
 
-def _parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A content as parts, of which none is empty."""
+def _content_parts(content: str | list[Json]) -> list[Json]:
+    """A content as parts; an empty string is no part."""
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content else []
     return content
 
 
-def _content(parts: list[Part]) -> str | list[dict[str, Any]]:
-    """One text as a string, anything else as parts: every medium is an `image_url` here."""
+def _content(parts: list[Part]) -> str | list[Json]:
+    """A single text as a string, else parts; media of every kind are `image_url` parts."""
     if len(parts) == 1 and isinstance(parts[0], str):
         return parts[0]
     return [
         {"type": "text", "text": part}
         if isinstance(part, str)
-        else {"type": "image_url", "image_url": {"url": _url(part)}}
+        else {"type": "image_url", "image_url": {"url": _media_url(part)}}
         for part in parts
     ]
 
 
-def _url(media: Media) -> str:
+def _media_url(media: Media) -> str:
     return media.url or f"data:{media.mime_type};base64,{media.data}"
 
 
-def _call(turn: ToolTurn, extra: dict[str, Any] | None) -> dict[str, Any]:
-    """A call as it came: with what the wire had put beside it."""
-    function = {"name": turn.call["name"], "arguments": args_text(turn.call["args"])}
+def _tool_call(turn: ToolTurn, extra: Json | None) -> Json:
+    """A tool call, with the undocumented members that came with it."""
+    function = {"name": turn.call["name"], "arguments": common.arguments_text(turn.call["args"])}
     call = {"id": turn.id, "type": "function", "function": function}
     if extra:
         call |= {**extra, "function": {**function, **extra.get("function", {})}}
     return call
 
 
-def _results(tool_turns: Sequence[ToolTurn]) -> list[dict[str, Any]]:
-    """Tool messages, then a user message with the media that they cannot hold."""
-    encoded: list[dict[str, Any]] = []
+def _tool_results(tool_turns: Sequence[ToolTurn]) -> list[Json]:
+    """Tool messages, then a user message with the media, which a tool message cannot contain."""
+    messages: list[Json] = []
     attached: list[Part] = []
     for number, turn in enumerate(tool_turns, start=1):
         text, media = text_and_media(turn.parts)
@@ -165,34 +166,36 @@ def _results(tool_turns: Sequence[ToolTurn]) -> list[dict[str, Any]]:
             text = "\n".join(filter(None, (text, f"[attached below as result {number}]")))
             attached += [f"[result {number}]", *media]
         if turn.result.status == "error":
-            text = args_text({"error": text})
-        encoded.append({"role": "tool", "tool_call_id": turn.id, "content": text or '""'})
+            text = common.arguments_text({"error": text})
+        messages.append({"role": "tool", "tool_call_id": turn.id, "content": text or '""'})
     if attached:
-        encoded.append({"role": "user", "content": _content(attached)})
-    return encoded
+        messages.append({"role": "user", "content": _content(attached)})
+    return messages
 
 
-def _tools(options: Options) -> RawJson | None:
+def _tools_json(options: Options) -> RawJson | None:
     if configured := [name for name, config in options.builtins if config]:
-        raise ValueError(f"{configured}: this dialect takes no settings of built-in tools")
-    functions, named = options.functions, options.tool_choice and options.tool_choice.names
-    if named and len(named) > 1:  # one is named itself
-        functions = [function for function in functions if function["name"] in named]
-    tools = [cached_json(function, _tool) for function in functions]
+        raise ValueError(
+            f"{', '.join(configured)}: only generate_content takes settings of built-in tools"
+        )
+    functions, names = options.functions, options.tool_choice and options.tool_choice.names
+    if names and len(names) > 1:  # `tool_choice` can only name one
+        functions = [function for function in functions if function["name"] in names]
+    tools = [common.cached_json(function, _function_tool) for function in functions]
     for name, _ in options.builtins:
         function = {"name": BUILTIN_TOOLS_BY_NAME[name].wire_name}
         tools.append(to_json({"type": "function", "function": function}))
     return raw_list(tools) if tools else None
 
 
-def _tool(function: Function) -> dict[str, Any]:
+def _function_tool(function: Function) -> Json:
     schema = function.get("parameters") or {"type": "object", "properties": {}}
-    parameters = for_chat_completions(schema)
+    parameters = normalize_schema(schema)
     return {"type": "function", "function": {**function, "parameters": parameters}}
 
 
-def _tool_choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:
-    """One function can be named; where several are, only they are offered, and one required."""
+def _tool_choice(choice: ToolChoice | None) -> str | Json | None:
+    """One name, or a mode; with several names, only these functions are sent."""
     if choice is None:
         return None
     if len(choice.names) == 1:
@@ -200,75 +203,66 @@ def _tool_choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:
     return choice.mode
 
 
-def _response_format(response_format: dict[str, Any] | None) -> dict[str, Any] | None:
+def _response_format(response_format: Json | None) -> Json | None:
     if not response_format or response_format.get("type") != "json_schema":
         return response_format
     inner = response_format["json_schema"]
-    schema = for_chat_completions(inner["schema"])
+    schema = normalize_schema(inner["schema"])
     return {"type": "json_schema", "json_schema": {**inner, "schema": schema}}
 
 
-# --- an event or a whole body to a delta ----------------------------------------------------
+# --- an event or a complete body to an `AnswerEvent` ----------------------------------------
 
 
-def parse_event(event: dict[str, Any]) -> AnswerEvent:
-    """Read one chunk of a stream, or a whole completion: both have `choices`."""
-    delta = AnswerEvent()
+def parse_event(event: Json) -> AnswerEvent:
+    """Parse a chunk of a stream, or a completion: both have `choices`."""
+    parsed = AnswerEvent()
     choices = event.get("choices") or []
-    for choice in first_choice(choices):
+    for choice in common.first_choice(choices):
         message = choice.get("delta") or choice.get("message") or {}
-        _read_message(message, delta, whole="delta" not in choice)
+        _parse_message(message, parsed, is_complete="delta" not in choice)
         if finish_reason := choice.get("finish_reason"):
-            delta.finish_reason = as_text(finish_reason)
+            parsed.native_finish_reason = common.require_text(finish_reason)
     if usage := event.get("usage"):
-        delta.parse_usage = _usage
-        delta.metadata["token_usage"] = usage
-    credits_consumed = event.get("credits_consumed")
-    if credits_consumed is not None:
-        delta.metadata["credits_consumed"] = float(credits_consumed)
-    delta.is_terminal = bool(
-        delta.finish_reason or credits_consumed is not None or (usage and not choices)
-    )
-    if answer_id := event.get("id"):
-        delta.metadata["id"] = answer_id
-    if model := event.get("model"):
-        delta.metadata["model_version"] = model
-    return delta
+        parsed.usage, parsed.parse_usage = usage, _parse_usage
+        parsed.is_terminal = not choices
+    common.copy_metadata(event, _METADATA, parsed)
+    return parsed
 
 
-def _read_message(message: dict[str, Any], delta: AnswerEvent, *, whole: bool) -> None:
+def _parse_message(message: Json, parsed: AnswerEvent, *, is_complete: bool) -> None:
     content = message.get("content")
     if isinstance(content, str):
         if content:
-            delta.outputs.append(content)
+            parsed.outputs.append(content)
     else:
         for part in [content] if isinstance(content, dict) else content or []:
-            _read_part(part, delta)
+            _parse_content_part(part, parsed)
     if reasoning := message.get("reasoning_content"):
-        delta.reasoning += reasoning
+        parsed.reasoning += reasoning
     if refusal := message.get("refusal"):
-        delta.refusal = as_text(refusal)
+        parsed.refusal = common.require_text(refusal)
     if annotations := message.get("annotations"):
-        delta.metadata["annotations"] = annotations
+        parsed.metadata["annotations"] = annotations
     for call in message.get("tool_calls") or []:
-        delta.outputs.append(_read_call(call, whole=whole))
+        parsed.outputs.append(_parse_tool_call(call, is_complete=is_complete))
 
 
-def _read_part(part: str | dict[str, Any], delta: AnswerEvent) -> None:
-    """A part of a content that is a list: text, or thought (docs/wire.md 3)."""
+def _parse_content_part(part: str | Json, parsed: AnswerEvent) -> None:
+    """Parse a part of a content that is a list: text, or a thought (docs/wire.md 3)."""
     if isinstance(part, str):
         if part:
-            delta.outputs.append(part)
-    elif part.get("type") in _THOUGHT_KINDS:
-        text = first_set(part.get(key) for key in ("text", *_THOUGHT_KINDS))
-        delta.reasoning += as_text(text or "")
+            parsed.outputs.append(part)
+    elif part.get("type") in _THOUGHT_TYPES:
+        texts = (part[key] for key in ("text", *_THOUGHT_TYPES) if part.get(key) is not None)
+        parsed.reasoning += common.require_text(next(texts, "") or "")
     elif "text" in part:
-        delta.outputs.append(as_text(part["text"]))
+        parsed.outputs.append(common.require_text(part["text"]))
     else:
-        delta.outputs.append({"type": "non_standard", "value": part})
+        parsed.outputs.append({"type": "non_standard", "value": part})
 
 
-def _read_call(call: dict[str, Any], *, whole: bool) -> ToolCallDelta:
+def _parse_tool_call(call: Json, *, is_complete: bool) -> ToolCallDelta:
     function = call.get("function") or {}
     arguments = function.get("arguments")
     extra = {k: v for k, v in call.items() if k not in _CALL_MEMBERS}
@@ -276,26 +270,30 @@ def _read_call(call: dict[str, Any], *, whole: bool) -> ToolCallDelta:
         extra["function"] = inner
     return ToolCallDelta(
         name=function.get("name") or None,
-        args=args_text(arguments),
+        args=common.arguments_text(arguments),
         id=call.get("id") or None,
         index=call.get("index"),
-        is_whole=whole or isinstance(arguments, dict),
+        is_complete=is_complete or isinstance(arguments, dict),
         extra=extra or None,
     )
 
 
-def _usage(usage: dict[str, Any]) -> UsageMetadata:
-    """Token counts; what `total_tokens` has beyond the others is hidden thinking."""
+def _parse_usage(usage: Json) -> UsageMetadata:
+    """Parse token counts; what `total_tokens` has beyond their sum is hidden reasoning."""
     prompt = usage.get("prompt_tokens") or 0
     completion = usage.get("completion_tokens") or 0
     hidden = max(0, (usage.get("total_tokens") or 0) - prompt - completion)
-    of_output = usage.get("completion_tokens_details") or {}
-    of_input = usage.get("prompt_tokens_details") or {}
-    return usage_of(
-        input_tokens=prompt,
-        output_tokens=completion + hidden,
-        reasoning=max(of_output.get("reasoning_tokens") or 0, hidden),
-        cache_read=of_input.get("cached_tokens"),
-        input_audio=of_input.get("audio_tokens"),
-        output_audio=of_output.get("audio_tokens"),
+    output_details = usage.get("completion_tokens_details") or {}
+    input_details = usage.get("prompt_tokens_details") or {}
+    return common.usage_metadata(
+        prompt,
+        completion + hidden,
+        {
+            "cache_read": input_details.get("cached_tokens"),
+            "audio": input_details.get("audio_tokens") or None,
+        },
+        {
+            "reasoning": max(output_details.get("reasoning_tokens") or 0, hidden),
+            "audio": output_details.get("audio_tokens") or None,
+        },
     )

@@ -1,94 +1,85 @@
-"""What both codecs need. Pure; knows the forms that both dialects share."""
+"""Conversions that both codecs need. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_kie._json import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from langchain_core.messages.ai import UsageMetadata
 
+    from langchain_kie._answer.event import AnswerEvent
     from langchain_kie._json import Json
     from langchain_kie._tools.cache import Function
 
-
-def without_none(**members: Any) -> dict[str, Any]:
-    """The members that are set."""
-    return {name: value for name, value in members.items() if value is not None}
+EMPTY_MESSAGE = "a user message is empty, and KIE rejects empty text"
 
 
-def merged(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+def deep_merged(body: Mapping[str, Any], extra: Mapping[str, Any]) -> Json:
     """`body` with the members of `extra`; objects in both are merged, not replaced."""
     result = dict(body)
     for name, value in extra.items():
         old = result.get(name)
         both = isinstance(old, dict) and isinstance(value, dict)
-        result[name] = merged(old, value) if both else value  # type: ignore[arg-type]
+        result[name] = deep_merged(old, value) if both else value  # type: ignore[arg-type]
     return result
 
 
-def cached_json(function: Function, form: Callable[[Function], Json]) -> bytes:
-    """The JSON of a function in a dialect's form, made once."""
-    known = function.forms.get(form)
-    if known is None:
-        known = function.forms[form] = to_json(form(function))
-    return known
+def cached_json(function: Function, convert: Callable[[Function], Json]) -> bytes:
+    """The JSON of a function as `convert` returns it, encoded only once."""
+    encoded = function.forms.get(convert)
+    if encoded is None:
+        encoded = function.forms[convert] = to_json(convert(function))
+    return encoded
 
 
-def args_text(args: Any) -> str:
-    """A call's arguments as JSON text; the wire has them as text or as an object."""
-    if isinstance(args, str):
-        return args
-    return "" if args is None else to_json(args).decode()
+def arguments_text(arguments: Any) -> str:
+    """The arguments of a tool call as JSON text, from text or from an object."""
+    if isinstance(arguments, str):
+        return arguments
+    return "" if arguments is None else to_json(arguments).decode()
 
 
-def as_text(value: Any) -> str:
-    """What must be text.
+def require_text(value: Any) -> str:
+    """Return a value that must be a string.
 
     Raises:
         TypeError: It is not.
     """
     if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} where text was expected")
+        raise TypeError(f"expected a string, got {type(value).__name__}")
     return value
 
 
-def usage_of(
-    *,
-    input_tokens: int,
-    output_tokens: int,
-    reasoning: int | None = None,
-    cache_read: int | None = None,
-    input_audio: int | None = None,
-    output_audio: int | None = None,
+def usage_metadata(
+    prompt: int, answer: int, input_details: Json, output_details: Json
 ) -> UsageMetadata:
-    """LangChain's form of token counts; details only where the wire has them."""
-    usage: UsageMetadata = {
-        "input_tokens": int(input_tokens),
-        "output_tokens": int(output_tokens),
-        "total_tokens": int(input_tokens) + int(output_tokens),
-    }
-    if details := _whole(cache_read=cache_read, audio=input_audio or None):
-        usage["input_token_details"] = details  # type: ignore[typeddict-item]
-    if details := _whole(reasoning=reasoning, audio=output_audio or None):
-        usage["output_token_details"] = details  # type: ignore[typeddict-item]
-    return usage
+    """Token counts in LangChain's format.
+
+    Args:
+        prompt: The tokens of the prompt.
+        answer: The tokens of the answer, with its reasoning.
+        input_details: Details of the prompt's tokens; `None` for unknown counts.
+        output_details: Details of the answer's tokens; `None` for unknown counts.
+    """
+    prompt, answer = int(prompt), int(answer)
+    usage: Json = {"input_tokens": prompt, "output_tokens": answer, "total_tokens": prompt + answer}
+    for side, details in ("input", input_details), ("output", output_details):
+        if known := {name: int(count) for name, count in details.items() if count is not None}:
+            usage[f"{side}_token_details"] = known
+    return cast("UsageMetadata", usage)
 
 
-def _whole(**counts: int | None) -> dict[str, int]:
-    return {name: int(count) for name, count in counts.items() if count is not None}
+def copy_metadata(source: Json, names: Mapping[str, str], parsed: AnswerEvent) -> None:
+    """Add the members of `source` that have a name in `response_metadata`."""
+    for member, value in source.items():
+        if value and member in names:
+            parsed.metadata[names[member]] = value
 
 
 def first_choice(choices: list[Json]) -> list[Json]:
-    """The choice that is the answer, where a server sends several."""
-    if len(choices) == 1 and not choices[0].get("index"):
-        return choices
+    """The choice that is the answer, if a server sends several; an empty list without one."""
     return [choice for choice in choices if not choice.get("index")][:1]
-
-
-def first_set(values: Iterable[Any]) -> Any:
-    """The first of `values` that is not `None`."""
-    return next((value for value in values if value is not None), None)

@@ -1,4 +1,4 @@
-"""The native dialect: `/gemini/v1/models/{model}:streamGenerateContent`.
+"""The native Gemini API: `generate_content`.
 
 Pure. Sources: docs/wire.md 1 to 6.
 """
@@ -10,23 +10,14 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
-from langchain_kie._answer.event import AnswerEvent, ToolCallDelta
+from langchain_kie._answer.event import BLOCKED, FILTERED, LIMIT, STOP, AnswerEvent, ToolCallDelta
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._conversation.content import text_and_media
 from langchain_kie._conversation.thought_signatures import BYPASS, entries_of
 from langchain_kie._conversation.turns import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
-from langchain_kie._json import raw_list
-from langchain_kie._json_schema.gemini import for_generate_content
-from langchain_kie._wire.common import (
-    args_text,
-    as_text,
-    cached_json,
-    first_choice,
-    first_set,
-    merged,
-    usage_of,
-    without_none,
-)
+from langchain_kie._json import raw_list, without_none
+from langchain_kie._json_schema.gemini import to_gemini_schema
+from langchain_kie._wire import common
 from langchain_kie._wire.replay import model_parts
 
 if TYPE_CHECKING:
@@ -34,6 +25,7 @@ if TYPE_CHECKING:
 
     from langchain_core.messages.ai import UsageMetadata
 
+    from langchain_kie._answer.event import Output
     from langchain_kie._catalog import ResolvedModel
     from langchain_kie._conversation.content import Part
     from langchain_kie._json import Json
@@ -41,7 +33,36 @@ if TYPE_CHECKING:
     from langchain_kie._tools.cache import Function
     from langchain_kie._tools.choice import ToolChoice
 
-_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+_CALLING_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+_SIGNATURES = frozenset({"thoughtSignature", "thought_signature"})
+_METADATA = {
+    "responseId": "id",
+    "modelVersion": "model_version",
+    "promptFeedback": "prompt_feedback",
+    "finishMessage": "finish_message",
+    "safetyRatings": "safety_ratings",
+    "groundingMetadata": "grounding_metadata",
+    "urlContextMetadata": "url_context_metadata",
+    "citationMetadata": "citation_metadata",
+}
+
+FINISH_REASONS = {
+    "STOP": STOP,
+    "MAX_TOKENS": LIMIT,
+    "SAFETY": BLOCKED,
+    "RECITATION": BLOCKED,
+    "BLOCKLIST": BLOCKED,
+    "PROHIBITED_CONTENT": BLOCKED,
+    "SPII": BLOCKED,
+    "MODEL_ARMOR": BLOCKED,
+    "IMAGE_SAFETY": BLOCKED,
+    "IMAGE_PROHIBITED_CONTENT": BLOCKED,
+    "IMAGE_RECITATION": BLOCKED,
+    "IMAGE_OTHER": FILTERED,
+    "NO_IMAGE": FILTERED,
+    "LANGUAGE": FILTERED,
+}
+"""Others, such as `OTHER` and `MALFORMED_FUNCTION_CALL`, have no equivalent in LangChain."""
 
 
 # --- messages and options to a body ---------------------------------------------------------
@@ -50,25 +71,29 @@ _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 def build_request(
     turns: Sequence[Turn], options: Options, target: ResolvedModel, *, stream: bool
 ) -> tuple[str, Json]:
-    """A request; one that searches always streams, or its sources would be lost.
+    """Build a request; with a search it always streams, else KIE would omit the sources.
 
     Raises:
         ValueError: A part of the conversation cannot be sent.
     """
     stream = stream or any(name == "google_search" for name, _ in options.builtins)
     if options.parallel_tool_calls is False:
-        warnings.warn("the native dialect cannot ask for one call at a time", stacklevel=2)
+        warnings.warn("generate_content cannot disable parallel tool calls", stacklevel=2)
     system: list[Json] = []
     contents: list[Json] = []
     for turn in turns:
         if turn.role == "system":
-            system.extend(map(_part, turn.parts))
+            system.extend(map(_native_part, turn.parts))
         elif turn.role == "assistant":
             _add_model_turn(contents, turn, target)
         elif turn.parts:
             contents.append({"role": "user", "parts": _user_parts(turn)})
         else:
-            raise ValueError("a human message is empty, and KIE refuses empty text")
+            raise ValueError(common.EMPTY_MESSAGE)
+    if not contents:
+        raise ValueError(NOTHING_TO_ANSWER)
+    if contents[0]["role"] == "model":
+        contents.insert(0, {"role": "user", "parts": [{"text": BEGINNING_LEFT_OUT}]})
     body = without_none(
         contents=contents,
         stream=stream,
@@ -77,31 +102,25 @@ def build_request(
         toolConfig=_tool_config(options.tool_choice),
         generationConfig=_generation_config(options) or None,
     )
-    query = "?alt=sse" if stream else ""
-    if not contents:
-        raise ValueError(NOTHING_TO_ANSWER)
-    if contents[0]["role"] == "model":
-        contents.insert(0, {"role": "user", "parts": [{"text": BEGINNING_LEFT_OUT}]})
-    return target.path + query, merged(body, options.extra)
+    return target.path + ("?alt=sse" if stream else ""), common.deep_merged(body, options.extra)
 
 
-def _part(part: Part) -> Json:
+def _native_part(part: Part) -> Json:
     if isinstance(part, str):
         return {"text": part}
-    mime_type = part.mime_type
     if part.data:
-        return {"inline_data": {"mime_type": mime_type, "data": part.data}}
-    return {"file_data": without_none(mime_type=mime_type, file_uri=part.url)}
+        return {"inline_data": {"mime_type": part.mime_type, "data": part.data}}
+    return {"file_data": without_none(mime_type=part.mime_type, file_uri=part.url)}
 
 
 def _add_model_turn(contents: list[Json], turn: Turn, target: ResolvedModel) -> None:
-    """Add what the model said and called, and the results; nothing, if it did neither.
+    """Add a model's parts, if there are any, and the results of its tool calls.
 
-    What follows another turn of the model's goes on with it: Gemini refuses a call that does
-    not come right after a human's turn or a result.
+    The parts are joined with those of a model's turn before them: Gemini rejects a tool call
+    that does not directly follow a user's turn or a tool result.
     """
     calls = [(tool.call["id"] or tool.id, _function_call(tool)) for tool in turn.tools]
-    parts = model_parts(turn.parts, calls, entries_of(turn.message, target.name), _part)
+    parts = model_parts(turn.parts, calls, entries_of(turn.message, target.name), _native_part)
     if calls and target.spec and target.spec.replays_signatures:
         _, first = calls[0]
         first.setdefault("thoughtSignature", BYPASS)
@@ -110,34 +129,31 @@ def _add_model_turn(contents: list[Json], turn: Turn, target: ResolvedModel) -> 
     elif parts:
         contents.append({"role": "model", "parts": parts})
     if calls:
-        results: list[Json] = []
-        for tool in turn.tools:
-            _add_response(results, tool)
-        contents.append({"role": "user", "parts": results})
+        responses = [part for tool in turn.tools for part in _function_response(tool)]
+        contents.append({"role": "user", "parts": responses})
 
 
 def _user_parts(turn: Turn) -> list[Json]:
-    """What a human said; who it was has no other place here than the text."""
+    """The parts of a user's turn; this API has no other place for a name than the text."""
     name = turn.message.name
-    said = [_part(part) for part in turn.parts]
-    return [{"text": f"{name}:"}, *said] if name else said
+    parts = [_native_part(part) for part in turn.parts]
+    return [{"text": f"{name}:"}, *parts] if name else parts
 
 
 def _function_call(turn: ToolTurn) -> Json:
     return {"functionCall": {"name": turn.call["name"], "args": turn.call["args"], "id": turn.id}}
 
 
-def _add_response(parts: list[Json], turn: ToolTurn) -> None:
-    """Add a result as an object, and behind it the media that an object cannot hold."""
+def _function_response(turn: ToolTurn) -> list[Json]:
+    """A tool result, and after it the media, which an object cannot contain."""
     text, media = text_and_media(turn.parts)
-    response = _response(text, is_error=turn.result.status == "error")
-    name = turn.call["name"]
-    parts.append({"functionResponse": {"name": name, "response": response, "id": turn.id}})
-    parts.extend(map(_part, media))
+    response = _response_object(text, is_error=turn.result.status == "error")
+    result = {"name": turn.call["name"], "response": response, "id": turn.id}
+    return [{"functionResponse": result}, *map(_native_part, media)]
 
 
-def _response(text: str, *, is_error: bool) -> Json:
-    """Google's form of a result: an object as it is, anything else under `output`."""
+def _response_object(text: str, *, is_error: bool) -> Json:
+    """A tool result in Google's format: an object unchanged, anything else as `output`."""
     if is_error:
         return {"error": text}
     if text.lstrip().startswith("{"):
@@ -153,7 +169,9 @@ def _tools(options: Options) -> list[Json]:
         {BUILTIN_TOOLS_BY_NAME[name].wire_name: config} for name, config in options.builtins
     ]
     if options.functions:
-        declarations = [cached_json(function, _declaration) for function in options.functions]
+        declarations = [
+            common.cached_json(function, _declaration) for function in options.functions
+        ]
         tools.append({"functionDeclarations": raw_list(declarations)})
     return tools
 
@@ -162,7 +180,7 @@ def _declaration(function: Function) -> Json:
     return {
         "name": function["name"],
         "description": function.get("description") or function["name"],
-        "parameters": for_generate_content(function.get("parameters") or {"type": "object"}),
+        "parameters": to_gemini_schema(function.get("parameters") or {"type": "object"}),
     }
 
 
@@ -170,9 +188,8 @@ def _tool_config(choice: ToolChoice | None) -> Json | None:
     if choice is None:
         return None
     names = list(choice.names) or None
-    return {
-        "functionCallingConfig": without_none(mode=_MODES[choice.mode], allowedFunctionNames=names)
-    }
+    mode = _CALLING_MODES[choice.mode]
+    return {"functionCallingConfig": without_none(mode=mode, allowedFunctionNames=names)}
 
 
 def _generation_config(options: Options) -> Json:
@@ -194,96 +211,64 @@ def _response_config(response_format: Json | None) -> Json:
         return {}
     config: Json = {"responseMimeType": "application/json"}
     if response_format.get("type") == "json_schema":
-        config["responseSchema"] = for_generate_content(response_format["json_schema"]["schema"])
+        config["responseSchema"] = to_gemini_schema(response_format["json_schema"]["schema"])
     return config
 
 
-# --- an event or a whole body to a delta ----------------------------------------------------
-
-_METADATA = {
-    "responseId": "id",
-    "modelVersion": "model_version",
-    "promptFeedback": "prompt_feedback",
-}
-_CANDIDATE_METADATA = {
-    "finishMessage": "finish_message",
-    "safetyRatings": "safety_ratings",
-    "groundingMetadata": "grounding_metadata",
-    "urlContextMetadata": "url_context_metadata",
-    "citationMetadata": "citation_metadata",
-}
+# --- an event or a complete body to an `AnswerEvent` ----------------------------------------
 
 
 def parse_event(event: Json) -> AnswerEvent:
-    """Read one `GenerateContentResponse`, of a stream or alone."""
-    delta = AnswerEvent()
-    for candidate in first_choice(event.get("candidates") or []):
+    """Parse a `GenerateContentResponse`, of a stream or alone."""
+    parsed = AnswerEvent()
+    for candidate in common.first_choice(event.get("candidates") or []):
         content = candidate.get("content") or {}
         for part in content.get("parts") or []:
-            _read_part(part, delta)
+            _parse_part(part, parsed)
         if finish_reason := candidate.get("finishReason"):
-            delta.finish_reason = as_text(finish_reason)
-        _copy_metadata(candidate, _CANDIDATE_METADATA, delta)
-    _copy_metadata(event, _METADATA, delta)
+            parsed.native_finish_reason = common.require_text(finish_reason)
+        common.copy_metadata(candidate, _METADATA, parsed)
+    common.copy_metadata(event, _METADATA, parsed)
     feedback = event.get("promptFeedback")
-    if feedback and (block_reason := feedback.get("blockReason")):
-        delta.finish_reason = delta.finish_reason or as_text(block_reason)
+    if feedback and not parsed.native_finish_reason and (reason := feedback.get("blockReason")):
+        parsed.finish_reason, parsed.native_finish_reason = BLOCKED, common.require_text(reason)
     if usage := event.get("usageMetadata"):
-        delta.parse_usage = _usage
-        delta.metadata["token_usage"] = usage
-    credits_consumed = event.get("credits_consumed")
-    if credits_consumed is not None:
-        delta.metadata["credits_consumed"] = float(credits_consumed)
-    delta.is_terminal = bool(delta.finish_reason or credits_consumed is not None)
-    return delta
+        parsed.usage, parsed.parse_usage = usage, _parse_usage
+    return parsed
 
 
-def _copy_metadata(source: Json, names: dict[str, str], delta: AnswerEvent) -> None:
-    for member, value in source.items():
-        if value and member in names:
-            delta.metadata[names[member]] = value
-
-
-def _read_part(part: Json, delta: AnswerEvent) -> None:
+def _parse_part(part: Json, parsed: AnswerEvent) -> None:
+    """Parse a part; a signature without an output that is kept signs an empty text."""
     signature = part.get("thoughtSignature") or part.get("thought_signature")
-    if part.get("thought") and "text" in part:
-        delta.reasoning += as_text(part.get("text") or "")
-        if signature:
-            _sign_text(delta, "", signature)
-    elif "text" in part:
-        if signature:
-            _sign_text(delta, part["text"], signature)
-        elif text := part["text"]:
-            delta.outputs.append(as_text(text))
+    output: Output | None = None
+    if "text" in part:
+        output = common.require_text(part["text"] or "")
+        if part.get("thought"):
+            parsed.reasoning += output
+            output = None
     elif call := part.get("functionCall"):
-        delta.outputs.append(
-            ToolCallDelta(
-                name=call.get("name"),
-                args=args_text(call.get("args") or {}),
-                id=call.get("id") or None,
-                is_whole=True,
-                signature=signature,
-            )
+        output = ToolCallDelta(
+            name=call.get("name"),
+            args=common.arguments_text(call.get("args") or {}),
+            id=call.get("id") or None,
+            is_complete=True,
+            signature=signature,
         )
-    elif block := _block(part):
-        if signature:
-            delta.signatures[len(delta.outputs)] = signature
-        delta.outputs.append(block)
-    elif signature:
-        _sign_text(delta, "", signature)
+        signature = None
+    else:
+        output = _content_block(part)
+    if signature:
+        parsed.signatures[len(parsed.outputs)] = signature
+    if output or signature:
+        parsed.outputs.append(output or "")
 
 
-def _sign_text(delta: AnswerEvent, text: str, signature: str) -> None:
-    delta.signatures[len(delta.outputs)] = signature
-    delta.outputs.append(as_text(text))
-
-
-def _block(part: Json) -> Json | None:
-    """A part that is neither text nor call, as LangChain's standard block."""
+def _content_block(part: Json) -> Json | None:
+    """A part that is neither text nor a function call, as LangChain's standard block."""
     inline = part.get("inlineData") or part.get("inline_data")
     if inline and not part.get("thought"):
-        mime_type = first_set(inline.get(k) for k in ("mimeType", "mime_type"))
-        kind = str(mime_type or "").partition("/")[0]
+        mime_type = inline.get("mimeType") or inline.get("mime_type")
+        kind = str(mime_type).partition("/")[0]
         block_type = kind if kind in {"image", "audio", "video"} else "file"
         return {"type": block_type, "base64": inline["data"], "mime_type": mime_type}
     if code := part.get("executableCode"):
@@ -304,19 +289,17 @@ def _block(part: Json) -> Json | None:
     return {"type": "non_standard", "value": part} if part.keys() - _SIGNATURES else None
 
 
-_SIGNATURES = frozenset({"thoughtSignature", "thought_signature"})
-
-
-def _usage(usage: Json) -> UsageMetadata:
-    """Token counts; thinking is counted beside the candidates (docs/wire.md 3)."""
-    thinking = first_set(usage.get(k) for k in ("thinkingTokenCount", "thoughtsTokenCount"))
+def _parse_usage(usage: Json) -> UsageMetadata:
+    """Parse token counts; the candidates' do not include thinking (docs/wire.md 3)."""
+    thinking = usage.get("thinkingTokenCount", usage.get("thoughtsTokenCount"))
     prompt = (usage.get("promptTokenCount") or 0) + (usage.get("toolUsePromptTokenCount") or 0)
-    said = usage.get("candidatesTokenCount") or 0
-    if hidden := max(0, (usage.get("totalTokenCount") or 0) - prompt - said - (thinking or 0)):
+    answer = usage.get("candidatesTokenCount") or 0
+    hidden = max(0, (usage.get("totalTokenCount") or 0) - prompt - answer - (thinking or 0))
+    if hidden:
         thinking = (thinking or 0) + hidden
-    return usage_of(
-        input_tokens=prompt,
-        output_tokens=said + (thinking or 0),
-        reasoning=thinking,
-        cache_read=usage.get("cachedContentTokenCount"),
+    return common.usage_metadata(
+        prompt,
+        answer + (thinking or 0),
+        {"cache_read": usage.get("cachedContentTokenCount")},
+        {"reasoning": thinking},
     )

@@ -1,6 +1,6 @@
-"""The answers that are broken: one of each form of the wire, in labelled pieces, and its points.
+"""The answers that faults strike: one of each form, in labelled pieces, and the points of faults.
 
-Knows wire bytes (docs/wire.md 3 to 5). Knows nothing of faults or of the client.
+Knows the bytes of KIE's responses (docs/wire.md 3 to 5). Knows nothing of faults or of the client.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scripted_server import sse
 Stage = Literal["connection", "headers", "body"]
 
 TEXT = ("The sky\u2028 is", " blue\x85,\0 né 🌤.")
-"""Text with the characters that are no line ends in an event stream, but look like some."""
+"""Text with characters that look like line ends, but end no line of an event stream."""
 
 THOUGHTS = ("**Weighing it**\n\n", "Two ways.")
 ARGUMENTS = ('{"city": ', '"Oslo", "unit":', ' "C"}')
@@ -23,14 +23,15 @@ ARGUMENTS = ('{"city": ', '"Oslo", "unit":', ' "C"}')
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer as a server sends it.
+    """A complete answer as a server sends it.
 
     Attributes:
-        name: The form's.
-        model: One that answers in this form.
-        pieces: Its bytes; those of a stream are events, those of a document end where the
-            thought, the text or the arguments are begun.
-        evidence: The label of the first piece with which the answer is complete.
+        name: The name of its form.
+        model: A model that answers in this form.
+        pieces: Labels and bytes. The pieces of a stream are events; those of a document end
+            inside the thought, the text and the arguments.
+        evidence: The label of the piece that proves the answer complete.
+        is_document: Whether it is one JSON document.
     """
 
     name: str
@@ -49,10 +50,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Point:
-    """Where a fault strikes: after the first piece with a label, or `inside` the one behind it.
+    """Where a fault strikes.
 
-    A label that is empty stands for the beginning of the body; `column` is the point's place
-    in the printed matrix.
+    Attributes:
+        name: The name of the point.
+        column: The column of the printed matrix.
+        label: The label of the last complete piece; empty for the start of the body.
+        inside: Whether the fault strikes inside the next piece.
+        stage: How far the exchange got.
     """
 
     name: str
@@ -65,16 +70,16 @@ class Point:
         labels = ["", *answer.labels()]
         return self.label in labels and not (self.inside and labels[-1] == self.label)
 
-    def whole(self, answer: Answer) -> tuple[tuple[str, bytes], ...]:
-        """The pieces that come before the fault."""
+    def complete_pieces(self, answer: Answer) -> tuple[tuple[str, bytes], ...]:
+        """Return the complete pieces before the fault."""
         end = ["", *answer.labels()].index(self.label)
         return answer.pieces[:end] if self.stage == "body" else ()
 
     def prefix(self, answer: Answer) -> bytes:
-        """The bytes of the body that come before the fault."""
-        whole = self.whole(answer)
-        begun = answer.pieces[len(whole)][1] if self.inside else b""
-        return b"".join(piece for _, piece in whole) + begun[: max(1, len(begun) // 2)]
+        """Return the bytes of the body before the fault."""
+        pieces = self.complete_pieces(answer)
+        cut = answer.pieces[len(pieces)][1] if self.inside else b""
+        return b"".join(piece for _, piece in pieces) + cut[: max(1, len(cut) // 2)]
 
 
 POINTS = {
@@ -99,12 +104,12 @@ POINTS = {
         Point("finish reason", "after it", "finish"),
         Point("usage", "after it", "usage"),
         Point("close", "after it", "end"),
-        Point("whole", "whole", stage="headers"),
+        Point("complete", "complete", stage="headers"),
     )
 }
 
-_ELSEWHERE = ("in the request", "status", "whole")
-"""Points of faults that are no cut."""
+_ELSEWHERE = ("in the request", "status", "complete")
+"""Points of faults that do not cut the answer."""
 
 EVERYWHERE = tuple(name for name in POINTS if name not in _ELSEWHERE)
 BODY = tuple(name for name in EVERYWHERE if POINTS[name].stage == "body")
@@ -198,7 +203,7 @@ NATIVE = Answer(
 
 
 def _document(name: str, model: str, value: Any) -> Answer:
-    """A whole answer, cut up in the middle of its thought, its text and its arguments."""
+    """Return a document with pieces that end inside its thought, text and arguments."""
     body = orjson.dumps(value)
     marks = {"thought": b"Weighing", "text": b"The sky", "call": b"city", "content": b"Oslo"}
     ends = [(label, body.index(mark) + 3) for label, mark in marks.items()]
@@ -209,8 +214,8 @@ def _document(name: str, model: str, value: Any) -> Answer:
     return Answer(name, model, tuple(pieces), "end", is_document=True)
 
 
-CHAT_WHOLE = _document(
-    "chat whole",
+CHAT_DOCUMENT = _document(
+    "chat document",
     "gemini-3-flash",
     {
         "id": "chatcmpl-w",
@@ -234,8 +239,8 @@ CHAT_WHOLE = _document(
         **_BILL,
     },
 )
-NATIVE_WHOLE = _document(
-    "native whole",
+NATIVE_DOCUMENT = _document(
+    "native document",
     "gemini-3.5-flash",
     _native(
         {"text": "".join(THOUGHTS), "thought": True},
@@ -246,5 +251,5 @@ NATIVE_WHOLE = _document(
 )
 
 STREAMS = (SHAPE_A, SHAPE_B, SHAPE_C, NATIVE)
-DOCUMENTS = (CHAT_WHOLE, NATIVE_WHOLE)
+DOCUMENTS = (CHAT_DOCUMENT, NATIVE_DOCUMENT)
 ANSWERS = (*STREAMS, *DOCUMENTS)

@@ -1,4 +1,4 @@
-"""The faults of a body: errors in it, nonsense, odd framings, odd tool calls."""
+"""The faults of a body: errors, invalid JSON, unusual framings, unusual tool calls."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import AIMessage
 
-ENVELOPES: dict[int, str] = {
+ERROR_MESSAGES: dict[int, str] = {
     400: "Invalid parameter: messages",
     401: "You do not have access permissions",
     402: "Credits insufficient",
@@ -46,20 +46,20 @@ ENVELOPES: dict[int, str] = {
 }
 OPENAI_ERRORS: dict[str, tuple[Effect, bytes]] = {
     "an error object": (
-        Effect(cls=KieServerError, again=None),
+        Effect(cls=KieServerError, retries=None),
         sse({"error": {"message": "Busy", "type": "server_error"}}),
     ),
-    "an error that is text": (Effect(cls=KieServerError, again=None), sse({"error": "Busy"})),
+    "an error that is text": (Effect(cls=KieServerError, retries=None), sse({"error": "Busy"})),
     "event: error": (
         Effect(cls=KieAuthenticationError, code=401),
         b"event: error\n" + sse({"error": {"message": "No", "code": 401}}),
     ),
     "type: error": (
-        Effect(cls=KieRateLimitError, again=None),
+        Effect(cls=KieRateLimitError, retries=None),
         sse({"type": "error", "error": {"type": "rate_limit_error", "message": "Slow"}}),
     ),
 }
-NONSENSE = {
+INVALID = {
     "malformed JSON": sse('{"choices": ['),
     "null": sse("null"),
     "an array": sse("[]"),
@@ -78,7 +78,7 @@ HOSTILE = {
     "a lone surrogate": sse('{"choices": [{"delta": {"content": "\\ud800"}}]}'),
     "invalid UTF-8": b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n',
 }
-NOTHING = {
+EMPTY_BODIES = {
     "no body": b"",
     "line ends": b"\n\n",
     "only comments": b": here\n\n: still here\n\n",
@@ -101,11 +101,12 @@ BLOCKS = {
 
 def _is_blocked(message: AIMessage) -> None:
     assert message.text == ""
-    assert message.response_metadata["finish_reason"] == "SAFETY"
+    assert message.response_metadata["finish_reason"] == "content_filter"
+    assert message.response_metadata["native_finish_reason"] == "SAFETY"
 
 
 def _inserted(event: bytes) -> Script:
-    """The event at the point, and the rest of the answer behind it."""
+    """Insert an event at the point of the fault."""
 
     def script(answer: Answer, point: Point) -> Scripted:
         prefix = point.prefix(answer)
@@ -114,7 +115,7 @@ def _inserted(event: bytes) -> Script:
     return script
 
 
-def _instead(body: bytes) -> Script:
+def _replaced(body: bytes) -> Script:
     return lambda answer, point: Scripted([body] if body else [])
 
 
@@ -123,16 +124,16 @@ def _transformed(change: Callable[[bytes], bytes]) -> Script:
 
 
 def _values(body: bytes) -> list[bytes]:
-    """The JSON of each event."""
+    """Return the JSON of each event."""
     return [event.removeprefix(b"data: ") for event in body.strip().split(b"\n\n")]
 
 
-def _with_bill(**members: Any) -> Script:
-    """The stream, its last event but `[DONE]` sent twice, first with other members."""
+def _usage_twice(**members: Any) -> Script:
+    """Send the event before `[DONE]` twice, first with other members."""
 
     def change(body: bytes) -> bytes:
-        *before, bill, done = (value.decode() for value in _values(body))
-        return sse(*before, {**orjson.loads(bill), **members}, bill, done)
+        *before, usage, done = (value.decode() for value in _values(body))
+        return sse(*before, {**orjson.loads(usage), **members}, usage, done)
 
     return _transformed(change)
 
@@ -165,25 +166,32 @@ _HEAVY: dict[str, Any] = {
 _MORE = sse({"choices": [{"delta": {"content": "more"}}]})
 _SMALLER = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 
-SAID = (
+CONTENT = (
     *(
         fault
-        for code, message in ENVELOPES.items()
+        for code, message in ERROR_MESSAGES.items()
         for effect in (Effect("reports", *STATUSES[code], code),)
         for value in ({"code": code, "msg": message, "data": None},)
         for fault in (
             Fault("S1", f"code {code}", effect, _inserted(sse(value)), _IN_STREAM, STREAMS),
-            Fault("S1", f"code {code}, whole", effect, _instead(orjson.dumps(value)), _FIRST, FEW),
+            Fault(
+                "S1",
+                f"code {code}, a document",
+                effect,
+                _replaced(orjson.dumps(value)),
+                _FIRST,
+                FEW,
+            ),
         )
     ),
     *(
         Fault("S2", name, effect, _inserted(event), _IN_STREAM, STREAMS)
         for name, (effect, event) in OPENAI_ERRORS.items()
     ),
-    *rows("S3", UNREADABLE, {n: _inserted(e) for n, e in NONSENSE.items()}, _IN_STREAM, STREAMS),
-    *rows("S4", EMPTY, {n: _instead(body) for n, body in NOTHING.items()}, _FIRST, FEW),
-    Fault("S6", "usage twice", LEGAL, _with_bill(), answers=(SHAPE_A,)),
-    Fault("S6", "usage grows", LEGAL, _with_bill(usage=_SMALLER), answers=(SHAPE_A,)),
+    *rows("S3", UNREADABLE, {n: _inserted(e) for n, e in INVALID.items()}, _IN_STREAM, STREAMS),
+    *rows("S4", EMPTY, {n: _replaced(body) for n, body in EMPTY_BODIES.items()}, _FIRST, FEW),
+    Fault("S6", "usage twice", LEGAL, _usage_twice(), answers=(SHAPE_A,)),
+    Fault("S6", "usage grows", LEGAL, _usage_twice(usage=_SMALLER), answers=(SHAPE_A,)),
     Fault("S6", "two choices", LEGAL, _transformed(_with_second_choice), answers=(SHAPE_A,)),
     Fault("S6", "repeated roles", LEGAL, _transformed(_with_roles), answers=CHAT_STREAMS),
     Fault(
@@ -201,7 +209,7 @@ SAID = (
     *rows(
         "S10",
         LEGAL,
-        {name: _instead(body) for name, body in BLOCKS.items()},
+        {name: _replaced(body) for name, body in BLOCKS.items()},
         answers=(NATIVE,),
         check=_is_blocked,
     ),
@@ -234,12 +242,12 @@ FRAMINGS: dict[str, dict[str, Callable[[bytes], bytes]]] = {
 
 
 def _unterminated(answer: Answer, point: Point) -> Scripted:
-    """The answer up to its evidence, without the line end that would make it an event."""
+    """Return the answer up to its evidence, without the last line end of that event."""
     end = answer.labels().index(answer.evidence) + 1
     return Scripted([b"".join(piece for _, piece in answer.pieces[:end])[:-1]])
 
 
-FRAMED = (
+FRAMING = (
     *(
         fault
         for row, changes in FRAMINGS.items()
@@ -250,12 +258,12 @@ FRAMED = (
     Fault("E2", "two BOMs", LEGAL, _transformed(lambda body: BOM + BOM + body), answers=(SHAPE_A,)),
     Fault("E15", "no blank line", ENDS, _unterminated, ("all but the end",), STREAMS),
 )
-CALLED = (
+TOOL_CALLS = (
     Fault(
         calls.row,
         calls.name,
         LEGAL,
-        _instead(calls.body(answer)),
+        _replaced(calls.body(answer)),
         answers=(answer,),
         check=calls.check,
         call_modes=calls.call_modes,
@@ -265,4 +273,4 @@ CALLED = (
     for answer in calls.answers()
 )
 
-ROWS = (*SAID, *FRAMED, *CALLED)
+ROWS = (*CONTENT, *FRAMING, *TOOL_CALLS)

@@ -1,6 +1,6 @@
-"""Tool calls as no server should send them, and what must come of each.
+"""Unusual tool calls, and the calls of the message that they must become.
 
-Knows wire bytes and messages (docs/wire.md 5).
+Knows the bytes of KIE's responses and LangChain's messages (docs/wire.md 5).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import orjson
 from call_modes import FAULT_CALL_MODES
 from scripted_server import sse
 
-from faults.answers import CHAT_WHOLE, NATIVE, SHAPE_A, Answer
+from faults.answers import CHAT_DOCUMENT, NATIVE, SHAPE_A, Answer
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
@@ -23,17 +23,17 @@ _DEEP = '{"a":' * 10_000 + "1" + "}" * 10_000
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls as OpenAI's pieces, one event each, and what they add up to.
+    """Tool calls in OpenAI's form, one event for each piece, and the calls they add up to.
 
     Attributes:
-        row: The row's number.
-        name: What is odd.
-        pieces: Each as a member of `tool_calls`.
-        valid: The names and arguments that tools can be called with.
-        invalid: How many more calls there are.
-        is_whole: Whether the pieces are calls that may also stand in a document.
-        call_modes: The ways to ask that can take them.
-        is_heavy: They take long, and are left out of the short form.
+        row: The row of the matrix.
+        name: What is unusual.
+        pieces: Members of `tool_calls`.
+        valid: The names and arguments of the valid calls.
+        invalid: The number of invalid calls.
+        is_complete: Whether each piece is a complete call, which a document can hold as well.
+        call_modes: The call modes that support them.
+        is_heavy: Whether they take long, and are run only with `FAULTS=full`.
     """
 
     row: str
@@ -41,22 +41,22 @@ class Calls:
     pieces: tuple[dict[str, Any], ...]
     valid: tuple[tuple[str, dict[str, Any]], ...] = ()
     invalid: int = 0
-    is_whole: bool = True
+    is_complete: bool = True
     call_modes: tuple[str, ...] = FAULT_CALL_MODES
     is_heavy: bool = False
 
     def answers(self) -> tuple[Answer, ...]:
-        """The forms of answer that can hold such calls."""
-        if not self.is_whole:
+        """Return the answers that can hold these calls."""
+        if not self.is_complete:
             return (SHAPE_A,)
-        return (SHAPE_A, CHAT_WHOLE, NATIVE) if self.valid else (SHAPE_A, CHAT_WHOLE)
+        return (SHAPE_A, CHAT_DOCUMENT, NATIVE) if self.valid else (SHAPE_A, CHAT_DOCUMENT)
 
     def body(self, answer: Answer) -> bytes:
-        """An answer of that form, of nothing but the calls."""
+        """Return an answer of that form with only the calls."""
         if answer is NATIVE:
             candidate = {"content": {"parts": self._parts()}, "finishReason": "STOP"}
             return sse({"candidates": [candidate], "credits_consumed": 0.1})
-        if answer is CHAT_WHOLE:
+        if answer is CHAT_DOCUMENT:
             message = {"content": None, "tool_calls": [*self.pieces]}
             return orjson.dumps({"choices": [{"message": message}]})
         deltas = ({"choices": [{"delta": {"tool_calls": [piece]}}]} for piece in self.pieces)
@@ -69,7 +69,7 @@ class Calls:
         ]
 
     def check(self, message: AIMessage) -> None:
-        """See that the calls are these, in order, and that each has an id of its own."""
+        """Assert that the calls are these, in order, with distinct ids."""
         assert [(call["name"], call["args"]) for call in message.tool_calls] == [*self.valid]
         assert len(message.invalid_tool_calls) == self.invalid
         ids = [call["id"] for call in (*message.tool_calls, *message.invalid_tool_calls)]
@@ -93,13 +93,13 @@ _A = ("f", {"a": 1})
 _JSON_A = '{"a": 1}'
 
 CALLS = (
-    Calls("K1", "arguments in pieces", _split(_JSON_A), (_A,), is_whole=False),
+    Calls("K1", "arguments in pieces", _split(_JSON_A), (_A,), is_complete=False),
     Calls(
         "K2",
         "no index",
         (_piece("f", '{"a"', id="c"), _piece(arguments=": 1}", id="c"), _piece("g", "{}", id="d")),
         (_A, ("g", {})),
-        is_whole=False,
+        is_complete=False,
     ),
     Calls("K3", "no id", (_piece("f", _JSON_A, index=0), _piece("f", _JSON_A, index=1)), (_A, _A)),
     Calls(

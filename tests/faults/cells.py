@@ -1,6 +1,6 @@
-"""One cell of the matrix: what must come of a fault at a point, and whether it does.
+"""One cell of the matrix: the expected outcome of a fault at a point, and whether it happens.
 
-Knows LangChain's ways to ask, and what a KieError promises.
+Knows LangChain's call modes and what `KieError` documents.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ import threading
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from call_modes import PARTIAL_CALL_MODES, STREAMING_CALL_MODES, call
+from key_leaks import SECRET_KEY, check_error
 from scripted_server import Scripted, ScriptedServer
-from unit_tests.test_security import KEY, check_error
 
 from faults.network import client_tls, clients, server_tls
 from langchain_kie import (
@@ -30,15 +31,19 @@ from langchain_kie._http import pools as _pools
 from langchain_kie.errors import MAX_MESSAGE_CHARS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from langchain_core.messages import AIMessage
 
     from faults.answers import Answer, Point
     from faults.fault import Fault
 
-RETRIES = 2
+MAX_RETRIES = 2
+MAX_WAIT = 20.0
+"""Seconds in which the server notices the end of a connection even on a busy machine."""
 
 
-# --- what must come of a fault ---------------------------------------------------------------
+# --- the expected outcome --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,10 @@ class Expected:
     """The outcome of a call.
 
     Attributes:
-        classes: The error's, none where the message is that of the fault-free call.
-        retries: How often the call is made again, `None` for as often as the model may.
-        is_exact: Whether the message is the same in everything, usage and all.
+        classes: The possible classes of the error; none for the fault-free message.
+        retries: How often the call is retried, `None` for as often as the model allows.
+        partial: Whether the error is partial.
+        is_exact: Whether the message equals the fault-free one in everything, usage included.
     """
 
     classes: tuple[type[KieError], ...] = ()
@@ -57,42 +63,42 @@ class Expected:
     is_exact: bool = True
 
 
-_BEFORE: dict[str, tuple[tuple[type[KieError], ...], int | None]] = {
+_BEFORE_FIRST_ITEM: dict[str, tuple[tuple[type[KieError], ...], int | None]] = {
     "ends": ((KieStreamInterruptedError, KieEmptyResponseError), None),
     "breaks": ((KieConnectionError,), None),
     "stalls": ((KieTimeoutError,), 0),
 }
-"""Errors of a call whose answer had not begun, and how often it is made again."""
+"""Errors before the first item, and their retries."""
 
-_AFTER: dict[str, type[KieError]] = {
+_AFTER_FIRST_ITEM: dict[str, type[KieError]] = {
     "ends": KieStreamInterruptedError,
     "breaks": KieStreamInterruptedError,
     "stalls": KieTimeoutError,
 }
-"""Errors of a call whose answer had begun; it is never made again."""
+"""Errors after the first item, which are never retried."""
 
 
-def oracle(fault: Fault, point: Point, answer: Answer, call_mode: str) -> Expected:
-    """The rule: retry before the answer began, raise until it is complete, then ignore.
+def expected_outcome(fault: Fault, point: Point, answer: Answer, call_mode: str) -> Expected:
+    """Retry before the first item, raise until the answer is complete, then ignore the fault.
 
-    An answer has begun with its first piece that is not merely a role; a document only at its
-    end. A document that ends too soon is one that cannot be read.
+    The first item of a stream is its first piece that is not only a role; the one of a document
+    is the document. A truncated document cannot be parsed.
     """
     effect = fault.effect
-    labels = [label for label, _ in point.whole(answer)]
+    labels = [label for label, _ in point.complete_pieces(answer)]
     if effect.kind == "legal" or answer.evidence in labels:
         return Expected(is_exact=effect.kind == "legal" or labels == answer.labels())
     if [label for label in labels if label != "role"] and not answer.is_document:
-        cls = effect.cls if effect.kind == "reports" else _AFTER[effect.kind]
+        cls = effect.cls if effect.kind == "reports" else _AFTER_FIRST_ITEM[effect.kind]
         return Expected((cls,), 0, partial=call_mode in PARTIAL_CALL_MODES)
     if effect.kind == "reports":
-        return Expected((effect.cls,), effect.again)
+        return Expected((effect.cls,), effect.retries)
     kind = effect.kind
     if kind == "ends" and point.stage != "body":
         kind = "breaks"
     elif kind == "ends" and answer.is_document and point.prefix(answer):
         return Expected((KieProtocolError,), 0)
-    return Expected(*_BEFORE[kind])
+    return Expected(*_BEFORE_FIRST_ITEM[kind])
 
 
 # --- running a cell --------------------------------------------------------------------------
@@ -102,97 +108,93 @@ _fault_free: dict[tuple[str, str], AIMessage] = {}
 
 
 async def fault_free(answer: Answer, call_mode: str) -> AIMessage:
-    """The message of an answer without a fault."""
-    known = _fault_free.get((answer.name, call_mode))
-    if known is None:
+    """Return the message of an answer without a fault."""
+    message = _fault_free.get((answer.name, call_mode))
+    if message is None:
         with ScriptedServer(Scripted([answer.body])) as server:
-            model = ChatKieGemini(model=answer.model, api_key=KEY, base_url=server.base_url)
-            known = _fault_free[answer.name, call_mode] = await call(call_mode, model, "hi", [])
-        assert known.tool_calls
-    return known
+            settings = {"model": answer.model, "api_key": SECRET_KEY, "base_url": server.base_url}
+            message = await call(call_mode, ChatKieGemini(**settings), "hi", [])
+        _fault_free[answer.name, call_mode] = message
+        assert message.tool_calls
+    return message
 
 
 async def check(
-    fault: Fault, point: Point, answer: Answer, call_mode: str, slept: list[float]
+    fault: Fault, point: Point, answer: Answer, call_mode: str, delays: list[float]
 ) -> None:
-    """Let a call meet a fault that stays, and if that is tried again, one that passes.
+    """Check a call with a permanent fault, and if it is retried, one with a passing fault.
 
     Raises:
-        AssertionError: Something is not as it must be.
+        AssertionError: The outcome, or the waits in `delays`, are not the expected ones.
     """
     right = await fault_free(answer, call_mode)
-    expected = oracle(fault, point, answer, call_mode)
+    expected = expected_outcome(fault, point, answer, call_mode)
+    retries = MAX_RETRIES if expected.retries is None else min(MAX_RETRIES, expected.retries)
+    run = partial(_call, fault, answer, call_mode, right)
     async with AsyncExitStack() as stack:
         if fault.reach:
             fields = await stack.enter_async_context(fault.reach(answer))
-            slept.clear()
-            await _call(fault, answer, call_mode, fields, expected, right)
-            assert len(slept) == _times(expected), f"{len(slept)} retries"
+            delays.clear()
+            await run(fields, expected)
+            assert len(delays) == retries, f"{len(delays)} retries"
             return
-        own: dict[str, Any] = {}
+        fields = {}
         if fault.is_tls:
-            own = await stack.enter_async_context(clients(verify=client_tls()))
+            fields = await stack.enter_async_context(clients(verify=client_tls()))
         bad, good = fault.script(answer, point), Scripted([answer.body])
-        runs = [([bad] * (_times(expected) + 1), expected)]
-        if _times(expected):
-            runs.append(([bad], Expected()))
-        for faulty, outcome in runs:
-            before = [fault.before(answer, point)] if fault.before else []
-            tls = server_tls() if fault.is_tls else None
-            with ScriptedServer(*before, *faulty, good, tls=tls) as server:
-                fields = {"base_url": server.base_url, **own}
-                for _ in before:
-                    await _call(fault, answer, call_mode, fields, Expected(), right)
-                    threading.Event().wait(0.05)  # the server may hang up now
-                slept.clear()
-                await _call(fault, answer, call_mode, fields, outcome, right)
-                retries = min(_times(expected), len(faulty))
-                assert server.tries == len(before) + retries + 1, f"{server.tries} requests"
-                assert len(slept) == retries, f"{len(slept)} retries"
-                assert fault.slept is None or slept == fault.slept * retries, f"slept {slept}"
+        before = [fault.before(answer, point)] if fault.before else []
+        tls = server_tls() if fault.is_tls else None
+        for failures, outcome in ((retries + 1, expected), (1, Expected()))[: 1 + bool(retries)]:
+            with ScriptedServer(*before, *[bad] * failures, good, tls=tls) as server:
+                fields["base_url"] = server.base_url
+                for earlier in before:
+                    await run(fields, Expected())
+                    if earlier.ending == "hang-up":
+                        _wait_until(lambda server=server: not server.open_connections)
+                delays.clear()
+                await run(fields, outcome)
+                done = min(retries, failures)
+                assert server.tries == len(before) + done + 1, f"{server.tries} requests"
+                assert len(delays) == done, f"{len(delays)} retries"
+                assert fault.delays is None or delays == fault.delays * done, f"waited {delays}"
                 _check_connections(server)
-
-
-def _times(expected: Expected) -> int:
-    """How often a call is made again that goes on to fail."""
-    return RETRIES if expected.retries is None else min(RETRIES, expected.retries)
 
 
 async def _call(
     fault: Fault,
     answer: Answer,
     call_mode: str,
+    right: AIMessage,
     fields: dict[str, Any],
     expected: Expected,
-    right: AIMessage,
 ) -> None:
-    """Make one call, and see that it ends as expected."""
-    options = {"model": answer.model, "api_key": KEY, "max_retries": RETRIES, "timeout": 30}
-    model = ChatKieGemini(**{**options, **fault.fields, **fields})
+    """Make one call, and check that it ends as expected."""
+    options = {"model": answer.model, "api_key": SECRET_KEY, "max_retries": MAX_RETRIES}
+    model = ChatKieGemini(**{**options, "timeout": 30, **fault.fields, **fields})
     chunks: list[Any] = []
     try:
         message = await call(call_mode, model, fault.prompt, chunks)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at
+    except Exception as error:  # noqa: BLE001 - other errors fail the check
         _check_error(error, fault, expected)
     else:
         names = [cls.__name__ for cls in expected.classes]
-        assert not names, f"no error, where {names} was expected: {_told(message)}"
+        assert not names, f"expected {names}, got {_content(message)}"
         if fault.check:
             fault.check(message)
         elif expected.is_exact:
-            assert _whole(message) == _whole(right)
+            assert _without_id(message) == _without_id(right)
         else:
-            assert _told(message) == _told(right)
+            assert _content(message) == _content(right)
     if not fault.check:
-        for piece, all_of_it in zip(_told_by(chunks), _told(right), strict=True):
-            assert all_of_it.startswith(piece), f"delivered {piece!r} of {all_of_it!r}"
+        for delivered, complete in zip(_content_of_chunks(chunks), _content(right), strict=True):
+            assert complete.startswith(delivered), f"delivered {delivered!r} of {complete!r}"
         if call_mode in STREAMING_CALL_MODES and expected.classes:
             assert bool(chunks) == expected.partial, f"{len(chunks)} chunks"
 
 
 def _check_error(error: Exception, fault: Fault, expected: Expected) -> None:
     assert expected.classes, f"{error!r}"
-    assert isinstance(error, KieError), f"foreign: {error!r}"
+    assert isinstance(error, KieError), f"not a KieError: {error!r}"
     assert type(error) in expected.classes, f"{error!r}"
     assert error.partial == expected.partial, f"partial is {error.partial}"
     assert len(error.message) <= MAX_MESSAGE_CHARS
@@ -202,30 +204,36 @@ def _check_error(error: Exception, fault: Fault, expected: Expected) -> None:
 
 
 def _check_connections(server: ScriptedServer) -> None:
-    """No connection is left in use, neither as the server nor as the shared clients see it."""
-    until = time.monotonic() + 2
-    while server.busy_connections and time.monotonic() < until:
-        threading.Event().wait(0.002)
+    """Check that no connection is left in use, on the server and in the shared pools."""
+    _wait_until(lambda: not server.busy_connections)
     assert server.busy_connections == 0, "a connection is left open"
-    shared = [_pools._shared.pools, *(c for c, _ in _pools._shared.async_pools.values())]
-    pools: list[Any] = [seat.pool for pools in shared for seat in pools._seats]
-    busy = [c for pool in pools for c in pool._pool.connections if not c.is_idle()]
+    of_loops = [pools for pools, _ in _pools._process.of_loops.values()]
+    slots = [slot for pools in (_pools._process.of_threads, *of_loops) for slot in pools._slots]
+    transports: list[Any] = [slot.pool for slot in slots]
+    busy = [c for pool in transports for c in pool._pool.connections if not c.is_idle()]
     assert not busy, f"in use: {busy}"
 
 
-def _told(message: AIMessage) -> tuple[str, str, str]:
-    """The thoughts, the text and the calls of a message."""
+def _wait_until(condition: Callable[[], bool]) -> None:
+    """Block until a thread of the server makes the condition true, at most `MAX_WAIT`."""
+    deadline = time.monotonic() + MAX_WAIT
+    while not condition() and time.monotonic() < deadline:
+        threading.Event().wait(0.002)
+
+
+def _content(message: AIMessage) -> tuple[str, str, str]:
+    """Return the thoughts, the text and the tool calls of a message."""
     calls = [(call["name"], call["args"], call["id"]) for call in message.tool_calls]
     thoughts = [b["reasoning"] for b in message.content_blocks if b["type"] == "reasoning"]
     return "".join(thoughts), message.text, orjson.dumps(calls).decode()
 
 
-def _told_by(chunks: list[Any]) -> tuple[str, str, str]:
-    """The thoughts and the text of chunks; their calls are only begun."""
+def _content_of_chunks(chunks: list[Any]) -> tuple[str, str, str]:
+    """Return the thoughts and the text of chunks, without their incomplete tool calls."""
     thoughts = [chunk.additional_kwargs.get("reasoning_content", "") for chunk in chunks]
     return "".join(thoughts), "".join(chunk.text for chunk in chunks), ""
 
 
-def _whole(message: AIMessage) -> dict[str, Any]:
-    """All of a message but the id of its run."""
+def _without_id(message: AIMessage) -> dict[str, Any]:
+    """Return the fields of a message without the id, which each run generates."""
     return {**message.model_dump(), "id": None}

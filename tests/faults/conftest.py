@@ -1,4 +1,4 @@
-"""The matrix as a table, at the end of a run."""
+"""Prints the matrix as a table at the end of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytest.register_assert_rewrite("faults.calls", "faults.cells", "faults.network")
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """Print how many cells of each row hold, if it is the full matrix or any does not."""
+    """Print the cells of each row that pass, for the full matrix or if any fails."""
     cells: Counter[tuple[str, str]] = Counter()
     broken: Counter[tuple[str, str]] = Counter()
     for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
@@ -25,7 +25,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
         return
     columns = [*dict.fromkeys(point.column for point in POINTS.values()), "all"]
     rows = sorted({row for row, _ in cells} - {"all"}, key=lambda row: (row[0], int(row[1:])))
-    terminalreporter.section("fault matrix: cells, or cells that hold / cells")
+    terminalreporter.section("fault matrix: cells, or passed / cells")
     terminalreporter.line("    " + "".join(f"{column:>13}" for column in columns))
     for row in (*rows, "all"):
         shown = [_shown(cells[row, column], broken[row, column]) for column in columns]

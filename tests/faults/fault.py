@@ -1,6 +1,6 @@
-"""What a fault is: a row of the matrix, and what it is to a client.
+"""A fault: a row of the matrix, and its effect on a client.
 
-What must come of it is `cells.oracle`'s to say.
+The expected outcome follows from both and the point of the fault (`cells.expected_outcome`).
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ Script = Callable[[Answer, Point], Scripted]
 
 @dataclass(frozen=True)
 class Effect:
-    """What a fault is to a client, wherever it strikes.
+    """What a client sees of a fault, wherever it strikes.
 
     Attributes:
-        kind: `legal` is no fault; `ends` is an end that looks proper, `breaks` one that does
-            not; `stalls` is silence; `reports` is an error in the server's words, or nonsense.
-        cls: The error that a report is.
-        again: How often a report is asked again that comes before the answer, `None` for as
-            often as the model may.
-        code: KIE's code in it.
-        status: HTTP's.
+        kind: `legal` is no fault. `ends` is a proper end of the body, `breaks` a lost
+            connection, `stalls` silence. `reports` is an error of the server, or invalid data.
+        cls: The error class of a report.
+        retries: The retries of a report before the first item, `None` for as many as the model
+            allows.
+        code: KIE's code in the error.
+        status: The HTTP status in the error.
     """
 
     kind: Literal["legal", "ends", "breaks", "stalls", "reports"] = "reports"
     cls: type[KieError] = KieError
-    again: int | None = 0
+    retries: int | None = 0
     code: int | None = None
     status: int | None = 200
 
 
 LEGAL, ENDS, BREAKS, STALLS = (Effect(kind) for kind in ("legal", "ends", "breaks", "stalls"))
 UNREADABLE = Effect(cls=KieProtocolError)
-EMPTY = Effect(cls=KieEmptyResponseError, again=None)
+EMPTY = Effect(cls=KieEmptyResponseError, retries=None)
 
 
 @dataclass(frozen=True)
@@ -55,28 +55,28 @@ class Fault:
     """One row of the matrix.
 
     Attributes:
-        row: The row's number.
+        row: The row of the matrix.
         name: What happens.
-        effect: What it is to a client.
-        script: The response that has it.
+        effect: What a client sees of it.
+        script: Makes the faulty response.
         points: Where it can strike.
         answers: The answers that it can strike.
-        fields: What the model is made with.
-        prompt: What is asked.
-        reach: Stands in for the server, where the fault is on the way to it.
-        before: The response to a call made before, on the same connection.
-        is_tls: The server speaks TLS.
-        check: Looks at a message that is not the fault-free one.
-        call_modes: The ways to ask that can meet it.
-        slept: Seconds waited before each retry, where they are certain.
-        is_heavy: It takes long, and is left out of the short form.
+        fields: Fields of the model.
+        prompt: The prompt.
+        reach: Replaces the server, where the connection itself is faulty.
+        before: Makes the response to an earlier call on the same connection.
+        is_tls: Whether the server uses TLS.
+        check: Checks a message that differs from the fault-free one.
+        call_modes: The call modes that it can strike.
+        delays: Seconds waited before each retry, where they are not random.
+        is_heavy: Whether it takes long, and is run only with `FAULTS=full`.
     """
 
     row: str
     name: str
     effect: Effect
     script: Script
-    points: tuple[str, ...] = ("whole",)
+    points: tuple[str, ...] = ("complete",)
     answers: tuple[Answer, ...] = ANSWERS
     fields: dict[str, Any] = field(default_factory=dict)
     prompt: str = "hi"
@@ -85,16 +85,18 @@ class Fault:
     is_tls: bool = False
     check: Callable[[AIMessage], None] | None = None
     call_modes: tuple[str, ...] = FAULT_CALL_MODES
-    slept: list[float] | None = None
+    delays: list[float] | None = None
     is_heavy: bool = False
 
 
 def rows(row: str, effect: Effect, scripts: dict[str, Script], *place: Any, **more: Any) -> Any:
-    """A row for each script; `place` is the points and the answers."""
+    """Return a row for each script; `place` is the points and the answers."""
     return (Fault(row, name, effect, script, *place, **more) for name, script in scripts.items())
 
 
-IMPATIENT = {"timeout": httpx.Timeout(10, read=0.2)}
+SHORT_READ = {"timeout": httpx.Timeout(30, read=0.5)}
+"""Fields of a model that observes a stall; the server has sent everything before it."""
+
 JSON = {"Content-Type": "application/json"}
 FEW = (SHAPE_A, NATIVE)
 CHAT_STREAMS = STREAMS[:3]

@@ -1,7 +1,7 @@
-"""Ways to a server on which a call does not arrive, each as a real socket on this machine.
+"""Failures to reach a server, each with real sockets on this machine.
 
-Knows sockets, certificates, proxies and httpx's clients. Each way is a context with the fields
-of a model that takes it; none lets a request through that should not be sent.
+Knows sockets, certificates, proxies and httpx's clients. Each failure is a context that yields
+the fields of a model, and checks that no request was sent that should not be.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NOWHERE = "https://api.kie.invalid"
 
 @asynccontextmanager
 async def clients(**options: Any) -> AsyncGenerator[dict[str, Any]]:
-    """A user's own clients, as fields of a model."""
+    """Yield clients of the user as fields of a model."""
     with httpx.Client(**options) as client:
         async with httpx.AsyncClient(**options) as async_client:
             yield {"http_client": client, "http_async_client": async_client}
@@ -45,7 +45,7 @@ def authority() -> trustme.CA:
 
 @cache
 def server_tls(name: str = "127.0.0.1", *, expired: bool = False) -> ssl.SSLContext:
-    """The context of a server with a certificate for `name`."""
+    """Return the context of a server with a certificate for `name`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     end = dt.datetime(2001, 1, 1, tzinfo=dt.UTC) if expired else None
     begin = dt.datetime(2000, 1, 1, tzinfo=dt.UTC) if expired else None
@@ -55,7 +55,7 @@ def server_tls(name: str = "127.0.0.1", *, expired: bool = False) -> ssl.SSLCont
 
 @cache
 def client_tls() -> ssl.SSLContext:
-    """The context of a client that trusts `authority`."""
+    """Return the context of a client that trusts `authority`."""
     context = ssl.create_default_context()
     authority().configure_trust(context)
     return context
@@ -75,7 +75,7 @@ async def _no_such_host(answer: Answer) -> AsyncGenerator[dict[str, Any]]:
 
 @asynccontextmanager
 async def _full_backlog(answer: Answer) -> AsyncGenerator[dict[str, Any]]:
-    """A listener that takes nobody up, and has no room for one more to wait."""
+    """Listen with a full backlog, and accept no connection."""
     with ExitStack() as stack, socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -83,7 +83,8 @@ async def _full_backlog(answer: Answer) -> AsyncGenerator[dict[str, Any]]:
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(listener.getsockname())
-        yield {"base_url": f"http://127.0.0.1:{listener.getsockname()[1]}"}
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield {"base_url": url, "timeout": httpx.Timeout(30, connect=0.3)}
 
 
 @asynccontextmanager
@@ -110,7 +111,7 @@ async def _no_tls(answer: Answer) -> AsyncGenerator[dict[str, Any]]:
 async def _proxy(
     answer: Answer, status: int, base_url: str = _NOWHERE
 ) -> AsyncGenerator[dict[str, Any]]:
-    """A proxy that answers by itself, with `status`."""
+    """Use a proxy that responds with `status` itself."""
     with ScriptedServer(Scripted([answer.body], status=status)) as server:
         async with clients(proxy=server.base_url) as fields:
             yield {"base_url": base_url, **fields}
@@ -128,21 +129,21 @@ async def _proxy_refused(answer: Answer) -> AsyncGenerator[dict[str, Any]]:
 
 @asynccontextmanager
 async def _full_pool(answer: Answer) -> AsyncGenerator[dict[str, Any]]:
-    """Clients whose only connection is taken by an answer that does not end."""
+    """Use clients whose only connection is busy with a response without end."""
     with ScriptedServer(Scripted([b"x"], ending="stall")) as server:
         async with clients(limits=httpx.Limits(max_connections=1)) as fields:
             url = server.base_url
             taken, ataken = (client.stream("POST", url) for client in fields.values())
             with taken:
                 async with ataken:
-                    yield {"base_url": url, **fields}
+                    yield {"base_url": url, "timeout": httpx.Timeout(30, pool=0.3), **fields}
         assert len(server.requests) == 2
 
 
 REACHING: tuple[tuple[str, str, type[KieError] | None, int | None, Reach], ...] = (
     ("C1", "refused", KieConnectionError, None, _refused),
     ("C2", "no such host", KieConnectionError, None, _no_such_host),
-    ("C3", "nobody accepts", KieTimeoutError, None, _full_backlog),
+    ("C3", "no accept", KieTimeoutError, None, _full_backlog),
     ("C4", "TLS, fault-free", None, 0, _tls),
     ("C4", "TLS, self-signed", KieConnectionError, 0, partial(_tls, trusts=False)),
     ("C5", "TLS, wrong host", KieConnectionError, 0, partial(_tls, name="kie.invalid")),
@@ -160,4 +161,4 @@ REACHING: tuple[tuple[str, str, type[KieError] | None, int | None, Reach], ...] 
     ("C8", "proxy, 502", KieConnectionError, None, partial(_proxy, status=502)),
     ("C9", "pool exhausted", KieTimeoutError, 0, _full_pool),
 )
-"""Each way, the error that it ends with, and how often it is tried again."""
+"""Each failure, its error, and how often it is retried."""

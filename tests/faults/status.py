@@ -1,4 +1,4 @@
-"""The faults of a response's head: its status, its headers, and what a failure has for a body."""
+"""The faults of a response's status and headers, and the bodies of error statuses."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from faults.answers import DOCUMENTS
 from faults.fault import (
     BREAKS,
     FEW,
-    IMPATIENT,
     JSON,
     LEGAL,
+    SHORT_READ,
     UNREADABLE,
     Effect,
     Fault,
@@ -49,7 +49,7 @@ STATUSES: dict[int, tuple[type[KieError], int | None]] = {
 """docs/wire.md 7."""
 
 ERROR_BODIES: dict[str, tuple[bytes, int | None]] = {
-    "KIE's envelope": (b'{"code":503,"msg":"Busy","data":null}', 503),
+    "KIE's error": (b'{"code":503,"msg":"Busy","data":null}', 503),
     "OpenAI's error": (b'{"error":{"message":"Busy","type":"overloaded"}}', None),
     "an error that is text": (b'{"error":"Busy"}', None),
     "Spring's": (b'{"timestamp":"t","status":503,"error":"Service Unavailable"}', 503),
@@ -58,7 +58,7 @@ ERROR_BODIES: dict[str, tuple[bytes, int | None]] = {
     "bad UTF-8": (b"\xff\xfe\x00 busy", None),
     "10 MiB": (b"busy " * 2_097_152, None),
 }
-"""Bodies of a 503, and the code that they tell."""
+"""Bodies of a 503, and the code in them."""
 
 CONTENT_TYPES = ("text/plain", "application/json", "text/event-stream; charset=latin-1")
 LOCATIONS = ("/elsewhere", "http://localhost:9/", "https://localhost:9/", "", "http://[", None)
@@ -68,14 +68,14 @@ RETRY_AFTER = {"3.5": [3.5], "120": [120.0], "121": [], "1e2": [100.0]}
 def _status(
     status: int, body: bytes = b"", missing: int = 0, ending: Any = "chunk-end", **headers: str
 ) -> Script:
-    """A response with a status, and how much of its body is missing at its end."""
+    """Respond with a status; `missing` bytes are declared but not sent."""
     named = {**JSON, **{name.replace("_", "-"): value for name, value in headers.items()}}
     framing: dict[str, Any] = {"framing": "length", "length": len(body) + missing}
     return lambda answer, point: Scripted([body], status, named, ending, **framing)
 
 
 def _head(*lines: bytes) -> Script:
-    """A response whose head is these lines."""
+    """Respond with these lines as the head."""
     head = b"".join(line + b"\r\n" for line in (*lines, b""))
     return lambda answer, point: Scripted([head + answer.body], framing="raw", ending="hang-up")
 
@@ -107,7 +107,7 @@ ROWS = (
         for name, (body, code) in ERROR_BODIES.items()
     ),
     *(
-        Fault("H2", f"401, {name}", _numbered(401, 401), script, _STATUS, FEW, IMPATIENT)
+        Fault("H2", f"401, {name}", _numbered(401, 401), script, _STATUS, FEW, SHORT_READ)
         for name, script in (
             ("a body that breaks", _status(401, _401, missing=7, ending="hang-up")),
             ("a body that stalls", _status(401, _401, missing=7, ending="stall")),
@@ -128,7 +128,7 @@ ROWS = (
     Fault(
         "H3",
         "204",
-        Effect(cls=KieEmptyResponseError, again=None, status=204),
+        Effect(cls=KieEmptyResponseError, retries=None, status=204),
         _head(b"HTTP/1.1 204 No Content", b"Connection: close"),
         _STATUS,
     ),
@@ -150,13 +150,13 @@ ROWS = (
         Fault(
             "H7",
             f"{status}, Retry-After {after}",
-            Effect("reports", STATUSES[status][0], None if slept else 0, None, status),
+            Effect("reports", STATUSES[status][0], None if delays else 0, None, status),
             _status(status, b"Later", Retry_After=after),
             _STATUS,
             FEW,
-            slept=slept,
+            delays=delays,
         )
         for status in (429, 503)
-        for after, slept in RETRY_AFTER.items()
+        for after, delays in RETRY_AFTER.items()
     ),
 )

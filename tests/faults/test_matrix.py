@@ -1,7 +1,7 @@
-"""The fault matrix: each fault, at each of its points, in each form of answer and way to ask.
+"""The fault matrix: each fault, at each of its points, in each form of answer and call mode.
 
-`FAULTS=full` runs all of it; else every fault runs at each point with one answer and two ways,
-which change from point to point.
+`FAULTS=full` runs all of it. Otherwise every fault runs at each point with one answer and two
+call modes, which change from point to point.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ IS_FULL = os.environ.get("FAULTS") == "full"
 
 
 def _items() -> list[pytest.param]:
-    items, turn = [], count()
+    items, counter = [], count()
     for fault in (*transport.ROWS, *status.ROWS, *bodies.ROWS):
         if fault.is_heavy and not IS_FULL:
             continue
@@ -38,7 +38,7 @@ def _items() -> list[pytest.param]:
             answers = [answer for answer in fault.answers if point.exists_in(answer)]
             call_modes = fault.call_modes
             if not IS_FULL:
-                i = next(turn)
+                i = next(counter)
                 answers = [answers[i % len(answers)]]
                 call_modes = (
                     call_modes[2 * i % len(call_modes)],
@@ -58,7 +58,7 @@ def _items() -> list[pytest.param]:
 
 
 @pytest.mark.parametrize(("fault", "point", "answer", "call_modes"), _items())
-async def test_a_fault_is_survived(
+async def test_a_fault_has_its_expected_outcome(
     fault: Fault,
     point: Point,
     answer: Answer,
@@ -67,12 +67,12 @@ async def test_a_fault_is_survived(
     record_property,
     monkeypatch,
 ) -> None:
-    monkeypatch.setattr("langchain_kie._http.read_deadline.USAGE_TIMEOUT", 0.2)
-    broken = []
+    monkeypatch.setattr("langchain_kie._http.read_deadline.USAGE_TIMEOUT", 0.5)
+    failures = []
     for call_mode in call_modes:
         try:
             await check(fault, point, answer, call_mode, no_sleep)
         except AssertionError as error:
-            broken.append(f"{call_mode}: {error}")
-    record_property("cells", [(fault.row, point.column, len(call_modes), len(broken))])
-    assert not broken, "\n".join(broken)
+            failures.append(f"{call_mode}: {error}")
+    record_property("cells", [(fault.row, point.column, len(call_modes), len(failures))])
+    assert not failures, "\n".join(failures)

@@ -1,4 +1,4 @@
-"""The faults of connections: ends, breaks and silence at any point, and on the way to a server."""
+"""The faults of connections: ends, breaks and stalls at any point, and failures to connect."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from call_modes import FAULT_CALL_MODES
 from scripted_server import Scripted
 
 from faults.answers import BODY, EVERYWHERE, POINTS, STREAMS, Answer, Point
-from faults.fault import BREAKS, ENDS, FEW, IMPATIENT, JSON, LEGAL, STALLS, Effect, Fault, Script
+from faults.fault import BREAKS, ENDS, FEW, JSON, LEGAL, SHORT_READ, STALLS, Effect, Fault, Script
 from faults.network import REACHING
 from langchain_kie import KieInvalidRequestError
 
 
 def _cut(**response: Any) -> Script:
-    """A response that comes to its ending at the point, which may be before it has begun."""
+    """End the response at the point, which may be before its first byte."""
 
     def script(answer: Answer, point: Point) -> Scripted:
         if point.stage == "body":
@@ -42,7 +42,7 @@ _FIN, _BREAK = _cut(ending="fin-unframed"), _cut(ending="fin-mid-chunk")
 _RST = _cut(ending="rst", pause=0.02)
 _TOO_LONG = _cut(ending="hang-up", framing="length", length=7)
 _BOUNDARIES = tuple(name for name in BODY if not POINTS[name].inside)
-_SLOW: dict[str, Any] = {"fields": IMPATIENT, "call_modes": FAULT_CALL_MODES[:4]}
+_SLOW: dict[str, Any] = {"fields": SHORT_READ, "call_modes": FAULT_CALL_MODES[:4]}
 
 TRANSPORT = (
     Fault("T1", "proper end of the body", ENDS, _cut(), BODY),
@@ -52,7 +52,7 @@ TRANSPORT = (
     Fault("T3", "FIN inside a chunk, TLS", BREAKS, _BREAK, BODY, FEW, is_tls=True),
     Fault("T4", "RST", BREAKS, _RST, EVERYWHERE),
     Fault("T4", "RST, TLS", BREAKS, _RST, BODY, FEW, is_tls=True),
-    Fault("T5", "silence", STALLS, _cut(ending="stall"), EVERYWHERE, fields=IMPATIENT),
+    Fault("T5", "silence", STALLS, _cut(ending="stall"), EVERYWHERE, fields=SHORT_READ),
     Fault("T6", "comments", STALLS, _cut(ending="comments"), _BOUNDARIES, STREAMS, **_SLOW),
     Fault("T7", "an event without end", STALLS, _cut(ending="trickle"), BODY, **_SLOW),
     Fault("T7", "a byte a segment", LEGAL, _in_bytes),
@@ -70,14 +70,13 @@ def _hanging_up(answer: Answer, point: Point) -> Scripted:
 
 
 def _unread(*pieces: bytes, **response: Any) -> Script:
-    """A response to a request of which only the head was read."""
+    """Respond after reading only the head of the request."""
     return lambda answer, point: Scripted(pieces, reads="head", **response)
 
 
-_UNREACHED = {"timeout": httpx.Timeout(10, connect=0.3, pool=0.3)}
 _BIG: dict[str, Any] = {"points": ("in the request",), "answers": FEW, "prompt": "x" * 8_000_000}
-_UNWRITTEN = {"timeout": httpx.Timeout(10, write=0.3)}
-_SILENT = _unread(b"", framing="raw", ending="stall", pause=0.7)
+_SHORT_WRITE = {"timeout": httpx.Timeout(30, write=0.3)}
+_SILENT = _unread(b"", framing="raw", ending="stall", pause=2)
 _413 = Effect(cls=KieInvalidRequestError, code=413, status=413)
 _TOO_LARGE = b'{"code":413,"msg":"Payload too large"}'
 
@@ -93,19 +92,18 @@ NETWORK = (
         Fault(
             row,
             name,
-            Effect(cls=cls, again=again, status=None) if cls else LEGAL,
+            Effect(cls=cls, retries=retries, status=None) if cls else LEGAL,
             _fault_free,
             ("before the request",),
             FEW,
-            _UNREACHED,
             reach=reach,
         )
-        for row, name, cls, again, reach in REACHING
+        for row, name, cls, retries, reach in REACHING
     ),
     Fault("W1", "RST in the body", BREAKS, _unread(framing="raw", ending="rst"), **_BIG),
-    Fault("W2", "an unread body", STALLS, _SILENT, fields=_UNWRITTEN, **_BIG),
+    Fault("W2", "an unread body", STALLS, _SILENT, fields=_SHORT_WRITE, **_BIG),
     Fault("W3", "early 413, the rest is read", _413, _refused("stall"), **_BIG),
-    # asyncio drops what came before a reset
+    # asyncio (Python 3.13) drops data that was received before a reset
     Fault(
         "W3",
         "early 413, RST, sync",

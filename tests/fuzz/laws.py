@@ -18,7 +18,7 @@ from langchain_core.messages import HumanMessage, ToolMessage, message_chunk_to_
 from pydantic import SecretStr
 
 from langchain_kie import ChatKieGemini, KieError
-from langchain_kie._answer.messages import message_of
+from langchain_kie._answer.messages import merge_chunks
 from langchain_kie._http.response import ResponseReader
 from langchain_kie._http.transport import BearerAuth
 from langchain_kie.emulator import Emulator
@@ -62,7 +62,7 @@ def prepared(model: ChatKieGemini, messages: Sequence[BaseMessage], **options: A
     Raises:
         ValueError: It cannot be sent.
     """
-    return model._request([*messages], None, options).build(stream=True)
+    return model._prepare([*messages], None, options).build(stream=True)
 
 
 def body_of(model: ChatKieGemini, messages: Sequence[BaseMessage], **options: Any) -> Any:
@@ -92,7 +92,7 @@ def message_or_error(
     """What a response is: a message and its chunks, or a `KieError`; anything else escapes."""
     try:
         chunks = chunks_of(pieces, model, **options)
-        return chunks, message_of(chunks), None
+        return chunks, merge_chunks(chunks), None
     except KieError as error:
         return [], None, error
 

@@ -157,5 +157,5 @@ def _chat(
     events += last[shape]
     for number, event in enumerate(events):
         event["id"] = f"c{number or ''}" if shape == "C" else "c"
-    finish = {"index": 0, "message": message, "finish_reason": "stop"}
+    finish = {"index": 0, "message": message, "finish_reason": None if shape == "C" else "stop"}
     return {"id": "c", "choices": [finish], **end}, [*events, "[DONE]"]

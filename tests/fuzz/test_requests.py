@@ -24,7 +24,7 @@ from fuzz.laws import (
     body_of,
     chunks_of,
     continued,
-    message_of,
+    merge_chunks,
     prepared,
     sized,
 )
@@ -83,7 +83,7 @@ def test_an_answer_goes_back_as_it_came(
     answer: Shape, places: list[int], keeper: str, is_whole: bool
 ) -> None:
     body = orjson.dumps(answer.document) if is_whole else answer.stream
-    message = message_of(chunks_of(bodies.cut(body, places), answer.model))
+    message = merge_chunks(chunks_of(bodies.cut(body, places), answer.model))
     sent = body_of(answer.model, continued(KEEPERS[keeper](message)))
     read = _native_turn if answer.model is NATIVE else _chat_turn
     assert read(sent) == (answer.text, answer.calls, answer.beside)

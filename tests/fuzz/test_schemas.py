@@ -1,4 +1,4 @@
-"""Any schema is brought into a form that KIE takes, once and for all; arguments only ever fit."""
+"""Every schema is converted to a form that KIE accepts; valid arguments are never changed."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import asyncio
 import copy
 import json
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import event, given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from langchain_core.messages import HumanMessage
 
 from fuzz.bodies import JSON, words
 from fuzz.laws import MODELS, asked, sized
 from fuzz.shapes import ARGS
 from langchain_kie._json import to_json
-from langchain_kie._json_schema.coerce import coerced
-from langchain_kie._json_schema.gemini import for_generate_content
-from langchain_kie._json_schema.keywords import schemas as schemas_in
-from langchain_kie._json_schema.normalize import for_chat_completions
+from langchain_kie._json_schema.coerce import coerce
+from langchain_kie._json_schema.gemini import to_gemini_schema
+from langchain_kie._json_schema.keywords import walk_schemas
+from langchain_kie._json_schema.normalize import normalize_schema
 
 if TYPE_CHECKING:
     from langchain_kie import ChatKieGemini
@@ -46,6 +48,8 @@ _PLAIN: dict[str, st.SearchStrategy[Any]] = {
     "nullable": st.booleans(),
     "$ref": _REFERENCE,
     "$anchor": st.just("anchor"),
+    "examples": st.lists(JSON, max_size=2),
+    "x-other": JSON,
     "required": st.lists(_WORD, max_size=3),
     **dict.fromkeys(["minimum", "maximum", "exclusiveMinimum", "multipleOf"], _NUMBER),
     "exclusiveMaximum": _NUMBER | st.booleans(),
@@ -53,29 +57,49 @@ _PLAIN: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-def _schema(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    many, named = st.lists(inner, max_size=3), st.dictionaries(_WORD, inner, max_size=3)
+_TYPES = st.sampled_from(words("string integer number boolean object array null"))
+_VALUE = st.recursive(
+    st.sampled_from([None, True, False, 0, 1, -2, "", "1", "true", "[1]"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORD, inner, max_size=3),
+    max_leaves=6,
+)
+_PLAIN_VALID: dict[str, st.SearchStrategy[Any]] = {
+    "type": _TYPES | st.lists(_TYPES, min_size=1, max_size=3, unique=True),
+    "enum": st.lists(_VALUE, min_size=1, max_size=3),
+    "required": _PLAIN["required"],
+    "$ref": st.just("#/$defs/Node"),
+}
+_NODE = {"type": "object", "properties": {"b": {"type": "integer"}, "a": {"$ref": "#/$defs/Node"}}}
+
+
+def _schema(inner: st.SearchStrategy[Any], *, is_valid: bool = False) -> st.SearchStrategy[Any]:
+    many = st.lists(inner, min_size=int(is_valid), max_size=3)
+    named = st.dictionaries(_WORD, inner, max_size=3)
     keywords = {
-        **_PLAIN,
+        **(_PLAIN_VALID if is_valid else _PLAIN),
         **dict.fromkeys(["anyOf", "oneOf", "allOf", "prefixItems"], many),
         **dict.fromkeys(["properties", "patternProperties", "$defs", "definitions"], named),
         **dict.fromkeys(["additionalProperties", "not", "if", "then", "contains"], inner),
-        "items": inner | many,
+        "items": inner if is_valid else inner | many,
     }
-    odd = st.tuples(
-        st.sampled_from(sorted(keywords)), st.sampled_from([None, [], {}, 5, "x", True])
-    )
     pairs = [st.tuples(st.just(name), value) for name, value in keywords.items()]
-    properties = st.tuples(st.just("properties"), named)
-    return st.lists(st.one_of(*pairs, properties, odd), max_size=5).map(dict)
+    pairs.append(st.tuples(st.just("properties"), named))
+    if not is_valid:
+        odd = st.sampled_from([None, [], {}, 5, "x", True])
+        pairs.append(st.tuples(st.sampled_from(sorted(keywords)), odd))
+    return st.lists(st.one_of(*pairs), max_size=5).map(dict)
 
 
 _ANY = st.recursive(_schema(st.just({})) | st.booleans(), _schema, max_leaves=10)
+_valid_schema = partial(_schema, is_valid=True)
+_VALID_SCHEMA = st.recursive(
+    _valid_schema(st.just({})) | st.booleans(), _valid_schema, max_leaves=6
+)
 
 
 @st.composite
 def schemas(draw: st.DrawFn) -> Schema:
-    """A schema whose definitions may refer to each other and to the whole; it may be deep."""
+    """A schema, which may be deep; its definitions may refer to each other and to the root."""
     root = draw(_ANY.filter(lambda schema: isinstance(schema, dict)))
     defs = {"$defs": {name: draw(_ANY) for name in draw(st.sets(st.sampled_from(["A", "B"])))}}
     for _ in range(draw(st.sampled_from([0, 1, 1, 2, 90]))):
@@ -84,22 +108,23 @@ def schemas(draw: st.DrawFn) -> Schema:
 
 
 @sized(250)
-@given(schemas(), st.sampled_from([for_chat_completions, for_generate_content]))
-def test_the_form_of_a_schema_is_final_and_no_giant(schema: Schema, form: Any) -> None:
+@given(schemas(), st.sampled_from([normalize_schema, to_gemini_schema]))
+def test_a_converted_schema_is_stable_and_not_much_larger(schema: Schema, convert: Any) -> None:
     before = copy.deepcopy(schema)
     try:
-        made = form(schema)
+        converted = convert(schema)
     except ValueError:
         assert "$ref" in repr(schema)
         return
     assert schema == before
-    assert form(made) == made
-    assert sum(1 for _ in schemas_in(made)) <= 20_000 + 40 * sum(1 for _ in schemas_in(schema))
+    assert convert(converted) == converted
+    size, size_before = (sum(1 for _ in walk_schemas(one)) for one in (converted, schema))
+    assert size <= 20_000 + 40 * size_before
 
 
-@sized(120)
+@sized(200)
 @given(schemas(), st.sampled_from(MODELS[:2]), st.booleans())
-def test_the_emulator_takes_every_schema_that_is_sent(
+def test_the_emulator_accepts_every_schema_that_is_sent(
     schema: Schema, model: ChatKieGemini, is_answer: bool
 ) -> None:
     function = {"type": "function", "function": {"name": "f", "parameters": schema}}
@@ -107,14 +132,26 @@ def test_the_emulator_takes_every_schema_that_is_sent(
     options = {"response_format": answer} if is_answer else {"tools": [function]}
     with suppress(ValueError):
         assert asyncio.run(asked(model, [HumanMessage("hi")], options))
-        event("taken")
+        event("accepted")
 
 
 @sized(400)
 @given(ARGS | st.dictionaries(st.sampled_from("ab"), JSON, max_size=2), schemas())
-def test_arguments_are_fitted_once_and_stay_json(args: dict[str, Any], schema: Schema) -> None:
+def test_coerced_arguments_are_stable_and_stay_json(args: dict[str, Any], schema: Schema) -> None:
     before = copy.deepcopy(args)
-    fitted = coerced(args, schema)
+    coerced = coerce(args, schema)
     assert args == before
-    assert coerced(fitted, schema) == fitted
-    assert json.loads(to_json(fitted)) == fitted
+    assert coerce(coerced, schema) == coerced
+    assert json.loads(to_json(coerced)) == coerced
+
+
+@sized(300)
+@given(_VALID_SCHEMA, _VALUE)
+def test_valid_arguments_are_returned_as_they_are(schema: Any, value: Any) -> None:
+    root = {"type": "object", "properties": {"value": schema}, "$defs": {"Node": _NODE}}
+    args = {"value": value}
+    coerced = coerce(args, root)
+    assert coerced.keys() == args.keys()
+    if Draft202012Validator(root).is_valid(args):
+        event("valid")
+        assert coerced is args

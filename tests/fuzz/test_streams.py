@@ -25,7 +25,7 @@ from fuzz.laws import (
     check_kept,
     chunks_of,
     continued,
-    message_of,
+    merge_chunks,
     message_or_error,
     sized,
 )
@@ -166,10 +166,10 @@ def pairwise(chunks: list[AIMessageChunk]) -> AIMessage:
 @sized(200)
 @given(shaped(), bodies.PLACES)
 def test_whole_and_streamed_answers_are_the_same_message(answer: Shape, places: list[int]) -> None:
-    whole = message_of(chunks_of([orjson.dumps(answer.document)], answer.model))
+    whole = merge_chunks(chunks_of([orjson.dumps(answer.document)], answer.model))
     chunks = chunks_of(bodies.cut(answer.stream, places), answer.model)
     one_by_one = message_chunk_to_message(reduce(add, chunks))
-    for streamed in (message_of(chunks), pairwise(chunks), one_by_one):
+    for streamed in (merge_chunks(chunks), pairwise(chunks), one_by_one):
         assert bare(streamed) == bare(whole)
         assert blocks_of(streamed) == blocks_of(whole)
     assert whole.text == answer.text
@@ -210,7 +210,7 @@ def test_on_a_socket_every_way_to_ask_gives_the_same_message(
     answer: Shape, places: list[int]
 ) -> None:
     """In a stream of blocks, text that comes behind a call stays there, so order is no matter."""
-    expected = message_of(chunks_of([orjson.dumps(answer.document)], answer.model))
+    expected = merge_chunks(chunks_of([orjson.dumps(answer.document)], answer.model))
     with ScriptedServer(Scripted(bodies.cut(answer.stream, places))) as server:
         model = ChatKieGemini(model=answer.model.model, api_key=KEY, base_url=server.base_url)
         for call_mode in CALL_MODES:

@@ -1,52 +1,47 @@
-"""Gemini's own tools on the service: search, code execution and web pages."""
+"""The built-in tools of Gemini: search, code execution and web pages."""
 
 from __future__ import annotations
 
 import pytest
+from call_modes import ainvoke, astream, events, invoke, stream
 
 from langchain_kie import ChatKieGemini
 
-CALL_MODES = ["invoke", "ainvoke", "stream", "astream", "events", "v1", "v1_stream"]
-PLACES = [
+CALL_MODES = [(mode, None) for mode in (invoke, ainvoke, stream, astream, events)]
+CALL_MODES += [(mode, "v1") for mode in (invoke, stream)]
+every_call_mode = pytest.mark.parametrize(
+    ("call_mode", "version"), CALL_MODES, ids=lambda value: getattr(value, "__name__", value)
+)
+NATIVE = ("gemini-3.5-flash", "generate_content")
+PROMPTS = [
     "What is new about Zürich?",
     "What is new about 北京 and 🏯?",
     "What is new about tides?",
 ]
 
 
-async def ask(model: str, api: str, tool: str, prompt: str, call_mode: str = "invoke"):
-    """What the model answers, with one of its own tools, in one of the ways to ask."""
-    version = "v1" if call_mode.startswith("v1") else None
-    made = ChatKieGemini(model=model, api=api, output_version=version).bind_tools([{tool: {}}])
-    if call_mode == "ainvoke":
-        return await made.ainvoke(prompt)
-    if call_mode == "events":
-        return made.stream_events(prompt, version="v3").output
-    if call_mode == "astream":
-        first, *rest = [chunk async for chunk in made.astream(prompt)]
-        return first + rest
-    if call_mode.endswith("stream"):
-        first, *rest = made.stream(prompt)
-        return first + rest
-    return made.invoke(prompt)
+async def ask(name, api, tool, prompt, call_mode=invoke, version=None):
+    """The answer of a model that may use a built-in tool."""
+    model = ChatKieGemini(model=name, api=api, output_version=version)
+    return await call_mode(model.bind_tools([{tool: {}}]), prompt)
 
 
 def blocks(message, kind):
     return [block for block in message.content_blocks if block["type"] == kind]
 
 
-@pytest.mark.parametrize("prompt", PLACES)
-@pytest.mark.parametrize("call_mode", CALL_MODES)
-async def test_a_native_search_cites_its_sources(call_mode, prompt):
-    message = await ask("gemini-3.5-flash", "generate_content", "google_search", prompt, call_mode)
+@pytest.mark.parametrize("prompt", PROMPTS)
+@every_call_mode
+async def test_a_native_search_cites_its_sources(call_mode, version, prompt):
+    message = await ask(*NATIVE, "google_search", prompt, call_mode, version)
     (text,) = blocks(message, "text")
     assert text["text"] == message.text
     assert text["annotations"]
     for citation in text["annotations"]:
         assert citation["type"] == "citation"
         assert citation["url"].startswith("https://")
-        stretch = message.text[citation["start_index"] : citation["end_index"]]
-        assert stretch == citation["cited_text"]
+        cited = message.text[citation["start_index"] : citation["end_index"]]
+        assert cited == citation["cited_text"]
     (call,) = blocks(message, "server_tool_call")
     (result,) = blocks(message, "server_tool_result")
     assert call["name"] == "web_search"
@@ -55,27 +50,27 @@ async def test_a_native_search_cites_its_sources(call_mode, prompt):
     assert {note["url"] for note in text["annotations"]} <= {s["url"] for s in result["output"]}
 
 
-@pytest.mark.parametrize("call_mode", ["invoke", "ainvoke"])
-async def test_a_native_search_streams_inside(service, call_mode):
+@pytest.mark.parametrize("call_mode", [invoke, ainvoke])
+async def test_a_native_search_always_requests_a_stream(service, call_mode):
     if not service:
-        pytest.skip("only the emulator tells what it was asked")
-    await ask("gemini-3.5-flash", "generate_content", "google_search", PLACES[0], call_mode)
+        pytest.skip("only the emulator shows the request")
+    await ask(*NATIVE, "google_search", PROMPTS[0], call_mode)
     assert service.requests[-1].body["stream"] is True
     assert service.requests[-1].body["tools"] == [{"googleSearch": {}}]
 
 
-@pytest.mark.parametrize("call_mode", CALL_MODES)
+@every_call_mode
 @pytest.mark.parametrize("api", ["chat_completions", "gateway"])
-async def test_a_search_on_the_chat_dialect_has_its_sources_in_the_text(api, call_mode):
-    message = await ask("gemini-3-flash", api, "google_search", PLACES[0], call_mode)
+async def test_a_search_with_chat_completions_has_its_sources_in_the_text(api, call_mode, version):
+    message = await ask("gemini-3-flash", api, "google_search", PROMPTS[0], call_mode, version)
     assert "](https://" in message.text
     assert not blocks(message, "server_tool_call")
 
 
-@pytest.mark.parametrize("call_mode", CALL_MODES)
-async def test_code_that_gemini_runs_is_a_server_tool_call(call_mode):
+@every_call_mode
+async def test_code_execution_is_a_server_tool_call(call_mode, version):
     prompt = "Compute 6*7 with code."
-    message = await ask("gemini-3.5-flash", "generate_content", "code_execution", prompt, call_mode)
+    message = await ask(*NATIVE, "code_execution", prompt, call_mode, version)
     (call,) = blocks(message, "server_tool_call")
     (result,) = blocks(message, "server_tool_result")
     assert call["name"] == "code_execution"
@@ -86,11 +81,11 @@ async def test_code_that_gemini_runs_is_a_server_tool_call(call_mode):
     assert "42" in message.text
 
 
-@pytest.mark.parametrize("call_mode", CALL_MODES)
-async def test_pages_that_gemini_reads_are_a_server_tool_call(call_mode):
+@every_call_mode
+async def test_a_page_that_gemini_reads_is_a_server_tool_call(call_mode, version):
     url = "https://example.com/"
     prompt = f"What does {url} say?"
-    message = await ask("gemini-3.5-flash", "generate_content", "url_context", prompt, call_mode)
+    message = await ask(*NATIVE, "url_context", prompt, call_mode, version)
     (call,) = blocks(message, "server_tool_call")
     (result,) = blocks(message, "server_tool_result")
     assert call["name"] == "web_fetch"
@@ -99,15 +94,13 @@ async def test_pages_that_gemini_reads_are_a_server_tool_call(call_mode):
     assert message.text
 
 
-async def test_a_searched_answer_can_be_answered(service):
-    """The sources stay behind; the conversation goes on."""
+async def test_a_conversation_goes_on_after_a_search(service):
+    """The sources are not sent back, the text is."""
     model = ChatKieGemini(model="gemini-3.5-flash", output_version="v1")
-    said = await ask(
-        "gemini-3.5-flash", "generate_content", "google_search", PLACES[0], "v1_stream"
-    )
-    again = model.invoke([("human", PLACES[0]), said, ("human", "Say 'thanks'.")])
-    assert again.text
+    answer = await ask(*NATIVE, "google_search", PROMPTS[0], stream, "v1")
+    following = model.invoke([("human", PROMPTS[0]), answer, ("human", "Say 'thanks'.")])
+    assert following.text
     if service:
         role, parts = service.requests[-1].body["contents"][1].values()
         assert role == "model"
-        assert "".join(part["text"] for part in parts) == said.text
+        assert "".join(part["text"] for part in parts) == answer.text

@@ -1,4 +1,4 @@
-"""What tests of connections share: servers on this machine, and Pythons of their own."""
+"""What the tests of connections share: an echo server, subprocesses, and waiting for events."""
 
 from __future__ import annotations
 
@@ -16,20 +16,26 @@ import orjson
 from scripted_server import sse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scripted_server import ScriptedServer
 
-SLOW = [sse({"choices": [{"index": 0, "delta": {"content": c}}]}) for c in "abc"]
+TEXT_EVENTS = [sse({"choices": [{"index": 0, "delta": {"content": c}}]}) for c in "abc"]
+"""The first events of a stream, without a terminal event."""
 
+MAX_WAIT = 20.0
+"""Seconds in which an expected event happens even on a busy machine."""
 
 PRELUDE = """
 import asyncio, gc, os, sys
 from langchain_kie import ChatKieGemini
 model = ChatKieGemini(model="gemini-3-flash", api_key="k", base_url=sys.argv[1], max_retries=0)
 """
+"""The start of a script for `run_script`; its first argument is the base URL."""
 
 
 class Echo:
-    """Answers each request with its own last message, a bit later."""
+    """A server that answers each request with the text of its last message."""
 
     def __enter__(self) -> Self:
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -38,8 +44,8 @@ class Echo:
             wbufsize = -1
 
             def do_POST(self) -> None:
-                asked = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                text = asked["messages"][-1]["content"]
+                request = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                text = request["messages"][-1]["content"]
                 event = {"choices": [{"delta": {"content": text}, "finish_reason": "stop"}]}
                 body = sse(event, "[DONE]")
                 self.send_response(200)
@@ -65,12 +71,12 @@ class Echo:
 
 
 def run_script(script: str, *args: str, base_url: str = "", flags: tuple[str, ...] = ()) -> str:
-    """What a script prints, in a process of its own; it must succeed and not complain."""
+    """Run a script in a new process, which must succeed, and return what it prints."""
     done = subprocess.run(
         [sys.executable, *flags, "-c", textwrap.dedent(script), base_url, *args],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
     )
@@ -79,9 +85,14 @@ def run_script(script: str, *args: str, base_url: str = "", flags: tuple[str, ..
     return done.stdout
 
 
-async def nothing_open(server: ScriptedServer, seconds: float = 2.0) -> None:
-    """Wait until the server has no connection left; shared clients may keep idle ones."""
-    until = time.monotonic() + seconds
-    while server.open_connections and time.monotonic() < until:  # noqa: ASYNC110 - of a thread
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds, while the event loop runs."""
+    deadline = time.monotonic() + MAX_WAIT
+    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - set by a thread
         await asyncio.sleep(0.005)
-    assert server.open_connections == 0
+    assert condition()
+
+
+async def all_closed(server: ScriptedServer) -> None:
+    """Wait until the server has no open connection."""
+    await until(lambda: server.open_connections == 0)

@@ -464,11 +464,15 @@ FENCES = {
     "fenced": f"```json\n{GOOD}\n```",
     "fenced without a name": f"```\n{GOOD}\n```",
     "with white space": f"\n  {GOOD}\n\n",
+    "fenced after text": f"Here it is:\n```\n{GOOD}\n```\n",
 }
 BROKEN = {
     "cut": '{"name": "Oslo", "peo',
     "prose": "I do not know.",
     "empty": " ",
+    "cut in a fence": '```json\n{"name": "Oslo", "peo',
+    "cut before a bracket": '{"name": "Oslo"',
+    "two values": f"{GOOD}{GOOD}",
 }
 
 

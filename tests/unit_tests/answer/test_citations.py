@@ -1,4 +1,4 @@
-"""Sources: grounding metadata to citations and server tool blocks, whatever the way."""
+"""Citations and server tool blocks from the metadata of an answer, in every call mode."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import pytest
 from call_modes import CALL_MODES, blocks_of, invoke, model_at, server_sending, stream
 from langchain_core.load import dumps, loads
 from langchain_core.messages import AIMessage
+from scripted_server import sse
 
-from langchain_kie._answer.citations import merge_grounding, merged
+from langchain_kie._answer.citations import merge_grounding, merge_metadata
+from unit_tests.answer.rows import completion, delta, native
 
 NATIVE = "gemini-3.5-flash"
 ROME, OSLO = (
@@ -24,11 +26,10 @@ SENTENCES = {
     "combining": ("Cafe\u0301 e\u0300 buono.", "No\u0308rd\u0300 lys."),
     "mixed": ("a é 中 🌞 e\u0301", "\u200f\u05e9\u05dc 1"),
 }
-EVENTS_PER_ANSWER = (1, 3)
 
 
 def support(text, sentence, *numbers, **segment):
-    """What Google says of `sentence`, in bytes; a start of 0 is left out."""
+    """A grounding support for `sentence`, in bytes; as Google does, it omits a start of 0."""
     start = len(text[: text.index(sentence)].encode())
     given = {"startIndex": start} if start else {}
     given |= {"endIndex": start + len(sentence.encode()), "text": sentence} | segment
@@ -44,24 +45,21 @@ def grounding(supports, chunks=(ROME, OSLO), queries=("weather",)):
     }
 
 
-def native(*parts, **candidate):
-    """An event of the native dialect."""
-    content = {"role": "model", "parts": list(parts)}
-    return {"candidates": [{"content": content, "index": 0, **candidate}]}
-
-
-def sse(*events):
-    return b"".join(b"data: " + orjson.dumps(event) + b"\n\n" for event in events)
+def event(*parts, **candidate):
+    """An event of `generate_content`, with further members of its candidate."""
+    body = native(*parts)
+    body["candidates"][0] |= candidate
+    return body
 
 
 def answer(text, *, pieces=1, **last):
-    """A native stream that says `text` in pieces and closes with an event of metadata."""
+    """A stream of `generate_content` with `text` in pieces; its last event has the metadata."""
     size = -(-len(text) // pieces)
-    said = [native({"text": text[n : n + size]}) for n in range(0, len(text), size)]
-    return sse(*said, native({"text": ""}, finishReason="STOP", **last))
+    texts = [native({"text": text[n : n + size]}) for n in range(0, len(text), size)]
+    return sse(*texts, event({"text": ""}, finishReason="STOP", **last))
 
 
-async def ask(body, call_mode=invoke, model=NATIVE):
+async def message_of(body, call_mode=invoke, model=NATIVE):
     with server_sending(body) as server:
         return await call_mode(model_at(server, model=model))
 
@@ -71,7 +69,7 @@ def text_block(message):
 
 
 def cited(message):
-    """What each citation points at, and the address it names."""
+    """The cited text and the URL of each citation."""
     return [
         (block["text"][note["start_index"] : note["end_index"]], note["url"])
         for block in message.content_blocks
@@ -80,13 +78,13 @@ def cited(message):
     ]
 
 
-@pytest.mark.parametrize("pieces", EVENTS_PER_ANSWER)
+@pytest.mark.parametrize("pieces", [1, 3])
 @pytest.mark.parametrize("sentences", SENTENCES.values(), ids=SENTENCES)
 async def test_a_citation_counts_characters(sentences, pieces):
     first, second = sentences
     text = f"{first} {second}"
     metadata = grounding([support(text, first, 0), support(text, second, 0, 1)])
-    message = await ask(answer(text, pieces=pieces, groundingMetadata=metadata))
+    message = await message_of(answer(text, pieces=pieces, groundingMetadata=metadata))
     assert message.content == message.text == text
     assert message.response_metadata["grounding_metadata"] == metadata
     assert cited(message) == [
@@ -103,27 +101,27 @@ async def test_a_citation_counts_characters(sentences, pieces):
 
 @pytest.mark.parametrize("call_mode", CALL_MODES)
 @pytest.mark.parametrize(
-    "again",
+    "keep",
     [
         lambda m: m,
         lambda m: loads(dumps(m), allowed_objects="messages"),
         lambda m: m.model_copy(deep=True),
     ],
 )
-async def test_all_ways_give_the_same_blocks_once(call_mode, again):
+async def test_the_blocks_are_the_same_in_every_call_mode(call_mode, keep):
     text = "Été à Rome. 中文 in Oslo."
     metadata = grounding([support(text, "Été à Rome.", 0), support(text, "中文 in Oslo.", 1)])
     body = sse(
-        native({"text": "Let me see.", "thought": True}),
-        native({"text": text[:7]}),
-        native({"text": text[7:]}),
-        native(
+        event({"text": "Let me see.", "thought": True}),
+        event({"text": text[:7]}),
+        event({"text": text[7:]}),
+        event(
             {"functionCall": {"name": "f", "args": {}, "id": "1"}},
             finishReason="STOP",
             groundingMetadata=metadata,
         ),
     )
-    message = pickle.loads(pickle.dumps(again(await ask(body, call_mode))))
+    message = pickle.loads(pickle.dumps(keep(await message_of(body, call_mode))))
     assert message.text == text
     citation = {"type": "citation", "title": "Rome", "url": "https://rome.example"}
     other = {"type": "citation", "title": "Oslo", "url": "https://oslo.example"}
@@ -169,24 +167,24 @@ ODD = {
 
 
 @pytest.mark.parametrize(("segment", "stretch"), ODD.values(), ids=ODD)
-async def test_odd_positions_still_point_into_the_text(segment, stretch):
+async def test_wrong_positions_are_corrected_by_the_quoted_text(segment, stretch):
     metadata = grounding([{"segment": segment, "groundingChunkIndices": [0]}])
-    message = await ask(answer(TEXT, groundingMetadata=metadata))
+    message = await message_of(answer(TEXT, groundingMetadata=metadata))
     assert cited(message) == [(stretch, "https://rome.example")]
 
 
-async def test_the_nearer_of_two_is_the_second():
+async def test_of_two_equal_texts_the_nearer_one_is_cited():
     segment, _ = ODD["the nearer of two"]
     metadata = grounding([{"segment": segment, "groundingChunkIndices": [0]}])
-    message = await ask(answer(TEXT, groundingMetadata=metadata))
+    message = await message_of(answer(TEXT, groundingMetadata=metadata))
     assert text_block(message)["annotations"][0]["start_index"] == TEXT.rindex("🌞")
 
 
 @pytest.mark.parametrize("segment", [{}, {"startIndex": 500, "endIndex": 600}, {"endIndex": None}])
 @pytest.mark.parametrize("call_mode", CALL_MODES[:4])
-async def test_a_support_that_points_nowhere_is_a_citation_without_positions(call_mode, segment):
+async def test_a_support_without_valid_positions_is_cited_without_them(call_mode, segment):
     metadata = grounding([{"segment": segment, "groundingChunkIndices": [0]}])
-    message = await ask(answer("Hello.", groundingMetadata=metadata), call_mode)
+    message = await message_of(answer("Hello.", groundingMetadata=metadata), call_mode)
     assert text_block(message)["annotations"] == [
         {"type": "citation", "url": "https://rome.example", "title": "Rome"}
     ]
@@ -202,30 +200,30 @@ async def test_a_support_that_points_nowhere_is_a_citation_without_positions(cal
         "odd",
     ],
 )
-async def test_malformed_metadata_costs_no_text(metadata):
-    message = await ask(answer("Hello.", groundingMetadata=metadata))
+async def test_malformed_metadata_does_not_lose_the_text(metadata):
+    message = await message_of(answer("Hello.", groundingMetadata=metadata))
     assert message.content_blocks[0] == {"type": "text", "text": "Hello."}
     assert message.response_metadata["grounding_metadata"] == metadata
 
 
-async def test_scores_go_into_extras():
+async def test_confidence_scores_are_in_extras():
     scored = {**support("Hi you.", "you.", 0, 1), "confidenceScores": [0.5]}
-    message = await ask(answer("Hi you.", groundingMetadata=grounding([scored])))
+    message = await message_of(answer("Hi you.", groundingMetadata=grounding([scored])))
     first, second = text_block(message)["annotations"]
     assert first["extras"] == {"confidence_score": 0.5}
     assert "extras" not in second
 
 
-async def test_an_answer_without_text_has_the_search_alone():
-    last = native(groundingMetadata=grounding([]), finishReason="STOP")
-    message = await ask(sse({**last, "usageMetadata": {"totalTokenCount": 5}}), stream)
+async def test_an_answer_without_text_has_only_the_search():
+    last = event(groundingMetadata=grounding([]), finishReason="STOP")
+    message = await message_of(sse({**last, "usageMetadata": {"totalTokenCount": 5}}), stream)
     assert [block["type"] for block in blocks_of(message)] == [
         "server_tool_call",
         "server_tool_result",
     ]
 
 
-async def test_a_message_without_spans_has_them_worked_out_anew():
+async def test_the_spans_of_a_message_without_them_are_computed():
     text = "Été. Oslo."
     metadata = {
         "model_provider": "kie",
@@ -239,24 +237,24 @@ async def test_a_message_without_spans_has_them_worked_out_anew():
 # --- several texts --------------------------------------------------------------------------
 
 
-CODE = native({"executableCode": {"language": "PYTHON", "code": "1"}})
-RESULT = native({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}})
+CODE = event({"executableCode": {"language": "PYTHON", "code": "1"}})
+RESULT = event({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}})
 
 
 @pytest.mark.parametrize("call_mode", CALL_MODES)
-async def test_a_citation_stands_on_the_text_block_that_holds_it(call_mode):
+async def test_a_citation_is_on_the_text_block_that_contains_it(call_mode):
     before, after = "Été. ", "Là-bas. 中文."
-    whole = before + after
-    supports = [support(whole, s, 0) for s in ("Été.", "中文.", "Été. Là-bas.")]
+    text = before + after
+    supports = [support(text, s, 0) for s in ("Été.", "中文.", "Été. Là-bas.")]
     body = sse(
-        native({"text": before}),
+        event({"text": before}),
         CODE,
         RESULT,
-        native({"text": after}),
-        native({"text": ""}, finishReason="STOP", groundingMetadata=grounding(supports)),
+        event({"text": after}),
+        event({"text": ""}, finishReason="STOP", groundingMetadata=grounding(supports)),
     )
-    message = await ask(body, call_mode)
-    assert message.text == whole
+    message = await message_of(body, call_mode)
+    assert message.text == text
     assert [block["type"] for block in message.content_blocks] == [
         "text",
         "server_tool_call",
@@ -274,15 +272,18 @@ async def test_a_citation_stands_on_the_text_block_that_holds_it(call_mode):
 FIRST, SECOND = "Été à Rome.", "Gel à Oslo."
 BOTH = f"{FIRST} {SECOND}"
 ABOUT_ROME, ABOUT_OSLO = support(BOTH, FIRST, 0), support(BOTH, SECOND, 1)
-WHOLE = grounding([ABOUT_ROME, ABOUT_OSLO], queries=("rome", "oslo"))
+ALL = grounding([ABOUT_ROME, ABOUT_OSLO], queries=("rome", "oslo"))
 PART = grounding([ABOUT_ROME], [ROME], ["rome"])
 SEVERAL = {
-    "one event": [WHOLE],
-    "the same twice": [WHOLE, WHOLE],
-    "what is known so far": [PART, WHOLE],
-    "only what is new": [PART, grounding([support(BOTH, SECOND, 0)], [OSLO], ["oslo"])],
-    "what is new, numbered on": [PART, grounding([ABOUT_OSLO], [OSLO], ["oslo"])],
-    "what overlaps": [
+    "one event": [ALL],
+    "the same event twice": [ALL, ALL],
+    "the earlier sources again": [PART, ALL],
+    "new sources, numbered from 0": [
+        PART,
+        grounding([support(BOTH, SECOND, 0)], [OSLO], ["oslo"]),
+    ],
+    "new sources, numbered on": [PART, grounding([ABOUT_OSLO], [OSLO], ["oslo"])],
+    "overlapping sources": [
         PART,
         grounding([support(BOTH, SECOND, 0), support(BOTH, FIRST, 1)], [OSLO, ROME], ["oslo"]),
     ],
@@ -294,54 +295,54 @@ SEVERAL = {
         {"webSearchQueries": ["rome"]},
         grounding([ABOUT_ROME, ABOUT_OSLO], queries=("rome", "oslo")),
     ],
-    "an entry point last": [WHOLE, {"searchEntryPoint": {"renderedContent": "<div></div>"}}],
-    "nothing more": [WHOLE, {}],
+    "an entry point last": [ALL, {"searchEntryPoint": {"renderedContent": "<div></div>"}}],
+    "an empty one last": [ALL, {}],
 }
 
 
 @pytest.mark.parametrize("call_mode", CALL_MODES)
 @pytest.mark.parametrize("events", SEVERAL.values(), ids=SEVERAL)
-async def test_metadata_of_several_events_is_one(call_mode, events):
-    said = native({"text": BOTH})
-    body = sse(said, *(native(groundingMetadata=e) for e in events), native(finishReason="STOP"))
-    message = await ask(body, call_mode)
-    assert message.response_metadata["grounding_metadata"] == WHOLE
+async def test_the_metadata_of_several_events_is_merged(call_mode, events):
+    text = event({"text": BOTH})
+    body = sse(text, *(event(groundingMetadata=e) for e in events), event(finishReason="STOP"))
+    message = await message_of(body, call_mode)
+    assert message.response_metadata["grounding_metadata"] == ALL
     assert cited(message) == [(FIRST, "https://rome.example"), (SECOND, "https://oslo.example")]
 
 
-def test_a_support_that_says_more_takes_the_place_of_the_former():
+def test_a_support_with_more_sources_replaces_the_earlier_one():
     fuller = support(BOTH, FIRST, 0, 1)
     both = merge_grounding(PART, grounding([fuller, ABOUT_OSLO]))
     assert both["groundingSupports"] == [fuller, ABOUT_OSLO]
     assert merge_grounding(both, PART)["groundingSupports"] == [fuller, ABOUT_OSLO]
 
 
-def test_merging_changes_nothing_that_came():
-    before = orjson.dumps([PART, WHOLE])
-    merged("grounding_metadata", PART, WHOLE)
-    assert orjson.dumps([PART, WHOLE]) == before
+def test_merging_does_not_modify_the_metadata():
+    before = orjson.dumps([PART, ALL])
+    merge_metadata("grounding_metadata", PART, ALL)
+    assert orjson.dumps([PART, ALL]) == before
 
 
 @pytest.mark.parametrize("old", [None, {}, [], "odd", 3])
-def test_metadata_of_another_kind_is_replaced(old):
-    assert merged("grounding_metadata", old, WHOLE) == WHOLE
+def test_metadata_of_another_type_is_replaced(old):
+    assert merge_metadata("grounding_metadata", old, ALL) == ALL
 
 
 # --- web pages, recitations, annotations ----------------------------------------------------
 
 
 @pytest.mark.parametrize("call_mode", CALL_MODES)
-async def test_pages_that_were_read_are_a_server_tool_call(call_mode):
+async def test_fetched_pages_are_a_server_tool_call(call_mode):
     pages = {"https://a.example": "SUCCESS", "https://b.example": "PAYWALL"}
     first, second = (
         {"urlMetadata": [{"retrievedUrl": u, "urlRetrievalStatus": f"URL_RETRIEVAL_STATUS_{s}"}]}
         for u, s in pages.items()
     )
     body = sse(
-        native({"text": "Read."}, urlContextMetadata=first),
-        native(finishReason="STOP", urlContextMetadata=second),
+        event({"text": "Read."}, urlContextMetadata=first),
+        event(finishReason="STOP", urlContextMetadata=second),
     )
-    message = await ask(body, call_mode)
+    message = await message_of(body, call_mode)
     assert blocks_of(message)[1:] == [
         {
             "type": "server_tool_call",
@@ -361,15 +362,15 @@ async def test_pages_that_were_read_are_a_server_tool_call(call_mode):
     ]
 
 
-async def test_a_fetch_of_which_nothing_came_is_an_error():
+async def test_a_fetch_without_a_successful_page_is_an_error():
     page = {"retrievedUrl": "https://a.example", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_ERROR"}
-    message = await ask(answer("No.", urlContextMetadata={"urlMetadata": [page]}))
+    message = await message_of(answer("No.", urlContextMetadata={"urlMetadata": [page]}))
     assert blocks_of(message)[-1]["status"] == "error"
 
 
-async def test_what_gemini_recited_is_cited():
+async def test_recited_text_is_cited():
     source = {"startIndex": 6, "endIndex": 10, "uri": "https://book.example", "license": "mit"}
-    message = await ask(answer("Été. Été!", citationMetadata={"citationSources": [source]}))
+    message = await message_of(answer("Été. Été!", citationMetadata={"citationSources": [source]}))
     assert cited(message) == [(" Ét", "https://book.example")]
     assert text_block(message)["annotations"][0]["extras"] == {"license": "mit"}
 
@@ -384,35 +385,25 @@ NOTE = {
     },
 }
 FLAT = {"type": "url_citation", **NOTE["url_citation"]}
-
-
-def chat(delta, **choice):
-    return {"choices": [{"index": 0, "delta": delta, **choice}]}
-
-
 CHAT = {
-    "in one piece": sse(
-        chat({"content": "中文, é Rome", "annotations": [NOTE]}), chat({}, finish_reason="stop")
-    ),
+    "in one piece": sse(delta(content="中文, é Rome", annotations=[NOTE]), delta("stop")),
     "at the end, and twice": sse(
-        chat({"content": "中文, "}),
-        chat({"content": "é Rome", "annotations": [NOTE]}),
-        chat({"annotations": [NOTE]}, finish_reason="stop"),
+        delta(content="中文, "),
+        delta(content="é Rome", annotations=[NOTE]),
+        delta("stop", annotations=[NOTE]),
     ),
-    "flat": sse(
-        chat({"content": "中文, é Rome", "annotations": [FLAT]}), chat({}, finish_reason="stop")
-    ),
-    "beside others": sse(
-        chat({"content": "中文, é Rome", "annotations": [{"type": "file"}, NOTE]}),
-        chat({"annotations": []}, finish_reason="stop"),
+    "flat": sse(delta(content="中文, é Rome", annotations=[FLAT]), delta("stop")),
+    "with another annotation": sse(
+        delta(content="中文, é Rome", annotations=[{"type": "file"}, NOTE]),
+        delta("stop", annotations=[]),
     ),
 }
 
 
 @pytest.mark.parametrize("call_mode", CALL_MODES)
 @pytest.mark.parametrize("body", CHAT.values(), ids=CHAT)
-async def test_annotations_of_the_chat_dialect_are_citations(call_mode, body):
-    message = await ask(body, call_mode, model="gemini-3-flash")
+async def test_annotations_of_chat_completions_are_citations(call_mode, body):
+    message = await message_of(body, call_mode, model="gemini-3-flash")
     assert message.text == "中文, é Rome"
     assert blocks_of(message) == [
         {
@@ -431,9 +422,8 @@ async def test_annotations_of_the_chat_dialect_are_citations(call_mode, body):
     ]
 
 
-async def test_annotations_of_a_whole_completion_are_citations():
-    said = {"role": "assistant", "content": "中文, é Rome", "annotations": [NOTE]}
-    body = {"choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}
-    message = await ask(orjson.dumps(body), model="gemini-3-flash")
+async def test_annotations_of_a_completion_without_a_stream_are_citations():
+    body = completion(content="中文, é Rome", annotations=[NOTE])
+    message = await message_of(body, model="gemini-3-flash")
     assert cited(message) == [("é Rom", "https://rome.example")]
     assert message.response_metadata["annotations"] == [NOTE]

@@ -1,22 +1,23 @@
-"""JSON schemas as each dialect can say them: hard cases one by one, then whatever there may be."""
+"""JSON schemas in the normalized form and in Gemini's form."""
 
 from __future__ import annotations
 
 import copy
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from langchain_kie._json_schema.gemini import for_generate_content
-from langchain_kie._json_schema.keywords import reserved_property, without_titles
-from langchain_kie._json_schema.normalize import for_chat_completions
+from langchain_kie._json_schema.gemini import to_gemini_schema
+from langchain_kie._json_schema.keywords import without_titles
+from langchain_kie._json_schema.normalize import normalize_schema
 from langchain_kie.emulator.native_fields import parse_request
 from langchain_kie.emulator.schemas import check_chat_schema, read_gemini_schema
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langchain_kie._json import Json
 
 NODE = {
     "type": "object",
@@ -56,7 +57,7 @@ CASES: list[tuple[str, Any, Json, Json]] = [
         {"anyOf": [{"type": "INTEGER"}, {"type": "BOOLEAN"}]},
     ),
     (
-        "allOf, both of which hold",
+        "allOf of two types",
         {"allOf": [{"type": "number", "minimum": 1}, {"type": "integer", "minimum": 3}],
          "maximum": 9},
         {"type": "integer", "minimum": 3, "maximum": 9},
@@ -73,7 +74,7 @@ CASES: list[tuple[str, Any, Json, Json]] = [
          "required": ["a", "b"]},
     ),
     (
-        "what stands beside alternatives",
+        "keywords next to alternatives",
         {"type": "object", "properties": {"a": {"type": "string"}},
          "anyOf": [{"properties": {"b": {"type": "string"}}},
                    {"properties": {"c": {"type": "string"}}}]},
@@ -87,7 +88,7 @@ CASES: list[tuple[str, Any, Json, Json]] = [
         ]},
     ),
     (
-        "alternatives that only say what is required",
+        "alternatives that only list required properties",
         {"type": "object", "properties": {"a": {"type": "string"}},
          "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
         {"type": "object", "properties": {"a": {"type": "string"}},
@@ -104,7 +105,7 @@ CASES: list[tuple[str, Any, Json, Json]] = [
     ("IntEnum", {"type": "integer", "enum": [1, 2]}, {"type": "integer", "enum": [1, 2]},
      {"type": "INTEGER", "description": "One of: 1, 2."}),
     (
-        "an enum of everything",
+        "an enum of several types",
         {"enum": [1, "x", True, None]},
         {"anyOf": [{"type": "integer", "enum": [1]}, {"type": "string", "enum": ["x"]},
                    {"type": "boolean", "enum": [True]}, {"type": "null"}]},
@@ -121,7 +122,7 @@ CASES: list[tuple[str, Any, Json, Json]] = [
         {"type": "object", "additionalProperties": {"type": "integer"}},
         {"type": "object", "additionalProperties": {"type": "integer"}},
         {"type": "OBJECT", "properties": {},
-         "description": 'Any names, each value: {"type":"integer"}.'},
+         "description": 'Any property names, each value: {"type":"integer"}.'},
     ),
     ("no further properties", {"type": "object", "additionalProperties": False},
      {"type": "object", "additionalProperties": False}, {"type": "OBJECT", "properties": {}}),
@@ -135,7 +136,7 @@ CASES: list[tuple[str, Any, Json, Json]] = [
          "minItems": 2, "maxItems": 2,
          "description": 'Items in this order: [{"type":"integer"},{"type":"string"}].'},
     ),
-    ("an old tuple, closed", {"items": [{"type": "string"}], "additionalItems": False},
+    ("a closed tuple (draft 7)", {"items": [{"type": "string"}], "additionalItems": False},
      {"type": "array", "prefixItems": [{"type": "string"}], "maxItems": 1},
      {"type": "ARRAY", "items": {"type": "STRING"}, "maxItems": 1,
       "description": 'Items in this order: [{"type":"string"}].'}),
@@ -150,16 +151,16 @@ CASES: list[tuple[str, Any, Json, Json]] = [
     ("exclusive bounds of a number", {"type": "number", "exclusiveMinimum": 2},
      {"type": "number", "exclusiveMinimum": 2},
      {"type": "NUMBER", "description": "exclusiveMinimum: 2."}),
-    ("an old exclusive bound", {"type": "integer", "minimum": 2, "exclusiveMinimum": True},
+    ("an exclusive bound (draft 4)", {"type": "integer", "minimum": 2, "exclusiveMinimum": True},
      {"type": "integer", "exclusiveMinimum": 2}, {"type": "INTEGER", "minimum": 3}),
     ("a format", {"type": "string", "format": "date"}, {"type": "string", "format": "date"},
      {"type": "STRING", "description": "Format: date."}),
-    ("Gemini's format", {"type": "integer", "format": "int64"},
+    ("a format that Gemini knows", {"type": "integer", "format": "int64"},
      {"type": "integer", "format": "int64"}, {"type": "INTEGER", "format": "int64"}),
     ("examples", {"type": "string", "examples": ["a", "b"]},
      {"type": "string", "examples": ["a", "b"]},
      {"type": "STRING", "description": 'Examples: "a", "b".'}),
-    ("no pattern at all", {"type": "string", "pattern": "("}, {"type": "string"},
+    ("an invalid pattern", {"type": "string", "pattern": "("}, {"type": "string"},
      {"type": "STRING"}),
     ("OpenAPI's nullable", {"type": "string", "nullable": True},
      {"anyOf": [{"type": "string"}, {"type": "null"}]}, {"type": "STRING", "nullable": True}),
@@ -173,13 +174,13 @@ CASES: list[tuple[str, Any, Json, Json]] = [
             "properties": {"type": "object", "properties": {"enum": {"type": "integer"}}},
             "required": {"type": "boolean"}, "default": {"type": "string"},
             "ключ 🔑": {"type": "string"}},
-         "required": ["$ref", "nobody"]},
+         "required": ["$ref", "missing"]},
         {"type": "object", "properties": {
             "type": {"type": "string"}, "title": {"type": "string"}, "$ref": {"type": "string"},
             "properties": {"type": "object", "properties": {"enum": {"type": "integer"}}},
             "required": {"type": "boolean"}, "default": {"type": "string"},
             "ключ 🔑": {"type": "string"}},
-         "required": ["$ref", "nobody"]},
+         "required": ["$ref", "missing"]},
         {"type": "OBJECT", "properties": {
             "type": {"type": "STRING"}, "title": {"type": "STRING"}, "$ref": {"type": "STRING"},
             "properties": {"type": "OBJECT", "properties": {"enum": {"type": "INTEGER"}}},
@@ -205,7 +206,7 @@ CASES: list[tuple[str, Any, Json, Json]] = [
             "next": {"type": "OBJECT", "description": "Another Node."}, "n": {"type": "INTEGER"}}},
     ),
     (
-        "properties that may not be, and may be anything",
+        "a property that is forbidden",
         {"type": "object", "properties": {"a": False, "b": {"type": "string"}}},
         {"type": "object", "properties": {"b": {"type": "string"}}},
         {"type": "OBJECT", "properties": {"b": {"type": "STRING"}}},
@@ -215,46 +216,47 @@ CASES: list[tuple[str, Any, Json, Json]] = [
 ]  # fmt: skip
 
 
-def alike(made: Any, expected: Any) -> bool:
-    """Whether `made` is as expected, where `...` is anything."""
+def matches(actual: Any, expected: Any) -> bool:
+    """Whether `actual` is as expected, where `...` stands for any value."""
     if expected is ...:
         return True
-    if isinstance(expected, dict) and isinstance(made, dict):
-        return made.keys() == expected.keys() and all(alike(made[k], expected[k]) for k in made)
-    return made == expected
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        keys = actual.keys()
+        return keys == expected.keys() and all(matches(actual[k], expected[k]) for k in keys)
+    return actual == expected
 
 
-def accepted_natively(native: Json) -> None:
-    """The emulator, which is as strict as Gemini, takes the schema."""
-    config = {"responseMimeType": "application/json", "responseSchema": native}
+def check_gemini_schema(schema: Json) -> None:
+    """Check that the emulator, which is as strict as Gemini, accepts the schema."""
+    config = {"responseMimeType": "application/json", "responseSchema": schema}
     body = {"contents": [{"parts": [{"text": "hi"}]}], "generationConfig": config}
     read_gemini_schema(parse_request(body)["generationConfig"]["responseSchema"])
 
 
 @pytest.mark.parametrize(
-    ("schema", "chat", "native"), [pytest.param(*c[1:], id=c[0]) for c in CASES]
+    ("schema", "normalized", "gemini"), [pytest.param(*case[1:], id=case[0]) for case in CASES]
 )
-def test_a_schema_is_said_as_each_dialect_can(schema: Any, chat: Json, native: Json) -> None:
+def test_both_forms_keep_the_meaning(schema: Any, normalized: Json, gemini: Json) -> None:
     before = copy.deepcopy(schema)
-    made = for_chat_completions(schema)
-    assert made == chat
-    check_chat_schema(made, "$", answer=False)
-    assert for_chat_completions(made) == made
-    said = for_generate_content(schema)
-    assert alike(said, native), said
-    accepted_natively(said)
-    assert for_generate_content(said) == said
+    actual = normalize_schema(schema)
+    assert actual == normalized
+    check_chat_schema(actual, "$", answer=False)
+    assert normalize_schema(actual) == actual
+    converted = to_gemini_schema(schema)
+    assert matches(converted, gemini), converted
+    check_gemini_schema(converted)
+    assert to_gemini_schema(converted) == converted
     assert schema == before
 
 
-def test_any_value_natively_is_any_of_all_types() -> None:
-    said = for_generate_content({"type": "object", "properties": {"a": {}}})
-    kinds = [branch["type"] for branch in said["properties"]["a"]["anyOf"]]
-    assert kinds == ["STRING", "NUMBER", "BOOLEAN", "OBJECT", "ARRAY"]
-    assert said["properties"]["a"]["nullable"] is True
+def test_for_gemini_any_value_is_any_of_all_types() -> None:
+    converted = to_gemini_schema({"type": "object", "properties": {"a": {}}})["properties"]["a"]
+    types = [branch["type"] for branch in converted["anyOf"]]
+    assert types == ["STRING", "NUMBER", "BOOLEAN", "OBJECT", "ARRAY"]
+    assert converted["nullable"] is True
 
 
-def test_gemini_s_own_schema_goes_out_as_it_came() -> None:
+def test_a_gemini_schema_is_sent_unchanged() -> None:
     schema = {
         "type": "OBJECT",
         "title": "t",
@@ -265,18 +267,18 @@ def test_gemini_s_own_schema_goes_out_as_it_came() -> None:
         "required": ["a"],
         "propertyOrdering": ["a", "b"],
     }
-    assert for_generate_content(schema) == schema
+    assert to_gemini_schema(schema) == schema
 
 
-@pytest.mark.parametrize("reference", ["#/$defs/nobody", "other.json", "#nobody", "#/type/x"])
-def test_a_reference_to_nowhere_is_named(reference: str) -> None:
+@pytest.mark.parametrize("reference", ["#/$defs/missing", "other.json", "#missing", "#/type/x"])
+def test_an_unresolvable_reference_is_an_error(reference: str) -> None:
     schema = {"type": "object", "properties": {"a": {"$ref": reference}}}
-    for convert in (for_chat_completions, for_generate_content):
-        with pytest.raises(ValueError, match="refers to"):
+    for convert in (normalize_schema, to_gemini_schema):
+        with pytest.raises(ValueError, match="cannot resolve"):
             convert(schema)
 
 
-def test_references_by_anchor_by_id_and_into_lists_are_found() -> None:
+def test_references_by_anchor_by_id_and_into_lists_are_resolved() -> None:
     schema = {
         "$id": "https://example.com/s",
         "type": "object",
@@ -290,12 +292,12 @@ def test_references_by_anchor_by_id_and_into_lists_are_found() -> None:
             "y": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
         },
     }
-    kinds = {k: v["type"] for k, v in for_chat_completions(schema)["properties"].items()}
-    assert kinds == {"a": "string", "b": "string", "c": "integer"}
+    types = {k: v["type"] for k, v in normalize_schema(schema)["properties"].items()}
+    assert types == {"a": "string", "b": "string", "c": "integer"}
 
 
 def _doubling(depth: int) -> Json:
-    """Each definition refers to the next one twice: 2 to the power of `depth`, in their place."""
+    """Each definition refers to the next one twice, so that resolving them takes 2^depth nodes."""
     definitions = {
         f"d{n}": {
             "type": "object",
@@ -314,31 +316,19 @@ def _mutual(width: int) -> Json:
     return {"type": "object", "properties": properties, "$defs": dict.fromkeys(names, definition)}
 
 
-def _shared(depth: int) -> Json:
-    """One dict in two places, again and again."""
+def _nested(depth: int, wrap: Callable[[Json], Json]) -> Json:
     schema: Json = {"type": "string"}
     for _ in range(depth):
-        schema = {"type": "object", "properties": {"a": schema, "b": schema}}
+        schema = wrap(schema)
     return schema
 
 
-def _branching(depth: int) -> Json:
-    """Keywords beside alternatives, with the like inside."""
-    schema: Json = {"type": "string"}
-    for _ in range(depth):
-        schema = {
-            "type": ["object", "array", "string", "null"],
-            "properties": {"a": schema},
-            "anyOf": [{"properties": {"b": {}}}, {"properties": {"c": {}}}],
-        }
-    return schema
-
-
-def _deep(depth: int) -> Json:
-    schema: Json = {"type": "string"}
-    for _ in range(depth):
-        schema = {"type": "array", "items": schema}
-    return schema
+def _with_alternatives(schema: Json) -> Json:
+    return {
+        "type": ["object", "array", "string", "null"],
+        "properties": {"a": schema},
+        "anyOf": [{"properties": {"b": {}}}, {"properties": {"c": {}}}],
+    }
 
 
 def _endless() -> Json:
@@ -351,11 +341,11 @@ def _endless() -> Json:
 HUGE = {
     "doubling": _doubling(40),
     "mutual": _mutual(40),
-    "shared": _shared(40),
-    "branching": _branching(30),
-    "deep": _deep(300),
+    "one dict twice": _nested(40, lambda s: {"type": "object", "properties": {"a": s, "b": s}}),
+    "branching": _nested(30, _with_alternatives),
+    "deep": _nested(300, lambda schema: {"type": "array", "items": schema}),
     "endless": _endless(),
-    "a circle": {"$ref": "#/$defs/a", "$defs": {
+    "a cycle": {"$ref": "#/$defs/a", "$defs": {
         "a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
     "itself": {"$ref": "#"},
     "wide": {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(3_000)}},
@@ -363,110 +353,32 @@ HUGE = {
 
 
 @pytest.mark.parametrize("schema", HUGE.values(), ids=HUGE)
-def test_what_would_grow_without_end_is_cut_in_good_time(schema: Json) -> None:
-    begun = time.monotonic()
-    chat, native = for_chat_completions(schema), for_generate_content(schema)
-    assert time.monotonic() - begun < 5
-    assert len(str(chat)) + len(str(native)) < 3_000_000
-    check_chat_schema(chat, "$", answer=False)
-    accepted_natively(native)
+def test_a_schema_that_grows_without_end_is_truncated_quickly(schema: Json) -> None:
+    start = time.monotonic()
+    normalized, gemini = normalize_schema(schema), to_gemini_schema(schema)
+    assert time.monotonic() - start < 5
+    assert len(str(normalized)) + len(str(gemini)) < 3_000_000
+    check_chat_schema(normalized, "$", answer=False)
+    check_gemini_schema(gemini)
 
 
-def test_a_cut_keeps_near_what_it_takes_far() -> None:
-    chat = for_chat_completions(_mutual(40))
-    assert len(chat["properties"]) == 40
-    assert all(schema["type"] == "object" for schema in chat["properties"].values())
+def test_a_truncated_schema_keeps_the_outer_properties() -> None:
+    normalized = normalize_schema(_mutual(40))
+    assert len(normalized["properties"]) == 40
+    assert all(schema["type"] == "object" for schema in normalized["properties"].values())
 
 
-def test_titles_go_but_properties_of_that_name_stay() -> None:
+def test_titles_are_removed_but_properties_of_that_name_stay() -> None:
     schema = {
         "title": "T",
         "properties": {"title": {"title": "Title", "type": "string"}},
         "$defs": {"title": {"title": "X"}},
         "anyOf": [{"title": "A", "default": {"title": "kept"}}],
+        "items": [{"title": "First"}],
     }
     assert without_titles(schema) == {
         "properties": {"title": {"type": "string"}},
         "$defs": {"title": {}},
         "anyOf": [{"default": {"title": "kept"}}],
+        "items": [{}],
     }
-
-
-def test_a_reserved_property_is_found_only_where_it_is_a_property() -> None:
-    assert reserved_property({"default": {"properties": {"type": 1}}}) is None
-    found = {"items": {"anyOf": [{"properties": {"type": {"type": "string"}}}]}}
-    assert reserved_property(found) == "$.items.anyOf[0].properties.type"
-
-
-# --- whatever there may be -------------------------------------------------------------------
-
-NAMES = st.sampled_from(["a", "b", "type", "title", "$ref", "enum", "required", "é"])
-VALUES = st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.sampled_from(["a", "1", "x"]))
-TYPES = st.sampled_from(
-    ["string", "integer", "number", "boolean", "object", "array", "null", "STRING", "any"]
-)
-REFERENCES = st.sampled_from(["#", "#/$defs/a", "#/$defs/b", "#/$defs/c"])
-LEAVES = st.one_of(
-    st.booleans(),
-    st.builds(lambda kind: {"type": kind}, TYPES),
-    st.builds(lambda place: {"$ref": place}, REFERENCES),
-)
-
-
-def _nodes(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    several = st.lists(inner, min_size=1, max_size=3)
-    named = st.dictionaries(NAMES, inner, max_size=3)
-    return st.fixed_dictionaries(
-        {},
-        optional={
-            "type": st.one_of(TYPES, st.lists(TYPES, min_size=1, max_size=3, unique=True)),
-            "$ref": REFERENCES,
-            "properties": named,
-            "patternProperties": named,
-            "required": st.lists(NAMES, max_size=2, unique=True),
-            "items": st.one_of(inner, several),
-            "prefixItems": several,
-            "anyOf": several,
-            "oneOf": several,
-            "allOf": several,
-            "not": inner,
-            "if": inner,
-            "additionalProperties": inner,
-            "enum": st.lists(VALUES, max_size=3),
-            "const": VALUES,
-            "default": VALUES,
-            "nullable": st.booleans(),
-            "minimum": st.integers(-5, 5),
-            "exclusiveMinimum": st.one_of(st.booleans(), st.floats(-5, 5)),
-            "maxLength": st.integers(-1, 5),
-            "minItems": st.integers(0, 5),
-            "pattern": st.sampled_from(["^a$", "(", r"\p{L}"]),
-            "format": st.sampled_from(["date", "date-time", "int32"]),
-            "title": NAMES,
-            "description": NAMES,
-            "examples": st.lists(VALUES, max_size=2),
-            "x-own": st.dictionaries(NAMES, VALUES, max_size=2),
-        },
-    )
-
-
-SCHEMAS = st.recursive(LEAVES, _nodes, max_leaves=8)
-ROOTS = st.builds(
-    lambda root, a, b, c: {**root, "$defs": {"a": a, "b": b, "c": c}},
-    _nodes(SCHEMAS),
-    SCHEMAS,
-    SCHEMAS,
-    SCHEMAS,
-)
-
-
-@given(ROOTS)
-@settings(max_examples=150, deadline=None)
-def test_any_schema_is_taken_by_both_dialects(schema: Json) -> None:
-    before = copy.deepcopy(schema)
-    chat, native = for_chat_completions(schema), for_generate_content(schema)
-    assert schema == before
-    check_chat_schema(chat, "$", answer=False)
-    accepted_natively(native)
-    assert for_generate_content(native) == native
-    assert for_chat_completions(chat) == chat

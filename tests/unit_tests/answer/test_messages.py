@@ -1,4 +1,4 @@
-"""What is built without validation is what LangChain's own constructors build."""
+"""Messages that are built without validation are the ones that the constructors build."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from call_modes import answer, fixture
+from call_modes import FIXTURES, fixture, response_reader
 from langchain_core.load import dumpd, dumps
 from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 from langchain_core.messages.tool import tool_call_chunk
@@ -17,13 +17,12 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from langchain_kie._answer.assembler import MessageAssembler
 from langchain_kie._answer.messages import (
+    chat_result,
     generation_chunk,
     last_chunk,
+    merge_chunks,
     message_chunk,
-    message_of,
-    result_of,
 )
-from unit_tests.http.test_splits import DOCUMENTS, STREAMS
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -49,16 +48,20 @@ FAST = {
     "nothing": {"content": "", "additional_kwargs": {}},
     "blocks": {"content": [{"type": "text", "text": "a", "index": "lc_txt_0"}]},
     "no arguments": {"tool_call_chunks": pieces("", name="f")},
-    "no arguments, no name": {"tool_call_chunks": pieces("")},
-    "arguments of null": {"tool_call_chunks": pieces(None)},
-    "the beginning of arguments": {"tool_call_chunks": pieces('{"a": "', name="f")},
+    "neither arguments nor a name": {"tool_call_chunks": pieces("")},
+    "arguments that are null": {"tool_call_chunks": pieces(None)},
+    "the start of arguments": {"tool_call_chunks": pieces('{"a": "', name="f")},
     "after white space": {"tool_call_chunks": pieces(' \n{"a": 1')},
-    "after white space that JSON has not": {"tool_call_chunks": pieces('\u00a0{"a": 1}', "\x0b{}")},
-    "whole arguments": {"tool_call_chunks": pieces('{"a": [1, {"b": null}]}', name="f")},
-    "middles of arguments": {"tool_call_chunks": pieces("word ", '", "b', '"}', "]", "1", "null")},
+    "after white space that is not JSON's": {
+        "tool_call_chunks": pieces('\u00a0{"a": 1}', "\x0b{}")
+    },
+    "complete arguments": {"tool_call_chunks": pieces('{"a": [1, {"b": null}]}', name="f")},
+    "later fragments of arguments": {
+        "tool_call_chunks": pieces("word ", '", "b', '"}', "]", "1", "null")
+    },
     "scalars and lists": {"tool_call_chunks": pieces("1", "true", '"a"', "[1", "[{}]", " ")},
     "several of each kind": {"tool_call_chunks": pieces("", "{}", "x}", "{", "\\", name="f")},
-    "a middle and none": {"tool_call_chunks": pieces('", "{', "", name="f")},
+    "a later fragment, and none": {"tool_call_chunks": pieces('", "{', "", name="f")},
 }
 LAST = {
     "text": {},
@@ -70,7 +73,7 @@ LAST = {
 
 
 def assert_same(built: BaseModel, plain: BaseModel) -> None:
-    """They cannot be told apart by any means."""
+    """Check that nothing distinguishes them."""
     assert type(built) is type(plain)
     assert built == plain
     assert built.__dict__ == plain.__dict__
@@ -90,7 +93,7 @@ def assert_same(built: BaseModel, plain: BaseModel) -> None:
 
 
 def assert_same_message(built: AIMessageChunk, plain: AIMessageChunk) -> None:
-    """Likewise, in all that LangChain does with a message."""
+    """Check the same for everything that LangChain does with a message."""
     assert_same(built, plain)
     assert built.content_blocks == plain.content_blocks
     assert built.text == plain.text
@@ -100,11 +103,11 @@ def assert_same_message(built: AIMessageChunk, plain: AIMessageChunk) -> None:
 
 
 def plain_chunk(given: dict[str, Any]) -> AIMessageChunk:
-    """What the constructor builds; where there is no call, it is told only of what there is."""
-    told = {**given, "response_metadata": {"model_provider": "kie"}}
+    """The chunk of the constructor; without tool calls, empty fields are not set."""
+    fields = {**given, "response_metadata": {"model_provider": "kie"}}
     if not given["tool_call_chunks"]:
-        told = {name: value for name, value in told.items() if value or name == "content"}
-    return AIMessageChunk(**copy.deepcopy(told))
+        fields = {name: value for name, value in fields.items() if value or name == "content"}
+    return AIMessageChunk(**copy.deepcopy(fields))
 
 
 @pytest.mark.parametrize("fields", FAST.values(), ids=FAST)
@@ -130,7 +133,7 @@ def test_the_last_chunk_is_what_the_constructor_builds(fields: dict[str, Any]) -
     assert first + built == again + plain
 
 
-def test_chunks_share_nothing_that_can_change() -> None:
+def test_chunks_do_not_share_mutable_values() -> None:
     one, other = message_chunk("a", {}, []), message_chunk("b", {}, [])
     one.id = "one"
     one.tool_calls.append({"name": "f", "args": {}, "id": "1", "type": "tool_call"})
@@ -141,17 +144,20 @@ def test_chunks_share_nothing_that_can_change() -> None:
     assert_same_message(other, plain)
 
 
-@pytest.mark.parametrize("name", STREAMS + DOCUMENTS)
+ANSWERS = sorted({path.name for path in FIXTURES.glob("*.[sj]s*")} - {"envelope_401.json"})
+
+
+@pytest.mark.parametrize("name", ANSWERS)
 def test_a_message_is_the_sum_of_its_chunks(name: str) -> None:
-    guard = answer()
-    reader = MessageAssembler("gemini-3-flash", "gemini-3-flash")
-    deltas = [*guard.feed(fixture(name)), *guard.close()]
-    chunks = [chunk for chunk in map(reader.feed, deltas) if chunk] + [reader.finish()]
+    response = response_reader()
+    assembler = MessageAssembler("gemini-3-flash", "gemini-3-flash")
+    events = [*response.feed(fixture(name)), *response.close()]
+    chunks = [chunk for chunk in map(assembler.feed, events) if chunk] + [assembler.finish()]
     for chunk in chunks:
         fields = {name: getattr(chunk, name) for name in chunk.model_fields_set}
         assert chunk == AIMessageChunk(**fields)
-    message = message_of(copy.deepcopy(chunks))
+    message = merge_chunks(copy.deepcopy(chunks))
     assert_same(message, message_chunk_to_message(reduce(add, chunks)))
     plain = ChatResult(generations=[ChatGeneration(message=message)])
-    assert_same(result_of(message), plain)
-    assert_same(result_of(message).generations[0], plain.generations[0])
+    assert_same(chat_result(message), plain)
+    assert_same(chat_result(message).generations[0], plain.generations[0])

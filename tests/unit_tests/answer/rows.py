@@ -1,0 +1,187 @@
+"""Tables of answers: the bytes that a server sends, and the message that they become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from call_modes import CALL_MODES, blocks_of, model_at, server_sending
+from langchain_core.messages import AIMessage
+from scripted_server import sse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NATIVE_MODEL = "gemini-3-5-flash"
+STRUCTURED_CONTENT = {"events", "aevents", "v1_invoke", "v1_ainvoke", "v1_stream", "v1_astream"}
+"""The call modes whose `content` is a list of standard blocks."""
+
+
+def ended(finish_reason: str, native: str | None = None, **metadata: Any) -> dict[str, Any]:
+    """The metadata of an answer that ended so; `native` if the server has another word."""
+    words = {"finish_reason": finish_reason, "native_finish_reason": native or finish_reason}
+    return {**words, **metadata}
+
+
+STOP = ended("stop", id="x")
+CALLS = ended("tool_calls", id="x")
+NATIVE_STOP = ended("stop", "STOP")
+NATIVE_CALLS = ended("tool_calls", "STOP")
+
+
+@dataclass(frozen=True)
+class Row:
+    """The bytes of an answer, and the message that they become.
+
+    Attributes:
+        calls: Name, arguments and id of the tool calls; the id is `None` if it is generated.
+        invalid: Name and start of the arguments of the invalid tool calls.
+        metadata: The `response_metadata` that depends on the bytes, except `token_usage`.
+        extra: The `additional_kwargs` except the thoughts; `...` for a value that can vary.
+        blocks: `content_blocks`, if they are more than reasoning, text and tool calls.
+    """
+
+    name: str
+    body: bytes
+    text: str = ""
+    reasoning: str = ""
+    calls: Sequence[tuple[str, dict[str, Any], str | None]] = ()
+    invalid: Sequence[tuple[str, str]] = ()
+    usage: dict[str, Any] | None = None
+    metadata: dict[str, Any] = field(default_factory=lambda: STOP)
+    extra: dict[str, Any] = field(default_factory=dict)
+    blocks: list[dict[str, Any]] | None = None
+    model: str = "gemini-3-flash"
+
+
+def native_row(name: str, body: bytes, **expected: Any) -> Row:
+    """A row of `generate_content`."""
+    return Row(name, body, **{"model": NATIVE_MODEL, "metadata": NATIVE_STOP, **expected})
+
+
+# --- what a server sends ---------------------------------------------------------------------
+
+
+def delta(finish_reason: str | None = None, **members: Any) -> dict[str, Any]:
+    """A chunk of `chat_completions`."""
+    finish = {"finish_reason": finish_reason} if finish_reason else {}
+    return {"id": "x", "choices": [{"index": 0, "delta": members, **finish}]}
+
+
+def completion(finish_reason: str | None = "stop", **members: Any) -> bytes:
+    """A completion of `chat_completions`."""
+    message = {"role": "assistant", **members}
+    choice = {"index": 0, "message": message, "finish_reason": finish_reason}
+    return orjson.dumps({"id": "x", "choices": [choice]})
+
+
+def native(*parts: dict[str, Any], finish: str | None = None, **members: Any) -> dict[str, Any]:
+    """An event of `generate_content`, or a complete answer."""
+    candidate: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": list(parts)}}
+    if finish:
+        candidate["finishReason"] = finish
+    return {"candidates": [candidate], **members}
+
+
+def fragment(name: Any = None, arguments: Any = None, **members: Any) -> dict[str, Any]:
+    """A tool call of `chat_completions`, or a fragment of one; without what is `None`."""
+    function = {"name": name, "arguments": arguments}
+    return {**members, "function": {k: v for k, v in function.items() if v is not None}}
+
+
+def fragments(*calls: dict[str, Any], finish_reason: str = "tool_calls") -> bytes:
+    """A stream with a chunk for each fragment."""
+    return sse(*(delta(tool_calls=[call]) for call in calls), delta(finish_reason), "[DONE]")
+
+
+# --- what a message contains -----------------------------------------------------------------
+
+
+def usage(input_tokens: int, output_tokens: int, **details: int) -> dict[str, Any]:
+    """`usage_metadata`, with details of the output tokens."""
+    total = input_tokens + output_tokens
+    counts: dict[str, Any] = {
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+        "total_tokens": total,
+    }
+    return {**counts, "output_token_details": details} if details else counts
+
+
+def signed(model: str, *entries: dict[str, Any]) -> dict[str, Any]:
+    return {"thought_signatures": {model: list(entries)}}
+
+
+def signed_text(start: int, end: int, signature: str) -> dict[str, Any]:
+    return {"type": "text", "start": start, "end": end, "signature": signature}
+
+
+def _text_blocks(row: Row) -> list[dict[str, Any]]:
+    blocks = [{"type": "reasoning", "reasoning": row.reasoning}] if row.reasoning else []
+    return [*blocks, {"type": "text", "text": row.text}] if row.text else blocks
+
+
+def check(row: Row, message: AIMessage) -> None:
+    """Check that `message` is the message of the row."""
+    assert type(message) is AIMessage
+    assert message.text == row.text
+    assert message.additional_kwargs.get("reasoning_content", "") == row.reasoning
+
+    shown = [
+        block for block in blocks_of(message) if "tool_call" not in block["type"] or row.blocks
+    ]
+    if not row.invalid or shown:
+        assert shown == (_text_blocks(row) if row.blocks is None else row.blocks)
+
+    assert [(call["name"], call["args"]) for call in message.tool_calls] == [
+        (name, args) for name, args, _ in row.calls
+    ]
+    ids = [call["id"] for call in (*message.tool_calls, *message.invalid_tool_calls)]
+    assert all(ids)
+    assert len(set(ids)) == len(ids)
+    for (_, _, expected), actual in zip(row.calls, ids, strict=False):
+        assert actual == expected or (expected is None and actual.startswith("call_"))
+    for (name, arguments), call in zip(row.invalid, message.invalid_tool_calls, strict=True):
+        assert call["name"] == name
+        assert str(call["args"]).startswith(arguments)
+
+    assert message.usage_metadata == row.usage
+    metadata = {k: v for k, v in message.response_metadata.items() if k != "output_version"}
+    token_usage = metadata.pop("token_usage", None)
+    assert (token_usage and token_usage["total_tokens"]) == (
+        row.usage and row.usage["total_tokens"]
+    )
+    assert metadata == {"model_provider": "kie", "model_name": row.model, **row.metadata}
+    extra = {k: v for k, v in message.additional_kwargs.items() if k != "reasoning_content"}
+    assert extra.keys() == row.extra.keys()
+    assert all(row.extra[name] in (..., extra[name]) for name in extra)
+
+
+async def check_every_call_mode(row: Row) -> None:
+    """Check that a row is the same message in every call mode."""
+    with server_sending(row.body) as server:
+        model = model_at(server, model=row.model)
+        for call_mode in CALL_MODES:
+            message = await call_mode(model)
+            try:
+                check(row, message)
+                if call_mode.__name__ in STRUCTURED_CONTENT:
+                    content = [{**block} for block in message.content]
+                    assert blocks_of(message) == [_without_index(block) for block in content]
+                elif row.blocks is None:
+                    assert message.content == row.text
+            except AssertionError as error:
+                error.add_note(f"call mode: {call_mode.__name__}")
+                raise
+
+
+def _without_index(block: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in block.items() if k != "index"}
+
+
+def each(*tables: Sequence[Row]) -> pytest.MarkDecorator:
+    """Run a test for each row."""
+    rows = [row for table in tables for row in table]
+    return pytest.mark.parametrize("row", rows, ids=lambda row: row.name)

@@ -1,0 +1,307 @@
+"""Tool calls: fragments of every kind become the same calls in every call mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from call_modes import BASIC_CALL_MODES, model_at, server_sending
+from scripted_server import sse
+
+from unit_tests.answer.rows import (
+    CALLS,
+    NATIVE_CALLS,
+    Row,
+    check_every_call_mode,
+    completion,
+    delta,
+    each,
+    ended,
+    fragment,
+    fragments,
+    native,
+    native_row,
+    signed,
+)
+
+
+def chat_row(name: str, body: bytes, **expected: Any) -> Row:
+    return Row(name, body, **{"metadata": CALLS, **expected})
+
+
+F1, F2, G2 = ("f", {"i": 1}, "c1"), ("f", {"i": 2}, "c2"), ("g", {"i": 2}, "c2")
+GENERATED = [("f", {"i": 1}, None), ("f", {"i": 2}, None)]
+SIGNATURE = {"extra_content": {"google": {"thought_signature": "Sg=="}}}
+
+CHAT = [
+    chat_row("one fragment", fragments(fragment("f", '{"i":1}', index=0, id="c1")), calls=[F1]),
+    chat_row(
+        "text before the call",
+        sse(
+            delta(content="Wait."),
+            delta(tool_calls=[fragment("f", '{"i":1}', index=0, id="c1")]),
+            delta("tool_calls"),
+        ),
+        text="Wait.",
+        calls=[F1],
+    ),
+    chat_row(
+        "two calls whose fragments alternate",
+        fragments(
+            fragment("f", '{"i', index=0, id="c1"),
+            fragment("g", '{"i', index=1, id="c2"),
+            fragment(None, '":1}', index=0),
+            fragment(None, '":2}', index=1),
+        ),
+        calls=[F1, G2],
+    ),
+    chat_row(
+        "no index, with ids",
+        fragments(fragment("f", '{"i":1}', id="c1"), fragment("f", '{"i":2}', id="c2")),
+        calls=[F1, F2],
+    ),
+    chat_row(
+        "no index, fragments, the id in each",
+        fragments(
+            fragment("f", '{"i', id="c1"),
+            fragment(None, '":1}', id="c1"),
+            fragment("f", '{"i', id="c2"),
+            fragment(None, '":2}', id="c2"),
+        ),
+        calls=[F1, F2],
+    ),
+    chat_row(
+        "no index, fragments, the id in the first",
+        fragments(
+            fragment("f", '{"i', id="c1"),
+            fragment(None, '":1}'),
+            fragment("f", '{"i', id="c2"),
+            fragment(None, '":2}'),
+        ),
+        calls=[F1, F2],
+    ),
+    chat_row(
+        "index 0 for all, fragments, different ids",
+        fragments(
+            fragment("f", '{"i', index=0, id="c1"),
+            fragment(None, '":1}', index=0),
+            fragment("f", '{"i', index=0, id="c2"),
+            fragment(None, '":2}', index=0),
+        ),
+        calls=[F1, F2],
+    ),
+    chat_row(
+        "index 0 for all, no ids",
+        fragments(fragment("f", '{"i":1}', index=0), fragment("f", '{"i":2}', index=0)),
+        calls=GENERATED,
+    ),
+    chat_row(
+        "an empty id",
+        fragments(fragment("f", '{"i":1}', index=0, id="")),
+        calls=GENERATED[:1],
+    ),
+    chat_row(
+        "an id in a later fragment",
+        fragments(fragment("f", '{"i', index=0), fragment(None, '":1}', index=0, id="c1")),
+        calls=[F1],
+    ),
+    chat_row(
+        "id and name in each fragment",
+        fragments(*(fragment("f", part, index=0, id="c1") for part in ('{"i', '":', "1}"))),
+        calls=[F1],
+    ),
+    chat_row(
+        "an empty id and name in a later fragment",
+        fragments(fragment("f", '{"i', index=0, id="c1"), fragment("", '":1}', index=0, id="")),
+        calls=[F1],
+    ),
+    chat_row(
+        "one id for two calls",
+        fragments(
+            fragment("f", '{"i":1}', index=0, id="c1"), fragment("f", '{"i":2}', index=1, id="c1")
+        ),
+        calls=[F1, GENERATED[1]],
+    ),
+    chat_row(
+        "arguments that are an object",
+        fragments(
+            fragment("f", {"i": 1}, index=0, id="c1"), fragment("f", {"i": 2}, index=0, id="c2")
+        ),
+        calls=[F1, F2],
+    ),
+    chat_row(
+        "several calls in one chunk",
+        sse(
+            delta(
+                tool_calls=[fragment("f", '{"i":1}', id="c1"), fragment("g", '{"i":2}', id="c2")]
+            ),
+            delta("tool_calls"),
+        ),
+        calls=[F1, G2],
+    ),
+    chat_row(
+        "two fragments of one call in one chunk",
+        sse(
+            delta(tool_calls=[fragment("f", '{"i"', index=0), fragment(None, ":1}", index=0)]),
+            delta("tool_calls"),
+        ),
+        calls=GENERATED[:1],
+    ),
+    chat_row(
+        "two calls in one chunk, index 0 for both, no ids",
+        sse(
+            delta(tool_calls=[fragment("f", '{"i":1}', index=0), fragment("g", "", index=0)]),
+            delta("tool_calls"),
+        ),
+        calls=[GENERATED[0], ("g", {}, None)],
+    ),
+    chat_row(
+        "neither arguments nor ids, index 0 for all",
+        fragments(fragment("f", "", index=0), fragment("g", "", index=0)),
+        calls=[("f", {}, None), ("g", {}, None)],
+    ),
+    chat_row(
+        "a finish reason of stop, in a completion; one call without arguments",
+        completion(tool_calls=[fragment("f", '{"i":1}', id="c1"), fragment("g")]),
+        calls=[F1, ("g", {}, None)],
+        metadata=ended("tool_calls", "stop", id="x"),
+    ),
+    chat_row(
+        "no finish reason",
+        sse(delta(tool_calls=[fragment("f", "{}", index=0, id="c1")]), "[DONE]"),
+        calls=[("f", {}, "c1")],
+        metadata={"id": "x", "finish_reason": "tool_calls"},
+    ),
+    chat_row(
+        "arguments that are empty, null or absent",
+        fragments(
+            fragment("f", "", index=0, id="c1"),
+            {"index": 1, "id": "c2", "function": {"name": "f", "arguments": None}},
+            fragment("f", index=2, id="c3"),
+        ),
+        calls=[("f", {}, "c1"), ("f", {}, "c2"), ("f", {}, "c3")],
+    ),
+    chat_row(
+        "fifty calls",
+        fragments(*(fragment("f", f'{{"i":{i}}}', index=i, id=f"c{i}") for i in range(50))),
+        calls=[("f", {"i": i}, f"c{i}") for i in range(50)],
+    ),
+    chat_row(
+        "undocumented members",
+        fragments(fragment("f", '{"i":1}', index=0, id="c1", **SIGNATURE)),
+        calls=[F1],
+        extra=signed("gemini-3-flash", {"type": "tool_call", "id": "c1", "extra": SIGNATURE}),
+    ),
+    *(
+        chat_row(
+            f"invalid arguments: {arguments}",
+            fragments(fragment("f", arguments, index=0, id="c1")),
+            invalid=[("f", arguments)],
+        )
+        for arguments in (
+            '{"i": ',
+            '{"i": tru}',
+            "[1, 2",
+            "1e999",
+            '{"a": NaN}',
+            '{"a": 1}{"b": 2}',
+        )
+    ),
+    chat_row(
+        "invalid and valid arguments",
+        fragments(
+            fragment("f", '{"i":1}', index=0, id="c1"), fragment("f", '{"i"', index=1, id="c2")
+        ),
+        calls=[F1],
+        invalid=[("f", '{"i"')],
+    ),
+]
+NATIVE = [
+    native_row(
+        "no ids, one signature",
+        sse(
+            native(
+                {"functionCall": {"name": "f", "args": {"i": 1}}, "thoughtSignature": "S=="},
+                {"functionCall": {"name": "f", "args": {"i": 2}}},
+                finish="STOP",
+            )
+        ),
+        calls=GENERATED,
+        metadata=NATIVE_CALLS,
+        extra={"thought_signatures": ...},
+    ),
+    native_row(
+        "no arguments",
+        sse(native({"functionCall": {"name": "now", "id": "n1"}}, finish="STOP")),
+        calls=[("now", {}, "n1")],
+        metadata=NATIVE_CALLS,
+    ),
+    native_row(
+        "a function call in a part that is a thought",
+        sse(
+            native(
+                {"thought": True, "functionCall": {"name": "f", "args": {"i": 1}, "id": "c1"}},
+                finish="STOP",
+            )
+        ),
+        calls=[F1],
+        metadata=NATIVE_CALLS,
+    ),
+]
+
+
+@each(CHAT, NATIVE)
+async def test_tool_calls_are_the_same_in_every_call_mode(row: Row) -> None:
+    await check_every_call_mode(row)
+
+
+async def test_a_generated_id_is_unique_and_the_same_in_all_chunks_of_a_call() -> None:
+    body = fragments(
+        fragment("f", '{"i', index=0),
+        fragment(None, '":1}', index=0),
+        fragment("f", '{"i":2}', index=1),
+    )
+    with server_sending(body) as server:
+        messages = [await call_mode(model_at(server)) for call_mode in BASIC_CALL_MODES]
+    ids = [call["id"] for message in messages for call in message.tool_calls]
+    assert all(call_id.startswith("call_") for call_id in ids)
+    assert len(set(ids)) == 8
+
+
+def bound_to(server: Any, **types: str) -> Any:
+    """A model with a tool whose arguments have these types."""
+    schema = {"type": "object", "properties": {name: {"type": t} for name, t in types.items()}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    return model_at(server).bind_tools(tools)
+
+
+def native_call(args: dict[str, Any]) -> bytes:
+    part = {"functionCall": {"name": "f", "args": args, "id": "c1"}}
+    return sse(native(part, finish="STOP"))
+
+
+@pytest.mark.parametrize("size", [1, 4, 1000])
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ('{"n":2.0,"flag":"true","zip":10115}', {"n": 2, "flag": True, "zip": "10115"}),
+        ('{"n":"3","flag":false,"zip":"x"}', {"n": 3, "flag": False, "zip": "x"}),
+    ],
+)
+async def test_arguments_are_converted_to_the_types_of_the_tool(sent, expected, size) -> None:
+    first, *rest = (sent[i : i + size] for i in range(0, len(sent), size))
+    pieces = [fragment(None, piece, index=0) for piece in rest]
+    chat = fragments(fragment("f", first, index=0, id="c1"), *pieces)
+    for body in (chat, native_call(orjson.loads(sent))):
+        with server_sending(body) as server:
+            model = bound_to(server, n="integer", flag="boolean", zip="string")
+            for call_mode in BASIC_CALL_MODES:
+                message = await call_mode(model)
+                assert [call["args"] for call in message.tool_calls] == [expected]
+
+
+def test_a_complete_call_is_converted_for_a_tool_that_takes_only_text() -> None:
+    with server_sending(native_call({"zip": 10115})) as server:
+        message = bound_to(server, zip="string").invoke("hi")
+    assert message.tool_calls[0]["args"] == {"zip": "10115"}

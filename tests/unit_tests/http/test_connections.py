@@ -1,0 +1,83 @@
+"""Connections: loaded late, reused, separate for accounts, or from a client of the user."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from call_modes import BASIC_CALL_MODES, ainvoke, fixture, invoke, model_at, server_sending
+from scripted_server import Scripted, ScriptedServer
+
+from unit_tests.loopback import run_script
+
+WHOLE = fixture("chat_whole.json")
+
+
+def test_importing_and_constructing_loads_neither_an_http_client_nor_a_server() -> None:
+    script = """
+        import sys
+        import langchain_kie
+        heavy = {"httpx", "httpcore", "httpx_sse", "starlette", "uvicorn", "jsonschema", "anyio",
+                 "langchain_kie.emulator"}
+        print(sorted(heavy & set(sys.modules)))
+        langchain_kie.ChatKieGemini(model="gemini-3-flash", api_key="k").bind_tools([])
+        print(sorted(heavy & set(sys.modules)))
+    """
+    baseline = """
+        import sys
+        import langchain_core.language_models.chat_models, langchain_core.utils.function_calling
+        heavy = {"httpx", "httpcore", "httpx_sse", "starlette", "uvicorn", "jsonschema", "anyio"}
+        print(sorted(heavy & set(sys.modules)))
+    """
+    core = run_script(baseline)
+    assert run_script(script).splitlines() == core.splitlines() * 2
+
+
+@pytest.mark.parametrize("name", ["shape_a.sse", "native.sse", "chat_whole.json"])
+async def test_one_connection_serves_one_call_after_another(name: str) -> None:
+    for call_mode in BASIC_CALL_MODES:
+        with server_sending(fixture(name)) as server:
+            most = 0
+            for _ in range(5):
+                await call_mode(model_at(server))
+                most = max(most, server.open_connections)
+            assert len(server.requests) == 5
+            assert most == 1
+
+
+@pytest.mark.parametrize("call_mode", [invoke, ainvoke])
+async def test_accounts_that_share_connections_share_no_cookies(call_mode) -> None:
+    headers = {"Content-Type": "application/json", "Set-Cookie": "session=of-a; Path=/"}
+    with ScriptedServer(Scripted([WHOLE], headers=headers)) as server:
+        await call_mode(model_at(server, api_key="key-a"))
+        await call_mode(model_at(server, api_key="key-b"))
+        assert "cookie" not in server.requests[1].headers
+
+
+async def test_no_compressed_response_is_requested() -> None:
+    with server_sending(WHOLE) as server:
+        for call_mode in BASIC_CALL_MODES:
+            await call_mode(model_at(server))
+        assert {r.headers["accept-encoding"] for r in server.requests} == {"identity"}
+
+
+async def test_clients_of_the_user_are_used_and_left_open() -> None:
+    paths: list[str] = []
+
+    def record(request: httpx.Request) -> None:
+        paths.append(request.url.path)
+
+    async def arecord(request: httpx.Request) -> None:
+        paths.append(request.url.path)
+
+    with server_sending(WHOLE) as server:
+        with httpx.Client(event_hooks={"request": [record]}) as client:
+            model = model_at(server, http_client=client)
+            model.invoke("hi")
+            [*model.stream("hi")]
+            assert not client.is_closed
+        async with httpx.AsyncClient(event_hooks={"request": [arecord]}) as async_client:
+            model = model_at(server, http_async_client=async_client)
+            await model.ainvoke("hi")
+            [chunk async for chunk in model.astream("hi")]
+            assert not async_client.is_closed
+    assert len(paths) == 4

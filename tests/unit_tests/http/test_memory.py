@@ -1,0 +1,91 @@
+"""Memory: flat over calls and long streams, and bounded for large responses."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
+from scripted_server import Scripted, ScriptedServer, sse
+
+from langchain_kie import KieError
+from unit_tests.loopback import PRELUDE, TEXT_EVENTS, all_closed, run_script
+
+MEASURE = PRELUDE + textwrap.dedent("""
+    import tracemalloc
+    from langchain_core.messages import HumanMessage
+    def resident(name):
+        with open("/proc/self/status") as status:
+            return int(status.read().split(name + ":")[1].split()[0]) * 1024
+""")
+"""The start of a script that measures its memory, on Linux."""
+
+
+def test_memory_stays_flat_over_calls_that_succeed_and_fail() -> None:
+    script = MEASURE + textwrap.dedent("""
+        async def aask(n):
+            for _ in range(n):
+                await model.ainvoke("hi")
+                [c async for c in model.astream("hi")]
+        def ask(n):
+            for _ in range(n):
+                model.invoke("hi")
+                [*model.stream("hi")]
+                try:
+                    failing.invoke("hi")
+                except Exception:
+                    pass
+            asyncio.run(aask(n))
+        failing = model.model_copy(update={"base_url": "http://127.0.0.1:9"})
+        ask(20)
+        gc.collect()
+        tracemalloc.start()
+        ask(80)
+        gc.collect()
+        print(tracemalloc.get_traced_memory()[0])
+    """)
+    with server_sending(fixture("shape_a.sse")) as server:
+        assert int(run_script(script, base_url=server.base_url)) < 150_000
+
+
+def test_the_transport_keeps_nothing_of_a_long_stream() -> None:
+    """LangChain itself keeps the chunks of a stream for the end of its trace."""
+    script = MEASURE + textwrap.dedent("""
+        request = model._request([HumanMessage("hi")], None, {})
+        call, _ = request.build(stream=True)
+        before = resident("VmRSS")
+        for _ in model._transport().stream(call):
+            pass
+        print(resident("VmHWM") - before)
+    """)
+    event = sse({"choices": [{"index": 0, "delta": {"content": "x" * 16_000}}]})
+    with ScriptedServer(Scripted([event * 60] * 30 + [fixture("shape_a.sse")])) as server:
+        assert int(run_script(script, base_url=server.base_url)) < 15_000_000
+
+
+def test_a_large_event_takes_a_few_times_its_size() -> None:
+    script = MEASURE + textwrap.dedent("""
+        model.invoke("small")
+        before = resident("VmRSS")
+        model.invoke("hi")
+        print(resident("VmHWM") - before)
+    """)
+    choice = {"index": 0, "delta": {"content": "x" * 20_000_000}, "finish_reason": "stop"}
+    body = sse({"choices": [choice]}, "[DONE]")
+    with server_sending(fixture("shape_a.sse"), body) as server:
+        assert int(run_script(script, base_url=server.base_url)) < 6 * len(body)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [[b"data: " + b"x" * 200_000], TEXT_EVENTS * 5000, [b"[" + b" " * 600_000]],
+    ids=["an event", "a stream", "a document"],
+)
+async def test_a_response_without_end_is_rejected_at_a_limit(pieces, monkeypatch) -> None:
+    monkeypatch.setattr("langchain_kie._http.sse.MAX_EVENT_CHARS", 100_000)
+    monkeypatch.setattr("langchain_kie._http.sse.MAX_BODY_BYTES", 500_000)
+    with ScriptedServer(Scripted(pieces, ending="stall")) as server:
+        for call_mode in BASIC_CALL_MODES:
+            with pytest.raises(KieError, match="larger than"):
+                await call_mode(model_at(server))
+        await all_closed(server)

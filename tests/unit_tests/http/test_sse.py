@@ -1,0 +1,124 @@
+"""Event streams: their values do not depend on the framing, nor on where the pieces end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from call_modes import fixture
+
+from langchain_kie._http.sse import DONE, EventParser
+from langchain_kie.errors import KieProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STREAMS = [
+    "shape_a.sse",
+    "shape_b.sse",
+    "shape_c.sse",
+    "native.sse",
+    "native_call.sse",
+    "chat_call.sse",
+]
+NEWLINES = {"LF": b"\n", "CRLF": b"\r\n", "CR": b"\r"}
+FRAMINGS: dict[str, Callable[[str], str]] = {
+    "plain": lambda block: block,
+    "comments": lambda block: f": keep-alive\n{block}\n:",
+    "comment blocks": lambda block: f": keep-alive\n\n{block}",
+    "no space": lambda block: block.replace("data: ", "data:", 1),
+    "fields": lambda block: f"id: 7\nretry: 10\nevent: message\nunknown\n{block}",
+    "id after": lambda block: f"{block}\nid: 8",
+    "empty data": lambda block: f"data:\n\ndata\n\n{block}",
+    "blank lines": lambda block: f"\n\n{block}\n",
+    "BOM": lambda block: block,
+}
+
+
+def parse(*pieces: bytes) -> list[Any]:
+    """Return the values of a body; an error is the last one, as its class."""
+    parser = EventParser()
+    values = [value for piece in pieces for value in parser.feed(piece)] + parser.close()
+    for position, value in enumerate(values):
+        if isinstance(value, KieProtocolError):
+            return [*values[:position], KieProtocolError]
+    return values
+
+
+def expected_values(name: str) -> list[Any]:
+    lines = [line.removeprefix(b"data: ") for line in fixture(name).splitlines() if line]
+    return [DONE if line == b"[DONE]" else orjson.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("newline", NEWLINES)
+@pytest.mark.parametrize("framing", FRAMINGS)
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_stream_in_pieces_has_the_same_values(name: str, framing: str, newline: str) -> None:
+    blocks = map(FRAMINGS[framing], fixture(name).decode().strip("\n").split("\n\n"))
+    text = "\ufeff" * (framing == "BOM") + "\n\n".join(blocks) + "\n\n"
+    body = text.encode().replace(b"\n", NEWLINES[newline])
+    expected = expected_values(name)
+    for place in range(0, len(body) + 1, 1 if framing in {"plain", "BOM"} else 7):
+        assert parse(body[:place], body[place:]) == expected, place
+    assert parse(*(body[place : place + 1] for place in range(len(body)))) == expected
+
+
+@pytest.mark.parametrize("end", [b"[DONE]", b"[DONE] ", b"[DONE]\t", b" [DONE]", b"[DONE]\x0b"])
+def test_done_is_exact_wherever_the_pieces_end(end: bytes) -> None:
+    first, last = b'data: {"a":1}\n\n', b"data: " + end + b"\n\n"
+    apart, together = parse(first, last), parse(first + last)
+    assert [*map(repr, apart)] == [*map(repr, together)]
+    assert (DONE in apart) is (end == b"[DONE]")
+
+
+@pytest.mark.parametrize(
+    "char", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e"]
+)
+def test_only_cr_and_lf_end_a_line(char: str) -> None:
+    """JSON text has some of these characters unescaped."""
+    event = {"choices": [{"index": 0, "delta": {"content": f"a{char}b"}}]}
+    body = b"data: " + orjson.dumps(event) + b"\n\n"
+    for place in range(len(body) + 1):
+        assert parse(body[:place], body[place:]) == [event]
+
+
+@pytest.mark.parametrize("invalid", [b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf0\x9f\x8c"])
+def test_invalid_utf8_is_an_error_and_not_replaced(invalid: bytes) -> None:
+    event = b'data: {"choices":[{"index":0,"delta":{"content":"a%sb"}}]}\n\n' % invalid
+    for place in range(len(event) + 1):
+        assert parse(event[:place], event[place:]) == [KieProtocolError]
+    document = b'{"choices":[{"message":{"content":"a%sb"}}]}' % invalid
+    assert parse(document) == [KieProtocolError]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'data: {"a":\ndata: 1}\n\n', [{"a": 1}]),
+        (b'data:  {"a":1}\n\n', [{"a": 1}]),
+        (b'data: {"a":1}\r\r', [{"a": 1}]),
+        (b'data: {"a":1}\n', []),
+        (b'data: {"a":1}', []),
+        (b'data: {"a":1}\n\ndata: {"b":2}\n', [{"a": 1}]),
+        (b"data: [DONE]\n\n", [DONE]),
+        (b"", []),
+        (b"\n\n", []),
+        (b": hello\n\n: again\n\n", []),
+        (b"data: nonsense\n\n", [KieProtocolError]),
+        (b"data: NaN\n\n", [KieProtocolError]),
+        (b"data: " + b"9" * 5000 + b"\n\n", [KieProtocolError]),
+        (b"data: " + b"[" * 100_000 + b"\n\n", [KieProtocolError]),
+        (b'data: {"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n\n", [KieProtocolError]),
+        (b"[" * 100_000 + b"]" * 100_000, [KieProtocolError]),
+        (b'{"a":1}{"b":2}', [KieProtocolError]),
+        (b'{"a":1', [KieProtocolError]),
+        (b'[{"a":1},{"b":2}]', [{"a": 1}, {"b": 2}]),
+        (b"[]", []),
+        (b"<!DOCTYPE html><html></html>", [KieProtocolError]),
+        (b"upstream connect error", [KieProtocolError]),
+    ],
+)
+def test_an_unusual_or_invalid_body(body: bytes, expected: list[Any]) -> None:
+    half = len(body) // 2
+    assert parse(body) == parse(body[:half], body[half:]) == expected

@@ -1,0 +1,195 @@
+"""Answers of `generate_content`: recorded ones, and parts of every kind."""
+
+from __future__ import annotations
+
+import orjson
+from call_modes import fixture
+from scripted_server import sse
+
+from unit_tests.answer.rows import (
+    Row,
+    check_every_call_mode,
+    each,
+    ended,
+    native,
+    native_row,
+    signed,
+    signed_text,
+    usage,
+)
+
+MODEL = "gemini-3.5-flash"
+CALL_MODEL = "gemini-3-flash-v1betamodels"
+CALL_METADATA = {"id": "xRS0aZC5BNHVz7IPuaO42Qk", "model_version": "gemini-3-flash"}
+GROUNDING = {
+    "groundingChunks": [{"web": {"uri": "https://example.com/sky", "title": "Sky"}}],
+    "webSearchQueries": ["why is the sky blue"],
+}
+PNG = {"mimeType": "image/png", "data": "iVBORw0KGgo="}
+IMAGE = {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}
+
+
+def signed_call(at: int) -> dict:
+    """The signature of the documented function call, after `at` characters of text."""
+    entry = {"type": "tool_call", "id": "gp737npz", "at": at, "signature": "Es8CCswCAb4example"}
+    return signed("gemini-3-flash", entry)
+
+
+RECORDED = [
+    native_row(
+        "usage in every event, and a signature on an empty part",
+        fixture("native.sse"),
+        text="The sky is blue.",
+        reasoning="**Weighing it**",
+        usage=usage(109, 1996, reasoning=770),
+        metadata=ended("stop", "STOP", credits_consumed=0.66),
+        extra=signed(MODEL, signed_text(16, 16, "RW1wdHlQYXJ0U2lnbmF0dXJl==")),
+    ),
+    native_row(
+        "two function calls, the first of them signed",
+        fixture("native_call.sse"),
+        text="One moment.",
+        reasoning="**Looking it up**",
+        calls=[
+            ("get_weather_forecast", {"location": "Beijing"}, "gp737npz"),
+            ("get_weather_forecast", {"location": "Oslo"}, "gp737nq0"),
+        ],
+        usage=usage(109, 95, reasoning=55),
+        metadata=ended("tool_calls", "STOP", credits_consumed=0.02, **CALL_METADATA),
+        extra=signed_call(11),
+        model=CALL_MODEL,
+    ),
+    native_row(
+        "without a stream",
+        fixture("native_whole.json"),
+        text="pong",
+        usage=usage(88, 49, reasoning=48),
+        metadata=ended("stop", "STOP", credits_consumed=0.01),
+    ),
+    native_row(
+        "a function call without a stream, as documented",
+        fixture("native_docs_call.json"),
+        calls=[("get_weather_forecast", {"location": "Beijing"}, "gp737npz")],
+        usage=usage(252, 73, reasoning=55),
+        metadata=ended("tool_calls", "STOP", credits_consumed=0.01, **CALL_METADATA),
+        extra=signed_call(0),
+        model=CALL_MODEL,
+    ),
+]
+PARTS = [
+    native_row(
+        "a thought without a signature, and one with",
+        sse(
+            native({"text": "a", "thought": True}),
+            native({"text": "b", "thought": True, "thoughtSignature": "T1=="}),
+            native({"text": "x"}, finish="STOP"),
+        ),
+        text="x",
+        reasoning="ab",
+        extra=signed(MODEL, signed_text(0, 0, "T1==")),
+    ),
+    native_row(
+        "signed text, and a signature in snake case",
+        sse(
+            native({"text": "ab"}),
+            native({"text": "cd", "thoughtSignature": "S1=="}),
+            native({"text": "ef"}, {"thought_signature": "S2=="}, finish="STOP"),
+        ),
+        text="abcdef",
+        extra=signed(MODEL, signed_text(2, 4, "S1=="), signed_text(6, 6, "S2==")),
+    ),
+    native_row(
+        "code that Gemini ran",
+        sse(
+            native({"executableCode": {"language": "PYTHON", "code": "print(6*7)"}}),
+            native({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "42\n"}}),
+            native({"text": "It is "}),
+            native({"text": "42."}, finish="STOP"),
+        ),
+        text="It is 42.",
+        blocks=[
+            {
+                "type": "server_tool_call",
+                "id": "code_execution_1",
+                "name": "code_execution",
+                "args": {"code": "print(6*7)", "language": "PYTHON"},
+            },
+            {
+                "type": "server_tool_result",
+                "tool_call_id": "code_execution_1",
+                "status": "success",
+                "output": "42\n",
+            },
+            {"type": "text", "text": "It is 42."},
+        ],
+    ),
+    native_row(
+        "an image between two texts",
+        sse(
+            native({"text": "Here: "}),
+            native({"inlineData": PNG}),
+            native({"text": " Done."}, finish="STOP"),
+        ),
+        text="Here:  Done.",
+        blocks=[{"type": "text", "text": "Here: "}, IMAGE, {"type": "text", "text": " Done."}],
+    ),
+    native_row(
+        "a signed image",
+        sse(native({"inlineData": PNG, "thoughtSignature": "S~1"}, finish="STOP")),
+        blocks=[IMAGE],
+        extra=signed(MODEL, {"type": "block", "index": "lc_block_0", "signature": "S~1"}),
+    ),
+    native_row(
+        "grounding metadata, complete in the last event",
+        sse(
+            native({"text": "Because."}),
+            {
+                "candidates": [
+                    {
+                        "content": {"parts": [{"text": ""}]},
+                        "finishReason": "STOP",
+                        "groundingMetadata": GROUNDING,
+                    }
+                ]
+            },
+        ),
+        text="Because.",
+        blocks=[
+            {"type": "text", "text": "Because."},
+            {
+                "type": "server_tool_call",
+                "id": "web_search_1",
+                "name": "web_search",
+                "args": {"queries": ["why is the sky blue"]},
+            },
+            {
+                "type": "server_tool_result",
+                "tool_call_id": "web_search_1",
+                "status": "success",
+                "output": [{"url": "https://example.com/sky", "title": "Sky"}],
+            },
+        ],
+        metadata=ended("stop", "STOP", grounding_metadata=GROUNDING),
+    ),
+    native_row(
+        "metadata that every event repeats",
+        sse(
+            *(
+                native({"text": text}, finish=finish, responseId="r1", modelVersion="g-3.5")
+                for text, finish in (("a", None), ("b", None), ("c", "STOP"))
+            )
+        ),
+        text="abc",
+        metadata=ended("stop", "STOP", id="r1", model_version="g-3.5"),
+    ),
+    native_row(
+        "a JSON array of events",
+        orjson.dumps([native({"text": "The sky"}), native({"text": " is blue."}, finish="STOP")]),
+        text="The sky is blue.",
+    ),
+]
+
+
+@each(RECORDED, PARTS)
+async def test_an_answer_is_the_same_in_every_call_mode(row: Row) -> None:
+    await check_every_call_mode(row)

@@ -1,0 +1,160 @@
+"""Options and headers: where each API has them, and which of several values is sent."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import httpx
+import pytest
+from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
+
+from unit_tests.wire.request_sender import CHAT, HI, NATIVE, Json, RequestSender, text, user
+
+OPTIONS: list[tuple[Json, Json, Json]] = [
+    ({}, {}, {}),
+    ({"temperature": 0.0}, {"temperature": 0.0}, {"generationConfig": {"temperature": 0.0}}),
+    ({"top_p": 0.5}, {"top_p": 0.5}, {"generationConfig": {"topP": 0.5}}),
+    ({"max_tokens": 9}, {"max_tokens": 9}, {"generationConfig": {"maxOutputTokens": 9}}),
+    ({"max_output_tokens": 9}, {"max_tokens": 9}, {"generationConfig": {"maxOutputTokens": 9}}),
+    ({"stop": ["a", "b"]}, {"stop": ["a", "b"]},
+     {"generationConfig": {"stopSequences": ["a", "b"]}}),
+    ({"stop_sequences": ["a"]}, {"stop": ["a"]}, {"generationConfig": {"stopSequences": ["a"]}}),
+    ({"reasoning_effort": "low"}, {"reasoning_effort": "low"},
+     {"generationConfig": {"thinkingConfig": {"thinkingLevel": "low"}}}),
+    ({"thinking_level": "high"}, {"reasoning_effort": "high"},
+     {"generationConfig": {"thinkingConfig": {"thinkingLevel": "high"}}}),
+    ({"include_thoughts": False}, {"include_thoughts": False},
+     {"generationConfig": {"thinkingConfig": {"includeThoughts": False}}}),
+    ({"include_thoughts": True, "reasoning_effort": "low", "temperature": 1.0},
+     {"include_thoughts": True, "reasoning_effort": "low", "temperature": 1.0},
+     {"generationConfig": {"temperature": 1.0, "thinkingConfig": {
+         "includeThoughts": True, "thinkingLevel": "low"}}}),
+    ({"model_kwargs": {"seed": 7}}, {"seed": 7}, {"seed": 7}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["field", "call"])
+@pytest.mark.parametrize(("options", "chat", "native"), OPTIONS, ids=lambda value: str(value)[:40])
+def test_options_are_sent_in_the_format_of_each_api_if_they_are_set(
+    where: str, options: Json, chat: Json, native: Json, send: RequestSender
+) -> None:
+    given: Json = {"fields": options} if where == "field" else options
+    expected: AbstractContextManager[Any] = nullcontext()
+    if where == "call" and "model_kwargs" in options:
+        given = options["model_kwargs"]
+        expected = pytest.warns(UserWarning, match="not a known option")
+    with expected:
+        assert send([HI], model=CHAT, **copy.deepcopy(given)) == {
+            "messages": [{"role": "user", "content": "hi"}],
+            "stream": False,
+            **chat,
+        }
+        assert send([HI], model=NATIVE, **copy.deepcopy(given)) == {
+            "contents": [user(text("hi"))],
+            "stream": False,
+            **native,
+        }
+
+
+def test_options_of_a_call_replace_those_of_the_model(send: RequestSender) -> None:
+    defaults = {"temperature": 0.1, "max_tokens": 5, "stop": ["x"], "reasoning_effort": "low",
+                "model_kwargs": {"seed": 1, "k": 2}}  # fmt: skip
+    of_call = {"temperature": 0.9, "stop": ["y"], "reasoning_effort": "high", "seed": 3}
+    with pytest.warns(UserWarning, match="seed: not a known option"):
+        body = send([HI], fields=defaults, **of_call)
+    assert body == {
+        "messages": [{"role": "user", "content": "hi"}],
+        "stream": False,
+        "temperature": 0.9,
+        "max_tokens": 5,
+        "stop": ["y"],
+        "reasoning_effort": "high",
+        "seed": 3,
+        "k": 2,
+    }
+
+
+def test_an_option_of_none_means_the_value_of_the_model(send: RequestSender) -> None:
+    assert send([HI], fields={"temperature": 0.1}, temperature=None)["temperature"] == 0.1
+
+
+def test_the_model_of_a_call_is_in_the_url_the_body_and_the_metadata(
+    send: RequestSender,
+) -> None:
+    model = model_at(send.server, model=CHAT)
+    for options, path in (
+        ({"model": "gemini-2.5-pro"}, "/gemini-2.5-pro/v1/chat/completions"),
+        ({"model_name": "gemini-3.1-pro"}, "/gemini-3.1-pro/v1/chat/completions"),
+        ({"model": NATIVE}, "/gemini/v1/models/gemini-3-5-flash:streamGenerateContent"),
+        ({"api": "generate_content"},
+         "/gemini/v1/models/gemini-3-flash-v1betamodels:streamGenerateContent"),
+        ({"api": "gateway", "model": "m"}, "/v1/chat/completions"),
+    ):  # fmt: skip
+        send.server.requests.clear()
+        answer = model.invoke("hi", **options)
+        assert send.server.requests[0].path == path
+        name = options.get("model") or options.get("model_name") or CHAT
+        assert answer.response_metadata["model_name"] == name
+        send.server.requests.clear()
+        bound = model.bind(**options).invoke("hi")
+        assert send.server.requests[0].path == path
+        assert bound.response_metadata["model_name"] == name
+
+
+@pytest.mark.parametrize(
+    ("effort", "sent"),
+    [("minimal", "low"), ("none", "low"), ("medium", "high"), ("max", "high"), ("xhigh", "high")],
+)
+def test_an_undocumented_effort_becomes_the_nearest_one_with_a_warning(
+    effort: str, sent: str, send: RequestSender
+) -> None:
+    with pytest.warns(UserWarning, match=effort):
+        assert send([HI], reasoning_effort=effort)["reasoning_effort"] == sent
+    with pytest.warns(UserWarning, match=effort):
+        body = send([HI], model=NATIVE, fields={"reasoning_effort": effort})
+    assert body["generationConfig"]["thinkingConfig"] == {"thinkingLevel": sent}
+
+
+def test_an_effort_is_omitted_if_the_model_has_none_and_unchanged_if_it_is_unknown(
+    send: RequestSender,
+) -> None:
+    with pytest.warns(UserWarning, match=r"gemini-2\.5-flash"):
+        assert "reasoning_effort" not in send(
+            [HI], model="gemini-2.5-flash", reasoning_effort="low"
+        )
+    assert send([HI], model="gemini-9", reasoning_effort="medium")["reasoning_effort"] == "medium"
+    raw = {"model_kwargs": {"reasoning_effort": "medium"}}
+    assert send([HI], fields=raw)["reasoning_effort"] == "medium"
+    send.rejects([HI], "got 'huge'", reasoning_effort="huge")
+
+
+def test_the_user_agent_names_the_package(send: RequestSender) -> None:
+    send([HI])
+    assert send.headers["user-agent"].startswith("langchain-kie/")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-Trace", "7"),
+        ("User-Agent", "mine"),
+        ("user-agent", "mine"),
+        ("Host", "gateway.example"),
+        ("host", "gateway.example"),
+        ("ACCEPT", "*/*"),
+        ("Content-Type", "application/json; charset=utf-8"),
+        ("accept-encoding", "identity;q=1"),
+        ("X-Empty", ""),
+    ],
+)
+async def test_a_header_of_the_user_replaces_the_package_s(name, value) -> None:
+    client, async_client = httpx.Client(), httpx.AsyncClient()
+    with server_sending(fixture("shape_a.sse")) as server, client:
+        async with async_client:
+            clients = {"http_client": client, "http_async_client": async_client}
+            for fields in ({}, clients):
+                for call_mode in BASIC_CALL_MODES:
+                    await call_mode(model_at(server, default_headers={name: value}, **fields))
+                    assert server.requests[-1].headers[name.lower()] == value

@@ -256,6 +256,7 @@ class _Stored:
     """KIE's receipt, in the form that a transport hands on."""
 
     file: KieFile
+    has_output: bool = True
     is_empty: bool = False
     is_terminal: bool = True
     is_last: bool = True

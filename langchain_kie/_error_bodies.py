@@ -48,12 +48,8 @@ def event_from_value(value: Any) -> dict[str, Any] | None:
     Raises:
         KieError: The value reports an error, or is no object.
     """
-    value = _without_list(value)
     if not isinstance(value, dict):
-        if isinstance(value, KieError):
-            raise value
-        text = to_json(value).decode()[:_EXCERPT_CHARS]
-        raise KieProtocolError(f"expected a JSON object, got {text}")
+        return event_from_value(_object_from_list(value))
     if "code" in value or "error" in value or _EVENT_KEYS.isdisjoint(value):
         raise_if_error(value)
         for wrapper in _WRAPPERS:
@@ -66,6 +62,17 @@ def event_from_value(value: Any) -> dict[str, Any] | None:
             if isinstance(message, str) and message.strip() and "code" not in value:
                 raise error_for(message)
             return None
+    return value
+
+
+def _object_from_list(value: Any) -> dict[str, Any]:
+    """Return the object that is the only element of a list; everything else is an error."""
+    value = _without_list(value)
+    if isinstance(value, KieError):
+        raise value
+    if not isinstance(value, dict):
+        text = to_json(value).decode()[:_EXCERPT_CHARS]
+        raise KieProtocolError(f"expected a JSON object, got {text}")
     return value
 
 

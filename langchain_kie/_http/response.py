@@ -20,6 +20,7 @@ from langchain_kie._error_bodies import (
 from langchain_kie._http.retry import parse_retry_after
 from langchain_kie._http.sse import DONE, EventParser
 from langchain_kie.errors import (
+    BILLED_TIMEOUT_HINT,
     UNLIMITED_RETRIES,
     KieEmptyResponseError,
     KieError,
@@ -260,8 +261,9 @@ class ResponseReader(Generic[ItemT]):
         retry_after = parse_retry_after(self._headers.get("retry-after"))
         body = _decompressed(bytes(self._error_body), self._headers.get("content-encoding", ""))
         error = error_from_body(body, status_code=self._status_code, retry_after=retry_after)
-        if self._retry_on_timeout and isinstance(error, KieTimeoutError) and not error.max_retries:
-            error.max_retries = UNLIMITED_RETRIES
+        if isinstance(error, KieTimeoutError) and not error.max_retries:
+            error.max_retries = UNLIMITED_RETRIES if self._retry_on_timeout else 0
+            error.hint = BILLED_TIMEOUT_HINT if self._call.model else ""
         return self._with_context(error)
 
     def _with_context(self, error: KieError) -> KieError:

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from fuzz import bodies
 from fuzz.bodies import words
-from fuzz.laws import KEY, NATIVE, guard, prepared, sized
+from fuzz.laws import KEY, NATIVE, prepared, response_reader, sized
 from langchain_kie import ChatKieGemini, KieConfigurationError, KieError
 from langchain_kie._http.retry import parse_retry_after
 from langchain_kie._settings import checked_base_url, checked_key
@@ -62,7 +62,7 @@ _HEADERS = st.dictionaries(
 def failure(status: int, headers: dict[str, str], body: bytes) -> KieError | None:
     """The error that a response is, if it is one."""
     raw = httpx.Headers([(name, value.encode("latin-1")) for name, value in headers.items()])
-    answer = guard(prepared(NATIVE, [HumanMessage("hi")])[0], status, raw)
+    answer = response_reader(prepared(NATIVE, [HumanMessage("hi")])[0], status, raw)
     try:
         for _ in (*answer.feed(body), *answer.close()):
             pass

@@ -187,7 +187,7 @@ class ToolCalls:
                 untold = "" if call.is_told else args
                 mark = untold + _breaking_mark(args) if broken else ""
                 chunks.append(tool_call_chunk(args=mark, id=call_id, index=call.index))
-            self._signatures.name_call(call.index, call.id)
+            self._signatures.set_call_id(call.index, call.id)
         return chunks
 
     def _continued(self, piece: ToolCallDelta) -> _Call | None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_kie._answer.event import AnswerEvent, ToolCallDelta
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._conversation.content import text_and_media
-from langchain_kie._conversation.thought_signatures import extras_of
-from langchain_kie._conversation.turns import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
+from langchain_kie._conversation.thought_signatures import stored_extras
+from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE, ToolTurn, Turn
 from langchain_kie._json import RawJson, raw_list, to_json
 from langchain_kie._json_schema.normalize import for_chat_completions
 from langchain_kie._wire.common import (
@@ -89,7 +89,7 @@ def _messages(turns: Sequence[Turn], target: ResolvedModel) -> list[dict[str, An
         elif turn.role == "user":
             raise ValueError("a human message is empty, and KIE refuses empty text")
     if all(message["role"] == "system" for message in encoded):
-        raise ValueError(NOTHING_TO_ANSWER)
+        raise ValueError(NO_MESSAGE_TO_SEND)
     return encoded
 
 
@@ -104,14 +104,14 @@ def _add_calls(encoded: list[dict[str, Any]], turn: Turn, target: ResolvedModel)
 
     Gemini refuses a call that does not come right after a human's turn or a result.
     """
-    extras = extras_of(turn.message, target.name)
+    extras = stored_extras(turn.message, target.name)
     calls = [_call(tool, extras.get(tool.call["id"])) for tool in turn.tools]
     message = {**_said(turn), "tool_calls": calls}
     while (last := _last_said(encoded)) and last["role"] == "assistant":
         encoded[:] = [m for m in encoded if m is not last]
         message["content"] = _parts(last["content"]) + _parts(message["content"])
     if last is None:
-        encoded.append({"role": "user", "content": BEGINNING_LEFT_OUT})
+        encoded.append({"role": "user", "content": TRUNCATION_NOTE})
     encoded.append(message)
 
 

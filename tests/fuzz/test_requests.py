@@ -29,7 +29,7 @@ from fuzz.laws import (
     sized,
 )
 from fuzz.shapes import Shape, shaped
-from langchain_kie._conversation.thought_signatures import BYPASS
+from langchain_kie._conversation.thought_signatures import PLACEHOLDER_SIGNATURE
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -96,7 +96,7 @@ def _native_turn(body: Any) -> tuple[str, list[Any], list[Any]]:
     signed = [
         (part["text"] if "text" in part else part["functionCall"]["id"], part["thoughtSignature"])
         for part in parts
-        if part.get("thoughtSignature", BYPASS) != BYPASS
+        if part.get("thoughtSignature", PLACEHOLDER_SIGNATURE) != PLACEHOLDER_SIGNATURE
     ]
     return "".join(part.get("text", "") for part in parts), calls, signed
 

@@ -529,7 +529,7 @@ REFUSED = [
     Refused("a result behind the next answer", [HI, calls("call_77"), AIMessage("Wait."),
                                                 result("call_77")], "call_77"),
     Refused("an empty user message", [HI, AIMessage("Yes?"), HumanMessage("")], "empty"),
-    Refused("only system messages", [SystemMessage("Be kind.")], "nothing to answer"),
+    Refused("only system messages", [SystemMessage("Be kind.")], "no user or assistant"),
     Refused("an order to remove a message", [HI, RemoveMessage(id="m1")], "remove"),
     Refused("a function message", [HI, FunctionMessage("4", name="f")], "function"),
     Refused("an unknown role", [HI, ChatMessage("x", role="narrator")], "narrator"),

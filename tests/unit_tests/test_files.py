@@ -37,7 +37,7 @@ from langchain_kie import (
     KieServerError,
     media_block,
 )
-from langchain_kie._conversation.media import HEAD_BYTES, Media, inline
+from langchain_kie._conversation.media import HEAD_BYTES, Media, media_from_data
 from langchain_kie._uploads import evict, upload_all
 from langchain_kie.emulator import Emulator
 from langchain_kie.errors import KieEmptyResponseError
@@ -213,7 +213,7 @@ class Broken(io.BytesIO):
     """A file of which only the beginning can be read."""
 
     def read(self, size: int | None = -1) -> bytes:
-        if size == HEAD_BYTES:
+        if size in {0, HEAD_BYTES}:
             return super().read(size)
         raise OSError("broken disk")
 
@@ -225,22 +225,22 @@ def with_data(path: Path, data: bytes) -> Path:
 
 UNREADABLE: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
     "nothing": (lambda _: b"", ValueError, "the file is empty"),
-    "an empty file": (lambda path: with_data(path, b""), ValueError, "the file is empty"),
+    "an empty file": (lambda path: with_data(path, b""), ValueError, "a.png is empty"),
     "no file": (lambda path: path / "none", FileNotFoundError, "none"),
     "a directory": (lambda path: path, IsADirectoryError, "directory"),
     "text": (lambda _: io.StringIO("a"), ValueError, "must be opened in binary mode"),
     "a file of text": (of_text, ValueError, "opened in binary mode"),
     "text without a call_mode back": (lambda _: TextPipe("a"), ValueError, "opened in binary mode"),
-    "a data URL": (lambda _: "data:,x", ValueError, "is no http"),
-    "another scheme": (lambda _: "ftp://a.example/a.png", ValueError, "is no http"),
+    "a data URL": (lambda _: "data:,x", ValueError, "is not an http"),
+    "another scheme": (lambda _: "ftp://a.example/a.png", ValueError, "is not an http"),
     "no address of a type": (
         lambda _: "https://media.example/cat",
         ValueError,
-        "the type of .* cannot be told; say its mime_type",
+        r"cannot detect the MIME type of https://media.example/cat; pass mime_type=",
     ),
-    "no file at all": (lambda _: None, ValueError, "a NoneType cannot be uploaded"),
+    "no file at all": (lambda _: None, ValueError, "cannot upload a NoneType"),
     "a file that fails": (lambda _: Broken(PNG), OSError, "broken disk"),
-    "an unknown type": (lambda _: b"hello", ValueError, "its type cannot be told"),
+    "an unknown type": (lambda _: b"hello", ValueError, "cannot detect the MIME type"),
 }
 
 
@@ -290,7 +290,7 @@ def test_a_name_has_the_extension_that_tells_the_type(
     "name", ["", " ", ".", "..", "a/b", "a\\b", "/etc/x", "a\nb.png", "\0.png"]
 )
 def test_a_name_that_cannot_be_is_refused(files: KieFiles, emulator: Emulator, name: str) -> None:
-    with pytest.raises(ValueError, match="cannot be a file's name"):
+    with pytest.raises(ValueError, match="is not a valid file name"):
         files.upload(PNG, name=name)
     assert emulator.requests == []
 
@@ -383,12 +383,12 @@ FAILURES: dict[str, tuple[Scripted, type[KieError], str]] = {
     "no URL": (
         Scripted([receipt(downloadUrl=None)]),
         KieProtocolError,
-        "the upload failed: KIE did not say where the file is",
+        "the upload failed: the answer has no URL of the file",
     ),
     "no web address": (
         Scripted([receipt(downloadUrl="ftp://a.example/a")]),
         KieProtocolError,
-        "KIE did not say where the file is",
+        "the answer has no URL of the file",
     ),
     "a part of the file": (
         Scripted([receipt(fileSize=3)]),
@@ -657,7 +657,7 @@ def test_what_is_forgotten_is_uploaded_again(files: KieFiles, emulator: Emulator
     data = picture()
 
     def placed() -> Media:
-        medium = inline(data, None, "image", None)
+        medium = media_from_data(data, None, "image", None)
         upload_all([medium], files)
         return medium
 

@@ -18,20 +18,20 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from scripted_server import sse
 
 from langchain_kie import KieError, KieInvalidRequestError, media_block
-from langchain_kie._conversation.content import parts_of
+from langchain_kie._conversation.content import parse_content
 from langchain_kie._conversation.media import (
-    _ALIKE,
+    _EXTENSION_BY_TYPE,
     _EXTENSIONS,
+    _SAME_FORMAT,
     Media,
-    _declared,
+    _normalized_type,
     detect_mime_type,
-    extension_of,
-    inline,
-    is_alike,
-    remote,
-    type_by_name,
+    is_same_format,
+    media_from_data,
+    media_from_url,
+    type_from_name,
 )
-from langchain_kie._conversation.token_estimate import estimate, min_prompt_tokens
+from langchain_kie._conversation.token_estimate import estimate_tokens, min_prompt_tokens
 from langchain_kie._options import Options
 from langchain_kie._uploads import choose_uploads
 
@@ -131,22 +131,22 @@ def test_the_type_is_told(row: tuple[str | None, str | None, bytes, str]) -> Non
 @pytest.mark.parametrize("declared", [None, "", "png", "a/b/c", "application/octet-stream"])
 @pytest.mark.parametrize("name", [None, "", "noname", "a.unknown-thing"])
 def test_a_type_that_cannot_be_told_is_refused(declared: str | None, name: str | None) -> None:
-    with pytest.raises(ValueError, match=r"its type cannot be told .*; say its mime_type"):
+    with pytest.raises(ValueError, match=r"cannot detect the MIME type of .*; pass mime_type="):
         detect_mime_type(b"what is it?", declared, name)
 
 
-@pytest.mark.parametrize("mime_type", [*HEADS, "text/csv", *_EXTENSIONS, *chain(*_ALIKE)])
+@pytest.mark.parametrize("mime_type", [*HEADS, "text/csv", *_EXTENSIONS, *chain(*_SAME_FORMAT)])
 def test_a_type_s_extension_tells_the_type(mime_type: str) -> None:
-    told = type_by_name(f"a{extension_of(_declared(mime_type))}")
-    assert is_alike(told, _declared(mime_type)) or told == "video/x-ms-wmv"
+    told = type_from_name(f"a{_EXTENSION_BY_TYPE[_normalized_type(mime_type) or '']}")
+    assert is_same_format(told, _normalized_type(mime_type)) or told == "video/x-ms-wmv"
 
 
 @pytest.mark.parametrize("data", [b"BMW service log", b"ID3 tags are fun", b"typescript: 1"])
 @pytest.mark.parametrize("name", [None, "a.ts", "a.pdf", "a.mp3"])
 def test_a_text_is_no_medium(data: bytes, name: str | None) -> None:
-    with pytest.raises(ValueError, match="its type cannot be told"):
+    with pytest.raises(ValueError, match="cannot detect the MIME type"):
         detect_mime_type(data, None, name)
-    with pytest.raises(ValueError, match="its type cannot be told"):
+    with pytest.raises(ValueError, match="cannot detect the MIME type"):
         detect_mime_type(data, "application/pdf", name)
 
 
@@ -167,7 +167,7 @@ BASE64 = {
 
 @pytest.mark.parametrize("data", BASE64.values(), ids=BASE64.keys())
 def test_base64_of_every_kind_goes_out_as_one(data: str) -> None:
-    medium = inline(data, "text/plain", "file", None)
+    medium = media_from_data(data, "text/plain", "file", None)
     assert base64.b64decode(medium.data or "", validate=True).removeprefix(ODD) in {
         b"",
         b"x",
@@ -179,14 +179,14 @@ def test_base64_of_every_kind_goes_out_as_one(data: str) -> None:
     "data", ["a", "no base64!", "ab%cd===", "🙂🙂🙂🙂", "ab=cd", "====", "A" * 5]
 )
 def test_what_is_no_base64_is_refused(data: str) -> None:
-    with pytest.raises(ValueError, match="its data is not base64"):
-        inline(data, "image/png", "image", None)
+    with pytest.raises(ValueError, match="the data is not base64"):
+        media_from_data(data, "image/png", "image", None)
 
 
 @pytest.mark.parametrize("data", ["", " \n", b""])
 def test_nothing_is_refused(data: str | bytes) -> None:
-    with pytest.raises(ValueError, match="its data is empty"):
-        inline(data, "image/png", "image", None)
+    with pytest.raises(ValueError, match="the data is empty"):
+        media_from_data(data, "image/png", "image", None)
 
 
 QUOTED = PNG_BASE64.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
@@ -205,18 +205,18 @@ DATA_URLS = {
 
 @pytest.mark.parametrize("url", DATA_URLS.values(), ids=DATA_URLS.keys())
 def test_data_urls_of_every_kind_are_read(url: str) -> None:
-    assert remote(url, None, "file") == Media("image", "image/png", data=PNG_BASE64)
+    assert media_from_url(url, None, "file") == Media("image", "image/png", data=PNG_BASE64)
 
 
 def test_a_data_url_of_text_is_read() -> None:
-    medium = remote("data:text/plain;charset=utf-8,sch%C3%B6n%2C%20ja", None, "file")
+    medium = media_from_url("data:text/plain;charset=utf-8,sch%C3%B6n%2C%20ja", None, "file")
     assert base64.b64decode(medium.data or "").decode() == "schön, ja"
 
 
 # --- what cannot be sent ---------------------------------------------------------------------
 
-NO_FILE = r"no file is read because a message names it; .* langchain_kie.media_block\("
-NO_ID = "KIE has no files by id: upload the file with langchain_kie.KieFiles"
+NO_FILE = r"local files that a message names are not read; .* langchain_kie.media_block\("
+NO_ID = "KIE cannot read files by id; upload the file with langchain_kie.KieFiles"
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "YouTube": ({"type": "video", "url": "https://www.youtube.com/watch?v=x"}, "a YouTube link"),
     "YouTube, short": ({"type": "media", "file_uri": "https://youtu.be/x"}, "a YouTube link"),
@@ -228,7 +228,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"file_data": {"file_uri": "https://generativelanguage.googleapis.com/v1beta/files/x"}},
         "a file of Google's Files API cannot be sent.* langchain_kie.KieFiles",
     ),
-    "Google's buckets": ({"type": "media", "file_uri": "gs://a/b.mp4"}, "fetches http.* sign it"),
+    "Google's buckets": (
+        {"type": "media", "file_uri": "gs://a/b.mp4"},
+        "fetches http.* a signed URL",
+    ),
     "a path": ({"type": "image", "url": "/etc/passwd"}, NO_FILE),
     "a path of Windows": ({"type": "image", "url": r"C:\secrets.png"}, NO_FILE),
     "a file URL": ({"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}, NO_FILE),
@@ -239,24 +242,24 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "another scheme": (
         {"type": "image", "url": "ftp://a.example/a.png"},
-        "'ftp://.*': it is no http",
+        "'ftp://.*': not an http",
     ),
     "YouTube, absolute": (
         {"type": "video", "url": "https://www.youtube.com./watch?v=x"},
         "a YouTube link",
     ),
     "Google's files by name": ({"type": "media", "file_uri": "files/abc-1"}, "Google's Files API"),
-    "base64 as a URL": ({"type": "image", "url": PNG_BASE64}, "base64 is no URL"),
+    "base64 as a URL": ({"type": "image", "url": PNG_BASE64}, "this is base64, not a URL"),
     "bytes as base64": (
         {"type": "image", "base64": PNG, "mime_type": "image/png"},
-        "holds the bytes themselves",
+        "the data is not base64; pass raw bytes to media_block",
     ),
     "a text in OpenAI's PDF": (
         {"type": "file", "file": {"file_data": "data:application/pdf;base64,aGVsbG8="}},
-        "its type cannot be told",
+        "cannot detect the MIME type",
     ),
-    "no host": ({"type": "image", "url": "https:///a.png"}, "is no http"),
-    "a broken host": ({"type": "image", "url": "https://[::1/a.png"}, "is no http"),
+    "no host": ({"type": "image", "url": "https:///a.png"}, "not an http"),
+    "a broken host": ({"type": "image", "url": "https://[::1/a.png"}, "not an http"),
     "a path after JSON": ({"type": "image", "kie_path": "/etc/passwd"}, NO_FILE),
     "a v1 file id": ({"type": "image", "file_id": "file-1"}, NO_ID),
     "a v0 file id": ({"type": "file", "source_type": "id", "id": "file-1"}, NO_ID),
@@ -266,14 +269,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "document", "source": {"type": "file", "file_id": "file-1"}},
         NO_ID,
     ),
-    "no type": ({"type": "file", "base64": "aGVsbG8="}, "its type cannot be told"),
+    "no type": ({"type": "file", "base64": "aGVsbG8="}, "cannot detect the MIME type"),
     "no base64": (
         {"type": "image", "base64": "no base64!", "mime_type": "image/png"},
-        "its data is not base64",
+        "the data is not base64",
     ),
     "a part of a video": (
         {"type": "media", "file_uri": URL, "video_metadata": {"fps": 1}},
-        "video_metadata cannot be sent: cut the video",
+        "video_metadata cannot be sent; send only that section",
     ),
 }
 MALFORMED: dict[str, dict[str, Any]] = {
@@ -315,7 +318,7 @@ async def test_what_cannot_be_sent_is_refused_before_anything_is(
 def test_of_a_tool_it_is_told_why(block: dict[str, Any], match: str) -> None:
     """Else a thread with it in its checkpoint could never go on."""
     with pytest.warns(UserWarning, match=match):
-        (said,) = parts_of(ToolMessage([block], tool_call_id="c0"))
+        (said,) = parse_content(ToolMessage([block], tool_call_id="c0"))
     told = orjson.loads(str(said))
     assert re.search(match, told["not sent"])
     assert "base64" not in told["block"]
@@ -329,14 +332,14 @@ def with_result(block: dict[str, Any]) -> list[Any]:
 
 @pytest.mark.parametrize("block", MALFORMED.values(), ids=MALFORMED.keys())
 def test_a_malformed_block_is_refused_of_a_person(block: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="cannot send a malformed content block of type"):
-        parts_of(HumanMessage([block]))
+    with pytest.raises(ValueError, match=r"block of type .*: malformed: it has neither"):
+        parse_content(HumanMessage([block]))
 
 
 @pytest.mark.parametrize("block", UNKNOWN.values(), ids=UNKNOWN.keys())
 def test_an_unknown_block_is_refused_of_a_person(block: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"a block of this type cannot be sent"):
-        parts_of(HumanMessage([block]))
+    with pytest.raises(ValueError, match="blocks of this type cannot be sent"):
+        parse_content(HumanMessage([block]))
 
 
 @pytest.mark.parametrize(
@@ -345,7 +348,7 @@ def test_an_unknown_block_is_refused_of_a_person(block: dict[str, Any]) -> None:
     ids=[*MALFORMED.keys(), *UNKNOWN.keys()],
 )
 def test_of_a_tool_it_is_what_it_gave_back(block: dict[str, Any]) -> None:
-    (said,) = parts_of(ToolMessage([block], tool_call_id="c0"))
+    (said,) = parse_content(ToolMessage([block], tool_call_id="c0"))
     assert orjson.loads(str(said)) == orjson.loads(orjson.dumps(block, default=str))
 
 
@@ -358,7 +361,7 @@ def test_an_error_shows_no_content() -> None:
         {"type": "hologram", "data": secret},
     ):
         with pytest.raises(ValueError) as caught:
-            parts_of(HumanMessage([block]))
+            parse_content(HumanMessage([block]))
         assert len(str(caught.value)) < 400
 
 
@@ -404,17 +407,17 @@ def test_a_model_that_takes_none_is_sent_none(
     ],
 )
 def test_a_document_of_text_is_text(block: dict[str, Any], text: str | None) -> None:
-    assert parts_of(HumanMessage([block])) == ([text] if text else [])
+    assert parse_content(HumanMessage([block])) == ([text] if text else [])
 
 
 def test_a_medium_with_words_beside_it_is_still_sent() -> None:
     block = {"type": "image", "url": URL, "mime_type": "image/png", "text": "a cat"}
-    assert parts_of(HumanMessage([block])) == [Media("image", "image/png", url=URL)]
+    assert parse_content(HumanMessage([block])) == [Media("image", "image/png", url=URL)]
 
 
 def test_base64_that_was_not_decoded_to_text_is_read() -> None:
     block = {"type": "image", "base64": PNG_BASE64.encode(), "mime_type": "image/png"}
-    assert parts_of(HumanMessage([block])) == [Media("image", "image/png", data=PNG_BASE64)]
+    assert parse_content(HumanMessage([block])) == [Media("image", "image/png", data=PNG_BASE64)]
 
 
 # --- local files -----------------------------------------------------------------------------
@@ -439,7 +442,7 @@ def test_a_file_of_any_name_is_found(name: str, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(path)
     for given in (path, path.as_uri(), link):
-        (medium,) = parts_of(HumanMessage([media_block(given)]))
+        (medium,) = parse_content(HumanMessage([media_block(given)]))
         assert isinstance(medium, Media)
         assert choose_uploads([medium], Options()) == []
         assert (medium.mime_type, medium.data, medium.path) == ("image/png", PNG_BASE64, None)
@@ -457,18 +460,20 @@ def test_a_file_that_cannot_be_read_is_an_error_at_once(tmp_path: Path) -> None:
         media_block(tmp_path / "none.png")
     with pytest.raises(IsADirectoryError):
         media_block(tmp_path)
-    with pytest.raises(ValueError, match=r"'a.png' is no URL; for a local file give a pathlib"):
+    with pytest.raises(
+        ValueError, match=r"'a.png': not an http.* use langchain_kie.media_block\(pathlib"
+    ):
         media_block("a.png")
     with pytest.raises(ValueError, match="a YouTube link"):
         media_block("https://youtu.be/x")
-    with pytest.raises(ValueError, match="its type cannot be told"):
+    with pytest.raises(ValueError, match="cannot detect the MIME type"):
         media_block(b"hello")
 
 
 def test_a_file_that_changed_its_type_is_sent_as_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(PNG)
-    (medium,) = parts_of(HumanMessage([media_block(path)]))
+    (medium,) = parse_content(HumanMessage([media_block(path)]))
     assert isinstance(medium, Media)
     path.write_bytes(HEADS["application/pdf"])
     choose_uploads([medium], Options())
@@ -479,10 +484,10 @@ def test_a_file_that_changed_its_type_is_sent_as_what_it_is(tmp_path: Path) -> N
 def test_a_file_that_is_gone_or_empty_is_refused(tmp_path: Path, mode: Any) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(PNG)
-    (medium,) = parts_of(HumanMessage([media_block(path)]))
+    (medium,) = parse_content(HumanMessage([media_block(path)]))
     assert isinstance(medium, Media)
     path.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"picture.png' is empty"):
+    with pytest.raises(ValueError, match=r"picture.png is empty"):
         choose_uploads([medium], Options(media_upload=mode))
     path.unlink()
     with pytest.raises(ValueError, match=r"cannot read '.*picture.png': No such file"):
@@ -529,16 +534,16 @@ COSTS: dict[str, tuple[dict[str, Any], int, int]] = {
 
 @pytest.mark.parametrize(("block", "usual", "least"), COSTS.values(), ids=COSTS.keys())
 def test_a_medium_is_counted(block: dict[str, Any], usual: int, least: int) -> None:
-    alone = estimate([HumanMessage("")], None)
-    assert estimate([HumanMessage([block])], None) == alone + usual
-    assert min_prompt_tokens(parts_of(HumanMessage([block]))) == least
+    alone = estimate_tokens([HumanMessage("")], None)
+    assert estimate_tokens([HumanMessage([block])], None) == alone + usual
+    assert min_prompt_tokens(parse_content(HumanMessage([block]))) == least
 
 
 def test_size_and_tools_raise_the_fewest_tokens(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(HEADS["audio/wav"])
     os.truncate(path, 4_000_000)
-    (medium,) = parts_of(HumanMessage([media_block(path)]))
+    (medium,) = parse_content(HumanMessage([media_block(path)]))
     assert isinstance(medium, Media)
     assert choose_uploads([medium], Options()) == [medium]
     assert min_prompt_tokens([medium]) == 200

@@ -1062,11 +1062,11 @@ def test_a_response_format_beside_functions_goes_as_one_of_them(asked: Asked) ->
 # --- refusals --------------------------------------------------------------------------------
 
 REFUSED: list[tuple[str, list[BaseMessage], str]] = [
-    ("no messages", [], "nothing to answer"),
-    ("only an empty answer", [AIMessage("")], "nothing to answer"),
+    ("no messages", [], "no user or assistant"),
+    ("only an empty answer", [AIMessage("")], "no user or assistant"),
     ("only thoughts", [SystemMessage("s"), AIMessage([{"type": "reasoning", "reasoning": "hm"}])],
-     "nothing to answer"),
-    ("only a system message", [SystemMessage("be kind")], "nothing to answer"),
+     "no user or assistant"),
+    ("only a system message", [SystemMessage("be kind")], "no user or assistant"),
     ("an empty human message", [HumanMessage("")], "empty"),
     ("an empty text part", [HumanMessage([{"type": "text", "text": ""}])], "empty"),
     ("an unknown block", [HumanMessage([{"type": "hologram", "x": 1}])], "hologram"),
@@ -1246,7 +1246,7 @@ def test_a_bound_tool_that_is_changed_in_place_goes_out_changed(api: str) -> Non
         ([HumanMessage("")], {}, "empty"),
         ([], {"model_kwargs": {"x": {1, 2}}}, "JSON"),
         ([], {"tools": [{"google_search": {"x": 1}}]}, "settings"),
-        ([ToolMessage("x", tool_call_id="none")], {}, "answers no call"),
+        ([ToolMessage("x", tool_call_id="none")], {}, "matches no earlier tool call"),
     ],
     ids=["empty", "no JSON", "settings", "no call"],
 )

@@ -110,12 +110,12 @@ def upload_all(media: Sequence[Media], files: KieFiles) -> None:
     """
     for part in media:
         with _naming_file(part):
-            part.replace_with_url(_upload(part, files).url)
+            part.replace_with_url(_upload_once(part, files).url)
 
 
 async def aupload_all(media: Sequence[Media], files: KieFiles) -> None:
     """As `upload_all`, but concurrently."""
-    tasks = [asyncio.create_task(_aupload(part, files)) for part in media]
+    tasks = [asyncio.create_task(_aupload_once(part, files)) for part in media]
     try:
         for part, file in zip(media, await asyncio.gather(*tasks), strict=True):
             part.replace_with_url(file.url)
@@ -222,18 +222,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-def _upload(part: Media, files: KieFiles) -> KieFile:
+def _upload_once(part: Media, files: KieFiles) -> KieFile:
     key = _content_key(part, files)
     while True:
         pending, is_mine = _cache.get_or_start(key, None)
         with suppress(_AbandonedError):
             if is_mine:
                 with _cache.performing(key, pending) as uploaded:
-                    uploaded.append(files.upload(_content(part), mime_type=part.mime_type))
+                    uploaded.append(files.upload(_upload_source(part), mime_type=part.mime_type))
             return pending.future.result()
 
 
-async def _aupload(part: Media, files: KieFiles) -> KieFile:
+async def _aupload_once(part: Media, files: KieFiles) -> KieFile:
     with _naming_file(part):
         key = await asyncio.to_thread(_content_key, part, files)
         while True:
@@ -241,12 +241,12 @@ async def _aupload(part: Media, files: KieFiles) -> KieFile:
             with suppress(_AbandonedError):
                 if is_mine:
                     with _cache.performing(key, pending) as uploaded:
-                        content = await asyncio.to_thread(_content, part)
+                        content = await asyncio.to_thread(_upload_source, part)
                         uploaded.append(await files.aupload(content, mime_type=part.mime_type))
                 return await asyncio.shield(asyncio.wrap_future(pending.future))
 
 
-def _content(part: Media) -> Path | bytes:
+def _upload_source(part: Media) -> Path | bytes:
     return part.path or b64decode(part.data or "")
 
 

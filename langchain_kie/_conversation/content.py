@@ -75,11 +75,11 @@ def _parse_block(block: Json, message: BaseMessage) -> list[Part]:
     except ValueError as error:
         reason = str(error)
         if is_tool_result:
-            warnings.warn(f"sent as JSON: {_describe(block, message)}: {reason}", stacklevel=3)
+            warnings.warn(f"sent as JSON: {_block_summary(block, message)}: {reason}", stacklevel=3)
             return [_to_json_text({"not sent": reason, "block": _without_data(block)})]
     if is_tool_result:
         return [_to_json_text(block.get("json", block.get("value", block)))]
-    raise ValueError(f"{_describe(block, message)}: {reason}")
+    raise ValueError(f"{_block_summary(block, message)}: {reason}")
 
 
 def _parser_for(block: Json) -> Callable[[Json], Iterator[Part]] | None:
@@ -88,7 +88,7 @@ def _parser_for(block: Json) -> Callable[[Json], Iterator[Part]] | None:
     return _PARSERS.get(block_type)
 
 
-def _describe(block: Json, message: BaseMessage) -> str:
+def _block_summary(block: Json, message: BaseMessage) -> str:
     """A block for an error message: its type and keys, never its values."""
     keys = sorted(map(str, block))
     return f"{message.type} message, content block of type {block.get('type')!r} with keys {keys}"

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from langchain_kie._conversation.content import Part
     from langchain_kie._json import Json
 
-_ROLES: dict[type[BaseMessage], str] = {
+_ROLE_BY_CLASS: dict[type[BaseMessage], str] = {
     HumanMessage: "user",
     AIMessage: "assistant",
     ToolMessage: "tool",
     SystemMessage: "system",
 }
 
-_CHAT_ROLES: dict[str, type[BaseMessage]] = {
+_CLASS_BY_CHAT_ROLE: dict[str, type[BaseMessage]] = {
     **dict.fromkeys(("user", "human"), HumanMessage),
     **dict.fromkeys(("assistant", "ai", "model"), AIMessage),
     **dict.fromkeys(("system", "developer"), SystemMessage),
@@ -135,16 +135,16 @@ def _from_chat_message(message: BaseMessage) -> tuple[str, BaseMessage]:
     Raises:
         ValueError: A message of this type or role cannot be sent.
     """
-    cls = _CHAT_ROLES.get(message.role) if isinstance(message, ChatMessage) else None
+    cls = _CLASS_BY_CHAT_ROLE.get(message.role) if isinstance(message, ChatMessage) else None
     if cls is None:
         kind = getattr(message, "role", message.type)
         raise ValueError(f"cannot send a message with type or role {kind!r}")
-    return _ROLES[cls], cls(content=message.content, name=message.name)
+    return _ROLE_BY_CLASS[cls], cls(content=message.content, name=message.name)
 
 
 @cache
 def _role_of(cls: type[BaseMessage]) -> str | None:
-    return next((role for known, role in _ROLES.items() if issubclass(cls, known)), None)
+    return next((role for known, role in _ROLE_BY_CLASS.items() if issubclass(cls, known)), None)
 
 
 def _match_results(message: Any, results: list[ToolMessage]) -> list[ToolTurn]:

@@ -290,10 +290,6 @@ def test_invalid_name_is_rejected(files: KieFiles, emulator: Emulator, name: str
     assert emulator.requests == []
 
 
-def test_default_names_are_unique(files: KieFiles) -> None:
-    assert len({files.upload(PNG).name for _ in range(5)}) == 5
-
-
 async def test_twenty_concurrent_uploads(files: KieFiles, emulator: Emulator) -> None:
     images = [unique_png(MEGABYTE) for _ in range(20)]
     stored = await asyncio.gather(*(files.aupload(data) for data in images))

@@ -74,121 +74,91 @@ def as_v1(message):
     return AIMessage(content_blocks=message.content_blocks, response_metadata=metadata)
 
 
+def block(block_type, **members):
+    return {"type": block_type, **members}
+
+
+TEXT = block("text", text="Let me look.")
+TOOL_USE = block("tool_use", id="c0", name="get_weather", input={"city": "Oslo"})
 FOREIGN = {
     "OpenAI, chat": of("openai", "Let me look.", "c0"),
     "OpenAI, responses": of(
         "openai",
         [
-            {
-                "type": "reasoning",
-                "id": "rs_1",
-                "summary": [{"type": "summary_text", "text": "SECRET thought"}],
-                "encrypted_content": "SECRET==",
-            },
-            {"type": "text", "text": "Let me look.", "annotations": [], "id": "msg_1"},
-            {
-                "type": "function_call",
-                "id": "fc_1",
-                "call_id": "c0",
-                "name": "get_weather",
-                "arguments": '{"city": "Oslo"}',
-            },
+            block(
+                "reasoning",
+                id="rs_1",
+                summary=[block("summary_text", text="SECRET thought")],
+                encrypted_content="SECRET==",
+            ),
+            {**TEXT, "annotations": [], "id": "msg_1"},
+            block(
+                "function_call",
+                id="fc_1",
+                call_id="c0",
+                name="get_weather",
+                arguments='{"city": "Oslo"}',
+            ),
         ],
         "c0",
     ),
     "OpenAI, responses, with server tools": of(
         "openai",
         [
-            {"type": "web_search_call", "id": "ws_1", "status": "completed"},
-            {"type": "file_search_call", "id": "fs_1", "queries": ["x"], "results": None},
-            {
-                "type": "code_interpreter_call",
-                "id": "ci_1",
-                "code": "1",
-                "outputs": [],
-                "status": "completed",
-                "container_id": "cn",
-            },
-            {
-                "type": "mcp_call",
-                "id": "mcp_1",
-                "name": "f",
-                "arguments": "{}",
-                "output": "1",
-                "server_label": "s",
-            },
-            {"type": "text", "text": "Let me look.", "annotations": []},
+            block("web_search_call", id="ws_1", status="completed"),
+            block("file_search_call", id="fs_1", queries=["x"], results=None),
+            block("code_interpreter_call", id="ci_1", code="1", outputs=[], container_id="cn"),
+            block("mcp_call", id="m_1", name="f", arguments="{}", output="1", server_label="s"),
+            TEXT,
         ],
+    ),
+    "OpenAI, with a generated image": of(
+        "openai",
+        [block("image_generation_call", id="ig_1", result=PNG, output_format="png"), TEXT],
     ),
     "Anthropic": of(
         "anthropic",
         [
-            {"type": "thinking", "thinking": "SECRET thought", "signature": "SECRET=="},
-            {"type": "redacted_thinking", "data": "SECRET"},
-            {"type": "text", "text": "Let me look."},
-            {"type": "tool_use", "id": "c0", "name": "get_weather", "input": {"city": "Oslo"}},
+            block("thinking", thinking="SECRET thought", signature="SECRET=="),
+            block("redacted_thinking", data="SECRET"),
+            TEXT,
+            TOOL_USE,
         ],
         "c0",
     ),
     "Anthropic, with server tools": of(
         "anthropic",
         [
-            {
-                "type": "server_tool_use",
-                "id": "st_1",
-                "name": "web_search",
-                "input": {"query": "x"},
-            },
-            {
-                "type": "web_search_tool_result",
-                "tool_use_id": "st_1",
-                "content": [
-                    {
-                        "type": "web_search_result",
-                        "url": "https://a.example",
-                        "title": "a",
-                        "encrypted_content": "SECRET==",
-                    }
-                ],
-            },
-            {"type": "server_tool_use", "id": "st_2", "name": "code_execution", "input": {}},
-            {
-                "type": "code_execution_tool_result",
-                "tool_use_id": "st_2",
-                "content": {"type": "code_execution_result", "stdout": "1"},
-            },
-            {"type": "mcp_tool_use", "id": "mt_1", "name": "f", "server_name": "s", "input": {}},
-            {"type": "mcp_tool_result", "tool_use_id": "mt_1", "content": []},
-            {
-                "type": "web_fetch_tool_result",
-                "tool_use_id": "st_3",
-                "content": {"type": "web_fetch_result", "url": "https://a.example"},
-            },
-            {
-                "type": "bash_code_execution_tool_result",
-                "tool_use_id": "st_4",
-                "content": {"type": "bash_code_execution_result", "stdout": "1"},
-            },
-            {"type": "text", "text": "Let me look."},
+            block("server_tool_use", id="st_1", name="web_search", input={"query": "x"}),
+            block(
+                "web_search_tool_result",
+                tool_use_id="st_1",
+                content=[block("web_search_result", url="u", encrypted_content="SECRET==")],
+            ),
+            block("server_tool_use", id="st_2", name="code_execution", input={}),
+            *(
+                block(f"{name}_tool_result", tool_use_id="st_2", content=block(f"{name}_result"))
+                for name in ("code_execution", "web_fetch", "bash_code_execution")
+            ),
+            block("mcp_tool_use", id="mt_1", name="f", server_name="s", input={}),
+            block("mcp_tool_result", tool_use_id="mt_1", content=[]),
+            TEXT,
         ],
     ),
     "Bedrock": of(
         "bedrock_converse",
         [
-            {
-                "type": "reasoning_content",
-                "reasoning_content": {"text": "SECRET thought", "signature": "SECRET=="},
-            },
-            {"type": "text", "text": "Let me look."},
-            {"type": "tool_use", "id": "c0", "name": "get_weather", "input": {"city": "Oslo"}},
+            block("reasoning_content", reasoning_content={"text": "SECRET", "signature": "SECRET"}),
+            TEXT,
+            TOOL_USE,
         ],
         "c0",
     ),
     "Google": of(
         "google_genai",
         [
-            {"type": "thinking", "thinking": "SECRET thought", "signature": "SECRET=="},
-            {"type": "text", "text": "Let me look.", "extras": {"signature": "SECRET=="}},
+            block("thinking", thinking="SECRET thought", signature="SECRET=="),
+            {**TEXT, "extras": {"signature": "SECRET=="}},
         ],
         "c0",
         additional_kwargs={
@@ -199,37 +169,18 @@ FOREIGN = {
     "Google, with server tools": of(
         "google_genai",
         [
-            {"type": "executable_code", "executable_code": "print(1)", "language": "PYTHON"},
-            {"type": "code_execution_result", "code_execution_result": "1", "outcome": 1},
-            {"type": "text", "text": "Let me look."},
+            block("executable_code", executable_code="print(1)", language="PYTHON"),
+            block("code_execution_result", code_execution_result="1", outcome=1),
+            TEXT,
         ],
     ),
     "Google, with the signature of its call": of(
         "google_genai",
-        [
-            {"type": "text", "text": "Let me look."},
-            {"type": "function_call_signature", "signature": "SECRET==", "index": 0},
-        ],
+        [TEXT, block("function_call_signature", signature="SECRET==", index=0)],
         "c0",
-    ),
-    "OpenAI, with a generated image": of(
-        "openai",
-        [
-            {
-                "type": "image_generation_call",
-                "id": "ig_1",
-                "status": "completed",
-                "result": PNG,
-                "output_format": "png",
-            },
-            {"type": "text", "text": "Let me look.", "annotations": []},
-        ],
     ),
     "DeepSeek": of(
-        "deepseek",
-        "Let me look.",
-        "c0",
-        additional_kwargs={"reasoning_content": "SECRET thought"},
+        "deepseek", "Let me look.", "c0", additional_kwargs={"reasoning_content": "SECRET thought"}
     ),
     "no provider": AIMessage("Let me look.", tool_calls=[call("c0")]),
 }
@@ -242,19 +193,6 @@ def foreign(name, message):
 
 
 ROWS = [
-    Row(
-        "a call's id used again in the next turn",
-        [
-            HI,
-            calls(call("call_0", "Oslo")),
-            result("call_0", "snow"),
-            AIMessage("Snow."),
-            HumanMessage("And in Rome?"),
-            calls(call("call_0", "Rome")),
-            result("call_0", "sun"),
-        ],
-        in_answer=("sun",),
-    ),
     Row(
         "a call's id used again in the same loop",
         [
@@ -373,20 +311,6 @@ ROWS = [
         in_answer=("rain",),
     ),
     Row("a call after an empty answer", [HI, AIMessage(""), calls("a"), result("a")]),
-    Row(
-        "three rounds",
-        [
-            HI,
-            calls("a", text="First."),
-            result("a"),
-            calls("b", "c"),
-            result("c"),
-            result("b"),
-            calls("d"),
-            result("d", "last"),
-        ],
-        in_answer=("last",),
-    ),
     Row("the history ends with an answer", [HI, AIMessage("It is")]),
     Row("a result by another tool's name", [HI, calls("a"), result("a", name="other_tool")]),
     Row(

@@ -52,58 +52,32 @@ VIDEO = Sample("video/mp4", b"\0\0\0\x18ftypisom\0\0\2\0isommp42" + bytes(64), "
 TEXT = Sample("text/csv", b"city,sky\nOslo,grey\n", ".csv")
 SAMPLES = [IMAGE, AUDIO, PDF, VIDEO, TEXT]
 
+KINDS = [("image", IMAGE), ("audio", AUDIO), ("video", VIDEO), ("file", PDF)]
+
+
+def v1(kind, sample, **members):
+    return sample, {"type": kind, "base64": sample.base64, **members}
+
+
+def v0(kind, sample, **members):
+    return sample, {"type": kind, "source_type": "base64", "data": sample.base64, **members}
+
+
+def anthropic(kind, sample):
+    source = {"type": "base64", "media_type": sample.mime_type, "data": sample.base64}
+    return sample, {"type": kind, "source": source}
+
+
 AS_DATA = {
-    "v1 image": (IMAGE, {"type": "image", "base64": IMAGE.base64, "mime_type": "image/png"}),
-    "v1 image, without a type": (IMAGE, {"type": "image", "base64": IMAGE.base64}),
-    "v0 image, without a type": (
-        IMAGE,
-        {"type": "image", "source_type": "base64", "data": IMAGE.base64},
-    ),
-    "v1 image, wrong type": (
-        IMAGE,
-        {"type": "image", "base64": IMAGE.base64, "mime_type": "image/jpeg"},
-    ),
-    "v1 audio": (AUDIO, {"type": "audio", "base64": AUDIO.base64, "mime_type": "audio/wav"}),
-    "v1 audio, without a type": (AUDIO, {"type": "audio", "base64": AUDIO.base64}),
-    "v1 audio, synonym": (
-        AUDIO,
-        {"type": "audio", "base64": AUDIO.base64, "mime_type": "audio/x-wav"},
-    ),
-    "v1 video": (VIDEO, {"type": "video", "base64": VIDEO.base64, "mime_type": "video/mp4"}),
-    "v1 video, without a type": (VIDEO, {"type": "video", "base64": VIDEO.base64}),
-    "v1 file": (PDF, {"type": "file", "base64": PDF.base64, "mime_type": "application/pdf"}),
-    "v1 file, without a type": (PDF, {"type": "file", "base64": PDF.base64}),
-    "v1 file, of text": (TEXT, {"type": "file", "base64": TEXT.base64, "mime_type": "text/csv"}),
-    "v1 text-plain": (
-        TEXT,
-        {"type": "text-plain", "base64": TEXT.base64, "mime_type": "text/csv"},
-    ),
-    "v0 image": (
-        IMAGE,
-        {
-            "type": "image",
-            "source_type": "base64",
-            "data": IMAGE.base64,
-            "mime_type": "image/png",
-        },
-    ),
-    "v0 audio": (
-        AUDIO,
-        {"type": "audio", "source_type": "base64", "data": AUDIO.base64, "mime_type": "audio/wav"},
-    ),
-    "v0 file": (
-        PDF,
-        {
-            "type": "file",
-            "source_type": "base64",
-            "data": PDF.base64,
-            "mime_type": "application/pdf",
-        },
-    ),
-    "v0 file, with a file name": (
-        TEXT,
-        {"type": "file", "source_type": "base64", "data": TEXT.base64, "filename": "sky.csv"},
-    ),
+    **{f"v1 {kind}": v1(kind, s, mime_type=s.mime_type) for kind, s in KINDS},
+    **{f"v1 {kind}, without a type": v1(kind, s) for kind, s in KINDS},
+    **{f"v0 {kind}": v0(kind, s, mime_type=s.mime_type) for kind, s in KINDS},
+    "v1 image, wrong type": v1("image", IMAGE, mime_type="image/jpeg"),
+    "v1 audio, synonym": v1("audio", AUDIO, mime_type="audio/x-wav"),
+    "v1 file, of text": v1("file", TEXT, mime_type="text/csv"),
+    "v1 text-plain": v1("text-plain", TEXT, mime_type="text/csv"),
+    "v0 image, without a type": v0("image", IMAGE),
+    "v0 file, with a file name": v0("file", TEXT, filename="sky.csv"),
     "OpenAI image_url": (IMAGE, {"type": "image_url", "image_url": {"url": IMAGE.data_url}}),
     "OpenAI image_url, with detail": (
         IMAGE,
@@ -137,37 +111,13 @@ AS_DATA = {
         IMAGE,
         {"type": "image_generation_call", "result": IMAGE.base64},
     ),
-    "Anthropic image": (
-        IMAGE,
-        {
-            "type": "image",
-            "source": {"type": "base64", "media_type": "image/png", "data": IMAGE.base64},
-        },
-    ),
-    "Anthropic document": (
-        PDF,
-        {
-            "type": "document",
-            "source": {"type": "base64", "media_type": "application/pdf", "data": PDF.base64},
-        },
-    ),
+    "Anthropic image": anthropic("image", IMAGE),
+    "Anthropic document": anthropic("document", PDF),
     "Anthropic document, with blocks": (
         IMAGE,
         {
             "type": "document",
-            "source": {
-                "type": "content",
-                "content": [
-                    {
-                        "type": "image",
-                        "source": {
-                            "type": "base64",
-                            "media_type": "image/png",
-                            "data": IMAGE.base64,
-                        },
-                    }
-                ],
-            },
+            "source": {"type": "content", "content": [anthropic("image", IMAGE)[1]]},
         },
     ),
     "Google media": (VIDEO, {"type": "media", "mime_type": "video/mp4", "data": VIDEO.base64}),
@@ -191,15 +141,10 @@ AS_DATA = {
 
 AS_URL = {
     "v1 image": (IMAGE, {"type": "image", "url": IMAGE.url, "mime_type": "image/png"}),
-    "v1 image, without a type": (IMAGE, {"type": "image", "url": IMAGE.url}),
+    **{f"v1 {kind}, without a type": (s, {"type": kind, "url": s.url}) for kind, s in KINDS},
+    **{f"v0 {k}": (s, {"type": k, "source_type": "url", "url": s.url}) for k, s in KINDS},
     "v1 image, of a file id": (IMAGE, {"type": "image", "file_id": IMAGE.url}),
-    "v1 audio": (AUDIO, {"type": "audio", "url": AUDIO.url}),
-    "v1 video": (VIDEO, {"type": "video", "url": VIDEO.url}),
-    "v1 file": (PDF, {"type": "file", "url": PDF.url}),
     "v1 text-plain": (TEXT, {"type": "text-plain", "url": TEXT.url}),
-    "v0 image": (IMAGE, {"type": "image", "source_type": "url", "url": IMAGE.url}),
-    "v0 audio": (AUDIO, {"type": "audio", "source_type": "url", "url": AUDIO.url}),
-    "v0 file": (PDF, {"type": "file", "source_type": "url", "url": PDF.url}),
     "OpenAI image_url": (IMAGE, {"type": "image_url", "image_url": {"url": IMAGE.url}}),
     "OpenAI image_url, a string": (IMAGE, {"type": "image_url", "image_url": IMAGE.url}),
     "KIE image_url, of a video": (VIDEO, {"type": "image_url", "image_url": VIDEO.url}),
@@ -414,7 +359,7 @@ def test_agent_sends_an_image_that_a_tool_returned(emulator, api):
     @tool
     def take_photo(subject: str) -> list:
         """Take a photo of a subject."""
-        return [{"type": "text", "text": f"a photo of {subject}"}, AS_DATA["v1 image"][1]]
+        return [{"type": "text", "text": f"a photo of {subject}"}, media_block(IMAGE.data)]
 
     agent = create_agent(model_of(emulator, api), [take_photo])
     state = agent.invoke({"messages": [("user", 'Take a photo of "an otter".')]})

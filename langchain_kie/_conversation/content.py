@@ -38,7 +38,7 @@ _MAX_VALUE_CHARS = 500
 def parse_content(message: BaseMessage) -> list[Part]:
     """The text and media of a message, in order, without empty text.
 
-    AI messages are reduced to their text and media: reasoning and the provider's own tools mean
+    AI messages are reduced to their text and media: reasoning and server tools mean
     nothing to another turn or model, and tool calls are read from `tool_calls`. In a tool result,
     a block of an unknown type is sent as JSON. A block that cannot be sent is replaced with JSON
     that states the reason, with a warning, because a saved conversation must be able to continue.
@@ -116,7 +116,7 @@ def repaired_for_langchain(message: BaseMessage) -> BaseMessage:
 
     langchain-core 1.7.2 raises for a base64 image without a MIME type (`_format_for_tracing`) and
     for v0 text blocks, and labels every file in OpenAI's form as a PDF (`_normalize_messages`).
-    Remove this function once the oldest supported langchain-core does none of the three.
+    Remove this function when no supported langchain-core does any of this.
     """
     if isinstance(message.content, str):
         return message
@@ -248,7 +248,7 @@ def _image_generation_call(block: Json) -> Iterator[Part]:
 
 
 def _gemini_part(block: Json) -> Iterator[Part]:
-    """Gemini's own media parts, in snake case or camel case."""
+    """Gemini's media parts, in snake case or camel case."""
     inner = next((block[key] for key in _GEMINI_KEYS if key in block), block)
     yield _media_part(
         block,

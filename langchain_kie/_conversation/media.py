@@ -21,7 +21,7 @@ HEAD_BYTES = 8192
 """How many bytes of a file are read to detect its MIME type."""
 
 _MIME_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]*")
-_DATA_URL = re.compile(r"data:([^,;]*)[^,]*?(;\s*base64\s*)?,(.*)", re.DOTALL | re.IGNORECASE)
+_DATA_URL = re.compile(r"(?is)data:([^,;]*+)(?:;[^,;]*+)*?(;\s*base64\s*)?,(.*)")
 _TO_STANDARD_BASE64 = str.maketrans("-_", "+/", " \t\r\n")
 
 _PDF = "application/pdf"
@@ -95,7 +95,7 @@ _TYPE_BY_EXTENSION = mimetypes.MimeTypes().types_map[True] | {
     for mime_type, extensions in _EXTENSIONS.items()
     for extension in extensions.split()
 }
-"""From Python's own table, without the files of the operating system, which differ."""
+"""From Python's table, without the operating system's, which differ."""
 
 _EXTENSION_BY_TYPE = {
     **{mime_type: extension for extension, mime_type in reversed(_TYPE_BY_EXTENSION.items())},
@@ -103,8 +103,8 @@ _EXTENSION_BY_TYPE = {
 }
 
 LOCAL_PATH = "kie_path"
-"""The key under which `media_block` puts a path. It is this package's: a block that a tool
-returned with a path under a common key must not make the client read that file."""
+"""The key under which `media_block` puts a path. No other block has it: a tool result that lists
+files under a common key must not make the client read them."""
 
 LOCAL_FILE_HINT = (
     "local files that a message names are not read; to send one, use "
@@ -191,9 +191,9 @@ def media_from_url(url: str, declared: str | None, kind: str, name: str | None =
 
     Args:
         url: The URL.
-        declared: As in `media_from_data`; also `kind` and `name`.
-        kind: See `declared`.
-        name: See `declared`.
+        declared: As in `media_from_data`.
+        kind: As in `media_from_data`.
+        name: As in `media_from_data`.
 
     Raises:
         ValueError: KIE cannot fetch the URL (docs/wire.md 9); the message says what to do instead.

@@ -335,9 +335,9 @@ PNG = (
 FROM_THE_DOCS = "Es8CCswCAb4example"
 
 
-def function_call(call_id, city, **beside):
+def function_call(call_id, city, **members):
     call = {"name": "get_weather", "args": {"city": city}, "id": call_id}
-    return {"functionCall": call, **beside}
+    return {"functionCall": call, **members}
 
 
 def signed(part, signature=FROM_THE_DOCS):
@@ -377,9 +377,9 @@ NATIVE = {
 }  # fmt: skip
 
 
-def chat_call(call_id, city, beside=None, inside=None):
+def chat_call(call_id, city, members=None, inside=None):
     function = {"name": "get_weather", "arguments": json.dumps({"city": city}), **(inside or {})}
-    return {"id": call_id, "type": "function", "function": function, **(beside or {})}
+    return {"id": call_id, "type": "function", "function": function, **(members or {})}
 
 
 CHAT = {
@@ -405,8 +405,8 @@ def as_answered(part):
     """A part as an answer spells it: in camel case."""
     if "inline_data" not in part:
         return part
-    beside = {name: value for name, value in part.items() if name != "inline_data"}
-    return {"inlineData": {"mimeType": "image/png", "data": PNG}, **beside}
+    members = {name: value for name, value in part.items() if name != "inline_data"}
+    return {"inlineData": {"mimeType": "image/png", "data": PNG}, **members}
 
 
 def native_bodies(parts):

@@ -182,7 +182,7 @@ class ToolCalls:
                 rest = "" if call.is_emitted else arguments
                 args = rest + _unrepairable_suffix(arguments) if is_broken else ""
                 chunks.append(tool_call_chunk(args=args, id=new_id, index=call.index))
-            self._signatures.name_call(call.index, call.id)
+            self._signatures.set_call_id(call.index, call.id)
         return chunks
 
     def _find(self, delta: ToolCallDelta) -> _ToolCall | None:

@@ -195,7 +195,7 @@ def test_media_that_the_profile_excludes_are_rejected(
     call = {"name": "f", "args": {}, "id": "c0"}
     with_result = [AIMessage("", tool_calls=[call]), ToolMessage([block], tool_call_id="c0")]
     for messages in ([HumanMessage([block])], [HumanMessage("hi"), *with_result]):
-        with pytest.raises(ValueError, match=f"gemini-3-flash takes no {kind}"):
+        with pytest.raises(ValueError, match=f"gemini-3-flash does not support {kind} input"):
             model.invoke(messages)
     assert server.requests == []
     model.invoke("Hello!")

@@ -9,7 +9,7 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from call_modes import fixture, response_reader
+from call_modes import DOCUMENTS, STREAMS, fixture, response_reader
 from langchain_core.load import dumpd, dumps
 from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 from langchain_core.messages.tool import tool_call_chunk
@@ -23,7 +23,6 @@ from langchain_kie._answer.messages import (
     message_of,
     result_of,
 )
-from unit_tests.http.test_splits import DOCUMENTS, STREAMS
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import orjson
 from call_modes import PARTIAL_CALL_MODES, STREAMING_CALL_MODES, call
 from key_leaks import SECRET_KEY, check_error
@@ -120,9 +121,16 @@ async def fault_free(answer: Answer, call_mode: str) -> AIMessage:
 
 
 async def check(
-    fault: Fault, point: Point, answer: Answer, call_mode: str, delays: list[float]
+    fault: Fault,
+    point: Point,
+    answer: Answer,
+    call_mode: str,
+    delays: list[float],
+    seconds: float,
 ) -> None:
     """Check a call with a permanent fault, and if it is retried, one with a passing fault.
+
+    A call that should time out does so after so many `seconds`.
 
     Raises:
         AssertionError: The outcome, or the waits in `delays`, are not the expected ones.
@@ -130,17 +138,18 @@ async def check(
     right = await fault_free(answer, call_mode)
     expected = expected_outcome(fault, point, answer, call_mode)
     retries = MAX_RETRIES if expected.retries is None else min(MAX_RETRIES, expected.retries)
+    timeout = httpx.Timeout(30, **{fault.times_out: seconds} if fault.times_out else {})
+    fields: dict[str, Any] = {"timeout": timeout}
     run = partial(_call, fault, answer, call_mode, right)
     async with AsyncExitStack() as stack:
         if fault.reach:
-            fields = await stack.enter_async_context(fault.reach(answer))
+            fields |= await stack.enter_async_context(fault.reach(answer))
             delays.clear()
             await run(fields, expected)
             assert len(delays) == retries, f"{len(delays)} retries"
             return
-        fields = {}
         if fault.is_tls:
-            fields = await stack.enter_async_context(clients(verify=client_tls()))
+            fields |= await stack.enter_async_context(clients(verify=client_tls()))
         bad, good = fault.script(answer, point), Scripted([answer.body])
         before = [fault.before(answer, point)] if fault.before else []
         tls = server_tls() if fault.is_tls else None
@@ -170,7 +179,7 @@ async def _call(
 ) -> None:
     """Make one call, and check that it ends as expected."""
     options = {"model": answer.model, "api_key": SECRET_KEY, "max_retries": MAX_RETRIES}
-    model = ChatKieGemini(**{**options, "timeout": 30, **fault.fields, **fields})
+    model = ChatKieGemini(**options, **fields)
     chunks: list[Any] = []
     try:
         message = await call(call_mode, model, fault.prompt, chunks)

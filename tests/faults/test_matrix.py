@@ -14,7 +14,7 @@ import pytest
 
 from faults import bodies, status, transport
 from faults.answers import POINTS
-from faults.cells import check
+from faults.cells import Cell, fault_free
 from faults.fault import TIMEOUTS
 
 if TYPE_CHECKING:
@@ -70,10 +70,11 @@ async def test_a_fault_has_its_expected_outcome(
 ) -> None:
     failures: dict[str, str] = {}
     for call_mode in call_modes:
+        right = await fault_free(answer, call_mode)
         for seconds in TIMEOUTS[fault.times_out]:
             monkeypatch.setattr("langchain_kie._http.read_deadline.USAGE_TIMEOUT", seconds)
             try:
-                await check(fault, point, answer, call_mode, no_sleep, seconds)
+                await Cell(fault, point, answer, call_mode, right, no_sleep, seconds).check()
             except AssertionError as error:
                 failures[call_mode] = f"{call_mode}: {error}"
             else:

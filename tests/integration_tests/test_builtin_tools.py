@@ -13,11 +13,7 @@ every_call_mode = pytest.mark.parametrize(
     ("call_mode", "version"), CALL_MODES, ids=lambda value: getattr(value, "__name__", value)
 )
 NATIVE = ("gemini-3.5-flash", "generate_content")
-PROMPTS = [
-    "What is new about Zürich?",
-    "What is new about 北京 and 🏯?",
-    "What is new about tides?",
-]
+PROMPTS = [f"What is new about {topic}?" for topic in ("Zürich", "北京 and 🏯", "tides")]
 
 
 async def ask(name, api, tool, prompt, call_mode=invoke, version=None):

@@ -23,9 +23,10 @@ from langchain_kie._json import Json
 from langchain_kie._json_schema.gemini import to_gemini_schema
 from langchain_kie._json_schema.normalize import normalize_schema
 from langchain_kie._tools import definitions
-from langchain_kie._tools.answer_function import needs_answer_function
+from langchain_kie._tools.answer_function import build_answer_function, needs_answer_function
 from langchain_kie._tools.cache import normalize_tools
 from langchain_kie._tools.definitions import normalize_tool
+from langchain_kie._tools.structured_output import build_response_format
 
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 ABOUT = {"name": "tell", "description": "Tell the weather."}
@@ -366,3 +367,10 @@ TYPE_PROPERTY = {"properties": {"type": {"type": "string"}}}
 def test_a_type_property_or_a_map_needs_a_function(schema: Json, expected: bool) -> None:
     response_format = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
     assert needs_answer_function(response_format, [], Route("m")) is expected
+
+
+def test_a_response_format_without_the_schema_of_an_object_is_rejected() -> None:
+    with pytest.raises(ValueError, match=r"needs json_schema\.schema"):
+        build_response_format({"type": "json_schema"}, None)
+    with pytest.raises(ValueError, match="make the answer a property of an object"):
+        build_answer_function({"json_schema": {"schema": {"type": "array"}}}, [])

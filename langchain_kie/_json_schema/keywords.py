@@ -205,7 +205,7 @@ def resolve_reference(reference: str, root: Any) -> Any:
 
 
 def _member(node: Any, step: str) -> Any:
-    """What a step of a JSON pointer leads to from `node`, `None` if nowhere."""
+    """The member of `node` that a step of a JSON pointer names, `None` if there is none."""
     name = step.replace("~1", "/").replace("~0", "~")
     if isinstance(node, list):
         return node[int(name)] if name.isdecimal() and int(name) < len(node) else None

@@ -52,7 +52,7 @@ def check_chat_schema(schema: Schema, path: str, *, answer: bool) -> None:
             raise bad_request(f"Invalid schema at '{path}': cannot resolve $ref '{reference}'")
 
 
-def read_gemini_schema(schema: Schema, *, ignore_nullable: bool) -> Schema:
+def read_gemini_schema(schema: Schema, *, ignore_nullable: bool = False) -> Schema:
     """Convert a native schema, whose fields are already checked, to JSON Schema.
 
     If `ignore_nullable`, `nullable` becomes `IGNORED_NULLABLE`, and a schema with a branch of type

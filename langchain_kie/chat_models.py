@@ -402,7 +402,7 @@ class ChatKieGemini(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         chunks = self._call(messages, stop, kwargs, stream=False)
-        return chat_result(merge_chunks([*chunks]))
+        return chat_result(merge_chunks(chunks))
 
     async def _agenerate(
         self,

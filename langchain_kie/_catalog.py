@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from langchain_kie.errors import KieConfigurationError
 
@@ -39,7 +40,15 @@ PATHS: Mapping[Api, str] = MappingProxyType(
 
 _PATH_SEGMENT = re.compile(r"[A-Za-z0-9._~@:+-]+")
 
+LISTED_ON = "2026-10-06"
+"""The day of KIE's model list that `Route.is_listed` follows (docs/wire.md 1)."""
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""Every value of `reasoning_effort` that some API has, in ascending order."""
+
 _LOW_HIGH = ("low", "high")
+_MEASURED = ("none", "low", "medium", "high")
+"""What 3.8 Flash was measured to accept; `minimal` fails there (docs/wire.md 1)."""
 _ALL: frozenset[Feature] = frozenset(get_args(Feature))
 _NOT_TOGETHER: tuple[frozenset[Feature], ...] = (
     frozenset({"search", "functions"}),
@@ -61,6 +70,9 @@ class Route:
             maps.
         ends_without_evidence: Whether complete streams are known to end without a finish
             reason, credits, a usage chunk or `[DONE]`.
+        streams_invoke: Whether `invoke` streams over HTTP too.
+        is_listed: Whether KIE's model list has it, on `LISTED_ON`. A model that is not listed
+            may work, a listed one may be disabled for a key.
     """
 
     model: str
@@ -69,6 +81,8 @@ class Route:
     efforts: tuple[str, ...] | None = _LOW_HIGH
     limits_schemas: bool = True
     ends_without_evidence: bool = False
+    streams_invoke: bool = False
+    is_listed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +116,15 @@ class ModelSpec:
     max_output_tokens: int = 65_536
 
 
-def _native(model: str) -> Route:
+def _native(model: str, **fields: Any) -> Route:
     """A native route: KIE's native pages all describe the same features."""
-    return Route(model, frozenset({"search", "functions"}))
+    documented: frozenset[Feature] = frozenset({"search", "functions"})
+    return Route(model, documented, streams_invoke=True, **fields)
 
 
-def _chat(model: str, *documented: Feature) -> Route:
+def _chat(model: str, *documented: Feature, **fields: Any) -> Route:
     """An OpenAI-compatible route of a model whose page documents few features."""
-    return Route(model, frozenset(documented))
+    return Route(model, frozenset(documented), **fields)
 
 
 MODELS: tuple[ModelSpec, ...] = (
@@ -117,7 +132,7 @@ MODELS: tuple[ModelSpec, ...] = (
         name="gemini-2.5-flash",
         title="Gemini 2.5 Flash",
         family="flash",
-        routes={"chat_completions": Route("gemini-2.5-flash", efforts=())},
+        routes={"chat_completions": Route("gemini-2.5-flash", efforts=(), is_listed=False)},
         replays_signatures=False,
         structured_output=True,
         default_effort=None,
@@ -135,8 +150,8 @@ MODELS: tuple[ModelSpec, ...] = (
         title="Gemini 3 Flash",
         family="flash",
         routes={
-            "chat_completions": _chat("gemini-3-flash", "functions"),
-            "generate_content": _native("gemini-3-flash-v1betamodels"),
+            "chat_completions": _chat("gemini-3-flash", "functions", is_listed=False),
+            "generate_content": _native("gemini-3-flash-v1betamodels", is_listed=False),
         },
     ),
     ModelSpec(
@@ -186,8 +201,8 @@ MODELS: tuple[ModelSpec, ...] = (
         title="Gemini 3.8 Flash",
         family="flash",
         routes={
-            "generate_content": _native("gemini-3-8-flash"),
-            "chat_completions": _chat("gemini-3-8-flash-openai", "search"),
+            "generate_content": _native("gemini-3-8-flash", efforts=_MEASURED),
+            "chat_completions": _chat("gemini-3-8-flash-openai", "search", efforts=_MEASURED),
         },
         default_effort=None,
     ),
@@ -280,7 +295,7 @@ def resolve(model: str, api: Api | None = None) -> ResolvedModel:
     route = _no_rules(model, chosen)
     spec = _newest_of_family(model)
     if spec and chosen in spec.routes:
-        route = replace(spec.routes[chosen], model=model)
+        route = replace(spec.routes[chosen], model=model, is_listed=False)
     return ResolvedModel(model, chosen, route, spec)
 
 
@@ -301,7 +316,13 @@ def _no_rules(model: str, api: Api) -> Route:
     is_dots = ".." in model or model == "."
     if not model or (in_path and (is_dots or not _PATH_SEGMENT.fullmatch(model))):
         raise KieConfigurationError(f"{model[:60]!r} cannot be a model name")
-    return Route(model, exclusive=(), efforts=None, limits_schemas=False)
+    return Route(
+        model,
+        exclusive=(),
+        efforts=None,
+        limits_schemas=False,
+        streams_invoke=api == "generate_content",
+    )
 
 
 @cache
@@ -352,3 +373,14 @@ def profile_of(model: ResolvedModel) -> ModelProfile | None:
     if spec.default_effort:
         profile["reasoning_effort_default"] = spec.default_effort
     return profile
+
+
+def model_hint(name: str) -> str:
+    """What to try where KIE does not serve a model: near names, and those that KIE lists."""
+    near = get_close_matches(name, _BY_SPELLING, n=3)
+    listed = [spec.name for spec in MODELS if any(r.is_listed for r in spec.routes.values())]
+    return (
+        (f"Did you mean {' or '.join(near)}? " if near and name not in near else "")
+        + f"KIE listed {', '.join(listed)} on {LISTED_ON}; names are exact, dots and dashes "
+        "included. The models of a key are enabled at https://kie.ai/api-key."
+    )

@@ -9,6 +9,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
+from langchain_kie._catalog import EFFORTS
 from langchain_kie._settings import OPTION_NAMES, MediaUpload, ModelOptions, stop_list
 from langchain_kie._tools.answer_function import build_answer_function, needs_answer_function
 from langchain_kie._tools.cache import Function, cached_function, normalize_tools
@@ -24,14 +25,6 @@ if TYPE_CHECKING:
 _MEDIA_UPLOADS = get_args(MediaUpload)
 
 _CALL_ONLY = ("tools", "tool_choice", "parallel_tool_calls", "response_format")
-
-_NEAREST_EFFORT = {
-    "none": "low",
-    "minimal": "low",
-    "medium": "high",
-    "max": "high",
-    "xhigh": "high",
-}
 
 
 @dataclass(kw_only=True)
@@ -152,7 +145,7 @@ def _unknown(call_kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _effort_for(effort: str | None, model: ResolvedModel) -> str | None:
-    """The `reasoning_effort` to send: the nearest documented value, with a warning.
+    """The `reasoning_effort` to send: the nearest known value, with a warning.
 
     Raises:
         KieConfigurationError: The value is unknown. `model_kwargs` sends a value unchanged.
@@ -163,14 +156,16 @@ def _effort_for(effort: str | None, model: ResolvedModel) -> str | None:
     effort = effort.lower()
     if effort in known:
         return effort
-    nearest = _NEAREST_EFFORT.get(effort) if known else None
-    if known and nearest is None:
+    if effort not in EFFORTS:
         raise KieConfigurationError(
-            f"reasoning_effort must be one of {', '.join(known)}; got {effort!r}", model=model.name
+            f"reasoning_effort must be one of {', '.join(known or EFFORTS)}; got {effort!r}",
+            model=model.name,
         )
+    rank = EFFORTS.index(effort)
+    nearest = min(reversed(known), key=lambda e: abs(EFFORTS.index(e) - rank), default=None)
     instead = f"{nearest!r} is sent instead" if nearest else "it is not sent"
     warnings.warn(
-        f"KIE does not document reasoning_effort {effort!r} for {model.name}; {instead}",
+        f"{model.name} is not known to accept reasoning_effort {effort!r}; {instead}",
         stacklevel=2,
     )
     return nearest

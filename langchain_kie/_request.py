@@ -87,12 +87,19 @@ class PreparedCall:
     def build(self, *, stream: bool) -> tuple[HttpCall[AnswerEvent], MessageAssembler]:
         """The request to send, and the assembler of its answer.
 
+        Args:
+            stream: Whether the answer is streamed to the caller; it may stream over HTTP also
+                where it is not, see `stream_invoke`.
+
         Raises:
             ValueError: The conversation cannot be sent.
         """
         from langchain_kie._http.response import HttpCall  # noqa: PLC0415 - the first call loads httpx
 
         model, options = self._model, self.options
+        if not stream:
+            chosen = options.stream_invoke
+            stream = model.route.streams_invoke if chosen is None else chosen
         path, body = REQUEST_BUILDERS[model.api](self._turns, options, model, stream=stream)
         call = HttpCall(
             model=self._model_name,

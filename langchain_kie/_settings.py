@@ -46,6 +46,7 @@ class ModelOptions:
     inline_media_limit: int = 1_500_000
     require_media_seen: bool = False
     detect_error_text: bool = True
+    stream_invoke: bool | None = None
 
 
 OPTION_NAMES = tuple(option.name for option in fields(ModelOptions))

@@ -33,7 +33,7 @@ from pydantic import (
 from langchain_kie import _settings
 from langchain_kie._answer import content_blocks
 from langchain_kie._answer.messages import PROVIDER, chat_result, generation_chunk, merge_chunks
-from langchain_kie._catalog import Api, profile_of, resolve
+from langchain_kie._catalog import Api, model_hint, profile_of, resolve
 from langchain_kie._settings import (
     ALIASES,
     OPTION_NAMES,
@@ -43,7 +43,7 @@ from langchain_kie._settings import (
     resolve_aliases,
     stop_list,
 )
-from langchain_kie.errors import KieConfigurationError, KieError
+from langchain_kie.errors import KieConfigurationError, KieError, KieModelNotFoundError
 
 if TYPE_CHECKING:
     import httpx
@@ -55,13 +55,11 @@ if TYPE_CHECKING:
         CallbackManagerForLLMRun,
     )
     from langchain_core.language_models.model_profile import ModelProfile
-    from langchain_core.messages import AIMessageChunk
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
     from langchain_core.rate_limiters import BaseRateLimiter
     from langchain_core.tools import BaseTool
     from typing_extensions import TypedDict, Unpack
 
-    from langchain_kie._answer.assembler import MessageAssembler
     from langchain_kie._http.transport import Transport
     from langchain_kie._request import PreparedCall
     from langchain_kie.files import KieFiles
@@ -87,6 +85,7 @@ if TYPE_CHECKING:
         inline_media_limit: int
         require_media_seen: bool
         detect_error_text: bool
+        stream_invoke: bool | None
         upload_url: str | None
         streaming: bool
         timeout: float | httpx.Timeout | None
@@ -156,21 +155,25 @@ class ChatKieGemini(BaseChatModel):
             gemini-2.5-flash cuts long answers without it (docs/wire.md 1). Alias:
             `max_output_tokens`.
         stop: One stop sequence or several. Alias: `stop_sequences`.
-        reasoning_effort: `low` or `high`; `none`, `minimal`, `medium`, `max` and `xhigh` are sent
-            as the nearer of the two, with a warning. Alias: `thinking_level`.
+        reasoning_effort: `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`; a value
+            that the model is not known to accept is sent as the nearest, with a warning. Alias:
+            `thinking_level`.
         include_thoughts: Whether thoughts come with the answer; `None` leaves it to the server.
         check_combinations: Whether to refuse combinations that KIE documents as impossible, such
             as search with functions, and to request through a function an answer that
             `response_format` cannot carry. `False` sends everything unchanged.
         media_upload: Which media are uploaded and sent as URLs: `auto` uploads the largest until
             the rest is within `inline_media_limit`, `always` uploads all, `never` none. Whoever
-            knows the URL of an uploaded file can read it; KIE keeps it for three days.
+            knows the URL of an uploaded file can read it; KIE keeps it for 24 hours.
         inline_media_limit: Bytes of media that may go inline in one request.
         require_media_seen: Whether to raise `KieMediaNotSeenError` when the counted prompt tokens
             are fewer than its media must cost. KIE's counter is not always right, so it is off
             by default.
         detect_error_text: Whether an answer that is exactly one of the upstream's known error
             messages ("image download failed", "Internal error") is raised as an error.
+        stream_invoke: Whether `invoke` streams over HTTP and assembles the answer itself. `None`
+            chooses by the catalog: on `generate_content` it does, because KIE was measured to
+            hang on calls that do not stream (docs/wire.md 3).
         upload_url: The URL of the file upload; by default `KIE_UPLOAD_URL`, else KIE's upload
             host, or `base_url` if that is not KIE's.
         streaming: Whether `invoke` streams too.
@@ -211,6 +214,7 @@ class ChatKieGemini(BaseChatModel):
     inline_media_limit: int = Field(default=ModelOptions.inline_media_limit, ge=0)
     require_media_seen: bool = ModelOptions.require_media_seen
     detect_error_text: bool = ModelOptions.detect_error_text
+    stream_invoke: bool | None = ModelOptions.stream_invoke
     upload_url: Annotated[str | None, AfterValidator(_settings.checked_upload_url)] = None
     streaming: bool = False
     timeout: Annotated[Any, AfterValidator(_settings.checked_timeout)] = None
@@ -397,14 +401,8 @@ class ChatKieGemini(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - core calls it
         **kwargs: Any,
     ) -> ChatResult:
-        prepared = self._with_uploads(self._prepare(messages, stop, kwargs))
-        call, assembler = prepared.build(stream=False)
-        try:
-            events = self._transport().stream(call)
-            return _result(assembler, [assembler.feed(event) for event in events])
-        except KieError as error:
-            _evict_lost_files(prepared, error)
-            raise
+        chunks = self._call(messages, stop, kwargs, stream=False)
+        return chat_result(merge_chunks(chunks))
 
     async def _agenerate(
         self,
@@ -413,14 +411,8 @@ class ChatKieGemini(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        prepared = await self._awith_uploads(self._prepare(messages, stop, kwargs))
-        call, assembler = prepared.build(stream=False)
-        try:
-            events = self._transport().astream(call)
-            return _result(assembler, [assembler.feed(event) async for event in events])
-        except KieError as error:
-            _evict_lost_files(prepared, error)
-            raise
+        chunks = self._acall(messages, stop, kwargs, stream=False)
+        return chat_result(merge_chunks([chunk async for chunk in chunks]))
 
     def _stream(
         self,
@@ -429,36 +421,81 @@ class ChatKieGemini(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        prepared = self._with_uploads(self._prepare(messages, stop, kwargs))
-        call, assembler = prepared.build(stream=True)
-        try:
-            for event in self._transport().stream(call):
-                if chunk := assembler.feed(event):
-                    yield generation_chunk(chunk)
-            yield generation_chunk(assembler.finish())
-        except KieError as error:
-            error.partial = assembler.has_output
-            _evict_lost_files(prepared, error)
-            raise
+        return self._call(messages, stop, kwargs, stream=True)
 
-    async def _astream(
+    def _astream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        prepared = await self._awith_uploads(self._prepare(messages, stop, kwargs))
-        call, assembler = prepared.build(stream=True)
-        try:
-            async for event in self._transport().astream(call):
-                if chunk := assembler.feed(event):
-                    yield generation_chunk(chunk)
-            yield generation_chunk(assembler.finish())
-        except KieError as error:
-            error.partial = assembler.has_output
-            _evict_lost_files(prepared, error)
-            raise
+        return self._acall(messages, stop, kwargs, stream=True)
+
+    def _call(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        kwargs: dict[str, Any],
+        *,
+        stream: bool,
+    ) -> Iterator[Any]:
+        """Make one call, and yield the chunks of its answer: to be streamed, or to be summed.
+
+        If KIE lost an uploaded file, the file is uploaded again and the call is repeated, once.
+
+        Raises:
+            ValueError: The conversation or an option cannot be sent.
+            KieError: The call failed.
+        """
+        may_repeat = True
+        while True:
+            prepared = self._with_uploads(self._prepare(messages, stop, kwargs))
+            call, assembler = prepared.build(stream=stream)
+            try:
+                for event in self._transport().stream(call):
+                    if chunk := assembler.feed(event):
+                        yield generation_chunk(chunk) if stream else chunk
+                last = assembler.finish()
+                yield generation_chunk(last) if stream else last
+            except KieError as error:
+                error.partial = stream and assembler.has_output
+                _add_model_hint(error)
+                is_lost = _evict_lost_files(prepared, error)
+                if error.partial or not (is_lost and may_repeat):
+                    raise
+                may_repeat = False
+            else:
+                return
+
+    async def _acall(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        kwargs: dict[str, Any],
+        *,
+        stream: bool,
+    ) -> AsyncIterator[Any]:
+        """Make one call, and yield the chunks of its answer; as `_call`."""
+        may_repeat = True
+        while True:
+            prepared = await self._awith_uploads(self._prepare(messages, stop, kwargs))
+            call, assembler = prepared.build(stream=stream)
+            try:
+                async for event in self._transport().astream(call):
+                    if chunk := assembler.feed(event):
+                        yield generation_chunk(chunk) if stream else chunk
+                last = assembler.finish()
+                yield generation_chunk(last) if stream else last
+            except KieError as error:
+                error.partial = stream and assembler.has_output
+                _add_model_hint(error)
+                is_lost = _evict_lost_files(prepared, error)
+                if error.partial or not (is_lost and may_repeat):
+                    raise
+                may_repeat = False
+            else:
+                return
 
     def _prepare(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
@@ -695,13 +732,15 @@ _CONSTRUCTOR_ONLY = _DEFAULTS.keys() - {*OPTION_NAMES}
 _IDENTIFYING = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
 
 
-def _evict_lost_files(prepared: PreparedCall, error: KieError) -> None:
-    """Forget files that KIE lost too early, so that the next call uploads them again."""
-    if prepared.media and _LOST_FILE.search(error.message.lower()):
-        from langchain_kie._uploads import evict  # noqa: PLC0415 - only for calls with media
-
-        evict(prepared.media)
+def _add_model_hint(error: KieError) -> None:
+    if isinstance(error, KieModelNotFoundError):
+        error.hint = model_hint(error.model or "")
 
 
-def _result(assembler: MessageAssembler, chunks: Sequence[AIMessageChunk | None]) -> ChatResult:
-    return chat_result(merge_chunks([*filter(None, chunks), assembler.finish()]))
+def _evict_lost_files(prepared: PreparedCall, error: KieError) -> bool:
+    """Forget uploaded files that KIE lost before they expired; tell whether there were any."""
+    if not prepared.media or not _LOST_FILE.search(error.message.lower()):
+        return False
+    from langchain_kie._uploads import evict  # noqa: PLC0415 - only for calls with media
+
+    return evict(prepared.media)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from langchain_kie._http.response import HttpCall
     from langchain_kie._json import Json
 
-FILE_LIFETIME = timedelta(days=3)
+FILE_LIFETIME = timedelta(hours=24)
 """How long KIE keeps an uploaded file (docs/wire.md 9)."""
 
 _UPLOAD_PATH = "langchain-kie"

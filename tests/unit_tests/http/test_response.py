@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from call_modes import BASIC_CALL_MODES, fixture, model_at, response_reader, server_sending
+from call_modes import (
+    BASIC_CALL_MODES,
+    DOCUMENTS,
+    fixture,
+    model_at,
+    response_reader,
+    server_sending,
+)
 from scripted_server import Scripted, ScriptedServer, sse
 
 from langchain_kie import (
@@ -49,7 +56,7 @@ def test_a_stream_cut_at_any_byte_raises_before_its_terminal_event_and_never_aft
             assert end >= evidence, body[:end][-60:]
 
 
-@pytest.mark.parametrize("name", ["chat_whole.json", "native_whole.json"])
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_document_cut_at_any_byte_is_a_protocol_error(name: str) -> None:
     body = fixture(name).rstrip()
     for end in range(1, len(body)):

@@ -181,11 +181,11 @@ def _value_of_line(line: str) -> Any:
     """Return the value of a `data` line that is a complete event alone, else `None`."""
     if not line.startswith("data:"):
         return None
-    data = line[5:].removeprefix(" ")
-    if data == "[DONE]":
+    start = 6 if line[5:6] == " " else 5
+    if line[start:] == "[DONE]":
         return DONE
     try:
-        value = parse_json(data.encode())
+        value = parse_json(line[start:].encode())
     except ValueError:
         return None
     return value if isinstance(value, dict) else None

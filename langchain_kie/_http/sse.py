@@ -92,8 +92,8 @@ class EventParser:
                 return [KieProtocolError(f"the response is not JSON: {error}")]
             return value if isinstance(value, list) else [value]
         values = self._parse_lines(self._lines.flush())
-        # the last event may lack its blank line; if it is truncated, it is none
-        values += [v for v in self._parse_lines([""]) if not isinstance(v, KieProtocolError)]
+        # The last event may lack its blank line. If it is not complete, it is ignored.
+        values += [v for v in self._parse_lines([""]) if isinstance(v, (dict, list, Done))]
         if self._has_events or self._starts_like_stream():
             return values
         return [unreadable_body_error(bytes(self._head))]
@@ -165,8 +165,8 @@ class EventParser:
                 self._has_events = True
                 values.append(value)
                 continue
-            is_data = self._has_open_event or line.startswith("data")
-            self._has_open_event = is_data and line != ""
+            is_data = line.partition(":")[0] == "data"
+            self._has_open_event = line != "" and (self._has_open_event or is_data)
             event = self._events.decode(line)
             if event is None:
                 continue

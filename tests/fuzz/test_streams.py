@@ -66,20 +66,39 @@ def test_a_body_without_an_end_is_rejected_at_a_limit(soup: bytes) -> None:
         assert values_of([b"data: ", *[line] * 501])[-1:] == [KieProtocolError]
 
 
-def events_by_the_standard(text: str) -> list[str]:
-    """The data of each event, parsed step by step as in WHATWG's "parsing an event stream"."""
+def value_of(data: str) -> Any:
+    """The value of an event's data."""
+    try:
+        return DONE if data == "[DONE]" else orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return KieProtocolError
+
+
+def values_by_the_standard(text: str) -> list[Any]:
+    """The values of the events, parsed step by step as in WHATWG's "parsing an event stream".
+
+    Unlike there, a line with a complete object is an event alone, and the end of the body ends
+    the last event if its value is complete.
+    """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    *lines, _unfinished = text.split("\n")
-    found: list[str] = []
+    found: list[Any] = []
     data = ""
-    for line in lines:
+    for line in text.removesuffix("\n").split("\n"):
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
         if line == "":
-            found += [data.removesuffix("\n")] if data else []
+            found += [value_of(data[:-1])] if data[:-1] else []
             data = ""
-        elif not line.startswith(":"):
-            name, _, value = line.partition(":")
-            data += value.removeprefix(" ") + "\n" if name == "data" else ""
-    return [data for data in found if data]
+        elif name == "data" and not data and is_object(value_of(value)):
+            found.append(value_of(value))
+        elif name == "data":
+            data += value + "\n"
+    last = value_of(data[:-1])
+    return found + [last] * (is_object(last) or isinstance(last, list))
+
+
+def is_object(value: Any) -> bool:
+    return isinstance(value, dict) or value is DONE
 
 
 _DATA = bodies.JSON.map(orjson.dumps).map(bytes.decode)
@@ -99,13 +118,9 @@ def test_a_stream_has_the_events_of_the_standard(
     lines: list[tuple[str, str]], has_bom: bool, places: list[int]
 ) -> None:
     text = "\ufeff" * has_bom + "data: 0\n\n" + "".join(line + end for line, end in lines)
-    expected: list[Any] = []
-    for data in events_by_the_standard(text):
-        try:
-            expected.append(DONE if data == "[DONE]" else orjson.loads(data))
-        except orjson.JSONDecodeError:
-            expected.append(KieProtocolError)
-            break
+    expected = values_by_the_standard(text)
+    if KieProtocolError in expected:
+        expected = expected[: expected.index(KieProtocolError) + 1]
     assert values_of(bodies.cut(text.encode(), places)) == expected
 
 

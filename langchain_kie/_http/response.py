@@ -79,7 +79,6 @@ class HttpCall(Generic[ItemT]):
         path: The URL's path and query, relative to the base URL.
         body: JSON, or a multipart body.
         parse_event: Decodes an event; raises `KieError` if it cannot.
-        ends_without_evidence: Whether a stream may end without a terminal event.
         timeout: Seconds, or an `httpx.Timeout`; `None` for the transport's.
     """
 
@@ -87,7 +86,6 @@ class HttpCall(Generic[ItemT]):
     path: str
     body: bytes | MultipartBody
     parse_event: Callable[[dict[str, Any]], ItemT]
-    ends_without_evidence: bool = False
     timeout: Any = None
 
 
@@ -189,7 +187,7 @@ class ResponseReader(Generic[ItemT]):
                 error = unknown_object_error(self._unknown_object)
             raise self._with_context(error)
         is_complete = self.has_terminal_event or self._parser.is_document
-        if not (is_complete or self._call.ends_without_evidence):
+        if not is_complete:
             message = "the stream ended before the answer was complete"
             raise self._with_context(KieStreamInterruptedError(message))
         if not self._has_choice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Json: TypeAlias = dict[str, Any]
+
+_LONG_NUMBER = re.compile("[0-9]{19}")
 
 
 class RawJson:
@@ -24,6 +27,21 @@ class RawJson:
 
     def __init__(self, text: bytes) -> None:
         self.text = text
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON; integers of any size keep their digits, where orjson alone returns floats.
+
+    Raises:
+        orjson.JSONDecodeError: The text is not JSON.
+    """
+    value = orjson.loads(text)
+    if not _LONG_NUMBER.search(text):
+        return value
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):  # more digits or levels than Python reads
+        return value
 
 
 def to_json(value: Any) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from langchain_kie._answer.event import AnswerEvent, FinishReason
 from langchain_kie._wire import chat_completions, generate_content
-from langchain_kie.errors import KieProtocolError
+from langchain_kie.errors import KieProtocolError, error_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -88,11 +88,16 @@ def _set_finish_reason(parsed: AnswerEvent) -> None:
     """Set the row of the finish reason, unless its word says that there is none.
 
     Gemini sends `STOP` with code that it runs, and then goes on.
+
+    Raises:
+        KieError: The word reports an error.
     """
     word = parsed.native_finish_reason.lower()
     if word in _NO_FINISH_REASONS:
         parsed.finish_reason, parsed.native_finish_reason = None, ""
         return
+    if word == "error":
+        raise error_for("the answer ended with the finish reason 'error'")
     parsed.finish_reason = parsed.finish_reason or _finish_reason(word)
     last = parsed.outputs[-1] if parsed.outputs else None
     if not (isinstance(last, dict) and last["type"] in _SERVER_TOOL_BLOCKS):

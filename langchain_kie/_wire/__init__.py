@@ -6,6 +6,7 @@ a body; `parse_event` converts one JSON object of an answer to an `AnswerEvent`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from langchain_kie._answer.event import AnswerEvent, FinishReason
@@ -75,9 +76,10 @@ def parse_event(event: Json) -> AnswerEvent:
         parsed = _EVENT_PARSERS[key](event)
         credits_consumed = event.get("credits_consumed")
         if credits_consumed is not None:
-            parsed.metadata["credits_consumed"] = float(credits_consumed)
             parsed.is_terminal = True
-    except (TypeError, AttributeError, KeyError, ValueError) as error:
+            with suppress(TypeError, ValueError):
+                parsed.metadata["credits_consumed"] = float(credits_consumed)
+    except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
         raise KieProtocolError(f"cannot read {key!r} in KIE's answer: {error}") from None
     if parsed.native_finish_reason:
         _set_finish_reason(parsed)

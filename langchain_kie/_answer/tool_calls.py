@@ -250,7 +250,7 @@ class ToolCalls:
             return self._start(delta, delta.name), False
         if call.partial_args and not call.is_complete and (delta.id or not delta.name):
             return call, False
-        is_object = delta.is_complete or delta.args.lstrip()[:1] == "{"
+        is_object = delta.is_complete or delta.args == "null" or delta.args.lstrip()[:1] == "{"
         if is_object and call.is_repeated_by(delta):
             return call, True
         is_named = delta.name and call.name and not (delta.id and call.native_id)

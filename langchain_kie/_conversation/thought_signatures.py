@@ -143,7 +143,9 @@ def message_extra(message: BaseMessage, model: str) -> dict[str, Any]:
     extra: dict[str, Any] = {}
     for entry in entries_of(message, model):
         if entry["type"] == "message":
-            extra |= entry["extra"]
+            for name, value in entry["extra"].items():
+                both_lists = isinstance(value, list) and isinstance(extra.get(name), list)
+                extra[name] = extra[name] + value if both_lists else value
     return extra
 
 

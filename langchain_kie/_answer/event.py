@@ -22,7 +22,7 @@ class FinishReason(NamedTuple):
     Attributes:
         word: LangChain's word.
         is_refusal: Whether the prompt or the answer was blocked.
-        is_normal: Whether it says nothing about an answer that has no output.
+        is_normal: Whether it is a normal end; without output, such an answer is empty.
         is_failed_call: Whether the model tried to call a function, and failed.
     """
 
@@ -138,10 +138,7 @@ class AnswerEvent:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has neither output nor costs.
-
-        A normal end without output is empty; a block is not.
-        """
+        """Whether it has no output, no costs, and at most a normal finish reason."""
         return not (
             self.has_output
             or self.parse_usage

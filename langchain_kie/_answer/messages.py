@@ -10,6 +10,8 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from langchain_core.messages.ai import UsageMetadata
     from langchain_core.messages.tool import ToolCallChunk
 
@@ -34,13 +36,13 @@ def _copy_with(template: ModelT, values: Json) -> ModelT:
     return copy
 
 
-_FIELDS: Json = {"content": "", "additional_kwargs": {}, "response_metadata": {}}
+_EMPTY: Json = {"content": "", "additional_kwargs": {}, "response_metadata": {}}
 _TEXT = AIMessageChunk(content="", response_metadata={})
-_REASONING = AIMessageChunk(**_FIELDS)
-_TOOL_CALLS = AIMessageChunk(**_FIELDS, tool_call_chunks=[tool_call_chunk(args="")])
-_LAST = AIMessageChunk(**_FIELDS, tool_call_chunks=[], usage_metadata=None, chunk_position="last")
+_REASONING = AIMessageChunk(**_EMPTY)
+_TOOL_CALLS = AIMessageChunk(**_EMPTY, tool_call_chunks=[tool_call_chunk(args="")])
+_LAST = AIMessageChunk(**_EMPTY, tool_call_chunks=[], usage_metadata=None, chunk_position="last")
 _MESSAGE = AIMessage(
-    **_FIELDS, name=None, id=None, tool_calls=[], invalid_tool_calls=[], usage_metadata=None
+    **_EMPTY, name=None, id=None, tool_calls=[], invalid_tool_calls=[], usage_metadata=None
 )
 _GENERATION_CHUNK = ChatGenerationChunk(message=AIMessageChunk(content=""))
 _GENERATION = ChatGeneration(message=_MESSAGE)
@@ -56,9 +58,9 @@ def message_chunk(
 ) -> AIMessageChunk:
     """A chunk of an answer; without tool calls, `tool_call_chunks` does not count as set.
 
-    The constructor tries to complete the arguments of every fragment by removing one character
-    after the other. It is used only for fragments that can become a tool call: those that
-    start with a brace.
+    The constructor tries to repair the arguments of every fragment by removing one character
+    after the other (langchain-core 1.7.2). It is used only for fragments that can be a tool
+    call: those that start with a brace.
     """
     values: Json = {
         "content": content,
@@ -109,7 +111,7 @@ def generation_chunk(message: AIMessageChunk) -> ChatGenerationChunk:
     return _copy_with(_GENERATION_CHUNK, {"message": message, "text": content})
 
 
-def merge_chunks(chunks: list[AIMessageChunk]) -> AIMessage:
+def merge_chunks(chunks: Iterable[AIMessageChunk]) -> AIMessage:
     """The message that is the sum of the chunks; text in one chunk is not added up."""
     first, *rest = chunks
     if len(rest) == 1 and _is_disjoint(first, rest[0]):

@@ -1,6 +1,6 @@
 """The tool calls of one answer, assembled from fragments of any format.
 
-Knows LangChain's tool-call chunks. Knows no API and no I/O.
+Independent of APIs and I/O.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class _JsonNesting:
     in_string: bool = False
     is_escaped: bool = False
 
-    def read(self, text: str) -> None:
-        """Read the next piece."""
+    def scan(self, text: str) -> None:
+        """Scan the next piece."""
         for char in text:
             if self.is_escaped:
                 self.is_escaped = False
@@ -70,16 +70,16 @@ class _ToolCall:
         id: The server's id, or a generated one.
         name: The name of the function.
         schema: The schema of its arguments, if the function is known.
-        is_buffered: Whether its arguments are sent only when they are complete.
+        is_buffered: Whether its arguments are emitted only when they are complete.
         is_answer: Whether its arguments are the text of the answer.
-        is_announced: Whether its name and id were sent.
-        is_sent: Whether its arguments were sent, at least in part.
+        is_announced: Whether its name and id were emitted.
+        is_emitted: Whether its arguments were emitted, at least in part.
         is_complete: Whether no more fragments will come.
-        sent_args: Its arguments as they were sent, if they were converted.
+        emitted_args: Its arguments as they were emitted, if they were converted.
         partial_args: The pieces of its arguments, if these have JSON paths.
         fragments: The fragments of its arguments.
-        nesting: The JSON nesting of the fragments that were read.
-        read_count: The number of fragments that were read.
+        nesting: The JSON nesting of the fragments that were scanned.
+        scanned_count: The number of fragments that were scanned.
     """
 
     index: int
@@ -91,13 +91,13 @@ class _ToolCall:
     is_buffered: bool = False
     is_answer: bool = False
     is_announced: bool = False
-    is_sent: bool = False
+    is_emitted: bool = False
     is_complete: bool = False
-    sent_args: Json | None = None
+    emitted_args: Json | None = None
     partial_args: PartialArgs | None = None
     fragments: list[str] = field(default_factory=list)
     nesting: _JsonNesting = field(default_factory=_JsonNesting)
-    read_count: int = 0
+    scanned_count: int = 0
 
     def arguments(self) -> str:
         """Return the arguments so far."""
@@ -127,8 +127,8 @@ class _ToolCall:
 
     def is_open(self) -> bool:
         """Whether its arguments have open brackets or strings; faster than parsing them."""
-        self.nesting.read("".join(self.fragments[self.read_count :]))
-        self.read_count = len(self.fragments)
+        self.nesting.scan("".join(self.fragments[self.scanned_count :]))
+        self.scanned_count = len(self.fragments)
         return self.nesting.in_string or bool(self.nesting.open_brackets)
 
     def differs_from(self, delta: ToolCallDelta) -> bool:
@@ -177,7 +177,7 @@ class ToolCalls:
     def add(self, delta: ToolCallDelta, text_length: int, chunks: dict[int, ToolCallChunk]) -> str:
         """Add a tool call or a fragment to the chunks of its event; a call has one chunk there.
 
-        A call without a name is sent once its name is known.
+        A call without a name is emitted once its name is known.
 
         Args:
             delta: The tool call or fragment.
@@ -210,32 +210,33 @@ class ToolCalls:
         if delta.id and not call.id:
             call.native_id, call.id = delta.id, self._unique_id(delta.id)
             chunk["id"] = call.id
-        chunk["args"] = (chunk["args"] or "") + _arguments_to_send(call, args)
+        chunk["args"] = (chunk["args"] or "") + _arguments_to_emit(call, args)
         chunks[call.index] = chunk
         return ""
 
     def closing_chunks(self) -> list[ToolCallChunk]:
         """Return the missing ids, and a suffix for arguments that are not an object.
 
-        LangChain repairs truncated JSON when it adds chunks, and would run a tool with part of
-        its arguments; an extra bracket makes them an invalid tool call instead.
+        When LangChain adds chunks, it repairs truncated JSON (seen in langchain-core 1.7.2), so
+        that a tool would run with part of its arguments. The suffix makes them an invalid tool
+        call; it can go when LangChain no longer repairs JSON.
         """
         chunks = []
         for call in [call for call in self._calls if call.name and not call.is_answer]:
-            unsent = ""
+            rest = ""
             if call.partial_args and not call.is_complete:
                 end = ToolCallDelta(None, "", is_complete=True)
-                unsent = _arguments_to_send(call, call.add_arguments(end))
+                rest = _arguments_to_emit(call, call.add_arguments(end))
             arguments = call.arguments()
             parsed = _parse(arguments) if arguments.strip() else {}
             is_broken = not isinstance(parsed, dict)
             new_id = None if call.id else self._unique_id(None)
-            if is_broken or new_id or unsent:
+            if is_broken or new_id or rest:
                 call.id = call.id or new_id
-                unsent = unsent if call.is_sent else arguments
-                args = unsent + (_unrepairable_suffix(arguments) if is_broken else "")
+                rest = rest if call.is_emitted else arguments
+                args = rest + (_unrepairable_suffix(arguments) if is_broken else "")
                 chunks.append(tool_call_chunk(args=args, id=new_id, index=call.index))
-            self._signatures.name_call(call.index, call.id, call.sent_args or parsed)
+            self._signatures.set_call_id(call.index, call.id, call.emitted_args or parsed)
         return chunks
 
     def _find_or_start(self, delta: ToolCallDelta) -> tuple[_ToolCall, bool]:
@@ -305,27 +306,27 @@ class ToolCalls:
         return f"call_{uuid.uuid4().hex}"
 
 
-def _arguments_to_send(call: _ToolCall, args: str) -> str:
-    """Return what can be sent of a call's arguments after `args` were added.
+def _arguments_to_emit(call: _ToolCall, args: str) -> str:
+    """Return the arguments to emit after `args` were added to `call`.
 
-    Arguments that are all text are sent fragment by fragment. Others are sent when they are
-    complete, converted to the types of the tool's schema.
+    Arguments that are all strings are emitted fragment by fragment. Others are emitted when they
+    are complete, converted to the types of the tool's schema.
     """
     if call.schema is None or not call.is_buffered:
-        call.is_sent = True
+        call.is_emitted = True
         return args
-    if call.is_sent or not args.rstrip().endswith("}"):
+    if call.is_emitted or not args.rstrip().endswith("}"):
         return ""
     if len(call.fragments) > 1 and call.is_open():
         return ""
     arguments = _parse(call.arguments())
     if not isinstance(arguments, dict):
         return ""
-    call.is_sent = True
+    call.is_emitted = True
     converted = coerce(arguments, call.schema)
     if converted is arguments:
         return call.arguments()
-    call.sent_args = converted
+    call.emitted_args = converted
     return to_json(converted).decode()
 
 
@@ -348,6 +349,6 @@ def _parse(text: str) -> Any:
 def _unrepairable_suffix(text: str) -> str:
     """Return a suffix that makes truncated JSON unrepairable."""
     nesting = _JsonNesting()
-    nesting.read(text)
+    nesting.scan(text)
     closed = ("\\" if nesting.is_escaped else "") + '"' if nesting.in_string else ""
     return closed + ("}" if nesting.open_brackets[-1:] == ["["] else "]")

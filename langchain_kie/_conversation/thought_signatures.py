@@ -1,8 +1,8 @@
-"""Thought signatures: where a message keeps them, and which of them are sent back.
+"""Thought signatures: where a message stores them, and which of them are sent back.
 
-A signature is an opaque string that came with one part of an answer and must be sent back with
-that part, unchanged (docs/wire.md 6). A message keeps them in one place, which LangChain preserves
-in sums, v1 output, JSON, pickles and checkpoints:
+A thought signature is an opaque string on one part of an answer. It must be sent back with that
+part, unchanged (docs/wire.md 6). All signatures of a message are stored in one place, which
+survives LangChain's merging of chunks, v1 output, JSON, pickle and checkpoints:
 
     message.additional_kwargs["thought_signatures"] = {
         "gemini-3.5-flash": [
@@ -15,7 +15,7 @@ in sums, v1 output, JSON, pickles and checkpoints:
         ]
     }
 
-The key is the model that gave them, because they are invalid for another model. `start`, `end`
+The key is the model that produced them, because other models cannot use them. `start`, `end`
 and `at` are positions in the text of the message. `index` is that of a content block which is not
 text. `part` is a native part of a server-side tool. `extra` has undocumented members of a tool call
 or message of `chat_completions`. `digest` is that of the arguments: a call that was changed since
@@ -33,11 +33,13 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import BaseMessage
 
-KEY = "thought_signatures"
+    from langchain_kie._json import Json
 
-BYPASS = "skip_thought_signature_validator"
-"""The signature that Google documents for a Gemini 3 function call without one, because a person
-or another model wrote it; without it the request is rejected."""
+_STORE_KEY = "thought_signatures"
+
+PLACEHOLDER_SIGNATURE = "skip_thought_signature_validator"
+"""Google's documented signature for a function call that a person or another model wrote; Gemini 3
+refuses a request without one (docs/wire.md 6)."""
 
 _SIGNATURE_KEYS = frozenset({"thought_signature", "thoughtSignature", "signature"})
 
@@ -51,35 +53,35 @@ class SignatureLog:
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._entries: list[dict[str, Any]] = []
+        self._entries: list[Json] = []
 
     def add_text(self, start: int, end: int, signature: str) -> None:
-        """Store the signature of the text between two positions, which may be equal."""
+        """Add the signature of the text between two positions, which may be equal."""
         self._entries.append({"type": "text", "start": start, "end": end, "signature": signature})
 
     def add_block(self, index: str, signature: str) -> None:
-        """Store the signature of a content block that is not text."""
+        """Add the signature of a content block that is not text."""
         self._entries.append({"type": "block", "index": index, "signature": signature})
 
-    def add_part(self, index: str, at: int, part: dict[str, Any]) -> None:
-        """Store a native part of a server-side tool, which came after `at` characters of text."""
+    def add_part(self, index: str, at: int, part: Json) -> None:
+        """Add a native part of a server-side tool, which came after `at` characters of text."""
         self._entries.append({"type": "block", "index": index, "at": at, "part": part})
 
-    def add_message_extra(self, extra: dict[str, Any]) -> None:
-        """Store members of the message."""
+    def add_message_extra(self, extra: Json) -> None:
+        """Add members of the message."""
         self._entries.append({"type": "message", "extra": extra})
 
     def add_call(self, index: int, at: int, signature: str) -> None:
-        """Store the signature of the tool call number `index`, after `at` characters of text."""
+        """Add the signature of the tool call number `index`, after `at` characters of text."""
         self._entries.append({"type": "tool_call", "id": index, "at": at, "signature": signature})
 
-    def add_extra(self, index: int, extra: dict[str, Any]) -> None:
-        """Store members of a tool call, once."""
+    def add_extra(self, index: int, extra: Json) -> None:
+        """Add members of a tool call, once."""
         entry = {"type": "tool_call", "id": index, "extra": extra}
         if entry not in self._entries:
             self._entries.append(entry)
 
-    def name_call(self, index: int, call_id: str | None, args: Any) -> None:
+    def set_call_id(self, index: int, call_id: str | None, args: Any) -> None:
         """Set the id of the tool call number `index`, and the digest of its arguments."""
         for entry in self._entries:
             if entry["type"] == "tool_call" and entry["id"] == index:
@@ -87,10 +89,10 @@ class SignatureLog:
                 if "signature" in entry or has_signature(entry["extra"]):
                     entry["digest"] = digest_of(args)
 
-    def additional_kwargs(self) -> dict[str, Any]:
+    def additional_kwargs(self) -> Json:
         """Return the member of the message; a call that was never named has no entry."""
         entries = [entry for entry in self._entries if not isinstance(entry.get("id"), int)]
-        return {KEY: {self._model: entries}} if entries else {}
+        return {_STORE_KEY: {self._model: entries}} if entries else {}
 
 
 def digest_of(args: Any) -> str:
@@ -100,8 +102,8 @@ def digest_of(args: Any) -> str:
 
 
 def signature_for(entry: Mapping[str, Any], args: Any) -> str:
-    """The signature of a tool call, or `BYPASS` if its arguments were changed since."""
-    return str(entry["signature"]) if _is_unchanged(entry, args) else BYPASS
+    """The signature of a tool call, or the placeholder if its arguments were changed since."""
+    return str(entry["signature"]) if _is_unchanged(entry, args) else PLACEHOLDER_SIGNATURE
 
 
 def has_signature(value: Any) -> bool:
@@ -114,34 +116,34 @@ def has_signature(value: Any) -> bool:
     return isinstance(value, list) and any(map(has_signature, value))
 
 
-def entries_of(message: BaseMessage, model: str) -> list[dict[str, Any]]:
+def stored_signatures(message: BaseMessage, model: str) -> list[Json]:
     """The signatures of a message that `model` gave, in the order in which they came."""
-    kept = message.additional_kwargs.get(KEY)
-    if not kept or message.response_metadata.get("model_provider", "kie") != "kie":
+    stored = message.additional_kwargs.get(_STORE_KEY)
+    if not stored or message.response_metadata.get("model_provider", "kie") != "kie":
         return []
-    return list(kept.get(model, ())) if isinstance(kept, dict) else []
+    return list(stored.get(model, ())) if isinstance(stored, dict) else []
 
 
-def extras_of(
+def stored_extras(
     message: BaseMessage, model: str, calls: Iterable[Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Json]:
     """The undocumented members of tool calls, by the id of the call."""
-    extras: dict[str, dict[str, Any]] = {}
+    extras: dict[str, Json] = {}
     if not message.additional_kwargs:
         return extras
     args = {call["id"]: call["args"] for call in calls}
-    for entry in entries_of(message, model):
+    for entry in stored_signatures(message, model):
         if entry["type"] == "tool_call" and "extra" in entry:
             is_unchanged = _is_unchanged(entry, args.get(entry["id"]))
-            extra = entry["extra"] if is_unchanged else _with_bypass(entry["extra"])
+            extra = entry["extra"] if is_unchanged else _with_placeholder(entry["extra"])
             extras.setdefault(entry["id"], {}).update(extra)
     return extras
 
 
-def message_extra(message: BaseMessage, model: str) -> dict[str, Any]:
+def stored_message_extra(message: BaseMessage, model: str) -> Json:
     """The members that were next to the content of a message and have signatures."""
-    extra: dict[str, Any] = {}
-    for entry in entries_of(message, model):
+    extra: Json = {}
+    for entry in stored_signatures(message, model):
         if entry["type"] == "message":
             for name, value in entry["extra"].items():
                 both_lists = isinstance(value, list) and isinstance(extra.get(name), list)
@@ -153,11 +155,11 @@ def _is_unchanged(entry: Mapping[str, Any], args: Any) -> bool:
     return "digest" not in entry or entry["digest"] == digest_of(args)
 
 
-def _with_bypass(value: Any) -> Any:
-    """A JSON value with `BYPASS` in place of its signatures."""
+def _with_placeholder(value: Any) -> Any:
+    """A JSON value with `PLACEHOLDER_SIGNATURE` in place of its signatures."""
     if isinstance(value, dict):
         return {
-            key: BYPASS if key in _SIGNATURE_KEYS else _with_bypass(inner)
+            key: PLACEHOLDER_SIGNATURE if key in _SIGNATURE_KEYS else _with_placeholder(inner)
             for key, inner in value.items()
         }
-    return list(map(_with_bypass, value)) if isinstance(value, list) else value
+    return list(map(_with_placeholder, value)) if isinstance(value, list) else value

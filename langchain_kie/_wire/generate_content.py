@@ -21,8 +21,8 @@ from langchain_kie._answer.event import (
 )
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._conversation.content import text_and_media
-from langchain_kie._conversation.thought_signatures import BYPASS, entries_of
-from langchain_kie._conversation.turns import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
+from langchain_kie._conversation.thought_signatures import PLACEHOLDER_SIGNATURE, stored_signatures
+from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE, ToolTurn, Turn
 from langchain_kie._error_bodies import raise_if_error
 from langchain_kie._json import RawJson, raw_list, without_none
 from langchain_kie._json_schema.gemini import to_gemini_schema
@@ -109,9 +109,9 @@ def build_request(
         else:
             raise ValueError(common.EMPTY_MESSAGE)
     if not contents:
-        raise ValueError(NOTHING_TO_ANSWER)
+        raise ValueError(NO_MESSAGE_TO_SEND)
     if contents[0]["role"] == "model":
-        contents.insert(0, {"role": "user", "parts": [{"text": BEGINNING_LEFT_OUT}]})
+        contents.insert(0, {"role": "user", "parts": [{"text": TRUNCATION_NOTE}]})
     body = without_none(
         contents=contents,
         stream=stream,
@@ -142,7 +142,7 @@ def _add_model_turn(contents: list[Json], turn: Turn, target: ResolvedModel) -> 
     parts = model_parts(turn.parts, calls, entries, _native_part)
     if calls and target.spec and target.spec.replays_signatures:
         _, first = calls[0]
-        first.setdefault("thoughtSignature", BYPASS)
+        first.setdefault("thoughtSignature", PLACEHOLDER_SIGNATURE)
     if parts and contents and contents[-1]["role"] == "model":
         contents[-1]["parts"] += parts
     elif parts:
@@ -156,7 +156,9 @@ def _entries(message: BaseMessage, model: str) -> list[Json]:
     """The signatures of a message; parts of server tools only if it still has their blocks."""
     content = message.content if isinstance(message.content, list) else []
     has_tools = any(isinstance(b, dict) and b.get("type") in _SERVER_TOOL_BLOCKS for b in content)
-    return [entry for entry in entries_of(message, model) if has_tools or "part" not in entry]
+    return [
+        entry for entry in stored_signatures(message, model) if has_tools or "part" not in entry
+    ]
 
 
 def _user_parts(turn: Turn) -> list[Json]:
@@ -221,8 +223,11 @@ def _tool_config(choice: ToolChoice | None) -> Json | None:
 
 
 def _generation_config(options: Options) -> Json:
+    effort = options.reasoning_effort
     thinking = without_none(
-        includeThoughts=options.include_thoughts, thinkingLevel=options.reasoning_effort
+        includeThoughts=options.include_thoughts,
+        thinkingLevel=None if effort == "none" else effort,
+        thinkingBudget=0 if effort == "none" else None,
     )
     return without_none(
         temperature=options.temperature,

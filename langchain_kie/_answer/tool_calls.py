@@ -247,7 +247,7 @@ class ToolCalls:
         (docs/wire.md 5).
         """
         call = self._candidate(delta)
-        if call is None or call.differs_from(delta):
+        if call is None or ((delta.id or delta.name) and call.differs_from(delta)):
             return self._start(delta, delta.name), False
         if call.partial_args and not call.is_complete and (delta.id or not delta.name):
             return call, False

@@ -26,7 +26,6 @@ from langchain_kie._conversation.thought_signatures import SignatureLog
 from langchain_kie._error_bodies import error_from_text
 from langchain_kie._json import to_json
 from langchain_kie.errors import (
-    KieEmptyResponseError,
     KieMediaNotSeenError,
     KieProtocolError,
     KieToolCallMissingError,
@@ -175,7 +174,8 @@ class MessageAssembler:
         elif held and not calls:
             content = self._add_held(held)
         texts = {index: "".join(pieces) for index, pieces in self._texts.items() if pieces}
-        self._check_emptiness(usage, is_empty=not (self.has_output or held or calls))
+        if not (self.has_output or held or calls) and self._finish_reason.is_normal:
+            self._mark_empty(usage)
         if spans := citation_spans(self._metadata, texts):
             self._metadata[CITATION_SPANS_KEY] = spans
         finish_reason = self._finish_reason
@@ -251,21 +251,9 @@ class MessageAssembler:
         content = self._release()
         return content[0] if len(content) == 1 else "".join(map(_text_of, content))
 
-    def _check_emptiness(self, usage: UsageMetadata | None, *, is_empty: bool) -> None:
-        """Mark an empty answer that was billed, with a warning: an agent would end with it.
-
-        Raises:
-            KieEmptyResponseError: The answer has no choice.
-        """
-        if not is_empty or not self._finish_reason.is_normal:
-            return
+    def _mark_empty(self, usage: UsageMetadata | None) -> None:
+        """Mark an empty answer that was billed, with a warning: an agent would end with it."""
         tokens = usage["total_tokens"] if usage else 0
-        if self._filter.choice is None:
-            raise KieEmptyResponseError(
-                f"KIE sent no choice, but counted {tokens} tokens",
-                model=self._model_name,
-                max_retries=0,
-            )
         self._metadata["empty_answer"] = True
         warnings.warn(
             f"{self._model_name}: the answer is empty, but {tokens} tokens were counted",

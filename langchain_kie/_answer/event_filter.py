@@ -13,39 +13,34 @@ from langchain_kie._answer.event import AnswerEvent, Output, ToolCallDelta
 class EventFilter:
     """Filters the events of one answer.
 
-    Attributes:
-        choice: The index of the choice that is the answer: the one that came first.
+    The choice that comes first is the answer.
     """
 
     def __init__(self) -> None:
-        self.choice: Any = None
+        self._choice: Any = None
         self._seen: set[type | str] = set()
         self._is_in_thought = False
 
     def apply(self, event: AnswerEvent) -> AnswerEvent:
         """Return the event without what is not part of the answer; it may be modified."""
-        if event.choice != self.choice and event.choice is not None:
-            event = self._of_first_choice(event)
+        if self._choice is None:
+            self._choice = event.choice
+        elif event.choice != self._choice and event.choice is not None:
+            event = _without_choice(event)
         if event.is_tagged_thought or self._is_in_thought:
             self._read_tagged_thought(event)
         if event.is_message:
-            self._remove_repeated(event)
+            if self._seen:
+                self._remove_repeated(event)
             return event
         for output in event.outputs:
-            self._seen.add(output.__class__)
+            if output.__class__ not in self._seen:
+                self._seen.add(output.__class__)
         if event.reasoning:
             self._seen.add("reasoning")
         if event.refusal:
             self._seen.add("refusal")
         return event
-
-    def _of_first_choice(self, event: AnswerEvent) -> AnswerEvent:
-        """The event, if it is of the choice that came first; else its usage and credits."""
-        if self.choice is None:
-            self.choice = event.choice
-            return event
-        kept = {k: v for k, v in event.metadata.items() if k == "credits_consumed"}
-        return AnswerEvent(usage=event.usage, parse_usage=event.parse_usage, metadata=kept)
 
     def _read_tagged_thought(self, event: AnswerEvent) -> None:
         """Move a text in `<thought>` tags to the thoughts; the next event can have the end tag."""
@@ -76,3 +71,9 @@ class EventFilter:
             event.reasoning = ""
         if "refusal" in self._seen:
             event.refusal = ""
+
+
+def _without_choice(event: AnswerEvent) -> AnswerEvent:
+    """The usage and the credits of an event of another choice."""
+    kept = {k: v for k, v in event.metadata.items() if k == "credits_consumed"}
+    return AnswerEvent(usage=event.usage, parse_usage=event.parse_usage, metadata=kept)

@@ -5,11 +5,9 @@ Text may be JSON in a Markdown fence, or JSON that stands for a required tool ca
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
-
-from langchain_kie._json import parse_json
+from langchain_kie._answer.tool_calls import parse_arguments
 from langchain_kie._json_schema.coerce import fit
 
 if TYPE_CHECKING:
@@ -52,12 +50,12 @@ def bare_json(text: str) -> str:
         return text
     inner = inner.removeprefix(_FENCE).removesuffix(_FENCE)
     inner = (inner[4:] if inner[:4].lower() == "json" else inner).strip(_BLANK)
-    return text if _parse(inner) is None else inner
+    return text if parse_arguments(inner) is None else inner
 
 
 def call_from_text(text: str, functions: Sequence[Json]) -> tuple[str, Json] | None:
     """The name and arguments of the only function whose arguments a JSON text can be."""
-    args = _parse(bare_json(text))
+    args = parse_arguments(bare_json(text))
     if not isinstance(args, dict):
         return None
     calls = [
@@ -76,10 +74,3 @@ def _fitted(args: Json, schema: Json) -> Json | None:
         if unknown:
             return None
     return fit(args, schema)
-
-
-def _parse(text: str) -> Any:
-    try:
-        return parse_json(text)
-    except orjson.JSONDecodeError:
-        return None

@@ -5,6 +5,7 @@ Independent of APIs and I/O.
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from langchain_kie._json import Json
 
 _NO_ARGUMENTS = frozenset({"", "null"})
-_NO_ARGUMENTS_VALUE: Json = {}
+_LONG_INTEGER = re.compile("[0-9]{19}")
 _INDIRECT = frozenset({"$ref", "allOf", "anyOf", "oneOf", "additionalProperties"})
 
 
@@ -123,7 +124,9 @@ class _ToolCall:
 
     def has_complete_arguments(self) -> bool:
         """Whether its arguments are a complete JSON value, so that a fragment cannot follow."""
-        return self.is_complete or (not self.is_open() and _parse(self.arguments()) is not None)
+        if self.is_complete:
+            return True
+        return not self.is_open() and parse_arguments(self.arguments()) is not None
 
     def is_open(self) -> bool:
         """Whether its arguments have open brackets or strings; faster than parsing them."""
@@ -142,8 +145,7 @@ class _ToolCall:
         """Whether a fragment that does not differ has the complete arguments of this call."""
         if delta.partial_args is not None or not self.has_complete_arguments():
             return False
-        args = _NO_ARGUMENTS_VALUE if delta.args.strip() in _NO_ARGUMENTS else _parse(delta.args)
-        return bool(args == (_parse(self.arguments()) if self.fragments else _NO_ARGUMENTS_VALUE))
+        return bool(_arguments_value(delta.args) == _arguments_value(self.arguments()))
 
 
 class ToolCalls:
@@ -228,7 +230,7 @@ class ToolCalls:
                 end = ToolCallDelta(None, "", is_complete=True)
                 rest = _arguments_to_emit(call, call.add_arguments(end))
             arguments = call.arguments()
-            parsed = _parse(arguments) if arguments.strip() else {}
+            parsed = _arguments_value(arguments)
             is_broken = not isinstance(parsed, dict)
             new_id = None if call.id else self._unique_id(None)
             if is_broken or new_id or rest:
@@ -319,7 +321,7 @@ def _arguments_to_emit(call: _ToolCall, args: str) -> str:
         return ""
     if len(call.fragments) > 1 and call.is_open():
         return ""
-    arguments = _parse(call.arguments())
+    arguments = parse_arguments(call.arguments())
     if not isinstance(arguments, dict):
         return ""
     call.is_emitted = True
@@ -338,11 +340,17 @@ def _is_text_only(schema: Json) -> bool:
     )
 
 
-def _parse(text: str) -> Any:
-    """Return the value of JSON text, `None` if it is invalid."""
+def _arguments_value(text: str) -> Any:
+    """Return the value of arguments; nothing, or `null`, is an empty object."""
+    return {} if text.strip() in _NO_ARGUMENTS else parse_arguments(text)
+
+
+def parse_arguments(text: str) -> Any:
+    """Return the value of JSON text, with all digits of integers; `None` if it is invalid."""
     try:
-        return parse_json(text)
-    except orjson.JSONDecodeError:
+        value = orjson.loads(text)
+        return parse_json(text.encode()) if _LONG_INTEGER.search(text) else value
+    except ValueError:
         return None
 
 

@@ -282,6 +282,8 @@ def _thought_text(thought: Any) -> str:
     if isinstance(thought, list):
         return "".join(map(_thought_text, thought))
     if isinstance(thought, dict):
+        if "type" not in thought:
+            raise TypeError("a thought has no type")
         texts = (thought[key] for key in ("text", *_THOUGHT_TYPES) if thought.get(key))
         return _thought_text(next(texts, ""))
     return common.require_text(thought)

@@ -65,8 +65,10 @@ def require_text(value: Any) -> str:
 def set_usage(parsed: AnswerEvent, usage: Any, parse: Callable[[Json], UsageMetadata]) -> None:
     """Set the token counts of an event; counts that are all zero are none."""
     counts = _readable_counts(usage)
-    if any([count for name, count in counts.items() if name not in _DETAILS]):  # noqa: C419
-        parsed.usage, parsed.parse_usage = counts, parse
+    for name, count in counts.items():
+        if count and name not in _DETAILS:
+            parsed.usage, parsed.parse_usage = counts, parse
+            return
 
 
 def _readable_counts(usage: Any) -> Json:

@@ -291,7 +291,7 @@ FAILED: dict[str, tuple[bytes, type[KieError], str]] = {
     "no choice, but usage": (
         orjson.dumps({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 1}}),
         KieEmptyResponseError,
-        "no choice, but counted 10 tokens",
+        "without a choice or candidate",
     ),
 }
 

@@ -278,6 +278,11 @@ MIXED_PARTS = [
         blocks=[CODE_BLOCK, RESULT_BLOCK],
     ),
     native_row(
+        "a finish reason with code, and the proper end of the body",
+        sse(native(CODE, RESULT, finish="STOP")),
+        blocks=[CODE_BLOCK, RESULT_BLOCK],
+    ),
+    native_row(
         "a signature next to text that is null",
         sse(
             native({"text": "ab"}), native({"text": None, "thoughtSignature": "S=="}, finish="STOP")

@@ -165,15 +165,18 @@ class MessageAssembler:
         """
         additional_kwargs: Json = {}
         content: str | Json = ""
-        self._raise_if_error()
-        usage = self._checked_usage()
         held = str(self._held or "")
-        calls = {} if self._required is None or self._tool_calls else self._required_call(held)
+        texts = self._joined_texts()
+        self._raise_if_error("".join(texts.values()) + held)
+        usage = self._checked_usage()
+        calls: list[ToolCallChunk] = []
+        if self._required is not None and not self._tool_calls:
+            calls = self._required_call(held, "".join(texts.values()) + held)
         if held and self._tool_calls.answer:
             additional_kwargs["reasoning_content"] = held
         elif held and not calls:
             content = self._add_held(held)
-        texts = {index: "".join(pieces) for index, pieces in self._texts.items() if pieces}
+            texts = self._joined_texts()
         if not (self.has_output or held or calls) and self._finish_reason.is_normal:
             self._mark_empty(usage)
         if spans := citation_spans(self._metadata, texts):
@@ -182,7 +185,7 @@ class MessageAssembler:
         if finish_reason in {STOP, TOOL_CALLS}:
             finish_reason = TOOL_CALLS if self._tool_calls else STOP
         self._metadata["finish_reason"] = finish_reason.word
-        closing_chunks = [*calls.values(), *self._tool_calls.closing_chunks()]
+        closing_chunks = calls + self._tool_calls.closing_chunks()
         return last_chunk(
             content if isinstance(content, str) else [content],
             {**self._signatures.additional_kwargs(), **additional_kwargs},
@@ -191,7 +194,11 @@ class MessageAssembler:
             usage,
         )
 
-    def _raise_if_error(self) -> None:
+    def _joined_texts(self) -> dict[str, str]:
+        """The text of each text block, by the index of the block."""
+        return {index: "".join(pieces) for index, pieces in self._texts.items() if pieces}
+
+    def _raise_if_error(self, text: str) -> None:
         """Raise the error that the text or the finish reason of the answer reports, if any.
 
         Raises:
@@ -199,7 +206,6 @@ class MessageAssembler:
         """
         if self._tool_calls:
             return
-        text = self._complete_text()
         if self._detect_error_text and len(text) <= _ERROR_LENGTH:
             error = error_from_text(text, model=self._model_name)
             if error:
@@ -213,30 +219,26 @@ class MessageAssembler:
                 max_retries=0,
             )
 
-    def _complete_text(self) -> str:
-        """The text of the answer, with what is held."""
-        return "".join(map("".join, self._texts.values())) + str(self._held or "")
-
-    def _required_call(self, text: str) -> dict[int, ToolCallChunk]:
-        """The tool call that was required, from a text that is the JSON of its arguments.
+    def _required_call(self, held: str, text: str) -> list[ToolCallChunk]:
+        """The tool call that was required, if the text that is held is the JSON of its arguments.
 
         Raises:
-            KieToolCallMissingError: The text is something else.
+            KieToolCallMissingError: It is something else; `text` is the complete text.
         """
         chunks: dict[int, ToolCallChunk] = {}
-        found = call_from_text(text, self._required or ())
+        found = call_from_text(held, self._required or ())
         if found:
             name, args = found
             delta = ToolCallDelta(name, to_json(args).decode(), is_complete=True)
             self._tool_calls.add(delta, 0, chunks)
-            return chunks
+            return [*chunks.values()]
         if self._finish_reason.is_refusal or self._has_refusal:
             reason = f"the model refused ({self._finish_reason.word})"
         elif self._finish_reason == LIMIT:
             reason = "the answer was cut at max_tokens"
         else:
             reason = "the model ignored it"
-        quoted = shortened(self._complete_text(), _MAX_QUOTED_CHARS)
+        quoted = shortened(text, _MAX_QUOTED_CHARS)
         names = ", ".join(function["name"] for function in self._required or ())
         raise KieToolCallMissingError(
             f"tool_choice requires a call of {names}, but {reason}; its answer: {quoted!r}",
@@ -248,8 +250,8 @@ class MessageAssembler:
         bare = bare_json(text)
         if bare != text:
             return self._add_text(bare, None)
-        content = self._release()
-        return content[0] if len(content) == 1 else "".join(map(_text_of, content))
+        self._release()
+        return self._text_content(text)
 
     def _mark_empty(self, usage: UsageMetadata | None) -> None:
         """Mark an empty answer that was billed, with a warning: an agent would end with it."""
@@ -304,6 +306,10 @@ class MessageAssembler:
         self._texts[self._text_index].append(text)
         if signature:
             self._signatures.add_text(start, self._text_length, signature)
+        return self._text_content(text) if self._block_count else text
+
+    def _text_content(self, text: str) -> Any:
+        """Text, or a block of text after another block."""
         if not self._block_count or not text:
             return text
         return {"type": "text", "text": text, "index": self._text_index}
@@ -329,10 +335,6 @@ class MessageAssembler:
         elif block["type"] == "server_tool_result":
             block = {**block, "tool_call_id": block["tool_call_id"] or self._server_call_id}
         return {**block, "index": index}
-
-
-def _text_of(content: str | Json) -> str:
-    return content if isinstance(content, str) else str(content["text"])
 
 
 def _merge_counts(old: Json, new: Json) -> Json:

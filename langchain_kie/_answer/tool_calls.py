@@ -253,7 +253,9 @@ class ToolCalls:
             return self._start(delta, delta.name), False
         if call.partial_args and not call.is_complete and (delta.id or not delta.name):
             return call, False
-        is_object = delta.is_complete or delta.args == "null" or delta.args.lstrip()[:1] == "{"
+        args = delta.args
+        starts_object = "{" in args and args.lstrip()[0] == "{"
+        is_object = delta.is_complete or starts_object or args == "null"
         if is_object and call.is_repeated_by(delta):
             return call, True
         is_named = delta.name and call.name and not (delta.id and call.native_id)

@@ -231,7 +231,7 @@ def parse_event(event: Json) -> AnswerEvent:
     """
     parsed = AnswerEvent()
     choices = event.get("choices") or []
-    for choice in common.first_choice(choices):
+    for choice in choices if len(choices) == 1 else common.first_choice(choices):
         parsed.choice = choice.get("index") or 0
         if "error" in choice:
             raise_if_error({"error": choice["error"]})

@@ -116,7 +116,5 @@ def copy_metadata(source: Json, names: Mapping[str, str], parsed: AnswerEvent) -
 
 
 def first_choice(choices: list[Json]) -> list[Json]:
-    """The only choice, or of several the one with index 0; an empty list without one."""
-    if len(choices) == 1:
-        return choices
+    """Of several choices, the one with index 0; an empty list without one."""
     return [choice for choice in choices if choice.get("index") in _FIRST][:1]

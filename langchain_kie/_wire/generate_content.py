@@ -258,7 +258,8 @@ def parse_event(event: Json) -> AnswerEvent:
         KieError: The candidate reports an error.
     """
     parsed = AnswerEvent()
-    for candidate in common.first_choice(event.get("candidates") or []):
+    candidates = event.get("candidates") or []
+    for candidate in candidates if len(candidates) == 1 else common.first_choice(candidates):
         parsed.choice = candidate.get("index") or 0
         if "error" in candidate:
             raise_if_error({"error": candidate["error"]})

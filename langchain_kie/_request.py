@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from langchain_kie._answer.event import AnswerEvent
     from langchain_kie._catalog import ResolvedModel
     from langchain_kie._http.response import HttpCall
+    from langchain_kie._options import Options
 
+
+_JSON_FORMATS = ("json_schema", "json_object")
 
 _INPUTS = {
     "image": "image_inputs",
@@ -113,6 +116,8 @@ class PreparedCall:
             self._model_name,
             functions=options.functions,
             answer_function=options.answer_function,
+            required=_required_functions(options),
+            expects_json=(options.response_format or {}).get("type") in _JSON_FORMATS,
             detect_error_text=options.detect_error_text,
             media_count=len(self.media),
             min_prompt_tokens=self._min_prompt_tokens(),
@@ -125,3 +130,14 @@ class PreparedCall:
             return 0
         calls = [tool.call["args"] for turn in self._turns for tool in turn.tools]
         return min_prompt_tokens(all_parts(self._turns), [*self.options.functions, *calls])
+
+
+def _required_functions(options: Options) -> Sequence[str] | None:
+    """The names of the functions one of which the model must call; `None` if it need not.
+
+    An answer without the answer function is not an error here: a parser reports it.
+    """
+    choice = options.tool_choice
+    if choice is None or choice.mode != "required" or options.answer_function:
+        return None
+    return choice.names or [function["name"] for function in options.functions]

@@ -48,6 +48,15 @@ def coerce(args: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     return coerced if isinstance(coerced, dict) else args
 
 
+def fit(args: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | None:
+    """Convert as `coerce` does; `None` if the arguments do not match the schema then."""
+    try:
+        fitted, matches = _Coercion(schema).fit(args, schema)
+    except _TooComplexError:
+        return None
+    return fitted if matches and isinstance(fitted, dict) else None
+
+
 class _TooComplexError(Exception):
     """The conversion takes too many steps, or the schema is nested too deeply."""
 

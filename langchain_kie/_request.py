@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_kie._answer.assembler import MessageAssembler
 from langchain_kie._conversation.media import Media
 from langchain_kie._conversation.token_estimate import min_prompt_tokens
-from langchain_kie._conversation.turns import all_parts, turns_of
+from langchain_kie._conversation.turns import all_parts, build_turns
 from langchain_kie._json import to_json
 from langchain_kie._options import options_for
 from langchain_kie._wire import REQUEST_BUILDERS, parse_event
@@ -66,7 +66,7 @@ class PreparedCall:
         timeout: Any,
     ) -> None:
         self.options = options_for(call_kwargs, model_defaults, model, extra)
-        self._turns = turns_of(messages)
+        self._turns = build_turns(messages)
         self._model = model
         self._model_name = model_name
         self._timeout = timeout

@@ -1,24 +1,26 @@
-"""Which media of a conversation go inline, and which are uploaded first, each only once.
+"""Which media parts go inline and which are uploaded, each content once.
 
-Knows media, files and KIE's upload. Knows nothing of dialects or of LangChain's messages.
+Knows media parts, files and `KieFiles`; knows nothing of the APIs' JSON formats or of LangChain's
+messages.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import os
 import threading
 from base64 import b64decode, b64encode
 from collections import OrderedDict
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
 
-from langchain_kie._conversation.media import HEAD_BYTES, detect_mime_type, kind_of
+from langchain_kie._conversation.media import media_kind
+from langchain_kie._upload_stream import detect_file_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,32 +30,95 @@ if TYPE_CHECKING:
     from langchain_kie._options import Options
     from langchain_kie.files import KieFile, KieFiles
 
-_Key: TypeAlias = tuple[Any, ...]
+_ContentKey: TypeAlias = tuple[str, str | None, str]
 
-_MARGIN = timedelta(hours=1)
-"""A file is not used again this shortly before it expires."""
+_EXPIRY_MARGIN = timedelta(hours=1)
+"""An uploaded file is not used again in the last hour before it expires."""
 
-_MOST_FILES = 10_000
+_MAX_FILES = 10_000
+"""How many files are remembered; the oldest are forgotten first."""
+
+
+# --- inline or uploaded -----------------------------------------------------------------------
+
+
+async def achoose_uploads(media: Sequence[Media], options: Options) -> list[Media]:
+    """As `choose_uploads`, but reads local files in a thread."""
+    if any(part.path for part in media):
+        return await asyncio.to_thread(choose_uploads, media, options)
+    return choose_uploads(media, options)
+
+
+def choose_uploads(media: Sequence[Media], options: Options) -> list[Media]:
+    """The media to upload: the largest, until the rest is within `inline_media_limit`.
+
+    Local files that are not uploaded are read, and become data.
+
+    Raises:
+        ValueError: A file cannot be read, or `media_upload` is `never` and the media exceed the
+            limit.
+    """
+    mode, limit = options.media_upload, options.inline_media_limit
+    inline = sorted((part for part in media if part.url is None), key=_measure)
+    total = rest = sum(part.size or 0 for part in inline)
+    chosen: list[Media] = []
+    while inline and (mode == "always" or rest > limit):
+        chosen.append(inline.pop())
+        rest -= chosen[-1].size or 0
+    if chosen and mode == "never":
+        raise ValueError(
+            f"media of {total:,} bytes exceed inline_media_limit ({limit:,} bytes); set "
+            'media_upload="auto" to upload the largest'
+        )
+    for part in inline:
+        if part.path:
+            with _naming_file(part):
+                part.data, part.path = b64encode(part.path.read_bytes()).decode(), None
+    return chosen
+
+
+def _measure(part: Media) -> int:
+    """The size in bytes. A local file's size and type are read again: it may have changed."""
+    if part.path is None:
+        part.size = len(part.data or "") * 3 // 4
+        return part.size
+    with _naming_file(part), part.path.open("rb") as file:
+        part.size = os.fstat(file.fileno()).st_size
+        part.mime_type = detect_file_type(file, part.mime_type, part.path.name)
+        part.kind = media_kind(part.mime_type)
+        return part.size
+
+
+@contextmanager
+def _naming_file(part: Media) -> Iterator[None]:
+    """Replace an `OSError` with a `ValueError` that names the local file."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"cannot read {str(part.path)!r}: {error.strerror or error}") from error
+
+
+# --- uploads ----------------------------------------------------------------------------------
 
 
 def upload_all(media: Sequence[Media], files: KieFiles) -> None:
-    """Upload media, and let them be fetched from there.
+    """Upload media, and replace their data or path with the URL.
 
     Raises:
         ValueError: A file cannot be read.
         KieError: An upload failed.
     """
-    for medium in media:
-        with _readable(medium):
-            key = _key(medium, files)
-            medium.replace_with_url(_upload(medium, key, files).url)
+    for part in media:
+        with _naming_file(part):
+            part.replace_with_url(_upload_once(part, files).url)
 
 
 async def aupload_all(media: Sequence[Media], files: KieFiles) -> None:
-    """Upload media side by side, and let them be fetched from there; as `upload_all`."""
-    tasks = [asyncio.create_task(_aplace(medium, files)) for medium in media]
+    """As `upload_all`, but concurrently."""
+    tasks = [asyncio.create_task(_aupload_once(part, files)) for part in media]
     try:
-        await asyncio.gather(*tasks)
+        for part, file in zip(media, await asyncio.gather(*tasks), strict=True):
+            part.replace_with_url(file.url)
     except BaseException:
         for task in tasks:
             task.cancel()
@@ -61,143 +126,73 @@ async def aupload_all(media: Sequence[Media], files: KieFiles) -> None:
         raise
 
 
-async def _aplace(medium: Media, files: KieFiles) -> None:
-    with _readable(medium):
-        key = await asyncio.to_thread(_key, medium, files)
-        medium.replace_with_url((await _aupload(medium, key, files)).url)
-
-
-def evict(media: Sequence[Media]) -> bool:
-    """Forget the uploads of these media, so that they are uploaded again.
-
-    Returns:
-        Whether any of them was uploaded.
-    """
-    urls = {medium.url for medium in media}
-    with _shared.lock:
-        lost = [key for key, file in _shared.files.items() if file.url in urls]
-        for key in lost:
-            del _shared.files[key]
-    return bool(lost)
-
-
-async def achoose_uploads(media: Sequence[Media], options: Options) -> list[Media]:
-    """Choose what to upload; as `choose_uploads`, but files are read off the event loop."""
-    if any(medium.path for medium in media):
-        return await asyncio.to_thread(choose_uploads, media, options)
-    return choose_uploads(media, options)
-
-
-def choose_uploads(media: Sequence[Media], options: Options) -> list[Media]:
-    """Choose what to upload; a file that is not gets its data now.
-
-    Raises:
-        ValueError: A file cannot be read, or `never` leaves more than the limit.
-    """
-    mode, limit = options.media_upload, options.inline_media_limit
-    inline = [medium for medium in media if medium.url is None]
-    sizes = {id(medium): _measured(medium) for medium in inline}
-    total = rest = sum(sizes.values())
-    chosen: list[Media] = []
-    inline.sort(key=lambda medium: sizes[id(medium)])
-    while inline and (mode == "always" or rest > limit):
-        chosen.append(inline.pop())
-        rest -= sizes[id(chosen[-1])]
-    if chosen and mode == "never":
-        raise ValueError(
-            f"media of {total:,} bytes are more than may go inline ({limit:,}, "
-            'inline_media_limit); with media_upload="auto" the largest would be uploaded'
-        )
-    for medium in inline:
-        if medium.path:
-            with _readable(medium):
-                medium.data = b64encode(medium.path.read_bytes()).decode()
-                medium.path = None
-    return chosen
-
-
-def _measured(medium: Media) -> int:
-    """The bytes of a medium; the type of a file is told, which may not be what it was."""
-    if medium.path is None:
-        return len(medium.data or "") * 3 // 4
-    with _readable(medium):
-        medium.size = medium.path.stat().st_size
-        if not medium.size:
-            raise ValueError(f"{str(medium.path)!r} is empty")
-        with medium.path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-        medium.mime_type = detect_mime_type(head, medium.mime_type, medium.path.name)
-        medium.kind = kind_of(medium.mime_type)
-        return medium.size
-
-
-@contextmanager
-def _readable(medium: Media) -> Iterator[None]:
-    path = medium.path
-    try:
-        yield
-    except OSError as error:
-        raise ValueError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
-
-
-# --- each content once ----------------------------------------------------------------------
+def evict(media: Sequence[Media]) -> None:
+    """Forget uploaded files that KIE could not download, so that they are uploaded again."""
+    urls = {part.url for part in media}
+    with _cache.lock:
+        for key in [key for key, file in _cache.files.items() if file.url in urls]:
+            del _cache.files[key]
 
 
 class _AbandonedError(Exception):
-    """Who uploaded was cancelled: whoever waits must do it."""
+    """The task that was uploading was cancelled; one of those that wait must upload."""
 
 
 @dataclass(slots=True, eq=False)
-class _Pending:
-    """An upload under way; `loop` is whose task does it, `None` for a thread that waits."""
+class _PendingUpload:
+    """An upload in progress.
+
+    Attributes:
+        loop: The event loop of the uploading task, `None` for a thread.
+        future: Set when the upload ends.
+    """
 
     loop: asyncio.AbstractEventLoop | None
     future: Future[KieFile] = field(default_factory=Future)
 
-    def can_be_waited_for(self, loop: asyncio.AbstractEventLoop | None) -> bool:
-        """Whether it goes on meanwhile: its loop runs, and is not the one that would block."""
+    def can_be_awaited_from(self, loop: asyncio.AbstractEventLoop | None) -> bool:
+        """Whether it proceeds while the caller waits: its loop must run, and not be blocked."""
         if self.loop is None or self.loop is loop:
             return True
         return self.loop.is_running() and self.loop is not asyncio._get_running_loop()  # noqa: SLF001
 
 
-class _Shared:
-    """What this process has uploaded and is uploading."""
+class _UploadCache:
+    """The uploaded files of this process, and its uploads in progress."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.files: OrderedDict[_Key, KieFile] = OrderedDict()
-        self.pending: dict[_Key, _Pending] = {}
-        self.digests: OrderedDict[_Key, str] = OrderedDict()
+        self.files: OrderedDict[_ContentKey, KieFile] = OrderedDict()
+        self.pending: dict[_ContentKey, _PendingUpload] = {}
 
     def get_or_start(
-        self, key: _Key, loop: asyncio.AbstractEventLoop | None
-    ) -> tuple[_Pending, bool]:
-        """The upload of a content, and whether it is for the caller to do.
+        self, key: _ContentKey, loop: asyncio.AbstractEventLoop | None
+    ) -> tuple[_PendingUpload, bool]:
+        """The upload of a content, and whether the caller has to perform it.
 
         Args:
             key: The content and the account.
-            loop: The caller's, `None` of a caller that blocks its thread.
+            loop: The caller's running event loop, `None` if the caller blocks its thread.
         """
         with self.lock:
             pending = self.pending.get(key)
-            if pending and pending.can_be_waited_for(loop):
+            if pending and pending.can_be_awaited_from(loop):
                 return pending, False
-            pending = _Pending(loop)
+            pending = _PendingUpload(loop)
             file = self.files.get(key)
-            if file and datetime.now(UTC) < file.expires_at - _MARGIN:
+            if file and datetime.now(UTC) < file.expires_at - _EXPIRY_MARGIN:
                 pending.future.set_result(file)
                 return pending, False
             self.pending[key] = pending
             return pending, True
 
     @contextmanager
-    def uploading(self, key: _Key, pending: _Pending) -> Iterator[list[KieFile]]:
-        """For the time of an upload; takes the file, and tells those who wait."""
-        files: list[KieFile] = []
+    def performing(self, key: _ContentKey, pending: _PendingUpload) -> Iterator[list[KieFile]]:
+        """Wrap an upload: the caller appends the file; those that wait get it, or the error."""
+        uploaded: list[KieFile] = []
         error: Exception = _AbandonedError()
         try:
-            yield files
+            yield uploaded
         except Exception as failure:
             error = failure
             raise
@@ -205,77 +200,69 @@ class _Shared:
             with self.lock:
                 if self.pending.get(key) is pending:
                     del self.pending[key]
-                if files:
-                    self.files[key] = files[0]
-                    while len(self.files) > _MOST_FILES:
-                        self.files.popitem(last=False)
-            if files:
-                pending.future.set_result(files[0])
+                self.files.update((key, file) for file in uploaded)
+                if len(self.files) > _MAX_FILES:
+                    self.files.popitem(last=False)
+            if uploaded:
+                pending.future.set_result(uploaded[0])
             else:
                 pending.future.set_exception(error)
 
 
-_shared = _Shared()
+_cache = _UploadCache()
 
 
-def _after_fork() -> None:
-    """Forget what the parent was uploading: its threads are not here to finish it."""
-    global _shared  # noqa: PLW0603 - this is the process's state
-    _shared = _Shared()
+def _reset_after_fork() -> None:
+    """Empty the cache of a forked process: the threads that were uploading do not exist in it."""
+    global _cache  # noqa: PLW0603 - one cache a process
+    _cache = _UploadCache()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-def _upload(medium: Media, key: _Key, files: KieFiles) -> KieFile:
+def _upload_once(part: Media, files: KieFiles) -> KieFile:
+    key = _content_key(part, files)
     while True:
-        pending, is_mine = _shared.get_or_start(key, None)
-        try:
+        pending, is_mine = _cache.get_or_start(key, None)
+        with suppress(_AbandonedError):
             if is_mine:
-                with _shared.uploading(key, pending) as uploaded, _opened(medium) as content:
-                    uploaded.append(files.upload(content, mime_type=medium.mime_type))
+                with _cache.performing(key, pending) as uploaded:
+                    uploaded.append(files.upload(_upload_source(part), mime_type=part.mime_type))
             return pending.future.result()
-        except _AbandonedError:
-            continue
 
 
-async def _aupload(medium: Media, key: _Key, files: KieFiles) -> KieFile:
-    loop = asyncio.get_running_loop()
-    while True:
-        pending, is_mine = _shared.get_or_start(key, loop)
-        try:
-            if is_mine:
-                with _shared.uploading(key, pending) as uploaded:
-                    content: Any = medium.path or await asyncio.to_thread(_opened, medium)
-                    uploaded.append(await files.aupload(content, mime_type=medium.mime_type))
-            return await asyncio.shield(asyncio.wrap_future(pending.future))
-        except _AbandonedError:
-            continue
+async def _aupload_once(part: Media, files: KieFiles) -> KieFile:
+    with _naming_file(part):
+        key = await asyncio.to_thread(_content_key, part, files)
+        while True:
+            pending, is_mine = _cache.get_or_start(key, asyncio.get_running_loop())
+            with suppress(_AbandonedError):
+                if is_mine:
+                    with _cache.performing(key, pending) as uploaded:
+                        content = await asyncio.to_thread(_upload_source, part)
+                        uploaded.append(await files.aupload(content, mime_type=part.mime_type))
+                return await asyncio.shield(asyncio.wrap_future(pending.future))
 
 
-def _opened(medium: Media) -> BinaryIO:
-    return medium.path.open("rb") if medium.path else io.BytesIO(b64decode(medium.data or ""))
+def _upload_source(part: Media) -> Path | bytes:
+    return part.path or b64decode(part.data or "")
 
 
-def _key(medium: Media, files: KieFiles) -> _Key:
-    """What makes two uploads the same: the account, the type and the content."""
-    if medium.path is None:
-        digest = hashlib.sha256(b64decode(medium.data or "")).hexdigest()
+def _content_key(part: Media, files: KieFiles) -> _ContentKey:
+    """Two uploads with the same account, MIME type and content are the same."""
+    if part.path is None:
+        digest = hashlib.sha256(b64decode(part.data or "")).hexdigest()
     else:
-        digest = _digest(medium.path)
-    return (files.account, medium.mime_type, digest)
+        stat = part.path.stat()
+        version = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        digest = _file_digest(part.path, version)
+    return (files.account, part.mime_type, digest)
 
 
-def _digest(path: Path) -> str:
-    """A file's content in short; it is read again only when it has changed."""
-    stat = path.stat()
-    known = (str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-    digest = _shared.digests.get(known)
-    if digest is None:
-        with path.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-        _shared.digests[known] = digest
-        if len(_shared.digests) > _MOST_FILES:
-            _shared.digests.popitem(last=False)
-    return digest
+@lru_cache(maxsize=_MAX_FILES)
+def _file_digest(path: Path, version: tuple[int, ...]) -> str:  # noqa: ARG001 - a key of the cache
+    """The digest of a file, computed again only if the file has changed."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

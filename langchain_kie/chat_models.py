@@ -361,11 +361,11 @@ class ChatKieGemini(BaseChatModel):
         Raises:
             ValueError: A message contains a block that cannot be sent.
         """
-        from langchain_kie._conversation.token_estimate import estimate  # noqa: PLC0415
+        from langchain_kie._conversation.token_estimate import estimate_tokens  # noqa: PLC0415
         from langchain_kie._tools.definitions import normalize_tool  # noqa: PLC0415
 
         schemas: list[Any] = [n for tool in tools or () for n in normalize_tool(tool)]
-        return estimate(messages, schemas or None)
+        return estimate_tokens(messages, schemas or None)
 
     def __getstate__(self) -> dict[Any, Any]:
         """Pickle without the user's HTTP clients: connections cannot be pickled."""

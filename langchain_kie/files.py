@@ -1,41 +1,40 @@
-"""KIE's file upload, and blocks for files: what a message needs to hold a file of the caller's.
+"""KIE's file upload, and content blocks for files.
 
-Knows files and the upload API. Knows nothing of chat.
+Knows files and the upload API; knows nothing of chat.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import re
-import shutil
-import tempfile
-from base64 import b64encode
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import orjson
-from langchain_core.utils import from_env, secret_from_env
 from pydantic import SecretStr
 
 from langchain_kie import _settings
 from langchain_kie._conversation.media import (
-    HEAD_BYTES,
     LOCAL_PATH,
-    detect_mime_type,
-    extension_of,
-    is_alike,
-    kind_of,
-    remote,
-    type_by_name,
+    Media,
+    media_from_data,
+    media_from_url,
+    media_kind,
+    with_extension,
+)
+from langchain_kie._upload_stream import (
+    File,
+    FileReadError,
+    Progress,
+    UploadStream,
+    detect_file_type,
+    to_path,
 )
 from langchain_kie.errors import (
     KieError,
@@ -46,33 +45,28 @@ from langchain_kie.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from langchain_kie._http.response import HttpCall
-
-File: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO"
-Progress: TypeAlias = "Callable[[int, int], None]"
+    from langchain_kie._json import Json
 
 FILE_LIFETIME = timedelta(hours=24)
 """How long KIE keeps an uploaded file (docs/wire.md 9)."""
 
-_DIRECTORY = "langchain-kie"
-_SPOOLED_BYTES = 1024 * 1024
-_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+")
-_SCHEME = re.compile(r"data:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_NOT_BINARY = "the file must be opened in binary mode"
+_UPLOAD_PATH = "langchain-kie"
+_FILE_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True, slots=True)
 class KieFile:
-    """An uploaded file.
+    """An uploaded file (docs/wire.md 9).
 
     Attributes:
-        url: Where everybody who knows it can fetch the file.
-        name: Its name at KIE.
-        mime_type: Its type.
-        size: Bytes, `None` where KIE does not say.
-        expires_at: When KIE deletes it, in UTC.
+        url: Where the file is. It is public: everybody who knows the URL can download it.
+        name: The file name at KIE.
+        mime_type: The MIME type, `None` if unknown.
+        size: The size in bytes, `None` if KIE does not report it.
+        expires_at: When KIE deletes the file, in UTC: at most 3 days after the upload.
     """
 
     url: str
@@ -83,44 +77,50 @@ class KieFile:
 
     @property
     def is_expired(self) -> bool:
-        """Whether KIE has deleted it."""
+        """Whether `expires_at` has passed, by the clock of this machine."""
         return datetime.now(UTC) >= self.expires_at
 
     def block(self) -> dict[str, Any]:
-        """The content block that puts the file into a message.
+        """The content block that adds the file to a message, by its URL.
+
+        Returns:
+            A LangChain content block of type `image` or `file`.
 
         Raises:
-            ValueError: KIE has deleted the file.
+            ValueError: The file has expired.
         """
         if self.is_expired:
-            raise ValueError(f"{self.url} has expired: upload the file again")
-        return _block(kind_of(self.mime_type), self.mime_type, url=self.url)
+            raise ValueError(f"{self.url} has expired; upload the file again")
+        return _block_for(Media(media_kind(self.mime_type), self.mime_type, url=self.url))
 
 
 class KieFiles:
-    """KIE's file upload.
+    """KIE's file upload (docs/wire.md 9).
 
     Example:
         ```python
         from pathlib import Path
 
+        from langchain_core.messages import HumanMessage
+
         from langchain_kie import KieFiles
 
         file = KieFiles().upload(Path("lecture.mp4"))
-        message = HumanMessage([{"type": "text", "text": "Sum it up."}, file.block()])
+        message = HumanMessage([{"type": "text", "text": "Summarize it."}, file.block()])
         ```
 
     Args:
-        api_key: The key; by default `KIE_API_KEY`.
-        upload_url: Where the upload API is; by default `KIE_UPLOAD_URL`, else KIE's own host,
-            or `KIE_BASE_URL` where that is not KIE's.
-        timeout: As `ChatKieGemini` takes it.
-        max_retries: How often a failed upload is made again.
-        http_client: An `httpx.Client` to use instead of the shared one.
-        http_async_client: An `httpx.AsyncClient` likewise.
+        api_key: The API key. Default: `KIE_API_KEY`.
+        upload_url: The base URL of the upload API. Default: `KIE_UPLOAD_URL`; if that is not set,
+            `https://kieai.redpandaai.co`, or `KIE_BASE_URL` if that is not KIE's.
+        timeout: Seconds above 0 for each network operation, or an `httpx.Timeout`. Default: 10 s
+            to connect, 180 s to read, 60 s to write, and 60 s to wait for a connection.
+        max_retries: How often a failed upload is retried, 0 or more.
+        http_client: An `httpx.Client` for `upload`. Default: a pool shared by the process.
+        http_async_client: An `httpx.AsyncClient` for `aupload`. Default: a shared pool.
 
     Raises:
-        KieConfigurationError: There is no key, or a setting cannot work.
+        KieConfigurationError: There is no API key, or a setting is invalid.
     """
 
     def __init__(
@@ -135,10 +135,10 @@ class KieFiles:
     ) -> None:
         from langchain_kie._http.transport import transport_for  # noqa: PLC0415 - loads httpx
 
-        key = SecretStr(api_key) if isinstance(api_key, str) else api_key
-        base_url = from_env("KIE_BASE_URL", default=_settings.DEFAULT_BASE_URL)()
+        key = api_key or os.environ.get("KIE_API_KEY")
+        base_url = os.environ.get("KIE_BASE_URL", _settings.DEFAULT_BASE_URL)
         self._transport = transport_for(
-            api_key=key or secret_from_env("KIE_API_KEY", default=None)(),
+            api_key=SecretStr(key) if isinstance(key, str) else key,
             base_url=_settings.upload_url_for(base_url, upload_url),
             timeout=_settings.checked_timeout(timeout),
             max_retries=max_retries,
@@ -148,11 +148,11 @@ class KieFiles:
 
     @property
     def account(self) -> str:
-        """What tells two accounts apart, and tells no key."""
+        """Identifies the upload API and the API key, without revealing the key."""
         return f"{self._transport.base_url} {self._transport.auth.digest}"
 
     def __repr__(self) -> str:
-        """Show where files go."""
+        """Show the upload URL, and no key."""
         return f"KieFiles(upload_url={self._transport.base_url!r})"
 
     def upload(
@@ -163,25 +163,30 @@ class KieFiles:
         mime_type: str | None = None,
         on_progress: Progress | None = None,
     ) -> KieFile:
-        """Upload a file.
+        """Upload a file, streamed from the disk.
 
         Args:
-            file: A path, bytes, a binary file object, which is read from its beginning, or an
-                http(s) URL, which KIE fetches.
-            name: Its name at KIE. By default a random one: the same name overwrites, and
-                names are public.
-            mime_type: Its type; by default told from its bytes, then from its name.
-            on_progress: Called with the bytes sent so far and their number in all.
+            file: A path, a `file://` URL, bytes, a binary file object, which is read from its
+                beginning and not closed, or an http(s) URL, which KIE downloads (at most 100 MB).
+            name: The file name at KIE, without slashes; the extension of the MIME type is added
+                if it is missing. An existing file of that name is replaced. Default: a random
+                name, because names are part of the public URL.
+            mime_type: The MIME type. Default: detected in the content, else by the file name.
+            on_progress: Called repeatedly with the bytes sent so far and the total; a retry
+                begins at 0 again. An exception that it raises ends the upload.
+
+        Returns:
+            The uploaded file, which is public and expires after 3 days.
 
         Raises:
             OSError: The file cannot be read.
-            ValueError: It is empty, or its type cannot be told.
-            KieError: KIE did not take it.
+            ValueError: The file is empty, its type cannot be detected, or the name is invalid.
+            KieError: The upload failed.
         """
         with ExitStack() as stack, _upload_errors():
-            call = _call_for(file, name, mime_type, on_progress, stack)
-            [stored] = self._transport.stream(call)
-            return stored.file
+            call = _upload_call(file, name, mime_type, on_progress, stack)
+            [receipt] = self._transport.stream(call)
+            return receipt.file
 
     async def aupload(
         self,
@@ -191,11 +196,26 @@ class KieFiles:
         mime_type: str | None = None,
         on_progress: Progress | None = None,
     ) -> KieFile:
-        """Upload a file; as `upload`, with the file read, and `on_progress` called, in threads."""
+        """Upload a file without blocking the event loop.
+
+        Args:
+            file: As in `upload`; it is read in threads.
+            name: As in `upload`.
+            mime_type: As in `upload`.
+            on_progress: As in `upload`; it is called in threads.
+
+        Returns:
+            The uploaded file, which is public and expires after 3 days.
+
+        Raises:
+            OSError: The file cannot be read.
+            ValueError: The file is empty, its type cannot be detected, or the name is invalid.
+            KieError: The upload failed.
+        """
         with ExitStack() as stack, _upload_errors():
-            call = await asyncio.to_thread(_call_for, file, name, mime_type, on_progress, stack)
-            [stored] = [item async for item in self._transport.astream(call)]
-            return stored.file
+            call = await asyncio.to_thread(_upload_call, file, name, mime_type, on_progress, stack)
+            [receipt] = [item async for item in self._transport.astream(call)]
+            return receipt.file
 
 
 def media_block(
@@ -203,57 +223,71 @@ def media_block(
     *,
     mime_type: str | None = None,
 ) -> dict[str, Any]:
-    """The content block for a picture, sound, video or document.
+    """The content block for an image, audio, a video or a document.
 
-    A path given here, and only here, lets `ChatKieGemini` read a local file: it goes inline or
-    is uploaded, as `media_upload` says, when the message is sent.
+    Only a path that is passed here lets `ChatKieGemini` read a local file. When the message is
+    sent, data and files go inline or are uploaded, depending on `media_upload` of the model.
 
     Args:
-        file: A path object, a `file://` or http(s) URL, bytes, or an uploaded file.
-        mime_type: Its type; by default told from its bytes, then from its name.
+        file: A path object, a `file://`, http(s) or `data:` URL, bytes, or an uploaded file.
+        mime_type: The MIME type. Default: detected in the content, else by the name. Ignored for
+            a `KieFile`.
+
+    Returns:
+        A LangChain content block of type `image` or `file`, which a tool may return, too.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: Its type cannot be told, or the text is no URL.
+        ValueError: The type cannot be detected, or KIE cannot fetch the URL (docs/wire.md 9).
     """
     if isinstance(file, KieFile):
         return file.block()
     if isinstance(file, (bytes, bytearray, memoryview)):
-        file = bytes(file)
-        told = detect_mime_type(file[:HEAD_BYTES], mime_type, None)
-        return _block(kind_of(told), told, base64=b64encode(file).decode())
-    if isinstance(file, str) and not _is_file_url(file):
-        if not _SCHEME.match(file):
-            raise ValueError(f"{file!r} is no URL; for a local file give a pathlib.Path")
-        medium = remote(file, mime_type, "file")
-        if medium.data:
-            return _block(medium.kind, medium.mime_type, base64=medium.data)
-        return _block(medium.kind, medium.mime_type, url=file)
-    path = _path(file).absolute()
-    with path.open("rb") as opened:
-        told = detect_mime_type(opened.read(HEAD_BYTES), mime_type, path.name)
-    return _block(kind_of(told), told, **{LOCAL_PATH: path})
+        return _block_for(media_from_data(bytes(file), mime_type, "file", None))
+    if isinstance(file, str) and not file.lower().startswith("file:"):
+        return _block_for(media_from_url(file, mime_type, "file"))
+    path = to_path(file).absolute()
+    with path.open("rb") as content:
+        detected = detect_file_type(content, mime_type, path.name)
+    return _block_for(Media(media_kind(detected), detected, path=path))
 
 
-def _block(kind: str, mime_type: str | None, **where: Any) -> dict[str, Any]:
-    """A block of a type that LangChain lets a tool give back; others it turns into text."""
-    block = {"type": "image" if kind == "image" else "file", **where}
-    return {**block, "mime_type": mime_type} if mime_type else block
+def _block_for(media: Media) -> Json:
+    """A block of a type that langchain-core 1.7.2 keeps in a tool result; others become text."""
+    block = {
+        "type": "image" if media.kind == "image" else "file",
+        "base64": media.data,
+        "url": media.url,
+        LOCAL_PATH: media.path,
+        "mime_type": media.mime_type,
+    }
+    return {key: value for key, value in block.items() if value is not None}
 
 
-def _path(file: str | os.PathLike[str]) -> Path:
-    if isinstance(file, str) and _is_file_url(file):
-        return Path(url2pathname(urlsplit(file).path))
-    return Path(file)
+# --- the request and its answer ---------------------------------------------------------------
 
 
-def _is_file_url(text: str) -> bool:
-    return text.lower().startswith("file:")
+@contextmanager
+def _upload_errors() -> Iterator[None]:
+    """Make errors say that the upload failed."""
+    try:
+        yield
+    except FileReadError as error:
+        raise error.args[0] from None
+    except KieError as error:
+        message = f"the upload failed: {error.message}"
+        if isinstance(error, KieModelNotFoundError):
+            if error.status_code == HTTPStatus.NOT_FOUND:
+                message = "there is no file upload at this address"
+            code, status_code = error.code, error.status_code
+            raise KieInvalidRequestError(message, code=code, status_code=status_code) from None
+        error.message, error.args = message, (message,)
+        raise
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
-    """KIE's receipt, in the form that a transport hands on."""
+class _Receipt:
+    """The answer to an upload, with what the transport requires of an event."""
 
     file: KieFile
     is_empty: bool = False
@@ -261,161 +295,61 @@ class _Stored:
     is_last: bool = True
 
 
-class _FileError(Exception):
-    """The file could not be read, or whoever watched it stopped it: nothing of the network's."""
-
-
-@contextmanager
-def _upload_errors() -> Iterator[None]:
-    """Let errors tell that it was an upload."""
-    try:
-        yield
-    except _FileError as error:
-        raise error.args[0] from None
-    except KieModelNotFoundError as error:
-        is_absent = error.status_code == HTTPStatus.NOT_FOUND
-        raise KieInvalidRequestError(
-            "there is no file upload at this address"
-            if is_absent
-            else f"the upload failed: {error.message}",
-            code=error.code,
-            status_code=error.status_code,
-        ) from None
-    except KieError as error:
-        error.message = f"the upload failed: {error.message}"
-        error.args = (error.message,)
-        raise
-
-
-def _call_for(
+def _upload_call(
     file: File,
     name: str | None,
     mime_type: str | None,
     on_progress: Progress | None,
     stack: ExitStack,
-) -> HttpCall[_Stored]:
-    """The call that uploads a file, which the stack closes."""
-    from langchain_kie._http.response import HttpCall, MultipartBody  # noqa: PLC0415 - only who uploads needs it
+) -> HttpCall[_Receipt]:
+    """The HTTP call that uploads a file; `stack` closes what it opens."""
+    from langchain_kie._http.response import HttpCall, MultipartBody  # noqa: PLC0415 - loads late
 
-    if name is not None and (not name.strip(". ") or not _NAME.fullmatch(name)):
-        raise ValueError(f"{name!r} cannot be a file's name")
+    if name is not None and (not name.strip(". ") or not _FILE_NAME.fullmatch(name)):
+        raise ValueError(f"{name!r} is not a valid file name")
     if isinstance(file, str) and file.lower().startswith(("http://", "https://")):
-        mime_type = remote(file, mime_type, "file").mime_type
+        path, stream = "/api/file-url-upload", None
+        mime_type = media_from_url(file, mime_type, "file").mime_type
         if mime_type is None:
-            raise ValueError(f"the type of {file!r} cannot be told; say its mime_type")
-        fields = {
-            "fileUrl": file,
-            "uploadPath": _DIRECTORY,
-            "fileName": _upload_name(name, mime_type),
-        }
-        body = orjson.dumps(fields)
-        return HttpCall(
-            None, "/api/file-url-upload", body, parse_event=_receipt_decoder(mime_type, None)
-        )
-    opened = _opened(file, stack)
-    mime_type = _type_of(opened, mime_type, file)
-    name = _upload_name(name, mime_type)
-    reader = _UploadStream(opened, on_progress)
-    form = MultipartBody({"uploadPath": _DIRECTORY, "fileName": name}, name, reader, mime_type)
-    return HttpCall(
-        None, "/api/file-stream-upload", form, parse_event=_receipt_decoder(mime_type, reader.total)
-    )
+            raise ValueError(f"cannot detect the MIME type of {file}; pass mime_type=")
+    else:
+        path, stream = "/api/file-stream-upload", UploadStream(file, mime_type, on_progress, stack)
+        mime_type = stream.mime_type
+    name = with_extension(name or uuid4().hex, mime_type)
+    fields = {"uploadPath": _UPLOAD_PATH, "fileName": name}
+    body: bytes | MultipartBody
+    if stream:
+        body = MultipartBody(fields, name, stream, mime_type)
+    else:
+        body = orjson.dumps({"fileUrl": file, **fields})
+    parse_event = partial(_parse_receipt, mime_type, stream.size if stream else None)
+    return HttpCall(None, path, body, parse_event)
 
 
-def _opened(file: File, stack: ExitStack) -> BinaryIO:
-    """A file that can be read from its beginning, more than once."""
-    if isinstance(file, str) and _SCHEME.match(file) and not _is_file_url(file):
-        raise ValueError(f"{file[:80]!r} is no http(s) or file URL; for its data give bytes")
-    if isinstance(file, (str, os.PathLike)):
-        return stack.enter_context(_path(file).open("rb"))
-    if isinstance(file, (bytes, bytearray, memoryview)):
-        return io.BytesIO(file)
-    if not hasattr(file, "seekable"):
-        raise ValueError(
-            f"a {type(file).__name__} cannot be uploaded: give a path, bytes or a file"
-        )
-    if file.seekable():
-        return file
-    spooled = tempfile.SpooledTemporaryFile(_SPOOLED_BYTES)  # noqa: SIM115 - the stack closes it
-    try:
-        shutil.copyfileobj(file, stack.enter_context(spooled))
-    except TypeError:
-        raise ValueError(_NOT_BINARY) from None
-    return cast("BinaryIO", spooled)
+def _parse_receipt(mime_type: str, sent: int | None, data: Json) -> _Receipt:
+    """The uploaded file; KIE's pages disagree on the names of the fields (docs/wire.md 9).
 
-
-def _type_of(opened: BinaryIO, mime_type: str | None, file: File) -> str:
-    opened.seek(0)
-    head = opened.read(HEAD_BYTES)
-    if not isinstance(head, bytes):
-        raise ValueError(_NOT_BINARY)
-    if not head:
-        raise ValueError("the file is empty")
-    name = os.fspath(file) if isinstance(file, (str, os.PathLike)) else getattr(file, "name", None)
-    return detect_mime_type(head, mime_type, name if isinstance(name, str) else None)
-
-
-def _upload_name(name: str | None, mime_type: str | None) -> str:
-    """A name with the extension by which KIE tells the type when the file is fetched."""
-    if name and mime_type and is_alike(type_by_name(name), mime_type):
-        return name
-    extension = extension_of(mime_type)
-    if not extension:
-        raise ValueError(f"a file of type {mime_type} cannot be uploaded: it has no extension")
-    return (name or uuid4().hex) + extension
-
-
-class _UploadStream:
-    """A file as the request's body reads it; tells how much was read.
-
-    It has no `fileno`, whose size would be the compressed one of a file that is decompressed
-    as it is read.
+    Args:
+        mime_type: The MIME type of the file.
+        sent: Its size in bytes, `None` if KIE downloaded it.
+        data: The answer.
     """
-
-    def __init__(self, file: BinaryIO, on_progress: Progress | None) -> None:
-        self.seek = file.seek
-        self.tell = file.tell
-        self._file = file
-        self._on_progress = on_progress
-        self.total = file.seek(0, os.SEEK_END)
-
-    def read(self, size: int = -1) -> bytes:
-        try:
-            data = self._file.read(size)
-            if data and self._on_progress:
-                self._on_progress(self._file.tell(), self.total)
-        except OSError as error:
-            raise _FileError(error) from error
-        return data
+    url = data.get("downloadUrl") or data.get("fileUrl")
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        raise KieProtocolError("the answer has no URL of the file")
+    name = str(data.get("fileName") or url.rpartition("/")[2])
+    size = data.get("fileSize")
+    size = size if isinstance(size, int) else None
+    if sent is not None and size is not None and size != sent:
+        raise KieServerError(f"KIE stored {size:,} of {sent:,} bytes")
+    return _Receipt(KieFile(url, name, mime_type, size, _expiry(data.get("expiresAt"))))
 
 
-def _receipt_decoder(mime_type: str, sent: int | None) -> Callable[[dict[str, Any]], _Stored]:
-    """Reads KIE's receipt for a file of a type and size; its pages disagree on the names in it."""
-
-    def decode(data: dict[str, Any]) -> _Stored:
-        url = data.get("downloadUrl") or data.get("fileUrl")
-        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-            raise KieProtocolError("KIE did not say where the file is")
-        size = data.get("fileSize")
-        if sent is not None and isinstance(size, int) and size != sent:
-            raise KieServerError(f"KIE stored {size:,} of {sent:,} bytes")
-        return _Stored(
-            KieFile(
-                url=url,
-                name=str(data.get("fileName") or url.rpartition("/")[2]),
-                mime_type=mime_type,
-                size=size if isinstance(size, int) else None,
-                expires_at=_expiry(data.get("expiresAt")),
-            )
-        )
-
-    return decode
-
-
-def _expiry(told: Any) -> datetime:
+def _expiry(stated: Any) -> datetime:
+    """When the file expires: as KIE states, but no later than KIE documents."""
     latest = datetime.now(UTC) + FILE_LIFETIME
     try:
-        expiry = datetime.fromisoformat(told)
+        expiry = datetime.fromisoformat(stated)
     except (TypeError, ValueError):
         return latest
     return min(expiry if expiry.tzinfo else expiry.replace(tzinfo=UTC), latest)

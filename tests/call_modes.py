@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
+from langchain_core.runnables import RunnableBinding
 from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie import ChatKieGemini
@@ -42,9 +43,16 @@ def response_reader(status: int = 200) -> ResponseReader[Any]:
     return ResponseReader(HttpCall("m", "/", b"", parse_event), status, {}, lambda text: text)
 
 
+def with_fields(model: Any, **fields: Any) -> Any:
+    """A copy of a model with other values of its fields; tools may be bound to it."""
+    if isinstance(model, RunnableBinding):
+        return model.model_copy(update={"bound": with_fields(model.bound, **fields)})
+    return model.model_copy(update=fields)
+
+
 def v1(model: ChatKieGemini) -> ChatKieGemini:
     """The same model with `output_version="v1"`."""
-    return model.model_copy(update={"output_version": "v1"})
+    return with_fields(model, output_version="v1")
 
 
 def sum_chunks(chunks: list[AIMessageChunk]) -> AIMessage:
@@ -73,11 +81,11 @@ async def astream(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
 
 
 async def streaming(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
-    return model.model_copy(update={"streaming": True}).invoke(prompt)
+    return with_fields(model, streaming=True).invoke(prompt)
 
 
 async def astreaming(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
-    return await model.model_copy(update={"streaming": True}).ainvoke(prompt)
+    return await with_fields(model, streaming=True).ainvoke(prompt)
 
 
 async def events(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:

@@ -1,7 +1,8 @@
 """Turns the events of one answer into LangChain's chunks.
 
-Emits the id, finish reason and token counts once, and generates missing ids and indexes, so that
-chunks added up in any way are the same message. Knows LangChain's messages; knows no API, no I/O.
+Emits the id, the finish reason and the token counts once, in the last chunk, and generates
+missing ids and indexes, so that every sum of the chunks is the same message. Independent of APIs
+and I/O.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class MessageAssembler:
             return None
         self.has_output = True
         tool_call_chunks: dict[int, ToolCallChunk] = {}
-        content = self._content(event, tool_call_chunks)
+        content = self._event_content(event, tool_call_chunks)
         additional_kwargs: Json = {}
         if event.reasoning:
             additional_kwargs["reasoning_content"] = event.reasoning
@@ -96,7 +97,7 @@ class MessageAssembler:
             additional_kwargs["refusal"] = event.refusal
         return message_chunk(content, additional_kwargs, [*tool_call_chunks.values()])
 
-    def _content(self, event: AnswerEvent, tool_call_chunks: dict[int, ToolCallChunk]) -> Any:
+    def _event_content(self, event: AnswerEvent, tool_call_chunks: dict[int, ToolCallChunk]) -> Any:
         """The text and blocks of an event; its tool calls are added to `tool_call_chunks`."""
         outputs, signatures = event.outputs, event.signatures
         is_plain = not (self._block_count or signatures) and self._text_outside_answer is None
@@ -116,7 +117,7 @@ class MessageAssembler:
         return content if self._block_count else "".join(content)
 
     def finish(self) -> AIMessageChunk:
-        """Return the last chunk: values that are known, or may be sent, only at the end.
+        """Return the last chunk, with the values that are final only at the end.
 
         Raises:
             KieError: The complete text is one of KIE's error messages.
@@ -173,7 +174,7 @@ class MessageAssembler:
         return usage
 
     def _record(self, event: AnswerEvent) -> None:
-        """Store the values that later events can replace; the last ones count."""
+        """Store the values that later events can replace."""
         if event.parse_usage:
             self._usage, self._parse_usage = event.usage, event.parse_usage
         if event.finish_reason:

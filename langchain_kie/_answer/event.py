@@ -22,7 +22,7 @@ class FinishReason(NamedTuple):
     Attributes:
         word: LangChain's word.
         is_refusal: Whether the prompt or the answer was blocked.
-        is_normal: Whether it says nothing about an answer that has no output.
+        is_normal: Whether it is a normal end; without output, such an answer is empty.
     """
 
     word: str
@@ -111,10 +111,7 @@ class AnswerEvent:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has neither output nor token counts.
-
-        A normal end without output is empty; a block is not.
-        """
+        """Whether it has no output, no token counts, and at most a normal finish reason."""
         return not (
             self.outputs
             or self.reasoning

@@ -34,13 +34,13 @@ def _copy_with(template: ModelT, values: Json) -> ModelT:
     return copy
 
 
-_FIELDS: Json = {"content": "", "additional_kwargs": {}, "response_metadata": {}}
+_EMPTY: Json = {"content": "", "additional_kwargs": {}, "response_metadata": {}}
 _TEXT = AIMessageChunk(content="", response_metadata={})
-_REASONING = AIMessageChunk(**_FIELDS)
-_TOOL_CALLS = AIMessageChunk(**_FIELDS, tool_call_chunks=[tool_call_chunk(args="")])
-_LAST = AIMessageChunk(**_FIELDS, tool_call_chunks=[], usage_metadata=None, chunk_position="last")
+_REASONING = AIMessageChunk(**_EMPTY)
+_TOOL_CALLS = AIMessageChunk(**_EMPTY, tool_call_chunks=[tool_call_chunk(args="")])
+_LAST = AIMessageChunk(**_EMPTY, tool_call_chunks=[], usage_metadata=None, chunk_position="last")
 _MESSAGE = AIMessage(
-    **_FIELDS, name=None, id=None, tool_calls=[], invalid_tool_calls=[], usage_metadata=None
+    **_EMPTY, name=None, id=None, tool_calls=[], invalid_tool_calls=[], usage_metadata=None
 )
 _GENERATION_CHUNK = ChatGenerationChunk(message=AIMessageChunk(content=""))
 _GENERATION = ChatGeneration(message=_MESSAGE)
@@ -56,9 +56,9 @@ def message_chunk(
 ) -> AIMessageChunk:
     """A chunk of an answer; without tool calls, `tool_call_chunks` does not count as set.
 
-    The constructor tries to complete the arguments of every fragment by removing one character
-    after the other. It is used only for fragments that can become a tool call: those that
-    start with a brace.
+    The constructor tries to repair the arguments of every fragment by removing one character
+    after the other (langchain-core 1.7.2). It is used only for fragments that can be a tool
+    call: those that start with a brace.
     """
     values: Json = {
         "content": content,

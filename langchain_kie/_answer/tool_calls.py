@@ -1,6 +1,6 @@
 """The tool calls of one answer, assembled from fragments of any format.
 
-Knows LangChain's tool-call chunks. Knows no API and no I/O.
+Independent of APIs and I/O.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class _JsonNesting:
     in_string: bool = False
     is_escaped: bool = False
 
-    def read(self, text: str) -> None:
-        """Read the next piece."""
+    def scan(self, text: str) -> None:
+        """Scan the next piece."""
         for char in text:
             if self.is_escaped:
                 self.is_escaped = False
@@ -66,13 +66,13 @@ class _ToolCall:
         id: The server's id, or a generated one.
         name: The name of the function.
         schema: The schema of its arguments, if the function is known.
-        is_buffered: Whether its arguments are sent only when they are complete.
+        is_buffered: Whether its arguments are emitted only when they are complete.
         is_answer: Whether its arguments are the text of the answer.
-        is_sent: Whether its arguments were sent, at least in part.
+        is_emitted: Whether its arguments were emitted, at least in part.
         is_complete: Whether no more fragments will come.
         fragments: The fragments of its arguments.
-        nesting: The JSON nesting of the fragments that were read.
-        read_count: The number of fragments that were read.
+        nesting: The JSON nesting of the fragments that were scanned.
+        scanned_count: The number of fragments that were scanned.
     """
 
     index: int
@@ -82,11 +82,11 @@ class _ToolCall:
     schema: Json | None
     is_buffered: bool
     is_answer: bool
-    is_sent: bool = False
+    is_emitted: bool = False
     is_complete: bool = False
     fragments: list[str] = field(default_factory=list)
     nesting: _JsonNesting = field(default_factory=_JsonNesting)
-    read_count: int = 0
+    scanned_count: int = 0
 
     def arguments(self) -> str:
         """Return the arguments so far."""
@@ -98,8 +98,8 @@ class _ToolCall:
 
     def is_open(self) -> bool:
         """Whether its arguments have open brackets or strings; faster than parsing them."""
-        self.nesting.read("".join(self.fragments[self.read_count :]))
-        self.read_count = len(self.fragments)
+        self.nesting.scan("".join(self.fragments[self.scanned_count :]))
+        self.scanned_count = len(self.fragments)
         return self.nesting.in_string or bool(self.nesting.open_brackets)
 
 
@@ -161,15 +161,16 @@ class ToolCalls:
             call.id = chunk["id"] = self._unique_id(delta.id)
         if delta.name and not call.name:
             call.name = chunk["name"] = delta.name
-        chunk["args"] = (chunk["args"] or "") + _arguments_to_send(call, delta)
+        chunk["args"] = (chunk["args"] or "") + _arguments_to_emit(call, delta)
         chunks[call.index] = chunk
         return ""
 
     def closing_chunks(self) -> list[ToolCallChunk]:
         """Return the missing ids, and a suffix for arguments that are not an object.
 
-        LangChain repairs truncated JSON when it adds chunks, and would run a tool with part of
-        its arguments; an extra bracket makes them an invalid tool call instead.
+        When LangChain adds chunks, it repairs truncated JSON (seen in langchain-core 1.7.2), so
+        that a tool would run with part of its arguments. The suffix makes them an invalid tool
+        call; it can go when LangChain no longer repairs JSON.
         """
         chunks = []
         for call in [call for call in self._calls if not call.is_answer]:
@@ -178,10 +179,10 @@ class ToolCalls:
             new_id = None if call.id else self._unique_id(None)
             if is_broken or new_id:
                 call.id = call.id or new_id
-                unsent = "" if call.is_sent else arguments
-                args = unsent + _unrepairable_suffix(arguments) if is_broken else ""
+                rest = "" if call.is_emitted else arguments
+                args = rest + _unrepairable_suffix(arguments) if is_broken else ""
                 chunks.append(tool_call_chunk(args=args, id=new_id, index=call.index))
-            self._signatures.name_call(call.index, call.id)
+            self._signatures.set_call_id(call.index, call.id)
         return chunks
 
     def _find(self, delta: ToolCallDelta) -> _ToolCall | None:
@@ -231,23 +232,23 @@ class ToolCalls:
         return f"call_{uuid.uuid4().hex}"
 
 
-def _arguments_to_send(call: _ToolCall, delta: ToolCallDelta) -> str:
-    """Return what can be sent of a call's arguments after `delta` was added.
+def _arguments_to_emit(call: _ToolCall, delta: ToolCallDelta) -> str:
+    """Return the arguments to emit after `delta` was added to `call`.
 
-    Arguments that are all text are sent fragment by fragment. Others are sent when they are
-    complete, converted to the types of the tool's schema.
+    Arguments that are all strings are emitted fragment by fragment. Others are emitted when they
+    are complete, converted to the types of the tool's schema.
     """
     if call.schema is None or not call.is_buffered:
-        call.is_sent = True
+        call.is_emitted = True
         return delta.args
-    if call.is_sent or not delta.args.rstrip().endswith("}"):
+    if call.is_emitted or not delta.args.rstrip().endswith("}"):
         return ""
     if len(call.fragments) > 1 and call.is_open():
         return ""
     arguments = _parse(call.arguments())
     if not isinstance(arguments, dict):
         return ""
-    call.is_sent = True
+    call.is_emitted = True
     converted = coerce(arguments, call.schema)
     return call.arguments() if converted is arguments else to_json(converted).decode()
 
@@ -271,6 +272,6 @@ def _parse(text: str) -> Any:
 def _unrepairable_suffix(text: str) -> str:
     """Return a suffix that makes truncated JSON unrepairable."""
     nesting = _JsonNesting()
-    nesting.read(text)
+    nesting.scan(text)
     closed = ("\\" if nesting.is_escaped else "") + '"' if nesting.in_string else ""
     return closed + ("}" if nesting.open_brackets[-1:] == ["["] else "]")

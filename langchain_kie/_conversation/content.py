@@ -1,13 +1,14 @@
-"""Content blocks of any provenance to text and media, the two things a dialect can carry.
+"""Content blocks to parts: text and media, the only content that KIE's APIs accept.
 
-Knows the block forms of LangChain, OpenAI, Anthropic and Gemini. Knows nothing of dialects,
-opens no file and fetches no URL.
+Pure. Knows the content blocks of LangChain, OpenAI, Anthropic and Gemini; opens no file and
+fetches no URL.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,84 +19,83 @@ from langchain_kie._conversation.media import (
     LOCAL_FILE_HINT,
     LOCAL_PATH,
     Media,
-    inline,
-    kind_of,
-    remote,
+    media_from_data,
+    media_from_url,
+    media_kind,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from langchain_kie._json import Json
+
 Part: TypeAlias = str | Media
 
-Block: TypeAlias = dict[str, Any]
-
-_DATA = frozenset({"base64", "data", "file_data"})
-_MOST_SHOWN = 500
+_DATA_KEYS = frozenset({"base64", "data", "file_data"})
+_MAX_VALUE_CHARS = 500
 
 
-def parts_of(message: BaseMessage) -> list[Part]:
+def parse_content(message: BaseMessage) -> list[Part]:
     """The text and media of a message, in order, without empty text.
 
-    Of an AI message, whoever wrote it, only text and media are sent: reasoning and what the
-    provider's own tools did mean nothing to another turn or model, and its tool calls are read
-    from `tool_calls` instead. What a tool gave back that is no block is sent as JSON; so is,
-    with the reason and a warning, a block that cannot be sent: the thread must go on.
+    AI messages are reduced to their text and media: reasoning and server tools mean
+    nothing to another turn or model, and tool calls are read from `tool_calls`. In a tool result,
+    a block of an unknown type is sent as JSON. A block that cannot be sent is replaced with JSON
+    that states the reason, with a warning, because a saved conversation must be able to continue.
 
     Raises:
-        ValueError: A block cannot be sent; the message says which and why.
+        ValueError: A block of another message cannot be sent.
     """
     content = message.content
     if isinstance(content, str):
         return [content] if content else []
     parts: list[Part] = []
     for block in content:
-        if isinstance(block, str):
-            parts.append(block)
-            continue
-        try:
-            parts.extend(_read(block, message))
-        except (LookupError, TypeError, AttributeError):
-            if not isinstance(message, ToolMessage):
-                raise ValueError(
-                    f"cannot send a malformed content block {_shown(block)}: "
-                    f"it has neither text, data nor a URL; {LOCAL_FILE_HINT}"
-                ) from None
-            parts.extend(_unknown(block, message))
-        except ValueError as error:
-            reason = f"{message.type} message, block {_shown(block)}: {error}"
-            if not isinstance(message, ToolMessage):
-                raise ValueError(reason) from None
-            warnings.warn(f"sent as JSON: {reason}", stacklevel=2)
-            parts.append(_as_json({"not sent": str(error), "block": _without_data(block)}))
+        parts += [block] if isinstance(block, str) else _parse_block(block, message)
     return [part for part in parts if part != ""]
 
 
-def _read(block: Block, message: BaseMessage) -> list[Part]:
-    """What a block says.
+def _parse_block(block: Json, message: BaseMessage) -> list[Part]:
+    """The parts of one block.
 
     Raises:
         ValueError: It cannot be sent.
-        LookupError: It has not what blocks of its type have; `TypeError` and `AttributeError`
-            likewise.
     """
-    value = block.get("value")
-    if block.get("type") == "non_standard" and isinstance(value, dict):
-        block = value if (value.get("type") or _untyped(value)) in _READERS else block
-    reader = _READERS.get(block.get("type") or _untyped(block) or "")
-    return [*(reader(block) if reader else _unknown(block, message))]
+    is_tool_result = isinstance(message, ToolMessage)
+    try:
+        wrapped = block.get("value") if block.get("type") == "non_standard" else None
+        for candidate in (wrapped, block):
+            if isinstance(candidate, dict) and (parser := _parser_for(candidate)):
+                return [*parser(candidate)]
+        if isinstance(message, AIMessage):
+            return []
+        reason = "blocks of this type cannot be sent"
+    except (LookupError, TypeError, AttributeError):
+        reason = f"malformed: it has neither text, data nor a URL; {LOCAL_FILE_HINT}"
+    except ValueError as error:
+        reason = str(error)
+        if is_tool_result:
+            warnings.warn(f"sent as JSON: {_block_summary(block, message)}: {reason}", stacklevel=3)
+            return [_to_json_text({"not sent": reason, "block": _without_data(block)})]
+    if is_tool_result:
+        return [_to_json_text(block.get("json", block.get("value", block)))]
+    raise ValueError(f"{_block_summary(block, message)}: {reason}")
 
 
-def _unknown(block: Block, message: BaseMessage) -> Iterator[Part]:
-    """What can be sent of a block that cannot be read, by whose message it is in."""
-    if isinstance(message, ToolMessage):
-        yield _as_json(block.get("json", block.get("value", block)))
-    elif not isinstance(message, AIMessage):
-        raise ValueError("a block of this type cannot be sent")
+def _parser_for(block: Json) -> Callable[[Json], Iterator[Part]] | None:
+    """The parser for the type of a block; Bedrock's and Gemini's have a key instead of a type."""
+    block_type = block.get("type") or next((k for k in ("text", *_GEMINI_KEYS) if k in block), "")
+    return _PARSERS.get(block_type)
 
 
-def _as_json(value: Any) -> str:
-    """JSON of anything; what UTF-8 cannot hold is left to the standard library's escapes."""
+def _block_summary(block: Json, message: BaseMessage) -> str:
+    """A block for an error message: its type and keys, never its values."""
+    keys = sorted(map(str, block))
+    return f"{message.type} message, content block of type {block.get('type')!r} with keys {keys}"
+
+
+def _to_json_text(value: Any) -> str:
+    """Any value as JSON; text that is not valid UTF-8 is escaped, which orjson cannot do."""
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:
@@ -103,118 +103,101 @@ def _as_json(value: Any) -> str:
 
 
 def _without_data(value: Any) -> Any:
-    """A block without its data."""
+    """A block without base64 data, its other values truncated."""
     if isinstance(value, dict):
-        return {key: _without_data(inner) for key, inner in value.items() if key not in _DATA}
+        return {key: _without_data(inner) for key, inner in value.items() if key not in _DATA_KEYS}
     if isinstance(value, list):
         return [_without_data(inner) for inner in value]
-    is_long = isinstance(value, (str, bytes)) and len(value) > _MOST_SHOWN
-    return value[:_MOST_SHOWN] if is_long else value
+    return value[:_MAX_VALUE_CHARS] if isinstance(value, (str, bytes)) else value
 
 
 def repaired_for_langchain(message: BaseMessage) -> BaseMessage:
-    """The message in a form that LangChain can read, which comes before any model does.
+    """The message with blocks that langchain-core processes correctly before it calls a model.
 
-    It refuses a base64 image that does not say its type, cannot convert a v0 text, and takes
-    every file of OpenAI's form for a PDF.
+    langchain-core 1.7.2 raises for a base64 image without a MIME type (`_format_for_tracing`) and
+    for v0 text blocks, and labels every file in OpenAI's form as a PDF (`_normalize_messages`).
+    Remove this function when no supported langchain-core does any of this.
     """
     if isinstance(message.content, str):
         return message
-    content = [_readable(block) if isinstance(block, dict) else block for block in message.content]
+    content = [_repaired(block) if isinstance(block, dict) else block for block in message.content]
     is_same = all(new is old for new, old in zip(content, message.content, strict=True))
     return message if is_same else message.model_copy(update={"content": content})
 
 
-def _readable(block: Block) -> Block:
-    kind, source = block.get("type"), block.get("source_type")
-    if kind == "file" and source == "text" and "text" in block:
+def _repaired(block: Json) -> Json:
+    block_type, source = block.get("type"), block.get("source_type")
+    if block_type == "file" and source == "text" and "text" in block:
         return {"type": "text-plain", "text": block["text"], "mime_type": "text/plain"}
-    is_image = kind == "image" and ("base64" in block or source == "base64")
-    is_openai = kind == "file" and isinstance(block.get("file"), dict)
-    if is_openai or (is_image and not block.get("mime_type")):
-        try:
-            medium = next(_file(block) if is_openai else _data(block))
-        except (ValueError, LookupError, TypeError, AttributeError):
-            return block
-        if isinstance(medium, Media) and medium.data:
-            return {"type": kind, "base64": medium.data, "mime_type": medium.mime_type}
+    is_image = block_type == "image" and ("base64" in block or source == "base64")
+    is_openai_file = block_type == "file" and isinstance(block.get("file"), dict)
+    if is_openai_file or (is_image and not block.get("mime_type")):
+        with suppress(ValueError, LookupError, TypeError, AttributeError):
+            part = next(_PARSERS[block["type"]](block), None)
+            if isinstance(part, Media) and part.data:
+                return {"type": block_type, "base64": part.data, "mime_type": part.mime_type}
     return block
 
 
 def text_and_media(parts: list[Part]) -> tuple[str, list[Media]]:
-    """The text among `parts`, a line each, and the media."""
+    """The text among `parts`, joined with newlines, and the media."""
     if len(parts) == 1 and isinstance(parts[0], str):
         return parts[0], []
     text = "\n".join(part for part in parts if isinstance(part, str))
     return text, [part for part in parts if isinstance(part, Media)]
 
 
-def _untyped(block: Block) -> str | None:
-    """The kind of a block that tells it by its only key, as Bedrock's and Gemini's do."""
-    return next((key for key in ("text", *_GEMINI) if key in block), None)
+# --- parsers: one for each form of a block -----------------------------------------------------
 
 
-def _text(block: Block) -> Iterator[Part]:
-    yield _checked_text(block["text"])
+def _text_block(block: Json) -> Iterator[Part]:
+    """Text in LangChain's and OpenAI's form; a refusal is text, too."""
+    text = block["refusal" if block.get("type") == "refusal" else "text"] or ""
+    if not isinstance(text, str):
+        raise TypeError("text must be a string")
+    yield text
 
 
-def _refusal(block: Block) -> Iterator[Part]:
-    yield _checked_text(block["refusal"])
-
-
-def _checked_text(text: Any) -> str:
-    if not isinstance(text or "", str):
-        raise TypeError("a text must be a string")
-    return text or ""
-
-
-def _image_url(block: Block) -> Iterator[Part]:
+def _image_url(block: Json) -> Iterator[Part]:
+    """OpenAI's image, in the form of either of its APIs."""
     image = block.get("image_url")
     url = image.get("url") if isinstance(image, dict) else image
-    yield _medium("image", url=url, file_id=block.get("file_id"), block=block)
+    yield _media_part(block, "image", url=url, file_id=block.get("file_id"))
 
 
-def _data(block: Block) -> Iterator[Part]:
-    """LangChain's own media blocks, of both versions, and those that resemble them."""
-    is_text = block.get("source_type", block["type"]) in _TEXTS
+def _langchain_block(block: Json) -> Iterator[Part]:
+    """LangChain's text and media blocks of v0 and v1, and Google's `media`."""
+    is_text = block.get("source_type", block["type"]) in _TEXT_TYPES
     if is_text and isinstance(text := block.get("text"), str):
         yield text
         return
-    is_v0 = "source_type" in block
-    data, name = _ascii(block.get("base64")) or block.get("data"), _name_of(block)
-    default = "text/plain" if is_text and data and not name else None
-    yield _medium(
-        _KINDS.get(block["type"], "file"),
+    data, name = block.get("base64"), _file_name(block)
+    if isinstance(data, bytes):
+        data = data.decode("ascii", errors="replace")
+    data = data or block.get("data")
+    default_type = "text/plain" if is_text and data and not name else None
+    yield _media_part(
+        block,
+        block["type"] if block["type"] in _KINDS else "file",
         data=data,
         url=block.get("url") or block.get("file_uri"),
-        path=block.get(LOCAL_PATH),
-        file_id=block.get("file_id") or (block.get("id") if is_v0 else None),
-        mime_type=block.get("mime_type") or default,
+        file_id=block.get("file_id") or (block.get("id") if "source_type" in block else None),
+        mime_type=block.get("mime_type") or default_type,
         name=name,
-        block=block,
     )
 
 
-def _ascii(data: Any) -> Any:
-    try:
-        return data.decode("ascii") if isinstance(data, bytes) else data
-    except UnicodeDecodeError:
-        raise ValueError(
-            "its base64 holds the bytes themselves; make the block with langchain_kie.media_block"
-        ) from None
-
-
-def _name_of(block: Block) -> Any:
-    """The name that LangChain's blocks of either version, or its conversion, have for a file."""
+def _file_name(block: Json) -> Any:
+    """The file name: in the block itself, in v0's `metadata`, or in v1's `extras`."""
     inner = (block, block.get("metadata") or {}, block.get("extras") or {})
     return next((where["filename"] for where in inner if "filename" in where), None)
 
 
-def _anthropic_block(block: Block) -> Iterator[Part]:
-    """Anthropic's form of a block, where it is one."""
+def _anthropic_block(block: Json) -> Iterator[Part]:
+    """Anthropic's form of a block, which has a `source`; otherwise LangChain's."""
     source = block.get("source")
     if not isinstance(source, dict):
-        yield from _data(block)
+        yield from _langchain_block(block)
         return
     if source.get("type") in {"text", "content"}:
         yield from (block[key] for key in ("title", "context") if block.get(key))
@@ -223,129 +206,111 @@ def _anthropic_block(block: Block) -> Iterator[Part]:
     elif source.get("type") == "content":
         inner = source["content"]
         for part in [{"type": "text", "text": inner}] if isinstance(inner, str) else inner:
-            yield from _READERS[part["type"]](part)
+            yield from _PARSERS[part["type"]](part)
     else:
-        own = {"type": block["type"], "mime_type": source.get("media_type")}
-        yield from _data({**source, **own, "filename": block.get("title")})
+        common = {"type": block["type"], "mime_type": source.get("media_type")}
+        yield from _langchain_block({**source, **common, "filename": block.get("title")})
 
 
-def _file(block: Block) -> Iterator[Part]:
-    """OpenAI's form of a file, where it is one."""
-    file = block.get("file")
+def _file_block(block: Json) -> Iterator[Part]:
+    """OpenAI's form of a file, which has a `file`; otherwise Anthropic's or LangChain's.
+
+    In OpenAI's Responses API, an `input_file` has the keys of `file` in the block itself.
+    """
+    file = block if block["type"] == "input_file" else block.get("file")
     if not isinstance(file, dict):
         yield from _anthropic_block(block)
         return
     data = file.get("file_data") or ""
     is_url = ":" in data[:8]
-    yield _medium(
+    yield _media_part(
+        block,
         "file",
         data=None if is_url else data,
         url=data if is_url else file.get("file_url"),
         file_id=file.get("file_id"),
         name=file.get("filename"),
-        block=block,
     )
 
 
-def _input_file(block: Block) -> Iterator[Part]:
-    """The same in OpenAI's Responses API, which has its members one level up."""
-    yield from _file({"file": block})
-
-
-def _input_audio(block: Block) -> Iterator[Part]:
+def _input_audio(block: Json) -> Iterator[Part]:
+    """OpenAI's audio."""
     audio = block["input_audio"]
     mime_type = f"audio/{audio.get('format') or 'wav'}"
-    yield _medium("audio", data=audio["data"], mime_type=mime_type, block=block)
+    yield _media_part(block, "audio", data=audio["data"], mime_type=mime_type)
 
 
-def _image_generation_call(block: Block) -> Iterator[Part]:
-    """A picture that an OpenAI model drew."""
+def _image_generation_call(block: Json) -> Iterator[Part]:
+    """An image that an OpenAI model generated."""
     if result := block.get("result"):
         mime_type = f"image/{block.get('output_format') or 'png'}"
-        yield _medium("image", data=result, mime_type=mime_type, block=block)
+        yield _media_part(block, "image", data=result, mime_type=mime_type)
 
 
-def _gemini(block: Block) -> Iterator[Part]:
-    """A part as Gemini writes it, in either of its spellings."""
-    inner = next((block[key] for key in _GEMINI if key in block), block)
-    yield _medium(
+def _gemini_part(block: Json) -> Iterator[Part]:
+    """Gemini's media parts, in snake case or camel case."""
+    inner = next((block[key] for key in _GEMINI_KEYS if key in block), block)
+    yield _media_part(
+        block,
         "file",
         data=inner.get("data"),
         url=inner.get("file_uri") or inner.get("fileUri"),
         mime_type=inner.get("mime_type") or inner.get("mimeType"),
         name=inner.get("display_name") or inner.get("displayName"),
-        block=block,
     )
 
 
-_GEMINI = ("inline_data", "inlineData", "file_data", "fileData")
+_GEMINI_KEYS = ("inline_data", "inlineData", "file_data", "fileData")
+_KINDS = frozenset({"image", "audio", "video"})
+_TEXT_TYPES = frozenset({"text", "text-plain"})
 
-_KINDS = {"image": "image", "audio": "audio", "video": "video"}
-
-_TEXTS = frozenset({"text", "text-plain"})
-
-_READERS: dict[str, Callable[[Block], Iterator[Part]]] = {
-    "text": _text,
-    "output_text": _text,
-    "input_text": _text,
-    "refusal": _refusal,
-    "image_url": _image_url,
-    "input_image": _image_url,
-    "image": _anthropic_block,
-    "audio": _anthropic_block,
-    "video": _anthropic_block,
-    "document": _anthropic_block,
-    "media": _anthropic_block,
-    "text-plain": _data,
-    "file": _file,
-    "input_file": _input_file,
+_PARSERS: dict[str, Callable[[Json], Iterator[Part]]] = {
+    **dict.fromkeys(("text", "output_text", "input_text", "refusal"), _text_block),
+    **dict.fromkeys(("image_url", "input_image"), _image_url),
+    **dict.fromkeys(("image", "audio", "video", "document", "media"), _anthropic_block),
+    **dict.fromkeys(_GEMINI_KEYS, _gemini_part),
+    **dict.fromkeys(("file", "input_file"), _file_block),
+    "text-plain": _langchain_block,
     "input_audio": _input_audio,
     "image_generation_call": _image_generation_call,
-    **dict.fromkeys(_GEMINI, _gemini),
 }
 
-_UNSENDABLE = ("video_metadata", "videoMetadata")
 
-
-def _medium(
+def _media_part(
+    block: Json,
     kind: str,
     *,
-    block: Block,
     data: Any = None,
     url: Any = None,
-    path: Any = None,
     file_id: Any = None,
     mime_type: str | None = None,
     name: str | None = None,
 ) -> Media:
-    """The medium that a block holds in one of the possible ways.
+    """The media part for whichever the block has: a local path, `data`, `url` or `file_id`.
 
     Raises:
-        LookupError: It holds none.
-        ValueError: It holds one that KIE cannot get at.
+        LookupError: It has none of them.
+        ValueError: KIE cannot read it.
     """
-    if unsendable := [key for key in _UNSENDABLE if block.get(key)]:
-        raise ValueError(f"{unsendable[0]} cannot be sent: cut the video instead")
+    for key in ("video_metadata", "videoMetadata"):
+        if block.get(key):
+            raise ValueError(f"{key} cannot be sent; send only that section of the video")
+    path = block.get(LOCAL_PATH)
     if isinstance(path, Path):
-        medium = Media(kind_of(mime_type, kind), mime_type, path=path)
+        part = Media(media_kind(mime_type, kind), mime_type, path=path)
     elif path is not None:
         raise ValueError(LOCAL_FILE_HINT)
     elif data:
         is_url = isinstance(data, str) and data[:5].lower() == "data:"
-        medium = (remote if is_url else inline)(data, mime_type, kind, name)
+        part = (media_from_url if is_url else media_from_data)(data, mime_type, kind, name)
     elif url or (isinstance(file_id, str) and file_id.startswith(("http://", "https://"))):
-        medium = remote(str(url or file_id), mime_type, kind, name)
+        part = media_from_url(str(url or file_id), mime_type, kind, name)
     elif file_id:
         raise ValueError(
-            "KIE has no files by id: upload the file with langchain_kie.KieFiles, "
-            "and send the URL that it gives"
+            "KIE cannot read files by id; upload the file with langchain_kie.KieFiles and send "
+            "its block()"
         )
     else:
         raise LookupError("neither data nor a URL")
-    medium.index = block.get("index")
-    return medium
-
-
-def _shown(block: Block) -> str:
-    """A block as an error may show it: its type and keys, not its contents."""
-    return f"of type {block.get('type')!r} with keys {sorted(map(str, block))}"
+    part.index = block.get("index")
+    return part

@@ -1,6 +1,6 @@
-"""A picture, sound, video or document of a message: its type, told from its bytes.
+"""Media parts of messages: their MIME type, base64 data and URL.
 
-Knows MIME types, base64 and URLs. Opens no file, fetches nothing and knows no content blocks.
+Pure: opens no file, fetches no URL and knows nothing of content blocks.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEAD_BYTES = 8192
-"""As much of a file as its type is told from."""
+"""How many bytes of a file are read to detect its MIME type."""
 
 _MIME_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]*")
-_DATA_URL = re.compile(r"data:([^,]*),(.*)", re.DOTALL | re.IGNORECASE)
-_URL_SAFE = str.maketrans("-_", "+/", " \t\r\n")
+_DATA_URL = re.compile(r"(?is)data:([^,;]*+)(?:;[^,;]*+)*?(;\s*base64\s*)?,(.*)")
+_TO_STANDARD_BASE64 = str.maketrans("-_", "+/", " \t\r\n")
 
 _PDF = "application/pdf"
-_PDF_MARK = b"%PDF-"
+_PDF_SIGNATURE = b"%PDF-"
 
 _ARCHIVES = frozenset({"application/zip", "application/gzip"})
 
@@ -42,7 +42,7 @@ _SYNONYMS = (
     "text/yaml text/x-yaml application/yaml application/x-yaml",
     "text/rtf application/rtf",
 )
-"""Several names of one type, Gemini's first."""
+"""Names of the same MIME type, the one that Gemini uses first."""
 
 _CONTAINERS = (
     "video/mp4 video/x-m4v video/quicktime video/mov video/3gpp audio/mp4",
@@ -50,17 +50,16 @@ _CONTAINERS = (
     "audio/ogg video/ogg application/ogg audio/opus",
     "image/heic image/heif",
 )
-"""Types whose first bytes are alike."""
+"""MIME types whose files begin with the same bytes."""
 
-_ALIKE = tuple(row.split() for row in (*_SYNONYMS, *_CONTAINERS))
-_GEMINI_NAMES = {name: names[0] for names in _ALIKE[: len(_SYNONYMS)] for name in names}
+_SAME_FORMAT = tuple(row.split() for row in (*_SYNONYMS, *_CONTAINERS))
+_GEMINI_NAMES = {name: names[0] for names in _SAME_FORMAT[: len(_SYNONYMS)] for name in names}
 
 _EXTENSIONS = {
     "application/ogg": ".ogx",
     "application/vnd.openxmlformats-officedocument.presentationml.presentation": ".pptx",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
-    "audio/aac": ".aac",
     "audio/aiff": ".aiff .aif .aifc",
     "audio/amr": ".amr",
     "audio/flac": ".flac",
@@ -71,89 +70,87 @@ _EXTENSIONS = {
     "audio/ogg": ".ogg .oga .opus",
     "audio/wav": ".wav",
     "audio/webm": ".weba",
-    "image/avif": ".avif",
-    "image/heic": ".heic",
-    "image/heif": ".heif",
-    "image/jpeg": ".jpg .jpeg",
     "image/webp": ".webp",
-    "text/css": ".css",
-    "text/html": ".html .htm",
     "text/javascript": ".js .mjs",
     "text/markdown": ".md .markdown",
     "text/plain": ".txt .log",
     "text/rtf": ".rtf",
-    "text/xml": ".xml",
     "text/yaml": ".yaml .yml",
     "video/3gpp": ".3gp",
     "video/avi": ".avi",
     "video/mov": ".mov",
     "video/mp2t": ".ts",
-    "video/mpeg": ".mpeg .mpg",
     "video/ogg": ".ogv",
     "video/quicktime": ".mov",
-    "video/webm": ".webm",
     "video/wmv": ".wmv",
     "video/x-flv": ".flv",
     "video/x-m4v": ".m4v",
     "video/x-matroska": ".mkv",
     "video/x-ms-wmv": ".wmv",
 }
-"""The extensions of types that Python does not know, or names otherwise; the usual one first."""
+"""Extensions that Python 3.11 does not know or names differently; the preferred one first."""
 
-_TYPES = mimetypes.MimeTypes().types_map[True] | {
+_TYPE_BY_EXTENSION = mimetypes.MimeTypes().types_map[True] | {
     extension: mime_type
     for mime_type, extensions in _EXTENSIONS.items()
     for extension in extensions.split()
 }
-"""By extension; the machine's own tables have no say."""
+"""From Python's table, without the operating system's, which differ."""
 
-_USUAL_EXTENSION = {
-    **{mime_type: extension for extension, mime_type in reversed(_TYPES.items())},
+_EXTENSION_BY_TYPE = {
+    **{mime_type: extension for extension, mime_type in reversed(_TYPE_BY_EXTENSION.items())},
     **{mime_type: extensions.split()[0] for mime_type, extensions in _EXTENSIONS.items()},
 }
 
 LOCAL_PATH = "kie_path"
-"""Where `media_block` puts a path. No tool's result has it by chance: what a tool found on the
-disk must not be read because it looks like a block."""
+"""The key under which `media_block` puts a path. No other block has it: a tool result that lists
+files under a common key must not make the client read them."""
 
 LOCAL_FILE_HINT = (
-    "no file is read because a message names it; to send one of yours, use "
+    "local files that a message names are not read; to send one, use "
     "langchain_kie.media_block(pathlib.Path(...))"
 )
 
-_YOUTUBE = re.compile(r"(?!img\.)([\w-]+\.)*(youtube(-nocookie)?\.com|youtu\.be)")
-_GOOGLE_FILES = re.compile(r"(^|\.)generativelanguage\.googleapis\.com$")
 _NO_GOOGLE_FILES = (
-    "a file of Google's Files API cannot be sent: KIE cannot read it; send the file itself, or "
-    "upload it with langchain_kie.KieFiles"
+    "a file of Google's Files API cannot be sent, because KIE cannot read it; send the file "
+    "itself, or upload it with langchain_kie.KieFiles"
 )
 
-_UNFETCHABLE = {
-    r"gs://": "KIE fetches http(s) URLs only; sign it, or send the file",
-    r"files/[\w-]+$": _NO_GOOGLE_FILES,
-    r"[\w+/-]{64,}={0,2}$": "base64 is no URL: give it as the block's `base64`, or in a data: URL",
-    "": f"it is no http(s) or data: URL; {LOCAL_FILE_HINT}",
+_UNSUPPORTED_HOSTS = {
+    r"(?!img\.)([\w-]+\.)*(youtube(-nocookie)?\.com|youtu\.be)": (
+        "a YouTube link cannot be sent, because KIE downloads the URL as a file; send the video "
+        "itself, with langchain_kie.media_block(path)"
+    ),
+    r"(.*\.)?generativelanguage\.googleapis\.com": _NO_GOOGLE_FILES,
 }
-"""What to do instead, by how the URL begins."""
+"""What to do instead, by the pattern of an http(s) URL's host."""
 
-_MOST_SHOWN = 80
+_UNSUPPORTED_URLS = {
+    r"gs://": "KIE fetches http(s) URLs only; send a signed URL, or the file itself",
+    r"files/[\w-]+$": _NO_GOOGLE_FILES,
+    r"[\w+/-]{64,}={0,2}$": "this is base64, not a URL; pass it as `base64` or in a data: URL",
+    "": f"not an http(s) or data: URL; {LOCAL_FILE_HINT}",
+}
+"""The same for URLs of other schemes, by the pattern that they begin with; the first counts."""
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
-"""Characters that no text has; an ESC colours logs."""
+_MAX_URL_CHARS_SHOWN = 80
+
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
+"""Characters that text files do not contain. ESC is allowed: colored logs contain it."""
 
 
 @dataclass(slots=True)
 class Media:
-    """A medium on its way: exactly one of `data`, `url` and `path` is set.
+    """A media part of a message; exactly one of `data`, `url` and `path` is set.
 
     Attributes:
         kind: `image`, `audio`, `video`, `pdf` or `file`.
-        mime_type: `None` where only whoever fetches the URL can tell.
-        data: Base64.
-        url: Where KIE fetches it.
-        path: A file that the caller named in code.
-        size: Its bytes, where they are known.
-        index: Tells the blocks of one answer apart.
+        mime_type: `None` for a URL whose path does not tell the type.
+        data: Base64 in the standard alphabet, to be sent inline.
+        url: An http(s) URL that KIE fetches.
+        path: A local file that the caller passed to `media_block`.
+        size: Bytes, if known.
+        index: The `index` of the content block, which identifies it within an answer.
     """
 
     kind: str
@@ -165,113 +162,109 @@ class Media:
     index: str | None = None
 
     def replace_with_url(self, url: str) -> None:
-        """Let it be fetched from where it was uploaded to."""
+        """Replace the data or the path with the URL of the uploaded file."""
         self.data, self.path, self.url = None, None, url
 
 
-def inline(data: str | bytes, declared: str | None, kind: str, name: str | None) -> Media:
-    """A medium whose bytes are at hand.
+def media_from_data(data: str | bytes, declared: str | None, kind: str, name: str | None) -> Media:
+    """A media part to be sent inline.
 
     Args:
-        data: Base64, of either alphabet, or the bytes themselves.
-        declared: The type that the block names.
-        kind: What the block calls itself, should the type be none of its kinds.
+        data: Base64 in the standard or the URL-safe alphabet, or raw bytes.
+        declared: The MIME type that the content block states.
+        kind: The kind that the content block states, used if the MIME type has no kind.
         name: A file name, whose extension may tell the type.
 
     Raises:
-        ValueError: It is empty or not base64, or its type cannot be told.
+        ValueError: The data is empty or not base64, or its type cannot be detected.
     """
-    if not data.strip():
-        raise ValueError("its data is empty")
-    data = b64encode(data).decode() if isinstance(data, bytes) else _checked_base64(data)
+    if not (data if isinstance(data, bytes) else data.strip()):
+        raise ValueError(f"{name or 'the data'} is empty")
+    data = b64encode(data).decode() if isinstance(data, bytes) else _standard_base64(data, name)
     head = binascii.a2b_base64(data[: HEAD_BYTES * 4 // 3 // 4 * 4])
     mime_type = detect_mime_type(head, declared, name)
-    return Media(kind_of(mime_type, kind), mime_type, data=data, size=len(data) * 3 // 4)
+    return Media(media_kind(mime_type, kind), mime_type, data=data, size=len(data) * 3 // 4)
 
 
-def remote(url: str, declared: str | None, kind: str, name: str | None = None) -> Media:
-    """A medium that KIE is to fetch, or a `data:` URL; otherwise as `inline`.
+def media_from_url(url: str, declared: str | None, kind: str, name: str | None = None) -> Media:
+    """A media part for an http(s) URL, which KIE fetches, or for a `data:` URL.
+
+    Args:
+        url: The URL.
+        declared: As in `media_from_data`.
+        kind: As in `media_from_data`.
+        name: As in `media_from_data`.
 
     Raises:
-        ValueError: KIE cannot fetch it; the message says what to do instead.
+        ValueError: KIE cannot fetch the URL (docs/wire.md 9); the message says what to do instead.
     """
     url = url.strip()
     if found := _DATA_URL.fullmatch(url):
-        head, body = found[1], found[2]
-        mime_type, *rest = head.split(";")
-        is_base64 = bool(rest) and rest[-1].strip().lower() == "base64"
+        mime_type, is_base64, body = found.groups()
         data = unquote(body) if is_base64 else unquote_to_bytes(body)
-        return inline(data, _declared(mime_type) or declared, kind, name)
+        return media_from_data(data, _normalized_type(mime_type) or declared, kind, name)
     try:
         parts = urlsplit(url)
-        host = (parts.hostname or "").rstrip(".")
+        host = (parts.hostname or "").rstrip(".") if parts.scheme in {"http", "https"} else ""
     except ValueError:
-        parts, host = None, ""
-    if parts is None or parts.scheme.lower() not in {"http", "https"} or not host:
-        raise ValueError(_unfetchable(url))
-    if _YOUTUBE.fullmatch(host):
-        raise ValueError(
-            "a YouTube link cannot be sent: KIE downloads a URL as a file; send the video "
-            "itself, with langchain_kie.media_block(path)"
-        )
-    if _GOOGLE_FILES.search(host):
-        raise ValueError(_NO_GOOGLE_FILES)
-    mime_type = _declared(declared) or type_by_name(parts.path)
-    return Media(kind_of(mime_type, kind), mime_type, url=url)
-
-
-def _unfetchable(url: str) -> str:
-    shown = repr(url if len(url) <= _MOST_SHOWN else url[:_MOST_SHOWN] + "…")
-    advice = next(a for look, a in _UNFETCHABLE.items() if re.match(look, url, re.IGNORECASE))
-    return f"{shown}: {advice}"
+        host = ""
+    if not host:
+        hint = next(h for p, h in _UNSUPPORTED_URLS.items() if re.match(p, url, re.IGNORECASE))
+        is_long = len(url) > _MAX_URL_CHARS_SHOWN
+        raise ValueError(f"{url[:_MAX_URL_CHARS_SHOWN]!r}{'…' if is_long else ''}: {hint}")
+    for pattern, hint in _UNSUPPORTED_HOSTS.items():
+        if re.fullmatch(pattern, host):
+            raise ValueError(hint)
+    mime_type = _normalized_type(declared) or type_from_name(parts.path)
+    return Media(media_kind(mime_type, kind), mime_type, url=url)
 
 
 def detect_mime_type(head: bytes, declared: str | None, name: str | None) -> str:
-    """The MIME type of a file.
+    """Detect the MIME type of a file.
 
-    What was declared counts more than the file's name, and what the bytes say counts more than
-    either, unless they cannot tell the two apart. Text may begin like any file, and is none;
-    a PDF has its mark.
+    The content takes precedence over `declared`, and `declared` over `name`, except where the
+    content does not distinguish the types: containers and synonyms begin alike, and a text may
+    begin with the signature of a media file. A PDF always contains `%PDF-`.
 
     Args:
-        head: The file's first bytes.
-        declared: What somebody said that it is.
-        name: Its name.
+        head: The first bytes of the file, up to `HEAD_BYTES`.
+        declared: A MIME type that the caller or the content block states.
+        name: A file name.
 
     Raises:
-        ValueError: It cannot be told.
+        ValueError: The type cannot be detected.
     """
-    import filetype  # noqa: PLC0415 - only who sends media needs it
+    import filetype  # noqa: PLC0415 - loads with the first media part
 
     is_text = _is_text(head)
-    said, named = _declared(declared), type_by_name(name or "")
-    if said == _PDF and _PDF_MARK not in head:
-        said = None
-    if said is None and named and not (_is_medium(named) and (is_text or named == _PDF)):
-        said = named
-    told = filetype.guess_mime(head)
-    told = _GEMINI_NAMES.get(told, told)
-    if told is None or not _is_certain(told, said, head, is_text=is_text):
-        if said is None:
-            raise ValueError(
-                f"its type cannot be told (given: {declared or 'none'}); say its mime_type"
-            )
-        return said
-    return said if said and is_alike(said, told) else told
+    expected, from_name = _normalized_type(declared), type_from_name(name or "")
+    if expected == _PDF and _PDF_SIGNATURE not in head:
+        expected = None
+    if not (expected or from_name == _PDF or (is_text and _is_media(from_name or ""))):
+        expected = from_name
+    detected = _normalized_type(filetype.guess_mime(head))
+    if detected and _is_conclusive(detected, expected, head, is_text=is_text):
+        return expected if expected and is_same_format(expected, detected) else detected
+    if expected is None:
+        hint = f" (declared as {declared!r})" if declared else ""
+        raise ValueError(
+            f"cannot detect the MIME type of {name or 'the data'}{hint}; pass mime_type="
+        )
+    return expected
 
 
-def _is_certain(told: str, said: str | None, head: bytes, *, is_text: bool) -> bool:
-    """Whether bytes that look like `told` can be nothing else."""
-    if told == _PDF:
+def _is_conclusive(detected: str, expected: str | None, head: bytes, *, is_text: bool) -> bool:
+    """Whether the type detected in the content overrides the expected one."""
+    if detected == _PDF:
         return True
-    if not _is_medium(told):
-        return said is None or (told in _ARCHIVES and _is_medium(said))
-    is_called_text = bool(said) and not _is_medium(said or "")
-    return not is_text and not (is_called_text and b"\0" not in head)
+    if not _is_media(detected):
+        return expected is None or (detected in _ARCHIVES and _is_media(expected))
+    is_expected_text = expected is not None and not _is_media(expected)
+    return not is_text and not (is_expected_text and b"\0" not in head)
 
 
-def _is_medium(mime_type: str) -> bool:
-    """Whether files of a type are no text."""
+def _is_media(mime_type: str) -> bool:
+    """Whether files of a type are binary media."""
     return mime_type.startswith(("image/", "audio/", "video/", _PDF)) and "+xml" not in mime_type
 
 
@@ -280,54 +273,63 @@ def _is_text(head: bytes) -> bool:
         text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return False
-    return not _CONTROLS.search(text)
+    return not _CONTROL_CHARACTERS.search(text)
 
 
-def is_alike(one: str | None, other: str | None) -> bool:
-    """Whether two types are the same, or cannot be told apart by their first bytes."""
-    return one == other or any(one in names and other in names for names in _ALIKE)
+def is_same_format(one: str | None, other: str | None) -> bool:
+    """Whether two MIME types are the same, or have files that begin with the same bytes."""
+    return one == other or any(one in names and other in names for names in _SAME_FORMAT)
 
 
-def _declared(mime_type: str | None) -> str | None:
-    """A type as Gemini names it, without parameters; one that says nothing is none."""
+def _normalized_type(mime_type: str | None) -> str | None:
+    """A MIME type in Gemini's spelling, without parameters; `None` if it states no type."""
     bare = (mime_type or "").partition(";")[0].strip().lower()
     if not _MIME_TYPE.fullmatch(bare) or bare.endswith(("/octet-stream", "/unknown")):
         return None
     return _GEMINI_NAMES.get(bare, bare)
 
 
-def type_by_name(name: str) -> str | None:
-    """The MIME type that a file name or a URL's path promises."""
+def type_from_name(name: str) -> str | None:
+    """The MIME type for the extension of a file name or a URL's path, `None` if unknown."""
     stem, _, extension = name.rpartition(".")
-    return _declared(_TYPES.get(f".{extension.lower()}")) if stem else None
+    return _normalized_type(_TYPE_BY_EXTENSION.get(f".{extension.lower()}")) if stem else None
 
 
-def extension_of(mime_type: str | None) -> str:
-    """The extension that files of a type have, with its dot, or nothing."""
-    return _USUAL_EXTENSION.get(mime_type or "", "")
+def with_extension(name: str, mime_type: str) -> str:
+    """A file name with an extension for the MIME type, added if it has no such extension.
+
+    Raises:
+        ValueError: The MIME type has no extension.
+    """
+    if is_same_format(type_from_name(name), mime_type):
+        return name
+    extension = _EXTENSION_BY_TYPE.get(mime_type)
+    if extension is None:
+        raise ValueError(f"cannot upload a file of type {mime_type}: its extension is not known")
+    return name + extension
 
 
-def kind_of(mime_type: str | None, kind: str = "file") -> str:
-    """What a medium is, in LangChain's words; `kind` where the type does not say it."""
+def media_kind(mime_type: str | None, kind: str = "file") -> str:
+    """The `kind` of `Media` for a MIME type; without a type, the given one."""
+    if mime_type is None:
+        return kind
     if mime_type == _PDF:
         return "pdf"
-    top = (mime_type or "").partition("/")[0]
-    if top in {"image", "audio", "video"}:
-        return top
-    return kind if mime_type is None else "file"
+    top = mime_type.partition("/")[0]
+    return top if top in {"image", "audio", "video"} else "file"
 
 
-def _checked_base64(data: str) -> str:
+def _standard_base64(data: str, name: str | None) -> str:
     """Base64 in the standard alphabet, padded.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not base64.
     """
-    for candidate in (data, data.translate(_URL_SAFE).rstrip("=")):
-        padded = candidate if candidate is data else candidate + "=" * (-len(candidate) % 4)
+    repaired = data.translate(_TO_STANDARD_BASE64).rstrip("=")
+    for candidate in (data, repaired + "=" * (-len(repaired) % 4)):
         try:
-            if binascii.a2b_base64(padded, strict_mode=True):
-                return padded
+            if binascii.a2b_base64(candidate, strict_mode=True):
+                return candidate
         except ValueError:
             continue
-    raise ValueError("its data is not base64")
+    raise ValueError(f"{name or 'the data'} is not base64; pass raw bytes to media_block()")

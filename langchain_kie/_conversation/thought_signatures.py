@@ -1,8 +1,8 @@
-"""Thought signatures: where a message keeps them, and which of them go back.
+"""Thought signatures: where a message stores them, and which of them are sent back.
 
-A signature is an opaque string that came with one part of an answer and must return with that
-part, byte for byte (docs/wire.md 6). They live in one place, which
-LangChain carries through merging, v1 output, JSON, pickles and checkpoints alike:
+A thought signature is an opaque string on one part of an answer. It must be sent back with that
+part, unchanged (docs/wire.md 6). All signatures of a message are stored in one place, which
+survives LangChain's merging of chunks, v1 output, JSON, pickle and checkpoints:
 
     message.additional_kwargs["thought_signatures"] = {
         "gemini-3.5-flash": [
@@ -13,80 +13,79 @@ LangChain carries through merging, v1 output, JSON, pickles and checkpoints alik
         ]
     }
 
-The key is the model that gave them, because to another model they mean nothing. `start`,
-`end` and `at` are positions in the message's text; `index` is that of a content block which
-is not text; `extra` holds what the OpenAI-shaped dialect put beside a call. Pure; knows
-nothing of dialects.
+The key is the model that produced them, because other models cannot use them. `start`, `end` and
+`at` are positions in the message's text, `index` is the `index` of a content block that is not
+text, and `extra` holds the unknown members of a tool call of `chat_completions`. Pure.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
-KEY = "thought_signatures"
+    from langchain_kie._json import Json
 
-BYPASS = "skip_thought_signature_validator"
-"""What Google documents for a Gemini 3 function call that has no signature, because it was
-written by hand or by another model; without it the request is refused."""
+_STORE_KEY = "thought_signatures"
+
+PLACEHOLDER_SIGNATURE = "skip_thought_signature_validator"
+"""Google's documented signature for a function call that a person or another model wrote; Gemini 3
+refuses a request without one (docs/wire.md 6)."""
 
 
 class SignatureLog:
-    """Gathers the signatures of one answer.
+    """Collects the thought signatures of one answer.
 
     Args:
-        model: The model's friendly name.
+        model: The model's name in the catalog.
     """
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._entries: list[dict[str, Any]] = []
+        self._entries: list[Json] = []
 
     def add_text(self, start: int, end: int, signature: str) -> None:
-        """Keep the signature of the text between two positions; they may be the same."""
+        """Add the signature of the text between two positions, which may be equal."""
         self._entries.append({"type": "text", "start": start, "end": end, "signature": signature})
 
     def add_block(self, index: str, signature: str) -> None:
-        """Keep the signature of a content block that is not text."""
+        """Add the signature of a content block that is not text."""
         self._entries.append({"type": "block", "index": index, "signature": signature})
 
     def add_call(self, index: int, at: int, signature: str) -> None:
-        """Keep the signature of the call that came `index`-th, after `at` characters of text."""
+        """Add the signature of the tool call at `index`, which follows `at` characters of text."""
         self._entries.append({"type": "tool_call", "id": index, "at": at, "signature": signature})
 
-    def add_extra(self, index: int, extra: dict[str, Any]) -> None:
-        """Keep what stood beside a call, once."""
+    def add_extra(self, index: int, extra: Json) -> None:
+        """Add unknown members of the tool call at `index`, unless they were added before."""
         entry = {"type": "tool_call", "id": index, "extra": extra}
         if entry not in self._entries:
             self._entries.append(entry)
 
-    def name_call(self, index: int, call_id: str | None) -> None:
-        """Say by which id the call that came `index`-th goes."""
+    def set_call_id(self, index: int, call_id: str | None) -> None:
+        """Replace the index of a tool call with its id, once the id is final."""
         for entry in self._entries:
             if entry["type"] == "tool_call" and entry["id"] == index:
                 entry["id"] = call_id
 
-    def additional_kwargs(self) -> dict[str, Any]:
-        """What belongs into the message."""
-        return {KEY: {self._model: self._entries}} if self._entries else {}
+    def additional_kwargs(self) -> Json:
+        """The `additional_kwargs` that store the signatures in a message."""
+        return {_STORE_KEY: {self._model: self._entries}} if self._entries else {}
 
 
-def entries_of(message: BaseMessage, model: str) -> list[dict[str, Any]]:
-    """The signatures of a message that `model` itself gave, in the order they came."""
-    kept = message.additional_kwargs.get(KEY)
-    if not kept or message.response_metadata.get("model_provider", "kie") != "kie":
+def stored_signatures(message: BaseMessage, model: str) -> list[Json]:
+    """The entries of a message that `model` itself produced, in the order of the answer."""
+    stored = message.additional_kwargs.get(_STORE_KEY)
+    if not stored or message.response_metadata.get("model_provider", "kie") != "kie":
         return []
-    return list(kept.get(model, ())) if isinstance(kept, dict) else []
+    return list(stored.get(model, ())) if isinstance(stored, dict) else []
 
 
-def extras_of(message: BaseMessage, model: str) -> dict[str, dict[str, Any]]:
-    """By call id, what stood beside the message's calls."""
-    extras: dict[str, dict[str, Any]] = {}
-    if not message.additional_kwargs:
-        return extras
-    for entry in entries_of(message, model):
+def stored_extras(message: BaseMessage, model: str) -> dict[str, Json]:
+    """The unknown members of a message's tool calls, by the id of the call."""
+    extras: dict[str, Json] = {}
+    for entry in stored_signatures(message, model):
         if "extra" in entry:
             extras.setdefault(entry["id"], {}).update(entry["extra"])
     return extras

@@ -1,6 +1,6 @@
-"""About how many tokens messages cost, and the fewest that they can: arithmetic, no network.
+"""Token estimates for messages: a typical count, and a minimum. Pure arithmetic.
 
-Sources: docs/wire.md 9 for what media were measured to cost, and Google's documentation.
+Sources: measurements of KIE (docs/wire.md 9), and Google's documentation.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages.utils import count_tokens_approximately
 
-from langchain_kie._conversation.content import parts_of
+from langchain_kie._conversation.content import parse_content
 from langchain_kie._conversation.media import Media
 from langchain_kie._settings import CHARS_PER_TOKEN
 
@@ -21,45 +21,46 @@ if TYPE_CHECKING:
 
     from langchain_kie._conversation.content import Part
 
-_MOST_CHARS_PER_TOKEN = 6
-_MOST_JSON_PER_TOKEN = 8
+_MAX_CHARS_PER_TOKEN = 6
+_MAX_JSON_CHARS_PER_TOKEN = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _Cost:
-    """What a kind of media costs, in tokens.
+    """The tokens of one kind of media.
 
     Attributes:
-        usual: Where the size is not known.
-        least: The fewest, where the size is not known.
-        bytes_per_token: Of usual quality, `None` where size does not count.
-        most_bytes_per_token: Of the best quality that there is.
+        typical: For a file of unknown size.
+        minimum: The minimum for a file of unknown size.
+        bytes_per_token: At typical quality; `None` if the size does not matter.
+        max_bytes_per_token: At the highest quality in use.
     """
 
-    usual: int
-    least: int
+    typical: int
+    minimum: int
     bytes_per_token: int | None = None
-    most_bytes_per_token: int | None = None
+    max_bytes_per_token: int | None = None
 
 
 _COSTS = {
     "image": _Cost(1_100, 200),
-    "pdf": _Cost(2_600, 200, bytes_per_token=100, most_bytes_per_token=20_000),
-    "audio": _Cost(1_900, 30, bytes_per_token=500, most_bytes_per_token=20_000),
-    "video": _Cost(6_000, 60, bytes_per_token=2_500, most_bytes_per_token=100_000),
-    "file": _Cost(1_000, 10, bytes_per_token=CHARS_PER_TOKEN, most_bytes_per_token=20),
+    "pdf": _Cost(2_600, 200, bytes_per_token=100, max_bytes_per_token=20_000),
+    "audio": _Cost(1_900, 30, bytes_per_token=500, max_bytes_per_token=20_000),
+    "video": _Cost(6_000, 60, bytes_per_token=2_500, max_bytes_per_token=100_000),
+    "file": _Cost(1_000, 10, bytes_per_token=CHARS_PER_TOKEN, max_bytes_per_token=20),
 }
-"""An image as measured; a PDF at 258 tokens a page; sound at 32, video at 100 a second.
+"""Images as measured; PDFs at 258 tokens a page, audio at 32 and video at 100 tokens a second.
 
-The best quality is a scan of 5 MB a page, sound of 24 bits at 96 kHz, and 80 Mbit of video a
-second: the fewest tokens must never be more than honest ones."""
+The highest quality is a scan of 5 MB a page, audio of 24 bits at 96 kHz, and video of 80 Mbit/s:
+the minimum must never exceed what KIE counts for media that it processed.
+"""
 
 
-def estimate(messages: Sequence[BaseMessage], tools: list[Any] | None) -> int:
-    """About as many tokens as messages and tools cost.
+def estimate_tokens(messages: Sequence[BaseMessage], tools: list[Any] | None) -> int:
+    """Estimate how many tokens messages and tools cost.
 
     Raises:
-        ValueError: A block cannot be sent.
+        ValueError: A content block cannot be sent.
     """
     texts: list[BaseMessage] = []
     tokens = 0
@@ -67,32 +68,37 @@ def estimate(messages: Sequence[BaseMessage], tools: list[Any] | None) -> int:
         if isinstance(message.content, str):
             texts.append(message)
             continue
-        parts = parts_of(message)
+        parts = parse_content(message)
         text = "".join(part for part in parts if isinstance(part, str))
         texts.append(message.model_copy(update={"content": text}))
-        tokens += sum(_usual(part) for part in parts if isinstance(part, Media))
+        tokens += sum(_typical_tokens(part) for part in parts if isinstance(part, Media))
     return tokens + count_tokens_approximately(texts, tools=tools)
 
 
 def min_prompt_tokens(parts: Iterable[Part], tools: Sequence[Any] = ()) -> int:
-    """The fewest tokens that text, media, and the tools' schemas and calls can be counted as."""
+    """The minimum number of tokens that a prompt can cost.
+
+    Args:
+        parts: Its text and media.
+        tools: Its function declarations and the arguments of its tool calls.
+    """
     return sum(
-        len(part) // _MOST_CHARS_PER_TOKEN if isinstance(part, str) else _least(part)
+        len(part) // _MAX_CHARS_PER_TOKEN if isinstance(part, str) else _min_tokens(part)
         for part in parts
-    ) + sum(len(str(tool)) // _MOST_JSON_PER_TOKEN for tool in tools)
+    ) + sum(len(str(tool)) // _MAX_JSON_CHARS_PER_TOKEN for tool in tools)
 
 
-def _usual(medium: Media) -> int:
-    cost = _COSTS[medium.kind]
-    if cost.bytes_per_token is None or medium.size is None:
-        return cost.usual
-    return max(cost.least, medium.size // cost.bytes_per_token)
+def _typical_tokens(media: Media) -> int:
+    cost = _COSTS[media.kind]
+    if cost.bytes_per_token is None or media.size is None:
+        return cost.typical
+    return max(cost.minimum, media.size // cost.bytes_per_token)
 
 
-def _least(medium: Media) -> int:
-    """What a medium costs at least: a little one less than usual, a large one by its size."""
-    cost = _COSTS[medium.kind]
-    if cost.most_bytes_per_token is None or medium.size is None:
-        return cost.least
-    little = max(1, min(cost.least, _usual(medium) // 4))
-    return max(little, medium.size // cost.most_bytes_per_token)
+def _min_tokens(media: Media) -> int:
+    """The minimum for a media part: a quarter of the typical count for a small file."""
+    cost = _COSTS[media.kind]
+    if cost.max_bytes_per_token is None or media.size is None:
+        return cost.minimum
+    minimum_of_small_file = max(1, min(cost.minimum, _typical_tokens(media) // 4))
+    return max(minimum_of_small_file, media.size // cost.max_bytes_per_token)

@@ -1,6 +1,6 @@
-"""Conversations: who says what in which order, and which tool result answers which call.
+"""Messages to turns: roles, order, and the tool result that belongs to each tool call.
 
-Pure. Knows LangChain's messages. Knows nothing of dialects.
+Pure. Knows LangChain's messages; knows nothing of the APIs' JSON formats.
 """
 
 from __future__ import annotations
@@ -19,57 +19,54 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from langchain_kie._conversation.content import parts_of
+from langchain_kie._conversation.content import parse_content
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from langchain_kie._conversation.content import Part
+    from langchain_kie._json import Json
 
-_ROLES: dict[type[BaseMessage], str] = {
+_ROLE_BY_CLASS: dict[type[BaseMessage], str] = {
     HumanMessage: "user",
     AIMessage: "assistant",
     ToolMessage: "tool",
     SystemMessage: "system",
 }
 
-_CHAT_ROLES: dict[str, type[BaseMessage]] = {
-    "user": HumanMessage,
-    "human": HumanMessage,
-    "assistant": AIMessage,
-    "ai": AIMessage,
-    "model": AIMessage,
-    "system": SystemMessage,
-    "developer": SystemMessage,
+_CLASS_BY_CHAT_ROLE: dict[str, type[BaseMessage]] = {
+    **dict.fromkeys(("user", "human"), HumanMessage),
+    **dict.fromkeys(("assistant", "ai", "model"), AIMessage),
+    **dict.fromkeys(("system", "developer"), SystemMessage),
 }
 
 
 @dataclass(slots=True)
 class ToolTurn:
-    """One call of an AI message, and what answers it.
+    """A tool call of an AI message and its tool result.
 
     Attributes:
-        id: Unique in the turn; the call's own where it has one.
-        call: The call.
-        result: The message that answers.
-        parts: What it says.
+        id: Unique within the turn; the id of the tool call, if it has a unique one.
+        call: The tool call.
+        result: The tool result.
+        parts: The text and media of the tool result.
     """
 
     id: str
-    call: dict[str, Any]
+    call: Json
     result: ToolMessage
     parts: list[Part]
 
 
 @dataclass(slots=True)
 class Turn:
-    """One message.
+    """A message that is not a tool result.
 
     Attributes:
         role: `system`, `user` or `assistant`.
         message: The message.
-        parts: What it says.
-        tools: Its calls with their results.
+        parts: Its text and media.
+        tools: Its tool calls with their tool results, in the order of the calls.
     """
 
     role: str
@@ -78,52 +75,52 @@ class Turn:
     tools: Sequence[ToolTurn] = ()
 
 
-BEGINNING_LEFT_OUT = "(The beginning of this conversation was left out.)"
-"""Gemini wants a human's turn before a call; a history that was trimmed may begin with one."""
+TRUNCATION_NOTE = "(The beginning of this conversation was left out.)"
+"""Sent as a user turn before a model turn that begins a history, as one that was trimmed may:
+Gemini refuses a tool call without a user turn before it."""
 
-NOTHING_TO_ANSWER = "nothing to answer: the messages hold no words of a human's or a model's"
+NO_MESSAGE_TO_SEND = "there is no user or assistant message to send"
 
 
-def turns_of(messages: Sequence[BaseMessage]) -> list[Turn]:
-    """The conversation, each AI message with its calls answered, in call order.
+def build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
+    """The turns of a conversation, in which each tool call has its tool result.
 
-    Results may have come in any order, and other messages may stand between them; those
-    follow the results.
+    Tool results may come in any order, and other messages may stand between a tool call and its
+    result; such messages follow the result.
 
     Raises:
-        ValueError: A call has no result, a result no call, or a message is of a kind that
+        ValueError: A tool call has no tool result, a tool result has no tool call, or a message
             cannot be sent.
     """
     turns: list[Turn] = []
-    calling: Turn | None = None
-    results: list[ToolMessage] = []
+    with_calls: list[tuple[Turn, list[ToolMessage]]] = []
+    unmatched: list[ToolMessage] = []
+    results = unmatched
+    message: Any
     for given in messages:
-        role = _role_of(type(given))
-        message: Any = given
+        role, message = _role_of(type(given)), given
         if role is None:
-            role, message = _stood_for(given)
+            role, message = _from_chat_message(given)
         if role == "tool":
-            if calling is None:
-                raise ValueError(
-                    f"the result of tool call {message.tool_call_id!r} answers no call before it"
-                )
             results.append(message)
             continue
-        turn = Turn(role, message, parts_of(message))
+        turn = Turn(role, message, parse_content(message))
         turns.append(turn)
         if role == "assistant":
-            if calling:
-                calling.tools = _answered(calling.message, results)
-            calling, results = None, []
+            results = unmatched
             if message.tool_calls or message.invalid_tool_calls:
-                calling = turn
-    if calling:
-        calling.tools = _answered(calling.message, results)
+                results = []
+                with_calls.append((turn, results))
+    for turn, results in with_calls:
+        turn.tools = _match_results(turn.message, results)
+        unmatched += results
+    if unmatched:
+        raise ValueError(f"tool result {unmatched[0].tool_call_id!r} matches no earlier tool call")
     return turns
 
 
 def all_parts(turns: Sequence[Turn]) -> list[Part]:
-    """The text and media of a conversation."""
+    """The text and media of a conversation, tool results included."""
     parts: list[Part] = []
     for turn in turns:
         parts += turn.parts
@@ -132,28 +129,34 @@ def all_parts(turns: Sequence[Turn]) -> list[Part]:
     return parts
 
 
-def _stood_for(message: BaseMessage) -> tuple[str, BaseMessage]:
-    """The role of a message of a free role, and the message that it stands for."""
-    if not isinstance(message, ChatMessage):
-        raise ValueError(f"a message of type {message.type!r} cannot be sent")
-    cls = _CHAT_ROLES.get(message.role)
+def _from_chat_message(message: BaseMessage) -> tuple[str, BaseMessage]:
+    """The role of a `ChatMessage`, and the same message in the class for that role.
+
+    Raises:
+        ValueError: A message of this type or role cannot be sent.
+    """
+    cls = _CLASS_BY_CHAT_ROLE.get(message.role) if isinstance(message, ChatMessage) else None
     if cls is None:
-        raise ValueError(f"a chat message of role {message.role!r} cannot be sent")
-    return _ROLES[cls], cls(content=message.content, name=message.name)
+        kind = getattr(message, "role", message.type)
+        raise ValueError(f"cannot send a message with type or role {kind!r}")
+    return _ROLE_BY_CLASS[cls], cls(content=message.content, name=message.name)
 
 
 @cache
 def _role_of(cls: type[BaseMessage]) -> str | None:
-    return next((role for known, role in _ROLES.items() if issubclass(cls, known)), None)
+    return next((role for known, role in _ROLE_BY_CLASS.items() if issubclass(cls, known)), None)
 
 
-def _answered(message: Any, results: list[ToolMessage]) -> list[ToolTurn]:
-    """Each of `message`'s calls with its result.
+def _match_results(message: Any, results: list[ToolMessage]) -> list[ToolTurn]:
+    """The tool calls of `message` with their tool results, which are removed from `results`.
 
-    A call without an id takes what the others leave. A call whose arguments could not be
-    parsed is sent again only when something answered it.
+    Calls without an id take the unmatched results in order. A call whose arguments could not be
+    parsed is sent only if it has a result.
+
+    Raises:
+        ValueError: A tool call has no tool result or no name.
     """
-    calls: list[dict[str, Any]] = message.tool_calls
+    calls: list[Json] = message.tool_calls
     if message.invalid_tool_calls:
         answered = [result.tool_call_id for result in results]
         calls = calls + [
@@ -162,42 +165,25 @@ def _answered(message: Any, results: list[ToolMessage]) -> list[ToolTurn]:
             if call["id"] in answered
         ]
     turns: list[ToolTurn] = []
-    taken: set[str] = set()
-    for call, result in _pairs(calls, results):
+    used_ids: set[str] = set()
+    matched = [_pop_result(results, call["id"]) for call in calls]
+    for call, match in zip(calls, matched, strict=True):
+        if not call["name"]:
+            raise ValueError(f"tool call {call['id']!r} has no name")
+        result = match or (results.pop(0) if results and not call["id"] else None)
+        if result is None:
+            raise ValueError(f"tool call {call['id']!r} ({call['name']}) needs a tool result")
         call_id = call["id"] or result.tool_call_id
-        if not call_id or call_id in taken:
-            call_id = next(i for n in count(len(turns)) if (i := f"call_{n}") not in taken)
-        taken.add(call_id)
-        turns.append(ToolTurn(call_id, call, result, parts_of(result)))
+        if not call_id or call_id in used_ids:
+            call_id = next(i for n in count(len(turns)) if (i := f"call_{n}") not in used_ids)
+        used_ids.add(call_id)
+        turns.append(ToolTurn(call_id, call, result, parse_content(result)))
     return turns
 
 
-def _pairs(
-    calls: list[dict[str, Any]], results: list[ToolMessage]
-) -> list[tuple[dict[str, Any], ToolMessage]]:
-    """Each call and its result; mostly there is one of each."""
-    for call in calls:
-        if not call["name"]:
-            raise ValueError(f"tool call {call['id']!r} has no name")
-    if len(calls) == len(results) == 1 and calls[0]["id"] == results[0].tool_call_id:
-        return [(calls[0], results[0])]
-    pairs: list[tuple[dict[str, Any], ToolMessage]] = []
-    answers = [_take(results, call["id"]) if call["id"] else None for call in calls]
-    for call, answer in zip(calls, answers, strict=True):
-        result = answer or (results.pop(0) if results and not call["id"] else None)
-        if result is None:
-            raise ValueError(f"tool call {call['id']!r} ({call['name']}) has no result after it")
-        pairs.append((call, result))
-    if results:
-        raise ValueError(
-            f"the result of tool call {results[0].tool_call_id!r} answers no call before it"
-        )
-    return pairs
-
-
-def _take(results: list[ToolMessage], call_id: str) -> ToolMessage | None:
-    """Remove the result of a call."""
-    for i, result in enumerate(results):
-        if result.tool_call_id == call_id:
-            return results.pop(i)
+def _pop_result(results: list[ToolMessage], call_id: str | None) -> ToolMessage | None:
+    """Remove and return the first result for a tool call, if it has an id and a result."""
+    for position, result in enumerate(results):
+        if call_id and result.tool_call_id == call_id:
+            return results.pop(position)
     return None

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, AnswerEvent, ToolCallDelta
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._conversation.content import text_and_media
-from langchain_kie._conversation.thought_signatures import extras_of
-from langchain_kie._conversation.turns import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
+from langchain_kie._conversation.thought_signatures import stored_extras
+from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE, ToolTurn, Turn
 from langchain_kie._json import RawJson, raw_list, to_json, without_none
 from langchain_kie._json_schema.normalize import normalize_schema
 from langchain_kie._wire import common
@@ -90,7 +90,7 @@ def _messages(turns: Sequence[Turn], target: ResolvedModel) -> list[Json]:
         elif turn.role == "user":
             raise ValueError(common.EMPTY_MESSAGE)
     if all(message["role"] == "system" for message in messages):
-        raise ValueError(NOTHING_TO_ANSWER)
+        raise ValueError(NO_MESSAGE_TO_SEND)
     return messages
 
 
@@ -105,14 +105,14 @@ def _add_tool_calls(messages: list[Json], turn: Turn, target: ResolvedModel) -> 
 
     Gemini rejects a tool call that does not directly follow a user message or a tool result.
     """
-    extras = extras_of(turn.message, target.name)
+    extras = stored_extras(turn.message, target.name)
     calls = [_tool_call(tool, extras.get(tool.call["id"])) for tool in turn.tools]
     message = {**_message(turn), "tool_calls": calls}
     while (last := _last_of_conversation(messages)) and last["role"] == "assistant":
         messages[:] = [m for m in messages if m is not last]
         message["content"] = _content_parts(last["content"]) + _content_parts(message["content"])
     if last is None:
-        messages.append({"role": "user", "content": BEGINNING_LEFT_OUT})
+        messages.append({"role": "user", "content": TRUNCATION_NOTE})
     messages.append(message)
 
 

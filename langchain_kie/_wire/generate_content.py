@@ -13,8 +13,8 @@ import orjson
 from langchain_kie._answer.event import BLOCKED, FILTERED, LIMIT, STOP, AnswerEvent, ToolCallDelta
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._conversation.content import text_and_media
-from langchain_kie._conversation.thought_signatures import BYPASS, entries_of
-from langchain_kie._conversation.turns import BEGINNING_LEFT_OUT, NOTHING_TO_ANSWER, ToolTurn, Turn
+from langchain_kie._conversation.thought_signatures import PLACEHOLDER_SIGNATURE, stored_signatures
+from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE, ToolTurn, Turn
 from langchain_kie._json import raw_list, without_none
 from langchain_kie._json_schema.gemini import to_gemini_schema
 from langchain_kie._wire import common
@@ -91,9 +91,9 @@ def build_request(
         else:
             raise ValueError(common.EMPTY_MESSAGE)
     if not contents:
-        raise ValueError(NOTHING_TO_ANSWER)
+        raise ValueError(NO_MESSAGE_TO_SEND)
     if contents[0]["role"] == "model":
-        contents.insert(0, {"role": "user", "parts": [{"text": BEGINNING_LEFT_OUT}]})
+        contents.insert(0, {"role": "user", "parts": [{"text": TRUNCATION_NOTE}]})
     body = without_none(
         contents=contents,
         stream=stream,
@@ -120,10 +120,12 @@ def _add_model_turn(contents: list[Json], turn: Turn, target: ResolvedModel) -> 
     that does not directly follow a user's turn or a tool result.
     """
     calls = [(tool.call["id"] or tool.id, _function_call(tool)) for tool in turn.tools]
-    parts = model_parts(turn.parts, calls, entries_of(turn.message, target.name), _native_part)
+    parts = model_parts(
+        turn.parts, calls, stored_signatures(turn.message, target.name), _native_part
+    )
     if calls and target.spec and target.spec.replays_signatures:
         _, first = calls[0]
-        first.setdefault("thoughtSignature", BYPASS)
+        first.setdefault("thoughtSignature", PLACEHOLDER_SIGNATURE)
     if parts and contents and contents[-1]["role"] == "model":
         contents[-1]["parts"] += parts
     elif parts:

@@ -1,4 +1,4 @@
-"""What a server may send: recordings gone wrong, any JSON, and noise."""
+"""Bodies that a server may send: mutated recordings, any JSON, and noise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _FOLDERS = (Path(__file__).parent / "answers", Path(__file__).parents[1] / "unit_tests/fixtures")
-"""Made-up answers with all that the dialects may hold, and the recordings."""
+"""Invented answers with every member of both formats, and the recordings."""
 
 _TOKENS = rb"""
 data:| data:|data: |data|event: e|id: 1|retry: 5|: c|unknown: 1|{"choices":[]}|{"a":1}|[DONE]
@@ -33,25 +33,25 @@ PLACES = st.lists(st.integers(0, 1 << 16), max_size=12)
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, to write lists of them shortly."""
+    """Split a text into its words."""
     return text.split()
 
 
 def cut(body: bytes, places: Sequence[int]) -> list[bytes]:
-    """`body` in pieces, none of them empty, cut at `places`."""
+    """Cut `body` at `places` into pieces that are not empty."""
     ends = sorted({place % (len(body) + 1) for place in places} | {len(body)})
     pieces = [body[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     return [piece for piece in pieces if piece]
 
 
 def sse(events: Sequence[Any]) -> bytes:
-    """Events as a stream; those that are text as they are."""
+    """Events as a stream; strings are not encoded."""
     data = [event.encode() if isinstance(event, str) else orjson.dumps(event) for event in events]
     return b"".join(b"data: %s\n\n" % text for text in data)
 
 
 def _values(path: Path) -> list[Any]:
-    """The values of an answer, of which a whole document is one."""
+    """The values of an answer; a document is one value."""
     if path.suffix == ".json":
         return [orjson.loads(path.read_bytes())]
     lines = [line.removeprefix("data: ") for line in path.read_text().splitlines() if line]
@@ -93,7 +93,7 @@ JSON = st.recursive(
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
-    """Every container inside a value, with each key or index of it."""
+    """Every container inside a value, with each of its keys or indexes."""
     items = [*(value.items() if isinstance(value, dict) else enumerate(value))]
     inside = [
         place for _, inner in items if isinstance(inner, (dict, list)) for place in _places(inner)
@@ -102,7 +102,7 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
 
 
 def _put(holder: Any, key: Any, value: Any) -> None:
-    """Put a value beside another."""
+    """Insert a value next to another one."""
     if isinstance(holder, list):
         holder.insert(key, value)
     else:
@@ -129,7 +129,7 @@ _MUTATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
 
 @st.composite
 def mutated(draw: st.DrawFn) -> list[Any]:
-    """The values of a recording, or of two, after some mutations."""
+    """The values of one or two recordings after some mutations."""
     values = copy.deepcopy(draw(st.sampled_from(RECORDED)))
     if draw(st.integers(0, 5)) == 0:
         values += copy.deepcopy(draw(st.sampled_from(RECORDED)))

@@ -1,4 +1,4 @@
-"""Conversations that a caller may send, and what of each must arrive."""
+"""Conversations that a caller may send, and what the request for each must contain."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ class History:
     """A conversation.
 
     Attributes:
-        messages: What the caller gives.
-        spoken: Texts of people and models, which must arrive in this order.
-        arriving: What else must arrive.
-        count: How many marks there are.
+        messages: The messages.
+        ordered_texts: Texts of user and AI messages, which must be sent in this order.
+        sent: What else must be sent.
+        count: The number of marks.
     """
 
     messages: list[BaseMessage] = field(default_factory=list)
-    spoken: list[str] = field(default_factory=list)
-    arriving: list[str] = field(default_factory=list)
+    ordered_texts: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
     count: int = 0
 
     def mark(self) -> str:
-        """A word that stands nowhere else."""
+        """A unique word."""
         self.count += 1
         return f"<m{self.count}>"
 
 
-def _said(text: str) -> list[Any]:
-    """A text in the forms that it may have in a content."""
+def _text_forms(text: str) -> list[Any]:
+    """The forms of text in a content."""
     source = {"type": "text", "data": text, "media_type": "text/plain"}
     typed = [{"type": kind, "text": text} for kind in ("text", "output_text", "input_text")]
     extra = {"type": "text", "text": text, "annotations": [], "index": 0, "id": "b"}
@@ -67,8 +67,8 @@ def _said(text: str) -> list[Any]:
     return [text, *typed, extra, plain, {"text": text}, {"type": "document", "source": source}]
 
 
-def _shown(data: str, mime_type: str) -> list[dict[str, Any]]:
-    """A medium at hand, in the forms of LangChain, OpenAI, Anthropic and Gemini."""
+def _data_forms(data: str, mime_type: str) -> list[dict[str, Any]]:
+    """Data in the forms of LangChain, OpenAI, Anthropic and Gemini."""
     url = f"data:{mime_type};base64,{data}"
     top = mime_type.partition("/")[0]
     kind = top if top in {"image", "audio"} else "file"
@@ -86,8 +86,8 @@ def _shown(data: str, mime_type: str) -> list[dict[str, Any]]:
     ]
 
 
-def _linked(url: str) -> list[dict[str, Any]]:
-    """A picture elsewhere, likewise."""
+def _url_forms(url: str) -> list[dict[str, Any]]:
+    """The URL of an image, in the same forms."""
     return [
         {"type": "image_url", "image_url": url},
         {"type": "image_url", "image_url": {"url": url, "detail": "low"}},
@@ -99,7 +99,7 @@ def _linked(url: str) -> list[dict[str, Any]]:
     ]
 
 
-_UNSENT: list[dict[str, Any]] = [
+_NOT_SENT: list[dict[str, Any]] = [
     {"type": "reasoning", "reasoning": "hm", "extras": {"signature": "s"}},
     {"type": "thinking", "thinking": "hm", "signature": "s"},
     {"type": "non_standard", "value": {"a": 1}},
@@ -108,35 +108,37 @@ _UNSENT: list[dict[str, Any]] = [
     {"type": "tool_use", "id": "t", "name": "f", "input": {}},
     {"type": "text", "text": ""},
 ]
-"""What an AI message may hold and no server needs to see again."""
+"""Blocks of an AI message that are not sent back."""
 
 
-def _content(draw: st.DrawFn, made: History, told: list[str], others: Any = ()) -> Any:
-    """Text, or blocks, of which the first says something."""
+def _content(draw: st.DrawFn, history: History, texts: list[str], others: Any = ()) -> Any:
+    """Text, or blocks, of which the first is text."""
     blocks: list[Any] = []
     for n in range(draw(st.integers(1, 4))):
-        mark = made.mark()
+        mark = history.mark()
         kind = draw(st.integers(0, 2 + bool(others))) if n else 0
         if kind in {0, 1}:
-            told.append(draw(_WORDS) + mark + draw(_WORDS))
-            blocks.append(draw(st.sampled_from(_said(told[-1]))))
+            texts.append(draw(_WORDS) + mark + draw(_WORDS))
+            blocks.append(draw(st.sampled_from(_text_forms(texts[-1]))))
         elif kind == 2 and draw(st.booleans()):
             mime_type, head = draw(st.sampled_from(_HEADS))
-            made.arriving.append(base64.b64encode(head + mark.encode()).decode())
-            blocks.append(draw(st.sampled_from(_shown(made.arriving[-1], mime_type))))
+            history.sent.append(base64.b64encode(head + mark.encode()).decode())
+            blocks.append(draw(st.sampled_from(_data_forms(history.sent[-1], mime_type))))
         elif kind == 2:
-            made.arriving.append(f"https://media.example/{mark[1:-1]}.png")
-            blocks.append(draw(st.sampled_from(_linked(made.arriving[-1]))))
+            history.sent.append(f"https://media.example/{mark[1:-1]}.png")
+            blocks.append(draw(st.sampled_from(_url_forms(history.sent[-1]))))
         else:
             blocks.append(draw(st.sampled_from(others)))
     return blocks[0] if len(blocks) == 1 and isinstance(blocks[0], str) else blocks
 
 
-def _answer(draw: st.DrawFn, made: History) -> list[BaseMessage]:
-    """An answer, and the results of its calls, with a person among them at times."""
-    content = _content(draw, made, made.spoken, _UNSENT) if draw(st.integers(0, 3)) else ""
-    ids = [f"{draw(IDENTIFIER)}{made.mark()}" for _ in range(draw(st.integers(0, 3)))]
-    made.arriving += ids
+def _ai_messages(draw: st.DrawFn, history: History) -> list[BaseMessage]:
+    """An AI message and its tool results, sometimes with a user message among them."""
+    content = (
+        _content(draw, history, history.ordered_texts, _NOT_SENT) if draw(st.integers(0, 3)) else ""
+    )
+    ids = [f"{draw(IDENTIFIER)}{history.mark()}" for _ in range(draw(st.integers(0, 3)))]
+    history.sent += ids
     calls = [{"id": i, "name": draw(_NAMES), "args": {**draw(ARGS), "m": i}} for i in ids]
     entries = [{"type": "text", "start": 0, "end": 1, "signature": draw(SIGNATURE)}]
     entries += [{"type": "tool_call", "id": i, "at": 0, "signature": "c"} for i in ids]
@@ -152,37 +154,41 @@ def _answer(draw: st.DrawFn, made: History) -> list[BaseMessage]:
     results: list[BaseMessage] = []
     for i in draw(st.permutations(ids)):
         status = draw(st.sampled_from(["success", "error"]))
-        content = _content(draw, made, made.arriving)
+        content = _content(draw, history, history.sent)
         results.append(ToolMessage(content, tool_call_id=i, status=status))
     if results and draw(st.integers(0, 3)) == 0:
         place = draw(st.integers(0, len(results)))
-        results[place:place] = _person(draw, made)
+        results[place:place] = _user_messages(draw, history)
     return [message, *results]
 
 
-def _person(draw: st.DrawFn, made: History) -> list[BaseMessage]:
-    content = _content(draw, made, made.spoken)
+def _user_messages(draw: st.DrawFn, history: History) -> list[BaseMessage]:
+    content = _content(draw, history, history.ordered_texts)
     if draw(st.integers(0, 5)) == 0:
         return [ChatMessage(content, role=draw(st.sampled_from(["user", "human"])))]
     return [HumanMessage(content, name=draw(st.none() | IDENTIFIER))]
 
 
-def _instruction(draw: st.DrawFn, made: History) -> list[BaseMessage]:
-    made.arriving.append(draw(_WORDS) + made.mark())
-    return [SystemMessage(draw(st.sampled_from(_said(made.arriving[-1])[:1])))]
+def _system_messages(draw: st.DrawFn, history: History) -> list[BaseMessage]:
+    history.sent.append(draw(_WORDS) + history.mark())
+    return [SystemMessage(draw(st.sampled_from(_text_forms(history.sent[-1])[:1])))]
 
 
-_TURNS: list[Callable[[st.DrawFn, History], list[BaseMessage]]] = [_person, _answer, _instruction]
+_TURNS: list[Callable[[st.DrawFn, History], list[BaseMessage]]] = [
+    _user_messages,
+    _ai_messages,
+    _system_messages,
+]
 
 
 @st.composite
 def valid(draw: st.DrawFn) -> History:
-    """A conversation as LangChain would have it."""
-    made = History()
+    """A conversation that LangChain could produce."""
+    history = History()
     for _ in range(draw(st.integers(0, 4))):
-        made.messages += draw(st.sampled_from(_TURNS))(draw, made)
-    made.messages += _person(draw, made)
-    return made
+        history.messages += draw(st.sampled_from(_TURNS))(draw, history)
+    history.messages += _user_messages(draw, history)
+    return history
 
 
 _KINDS = words("""text image image_url file audio video media document refusal input_audio
@@ -192,54 +198,54 @@ _MEMBERS = words("""text url data base64 mime_type source file image_url file_id
 _VALUES = words("""AAAA AA-_ data:image/png;base64,AAAA data:,x https://x.example file:///etc/passwd
     /etc/passwd http://[ image/png a/b gs://b/o https://youtu.be/x base64 url""")
 
-ODD_BLOCKS = st.builds(
+INVALID_BLOCKS = st.builds(
     lambda typed, members: typed | members,
     st.just({}) | st.fixed_dictionaries({"type": st.sampled_from(_KINDS)}),
     st.dictionaries(
         st.sampled_from(_MEMBERS), JSON | st.sampled_from([*_VALUES, "\ud800"]), max_size=4
     ),
 )
-_ODD_ARGS: list[Any] = [float("nan"), float("inf"), "\ud800", {"\udfff": 1}, 10**400, {1: 2}]
-_ODD_ARGS += [{None: 1}, b"bytes", {1, 2}, object, "a" * 3000]
-_INVALID = {"type": "invalid_tool_call", "name": "f", "args": "{", "id": "i", "error": None}
-_ODD_MESSAGES = st.one_of(
+_INVALID_ARGS: list[Any] = [float("nan"), float("inf"), "\ud800", {"\udfff": 1}, 10**400, {1: 2}]
+_INVALID_ARGS += [{None: 1}, b"bytes", {1, 2}, object, "a" * 3000]
+_INVALID_CALL = {"type": "invalid_tool_call", "name": "f", "args": "{", "id": "i", "error": None}
+_INVALID_MESSAGES = st.one_of(
     st.sampled_from([FunctionMessage("x", name="f"), RemoveMessage(id="1")]),
-    st.just(AIMessage("", invalid_tool_calls=[_INVALID])),
+    st.just(AIMessage("", invalid_tool_calls=[_INVALID_CALL])),
     st.builds(ChatMessage, st.text(max_size=3), role=st.text(max_size=3)),
     st.builds(ToolMessage, st.text(max_size=3), tool_call_id=st.sampled_from(["", "i", "x"])),
     st.builds(HumanMessage, st.text(max_size=2)),
-    st.builds(SystemMessage, st.lists(ODD_BLOCKS, max_size=2)),
+    st.builds(SystemMessage, st.lists(INVALID_BLOCKS, max_size=2)),
 )
 
 
 @st.composite
-def wild(draw: st.DrawFn) -> list[BaseMessage]:
-    """A conversation with something odd in it, which LangChain's own types still let pass."""
+def invalid(draw: st.DrawFn) -> list[BaseMessage]:
+    """A conversation with something invalid in it that LangChain's types accept."""
     messages = draw(valid()).messages
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.integers(0, len(messages) - 1)) if messages else 0
-        odd = {
-            "content": draw(st.lists(st.text(max_size=3) | ODD_BLOCKS, max_size=3)),
+        replacements = {
+            "content": draw(st.lists(st.text(max_size=3) | INVALID_BLOCKS, max_size=3)),
             "name": draw(st.text(max_size=5)),
             "additional_kwargs": {"thought_signatures": draw(JSON)},
         }
-        change = draw(st.sampled_from(["delete", "double", "add", "call", *odd]))
+        change = draw(st.sampled_from(["delete", "double", "add", "call", *replacements]))
         if change == "delete" or not messages:
             del messages[place : place + 1]
-        elif change in odd:
-            messages[place] = messages[place].model_copy(update={change: odd[change]})
+        elif change in replacements:
+            messages[place] = messages[place].model_copy(update={change: replacements[change]})
         elif change == "call":
-            args = {"x": draw(st.sampled_from(_ODD_ARGS) | st.text())}
+            args = {"x": draw(st.sampled_from(_INVALID_ARGS) | st.text())}
             call = {"name": draw(_NAMES), "args": args, "id": draw(st.sampled_from([None, "i"]))}
             called = AIMessage("", tool_calls=[{"type": "tool_call", **call}])
             messages[place:place] = [called, ToolMessage("done", tool_call_id="i")]
         else:
-            messages.insert(place, messages[0] if change == "double" else draw(_ODD_MESSAGES))
+            messages.insert(place, messages[0] if change == "double" else draw(_INVALID_MESSAGES))
     return messages
 
 
 def texts_in(value: Any) -> list[str]:
-    """Every text in a body, in order, also those inside JSON that is text itself."""
+    """Every text in a body, in order, also those inside JSON text."""
     if isinstance(value, dict):
         return [text for pair in value.items() for inner in pair for text in texts_in(inner)]
     if isinstance(value, list):

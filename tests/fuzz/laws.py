@@ -1,4 +1,4 @@
-"""What the targets share: their size, the models, and how to ask, read, keep and go on."""
+"""Helpers of the targets: their size, models, requests, responses and copies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 
 COUNTS: Counter[str] = Counter()
-"""How many examples each target has run."""
+"""The number of examples that each target has run."""
 
 KEY = "canary-0123456789abcdefghijklmnop"
 CHAT = ChatKieGemini(model="gemini-3.1-pro", api_key=KEY)
@@ -43,8 +43,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def sized(examples: int, **more: Any) -> settings:
     """The settings of a target.
 
-    A test run makes the same examples every time; `make fuzz` makes other ones in each of its
-    rounds, and keeps those that failed.
+    A test run has the same examples every time. `make fuzz` has other examples in each round, and
+    stores those that failed.
     """
     if "FUZZ" in os.environ:
         more["report_multiple_bugs"] = False
@@ -57,10 +57,10 @@ def sized(examples: int, **more: Any) -> settings:
 
 
 def prepared(model: ChatKieGemini, messages: Sequence[BaseMessage], **options: Any) -> Any:
-    """The call that a request is, and the reader of its answer.
+    """The HTTP call of a request, and the assembler of its answer.
 
     Raises:
-        ValueError: It cannot be sent.
+        ValueError: The request cannot be sent.
     """
     return model._prepare([*messages], None, options).build(stream=True)
 
@@ -70,8 +70,8 @@ def body_of(model: ChatKieGemini, messages: Sequence[BaseMessage], **options: An
     return orjson.loads(prepared(model, messages, **options)[0].body)
 
 
-def guard(call: Any, status: int = 200, headers: Any = None) -> ResponseReader[Any]:
-    """What reads a response, without a connection."""
+def response_reader(call: Any, status: int = 200, headers: Any = None) -> ResponseReader[Any]:
+    """A reader of a response, without a connection."""
     return ResponseReader(call, status, headers or {}, BearerAuth(SecretStr(KEY)).redact)
 
 
@@ -79,17 +79,17 @@ def chunks_of(
     pieces: Sequence[bytes], model: ChatKieGemini = NATIVE, **options: Any
 ) -> list[AIMessageChunk]:
     """The chunks of a response, as the model yields them."""
-    call, reader = prepared(model, [HumanMessage("hi")], **options)
-    answer = guard(call)
-    chunks = [reader.feed(item) for piece in pieces for item in answer.feed(piece)]
-    chunks += [reader.feed(item) for item in answer.close()]
-    return [*(chunk for chunk in chunks if chunk), reader.finish()]
+    call, assembler = prepared(model, [HumanMessage("hi")], **options)
+    response = response_reader(call)
+    chunks = [assembler.feed(event) for piece in pieces for event in response.feed(piece)]
+    chunks += [assembler.feed(event) for event in response.close()]
+    return [*(chunk for chunk in chunks if chunk), assembler.finish()]
 
 
 def message_or_error(
     pieces: Sequence[bytes], model: ChatKieGemini = NATIVE, **options: Any
 ) -> tuple[list[AIMessageChunk], AIMessage | None, KieError | None]:
-    """What a response is: a message and its chunks, or a `KieError`; anything else escapes."""
+    """The message of a response and its chunks, or its `KieError`; other errors are raised."""
     try:
         chunks = chunks_of(pieces, model, **options)
         return chunks, merge_chunks(chunks), None
@@ -97,8 +97,8 @@ def message_or_error(
         return [], None, error
 
 
-def bare(message: AIMessage) -> dict[str, Any]:
-    """A message without its id."""
+def without_id(message: AIMessage) -> dict[str, Any]:
+    """The fields of a message except its id."""
     return message.model_dump(exclude={"id"})
 
 
@@ -110,8 +110,8 @@ KEEPERS: dict[str, Any] = {
 }
 
 
-def check_kept(message: AIMessage, chunks: list[AIMessageChunk]) -> None:
-    """A message is the same whatever LangChain does with it, and can be shown."""
+def check_copies(message: AIMessage, chunks: list[AIMessageChunk]) -> None:
+    """Check that every copy of a message is equal, and that every chunk has blocks and text."""
     before = copy.deepcopy(message)
     for keep in KEEPERS.values():
         assert keep(message) == message
@@ -119,32 +119,32 @@ def check_kept(message: AIMessage, chunks: list[AIMessageChunk]) -> None:
     for one in (message, *chunks):
         assert all(isinstance(block["type"], str) for block in one.content_blocks)
         assert isinstance(one.text, str)
-    assert message == before, "looking at a message changes it"
+    assert message == before, "reading a message modifies it"
 
 
 def continued(message: AIMessage) -> list[BaseMessage]:
-    """The conversation that goes on after an answer."""
+    """A conversation with an answer, the results of its tool calls, and another prompt."""
     results = [ToolMessage("42", tool_call_id=call["id"]) for call in message.tool_calls]
     return [HumanMessage("hi"), message, *results, HumanMessage("go on")]
 
 
-class _Everything(dict[str, Any]):
-    """An internet with a picture at every address."""
+class _ImageAtEveryUrl(dict[str, Any]):
+    """A web with an image at every URL."""
 
     def get(self, key: str, default: Any = None) -> Any:
         return PNG
 
 
-_EMULATOR = Emulator(api_key=KEY, media=_Everything())
+_EMULATOR = Emulator(api_key=KEY, media=_ImageAtEveryUrl())
 _APP = build_app(_EMULATOR._state)
 
 
 async def asked(
     model: ChatKieGemini, messages: Sequence[BaseMessage], options: dict[str, Any]
 ) -> Any:
-    """What arrived at the emulator, in this process, which took it or raises."""
+    """The body that the emulator received and accepted, in this process."""
     _EMULATOR.clear()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(_APP)) as client:
-        own = {"http_async_client": client, "max_retries": 0}
-        await model.model_copy(update=own).ainvoke([*messages], **options)
+        fields = {"http_async_client": client, "max_retries": 0}
+        await model.model_copy(update=fields).ainvoke([*messages], **options)
     return _EMULATOR.requests[-1].body

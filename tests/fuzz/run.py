@@ -1,6 +1,6 @@
-"""Runs every target of this folder, round after round, each with new examples.
+"""Runs every target of this folder repeatedly, each time with new examples.
 
-What fails is printed once and kept in `.hypothesis`, so that the next run begins with it.
+A failing example is printed once, and stored in `.hypothesis`: the next run begins with it.
 """
 
 from __future__ import annotations
@@ -54,19 +54,19 @@ def work(number: int, seconds: float) -> tuple[dict[str, int], list[str]]:
     logging.disable()
     end = time.monotonic() + seconds
     names = sorted(all_targets := targets())[number::PROCESSES]
-    finds: list[str] = []
-    while time.monotonic() < end and len(finds) < len(names):
+    failed: list[str] = []
+    while time.monotonic() < end and len(failed) < len(names):
         for name in names:
-            if name in finds or time.monotonic() > end:
+            if name in failed or time.monotonic() > end:
                 continue
             try:
                 all_targets[name]()
-            except Exception:  # noqa: BLE001 - every failure is a find
-                finds.append(name)
+            except Exception:  # noqa: BLE001 - every failure counts
+                failed.append(name)
                 print(f"--- {name}\n{traceback.format_exc(limit=-6)}", flush=True)
     from fuzz.laws import COUNTS  # noqa: PLC0415
 
-    return {name: COUNTS[name] for name in names}, finds
+    return {name: COUNTS[name] for name in names}, failed
 
 
 def main() -> int:
@@ -75,11 +75,12 @@ def main() -> int:
     seconds = parser.parse_args().minutes * 60
     with get_context("spawn").Pool(PROCESSES) as pool:
         results = pool.starmap(work, [(number, seconds) for number in range(PROCESSES)])
-    finds = {name for _, found in results for name in found}
+    failed = {name for _, found in results for name in found}
     for name, count in sorted(item for counts, _ in results for item in counts.items()):
-        print(f"{count:9,}  {name}{'  FAILED' if name in finds else ''}")
-    print(f"{sum(sum(counts.values()) for counts, _ in results):9,}  examples, {len(finds)} finds")
-    return 1 if finds else 0
+        print(f"{count:9,}  {name}{'  FAILED' if name in failed else ''}")
+    total = sum(sum(counts.values()) for counts, _ in results)
+    print(f"{total:9,}  examples, {len(failed)} failed targets")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Valid answers, whole and in the shapes in which KIE streams them (docs/wire.md 3 to 6)."""
+"""Valid answers: complete, and in the shapes in which KIE streams them (docs/wire.md 3 to 6)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from langchain_kie import ChatKieGemini
-
-Json = dict[str, Any]
+    from langchain_kie._json import Json
 
 TEXT = st.text(st.sampled_from('ab é🌤\u2028\n"\\{}[]:`,'), min_size=1, max_size=12)
 IDENTIFIER = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
@@ -28,11 +27,11 @@ ARGS = st.dictionaries(st.text(st.sampled_from('abé\u2028"\\ '), max_size=3), _
 
 @dataclass(frozen=True)
 class Part:
-    """Text, or a call with what stands beside it: a signature, or an `extra_content`."""
+    """Text or a tool call, with its thought signature or its `extra_content`."""
 
     text: str = ""
     call: Json | None = None
-    beside: Any = None
+    attached: Any = None
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,11 @@ class Shape:
     """One answer.
 
     Attributes:
-        model: Whose it is.
-        thoughts: Its thoughts.
-        parts: Its text and calls in order.
-        total: Its tokens.
-        document: The answer whole.
+        model: The model.
+        thoughts: The thoughts.
+        parts: The text and the tool calls in order.
+        total: The total tokens.
+        document: The answer without streaming.
         events: The answer as a stream.
     """
 
@@ -68,23 +67,23 @@ class Shape:
         return [part.call for part in self.parts if part.call]
 
     @property
-    def beside(self) -> list[tuple[str, Any]]:
-        """The text or id of each part that has something beside it, and that."""
-        return [(p.call["id"] if p.call else p.text, p.beside) for p in self.parts if p.beside]
+    def attachments(self) -> list[tuple[str, Any]]:
+        """The text or the id of each part with a signature or `extra_content`, and that."""
+        return [(p.call["id"] if p.call else p.text, p.attached) for p in self.parts if p.attached]
 
 
 @st.composite
 def shaped(draw: st.DrawFn) -> Shape:
-    """Any valid answer: thoughts, then text, then calls; natively those may alternate."""
+    """Any valid answer: thoughts, text, then tool calls; on the native API these may alternate."""
     shape = draw(st.sampled_from(["A", "B", "C", "native"]))
     is_native = shape == "native"
     extra = st.builds(lambda text: {"google": {"thought_signature": text}}, SIGNATURE)
-    beside = st.none() | (SIGNATURE if is_native else extra)
+    attached = st.none() | (SIGNATURE if is_native else extra)
     signature = st.none() | (SIGNATURE if is_native else st.none())
-    parts = draw(st.lists(st.builds(Part, TEXT, beside=signature), max_size=4))
+    parts = draw(st.lists(st.builds(Part, TEXT, attached=signature), max_size=4))
     for call_id in draw(st.lists(IDENTIFIER, unique=True, max_size=4)):
         call = {"id": call_id, "name": draw(IDENTIFIER), "args": draw(ARGS)}
-        parts.append(Part(call=call, beside=draw(beside)))
+        parts.append(Part(call=call, attached=draw(attached)))
     parts = (draw(st.permutations(parts)) if is_native else parts) or [Part(draw(TEXT))]
     thoughts, counts = draw(st.lists(TEXT, max_size=3)), draw(st.tuples(*[st.integers(1, 99)] * 3))
     render = _native if is_native else _chat
@@ -101,25 +100,25 @@ def _cut(text: str, places: Sequence[int]) -> list[str]:
 def _native(
     thoughts: list[str], parts: list[Part], counts: Any, places: Sequence[int], _shape: str
 ) -> tuple[Json, list[Any]]:
-    """A part an event; text is cut further unless it is signed."""
+    """One part in each event; text without a signature is split further."""
     thought = [{"text": text, "thought": True} for text in thoughts]
     whole, pieces = list(thought), list(thought)
     for part in parts:
-        signed = {"thoughtSignature": part.beside} if part.beside else {}
-        made = {"functionCall": part.call} if part.call else {"text": part.text}
-        whole.append({**made, **signed})
+        signed = {"thoughtSignature": part.attached} if part.attached else {}
+        sent = {"functionCall": part.call} if part.call else {"text": part.text}
+        whole.append({**sent, **signed})
         is_cut = not (part.call or signed)
         pieces += [{"text": t} for t in _cut(part.text, places)] if is_cut else [whole[-1]]
 
     def event(parts: list[Json], **more: Any) -> Json:
         return {"candidates": [{"content": {"role": "model", "parts": parts}, **more}]}
 
-    prompt, said, hidden = counts
-    usage = {"promptTokenCount": prompt, "candidatesTokenCount": said}
-    usage |= {"thinkingTokenCount": hidden, "totalTokenCount": sum(counts)}
+    prompt, answer, thinking = counts
+    usage = {"promptTokenCount": prompt, "candidatesTokenCount": answer}
+    usage |= {"thinkingTokenCount": thinking, "totalTokenCount": sum(counts)}
     end = {"usageMetadata": usage, "credits_consumed": 0.25, "responseId": "r"}
-    known = {"usageMetadata": {"promptTokenCount": prompt, "candidatesTokenCount": 0}}
-    events = [{**event([piece]), **known} for piece in pieces]
+    early_usage = {"usageMetadata": {"promptTokenCount": prompt, "candidatesTokenCount": 0}}
+    events = [{**event([piece]), **early_usage} for piece in pieces]
     last = {**event([], finishReason="STOP"), **end}
     return {**event(whole, finishReason="STOP"), **end}, [*events, last]
 
@@ -127,7 +126,7 @@ def _native(
 def _chat(
     thoughts: list[str], parts: list[Part], counts: Any, places: Sequence[int], shape: str
 ) -> tuple[Json, list[Any]]:
-    """The text and the arguments of calls in pieces."""
+    """The text and the arguments of tool calls in pieces."""
     text = "".join(part.text for part in parts)
     message: Json = {"content": text or None, "reasoning_content": "".join(thoughts)}
     deltas: list[Json] = [{"role": "assistant", "content": ""}]
@@ -136,7 +135,7 @@ def _chat(
     for index, part in enumerate(part for part in parts if part.call):
         call = part.call or {}
         args = orjson.dumps(call["args"]).decode()
-        extra = {"extra_content": part.beside} if part.beside else {}
+        extra = {"extra_content": part.attached} if part.attached else {}
         for n, piece in enumerate(_cut(args, places)):
             head = {"id": call["id"], "type": "function", **extra} if n == 0 else {}
             function = {"arguments": piece, **({"name": call["name"]} if n == 0 else {})}

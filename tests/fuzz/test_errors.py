@@ -1,4 +1,4 @@
-"""Whatever fails, it is a short KieError without the key; settings are safe or refused."""
+"""Every failure is a short `KieError` without the key; settings are safe or rejected."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from pydantic import SecretStr
 
 from fuzz import bodies
 from fuzz.bodies import words
-from fuzz.laws import KEY, NATIVE, guard, prepared, sized
+from fuzz.laws import KEY, NATIVE, prepared, response_reader, sized
 from langchain_kie import ChatKieGemini, KieConfigurationError, KieError
 from langchain_kie._http.retry import parse_retry_after
 from langchain_kie._settings import checked_base_url, checked_key
 from langchain_kie.errors import MAX_MESSAGE_CHARS
 
-_SEEN = 12
-"""Of the key so many characters in a row may not be seen."""
+_MAX_KEY_CHARS = 12
+"""So many consecutive characters of the key must not be shown."""
 
 
 def leaks(text: str) -> bool:
-    """Whether a text shows the key, or much of it."""
-    return any(KEY[start : start + _SEEN] in text for start in range(len(KEY) - _SEEN + 1))
+    """Whether a text shows the key, or a large part of it."""
+    starts = range(len(KEY) - _MAX_KEY_CHARS + 1)
+    return any(KEY[start : start + _MAX_KEY_CHARS] in text for start in starts)
 
 
-_TALK = st.lists(
+_MESSAGE_TEXTS = st.lists(
     st.just(KEY)
     | st.text(st.sampled_from('x .é<>"\\…'), max_size=9)
     | st.builds(lambda char, count: char * count, st.sampled_from("x…. "), st.integers(60, 320))
@@ -41,15 +42,21 @@ _TALK = st.lists(
 ).map("".join)
 _KEYS = st.sampled_from(words("code msg message error type status detail data choices usage"))
 _VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(0, 999) | _TALK,
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_KEYS | _TALK, inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(0, 999)
+    | _MESSAGE_TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(_KEYS | _MESSAGE_TEXTS, inner, max_size=4)
+    ),
     max_leaves=8,
 )
 _FAILURES = st.one_of(
     _VALUES.map(orjson.dumps),
     st.lists(_VALUES, max_size=2).map(bodies.sse),
-    _TALK.map(str.encode),
-    _TALK.map(lambda talk: bodies.sse([talk])),
+    _MESSAGE_TEXTS.map(str.encode),
+    _MESSAGE_TEXTS.map(lambda talk: bodies.sse([talk])),
     bodies.SOUP,
 )
 _HEADERS = st.dictionaries(
@@ -60,9 +67,9 @@ _HEADERS = st.dictionaries(
 
 
 def failure(status: int, headers: dict[str, str], body: bytes) -> KieError | None:
-    """The error that a response is, if it is one."""
+    """The error that a response raises, if any."""
     raw = httpx.Headers([(name, value.encode("latin-1")) for name, value in headers.items()])
-    answer = guard(prepared(NATIVE, [HumanMessage("hi")])[0], status, raw)
+    answer = response_reader(prepared(NATIVE, [HumanMessage("hi")])[0], status, raw)
     try:
         for _ in (*answer.feed(body), *answer.close()):
             pass
@@ -77,7 +84,7 @@ def failure(status: int, headers: dict[str, str], body: bytes) -> KieError | Non
     _HEADERS,
     _FAILURES,
 )
-def test_a_failure_is_a_short_kie_error_without_the_key(
+def test_failure_is_a_short_kie_error_without_the_key(
     status: int, headers: dict[str, str], body: bytes
 ) -> None:
     error = failure(status, headers, body)
@@ -100,7 +107,7 @@ _NUMBERS = st.from_regex(r"-?[0-9_]{1,20}([.eE][0-9]{1,4})?", fullmatch=True)
 
 @sized(400)
 @given(st.text(max_size=12) | _DATES | _NUMBERS)
-def test_retry_after_is_seconds_to_come_or_nothing(value: str) -> None:
+def test_retry_after_is_positive_seconds_or_none(value: str) -> None:
     seconds = parse_retry_after(value)
     assert seconds is None or 0 < seconds < math.inf
 
@@ -118,7 +125,7 @@ _URLS = st.lists(
 
 @sized(400)
 @given(_URLS | st.text(max_size=20))
-def test_a_base_url_that_is_taken_is_where_the_key_goes(url: str) -> None:
+def test_accepted_base_url_is_where_the_key_goes(url: str) -> None:
     try:
         base = checked_base_url(url)
     except KieConfigurationError:
@@ -135,18 +142,18 @@ def test_a_base_url_that_is_taken_is_where_the_key_goes(url: str) -> None:
 
 
 @sized(300)
-@given(st.text(max_size=20) | _TALK)
-def test_a_key_that_is_taken_can_stand_in_a_header(key: str) -> None:
+@given(st.text(max_size=20) | _MESSAGE_TEXTS)
+def test_accepted_key_is_valid_in_a_header(key: str) -> None:
     try:
         checked = checked_key(SecretStr(key))
     except KieConfigurationError as error:
-        told = str(error)
+        message = str(error)
     else:
         assert checked
         request = httpx.Request("POST", "https://x", headers={"a": checked.get_secret_value()})
         assert request.headers["a"] == key.strip()
         return
-    assert len(key.strip()) < 4 or key.strip() not in told
+    assert len(key.strip()) < 4 or key.strip() not in message
 
 
 _NAMES = st.lists(
@@ -158,7 +165,7 @@ _ENDS = ("/v1/chat/completions", ":streamGenerateContent")
 
 @sized(300)
 @given(_NAMES, st.sampled_from([None, "chat_completions", "generate_content", "gateway"]))
-def test_a_model_name_that_is_taken_stays_in_its_place_of_the_path(name: str, api: Any) -> None:
+def test_accepted_model_name_stays_within_its_segment_of_the_path(name: str, api: Any) -> None:
     try:
         model = ChatKieGemini(model=name, api=api, api_key=KEY)
     except KieConfigurationError:

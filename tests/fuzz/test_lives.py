@@ -1,4 +1,7 @@
-"""Streams that are read, left, cancelled and cut in any order cross nothing and leave nothing."""
+"""Streams that are read, closed, cancelled and truncated in any order.
+
+No stream delivers chunks of another, and none leaves a connection open.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +27,18 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Stream:
-    """An answer in the middle of being read."""
+    """An answer that is being read."""
 
     chunks: Any
-    said: str
-    is_whole: bool
+    text: str
+    is_complete: bool
     is_stalled: bool
-    heard: str = ""
-    can_stop_reading: bool = False
+    received: str = ""
+    is_finished: bool = False
 
 
 class Lives(RuleBasedStateMachine):
-    """One server, one client of threads, and one event loop after the other."""
+    """One server, one sync client, and several event loops one after the other."""
 
     streams: Bundle[Stream] = Bundle("streams")
 
@@ -61,37 +64,37 @@ class Lives(RuleBasedStateMachine):
         ending=st.sampled_from(
             ["chunk-end", "chunk-end", "fin-unframed", "fin-mid-chunk", "stall"]
         ),
-        is_whole=st.booleans(),
+        is_complete=st.booleans(),
     )
-    def start(self, is_async: bool, count: int, ending: Any, is_whole: bool) -> Stream:
+    def start(self, is_async: bool, count: int, ending: Any, is_complete: bool) -> Stream:
         number = len(self.server.script)
         words = [f"{number}.{n} " for n in range(count)]
         events: list[Any] = [{"choices": [{"index": 0, "delta": {"content": w}}]} for w in words]
-        end = ["[DONE]"] if is_whole else []
+        end = ["[DONE]"] if is_complete else []
         pieces = [sse([event]) for event in [*events, *end]]
         self.server.script.append(Scripted(pieces, ending=ending))
         ask = self.model.astream if is_async else self.model.stream
-        is_stalled = ending == "stall" and not is_whole
-        stream = Stream(ask(str(number)), "".join(words), is_whole, is_stalled)
+        is_stalled = ending == "stall" and not is_complete
+        stream = Stream(ask(str(number)), "".join(words), is_complete, is_stalled)
         self.open.append(stream)
         self.read(stream)
         return stream
 
     @rule(stream=streams)
     def read(self, stream: Stream) -> None:
-        if stream.can_stop_reading or (stream.is_stalled and stream.heard == stream.said):
+        if stream.is_finished or (stream.is_stalled and stream.received == stream.text):
             return
         try:
             chunk: AIMessageChunk = self.step(stream)
-            stream.heard += chunk.text
-            assert stream.said.startswith(stream.heard), "another's answer"
+            stream.received += chunk.text
+            assert stream.text.startswith(stream.received), "a chunk of another answer"
         except (StopIteration, StopAsyncIteration):
-            assert stream.is_whole
-            assert stream.heard == stream.said
-            stream.can_stop_reading = True
+            assert stream.is_complete
+            assert stream.received == stream.text
+            stream.is_finished = True
         except KieConnectionError:
-            assert not stream.is_whole
-            stream.can_stop_reading = True
+            assert not stream.is_complete
+            stream.is_finished = True
 
     def step(self, stream: Stream) -> AIMessageChunk:
         if isinstance(stream.chunks, AsyncIterator):
@@ -104,40 +107,40 @@ class Lives(RuleBasedStateMachine):
             self.loop.run(stream.chunks.aclose())
         else:
             stream.chunks.close()
-        self.forget(stream)
+        self.discard(stream)
 
     @rule(stream=consumes(streams))
-    def leave(self, stream: Stream) -> None:
-        """As a `break` does: nobody closes it."""
-        self.forget(stream)
+    def abandon(self, stream: Stream) -> None:
+        """Stop reading without closing, as `break` does."""
+        self.discard(stream)
 
     @rule(stream=consumes(streams), turns=st.integers(0, 5))
     def cancel(self, stream: Stream, turns: int) -> None:
         if isinstance(stream.chunks, AsyncIterator):
             self.loop.run(cancelled(stream.chunks, turns))
-        self.forget(stream)
+        self.discard(stream)
 
     @rule()
-    def another_loop(self) -> None:
+    def replace_loop(self) -> None:
         for stream in self.open:
             if isinstance(stream.chunks, AsyncIterator):
-                stream.can_stop_reading = True
+                stream.is_finished = True
         self.loop.close()
         self.loop = asyncio.Runner()
 
-    def forget(self, stream: Stream) -> None:
-        stream.can_stop_reading, stream.chunks = True, iter(())
+    def discard(self, stream: Stream) -> None:
+        stream.is_finished, stream.chunks = True, iter(())
         self.open.remove(stream)
 
     def teardown(self) -> None:
-        """No connection is busy once the streams are gone, and none is open after the clients."""
+        """Without streams, no connection is busy; without clients, none is open."""
         for stream in [*self.open]:
-            self.forget(stream)
+            self.discard(stream)
         self.loop.close()
         assert all(c.is_idle() for c in self.client._transport._pool.connections)
         self.client.close()
-        until = time.monotonic() + 5
-        while self.server.open_connections and time.monotonic() < until:
+        end = time.monotonic() + 300
+        while self.server.open_connections and time.monotonic() < end:
             time.sleep(0.002)
         assert self.server.open_connections == 0
         self.server.__exit__()
@@ -148,7 +151,7 @@ async def anext_of(chunks: AsyncIterator[AIMessageChunk]) -> AIMessageChunk:
 
 
 async def cancelled(chunks: AsyncIterator[AIMessageChunk], turns: int) -> None:
-    """Cancel the next step after some turns of the loop."""
+    """Cancel the next step after some iterations of the event loop."""
     task = asyncio.create_task(anext_of(chunks))
     for _ in range(turns):
         await asyncio.sleep(0)

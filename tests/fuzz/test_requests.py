@@ -1,4 +1,4 @@
-"""Whatever a caller asks is sent whole, as KIE takes it, or refused with a ValueError."""
+"""A conversation is sent completely, as KIE accepts it, or rejected with a `ValueError`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from fuzz.laws import (
     sized,
 )
 from fuzz.shapes import Shape, shaped
-from langchain_kie._conversation.thought_signatures import BYPASS
+from langchain_kie._conversation.thought_signatures import PLACEHOLDER_SIGNATURE
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -45,97 +45,100 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-def shown(messages: list[BaseMessage]) -> str:
-    """Messages in words, to see whether they were changed."""
+def as_text(messages: list[BaseMessage]) -> str:
+    """Messages as text, to detect changes."""
     return repr([message.model_dump() for message in messages])
 
 
 @sized(150)
 @given(histories.valid(), st.sampled_from(MODELS), st.sampled_from(OPTIONS))
-def test_a_valid_conversation_arrives_whole_and_is_taken(
+def test_valid_conversation_is_sent_completely_and_accepted(
     history: histories.History, model: ChatKieGemini, options: dict[str, Any]
 ) -> None:
-    before = shown(history.messages), copy.deepcopy(options)
+    before = as_text(history.messages), copy.deepcopy(options)
     texts = histories.texts_in(asyncio.run(asked(model, history.messages, options)))
-    assert (shown(history.messages), options) == before
-    for expected in [*history.spoken, *history.arriving]:
+    assert (as_text(history.messages), options) == before
+    for expected in [*history.ordered_texts, *history.sent]:
         assert any(expected in text for text in texts), f"{expected!r} is lost"
-    places = [next(n for n, text in enumerate(texts) if said in text) for said in history.spoken]
-    assert places == sorted(places)
+    positions = [
+        next(n for n, text in enumerate(texts) if expected in text)
+        for expected in history.ordered_texts
+    ]
+    assert positions == sorted(positions)
 
 
 @sized(250)
-@given(histories.wild(), st.sampled_from(MODELS), st.sampled_from(OPTIONS))
-def test_an_odd_conversation_is_a_request_or_a_value_error(
+@given(histories.invalid(), st.sampled_from(MODELS), st.sampled_from(OPTIONS))
+def test_invalid_conversation_is_a_request_or_a_value_error(
     messages: list[BaseMessage], model: ChatKieGemini, options: dict[str, Any]
 ) -> None:
-    before = shown(messages), copy.deepcopy(options)
+    before = as_text(messages), copy.deepcopy(options)
     with warnings.catch_warnings(), suppress(ValueError):
         warnings.simplefilter("ignore")
         assert body_of(model, messages, **options)
         event("a request")
-    assert (shown(messages), options) == before
+    assert (as_text(messages), options) == before
 
 
 @sized(200)
 @given(shaped(), bodies.PLACES, st.sampled_from(sorted(KEEPERS)), st.booleans())
-def test_an_answer_goes_back_as_it_came(
+def test_answer_is_sent_back_unchanged(
     answer: Shape, places: list[int], keeper: str, is_whole: bool
 ) -> None:
     body = orjson.dumps(answer.document) if is_whole else answer.stream
     message = merge_chunks(chunks_of(bodies.cut(body, places), answer.model))
     sent = body_of(answer.model, continued(KEEPERS[keeper](message)))
     read = _native_turn if answer.model is NATIVE else _chat_turn
-    assert read(sent) == (answer.text, answer.calls, answer.beside)
+    assert read(sent) == (answer.text, answer.calls, answer.attachments)
 
 
 def _native_turn(body: Any) -> tuple[str, list[Any], list[Any]]:
-    """Text, calls, and signatures with what they sign, of the model's turn."""
+    """Text, tool calls, and signatures with their parts, of the model turn."""
     parts = body["contents"][1]["parts"]
     calls = [part["functionCall"] for part in parts if "functionCall" in part]
     signed = [
         (part["text"] if "text" in part else part["functionCall"]["id"], part["thoughtSignature"])
         for part in parts
-        if part.get("thoughtSignature", BYPASS) != BYPASS
+        if part.get("thoughtSignature", PLACEHOLDER_SIGNATURE) != PLACEHOLDER_SIGNATURE
     ]
     return "".join(part.get("text", "") for part in parts), calls, signed
 
 
 def _chat_turn(body: Any) -> tuple[str, list[Any], list[Any]]:
-    """Text, calls, and what stands beside these."""
+    """Text, tool calls, and the `extra_content` of these."""
     turn = body["messages"][1]
-    made = turn.get("tool_calls", [])
-    calls = [{"id": call["id"], **call["function"]} for call in made]
+    sent = turn.get("tool_calls", [])
+    calls = [{"id": call["id"], **call["function"]} for call in sent]
     for call in calls:
         call["args"] = orjson.loads(call.pop("arguments"))
-    beside = [(call["id"], call["extra_content"]) for call in made if "extra_content" in call]
-    return turn["content"], calls, beside
+    extras = [(call["id"], call["extra_content"]) for call in sent if "extra_content" in call]
+    return turn["content"], calls, extras
 
 
 # --- media ----------------------------------------------------------------------------------
 
-TOUCHED: list[str] = []
-_WORLD = ("open", "os.", "socket.", "subprocess.", "shutil.", "urllib.", "http.", "glob.")
+OPERATIONS: list[str] = []
+_WATCHED = ("open", "os.", "socket.", "subprocess.", "shutil.", "urllib.", "http.", "glob.")
 _thread = threading.local()
 
 
 def _note(name: str, args: tuple[Any, ...]) -> None:
-    if getattr(_thread, "is_watched", False) and name.startswith(_WORLD):
-        TOUCHED.append(f"{name} {args!r:.200}")
+    if getattr(_thread, "is_watched", False) and name.startswith(_WATCHED):
+        OPERATIONS.append(f"{name} {args!r:.200}")
 
 
 sys.addaudithook(_note)
 
 
 @sized(300)
-@given(st.lists(histories.ODD_BLOCKS, min_size=1, max_size=3), st.sampled_from(MODELS))
+@given(st.lists(histories.INVALID_BLOCKS, min_size=1, max_size=3), st.sampled_from(MODELS))
 @example([{"type": "image", "path": "/etc/passwd"}], NATIVE)
 @example([{"type": "file", "file": {"file_data": "file:///etc/passwd"}}], NATIVE)
 @example([{"type": "image_url", "image_url": "/etc/passwd"}], NATIVE)
-def test_no_content_block_makes_the_client_touch_a_file_or_the_network(
+def test_no_content_block_opens_a_file_or_a_connection(
     blocks: list[dict[str, Any]], model: ChatKieGemini
 ) -> None:
-    """Besides what the client itself loads when it first meets media."""
+    """After the modules were loaded that the client loads with the first media part."""
     for first in ({"base64": "iVBORw0KGgo="}, {"url": "https://x.example/x.png"}):
         prepared(model, [HumanMessage([{"type": "image", "mime_type": "image/png", **first}])])
     _thread.is_watched = True
@@ -145,4 +148,4 @@ def test_no_content_block_makes_the_client_touch_a_file_or_the_network(
             event("sent")
     finally:
         _thread.is_watched = False
-    assert not TOUCHED
+    assert not OPERATIONS

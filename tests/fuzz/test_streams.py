@@ -1,4 +1,4 @@
-"""Bytes to values to messages: cuts, framing and shapes make no difference, truncation does."""
+"""Bytes to messages: neither the pieces nor the framing matter; a truncated stream raises."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from fuzz import bodies
 from fuzz.laws import (
     KEY,
     MODELS,
-    bare,
     body_of,
-    check_kept,
+    check_copies,
     chunks_of,
     continued,
     merge_chunks,
     message_or_error,
     sized,
+    without_id,
 )
 from fuzz.shapes import Shape, shaped
 from langchain_kie import ChatKieGemini, KieEmptyResponseError, KieStreamInterruptedError
-from langchain_kie._http import sse as _events
+from langchain_kie._http import sse
 from langchain_kie._http.sse import DONE, EventParser
 from langchain_kie.errors import KieProtocolError
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 def values_of(pieces: Sequence[bytes]) -> list[Any]:
-    """What a parser makes of a body, up to the first error."""
+    """The values that a parser reads from a body, up to the first error."""
     parser = EventParser()
     values = [value for piece in pieces for value in parser.feed(piece)] + [*parser.close()]
     kinds = [KieProtocolError if isinstance(v, KieProtocolError) else v for v in values]
@@ -51,7 +51,7 @@ def values_of(pieces: Sequence[bytes]) -> list[Any]:
 
 @sized(500)
 @given(bodies.SOUP, bodies.PLACES)
-def test_any_bytes_are_values_or_an_error_wherever_they_are_cut(
+def test_any_bytes_are_the_same_values_or_error_in_any_pieces(
     body: bytes, places: list[int]
 ) -> None:
     assert values_of(bodies.cut(body, places)) == values_of([body])
@@ -59,15 +59,15 @@ def test_any_bytes_are_values_or_an_error_wherever_they_are_cut(
 
 @sized(60)
 @given(bodies.SOUP.filter(bool))
-def test_a_body_without_end_is_refused_at_a_bound(soup: bytes) -> None:
-    with mock.patch.multiple(_events, MAX_EVENT_CHARS=500, MAX_BODY_BYTES=5_000):
+def test_a_body_without_an_end_is_rejected_at_a_limit(soup: bytes) -> None:
+    with mock.patch.multiple(sse, MAX_EVENT_CHARS=500, MAX_BODY_BYTES=5_000):
         assert values_of([soup] * (5_000 // len(soup) + 1))[-1] is KieProtocolError
         line = soup.translate(None, b"\r\n") or b"x"
         assert values_of([b"data: ", *[line] * 501])[-1:] == [KieProtocolError]
 
 
 def events_by_the_standard(text: str) -> list[str]:
-    """The data of each event, after WHATWG's "parsing an event stream", step for step."""
+    """The data of each event, parsed step by step as in WHATWG's "parsing an event stream"."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     *lines, _unfinished = text.split("\n")
     found: list[str] = []
@@ -95,7 +95,7 @@ LINES = _DATA.map("data:{}".format) | _DATA.map("data: {}".format) | st.sampled_
     st.booleans(),
     bodies.PLACES,
 )
-def test_a_stream_has_the_events_that_the_standard_finds_in_it(
+def test_a_stream_has_the_events_of_the_standard(
     lines: list[tuple[str, str]], has_bom: bool, places: list[int]
 ) -> None:
     text = "\ufeff" * has_bom + "data: 0\n\n" + "".join(line + end for line, end in lines)
@@ -128,7 +128,7 @@ OPTIONS: list[dict[str, Any]] = [
 
 
 def framed(values: list[Any], form: str) -> bytes:
-    """Values as a stream, as an array of events, or the first as a document."""
+    """Values as a stream or as an array of events; for a document, only the first."""
     if form == "stream":
         return bodies.sse(values)
     return orjson.dumps(values if form == "array" or not values else values[0])
@@ -141,22 +141,22 @@ def framed(values: list[Any], form: str) -> bytes:
     st.sampled_from(OPTIONS),
     bodies.PLACES,
 )
-def test_any_json_is_a_message_that_lasts_or_a_kie_error(
+def test_any_json_is_a_message_that_can_be_copied_or_a_kie_error(
     values: list[Any], form: str, options: dict[str, Any], places: list[int]
 ) -> None:
-    """And what can be read can be sent again, or is refused: a call may have lost its name."""
+    """A message can be sent back, or is rejected, for example for a tool call without a name."""
     chunks, message, error = message_or_error(bodies.cut(framed(values, form), places), **options)
     event("a message" if message else type(error).__name__)
     if message is None:
         return
-    check_kept(message, chunks)
+    check_copies(message, chunks)
     for model in MODELS:
         with suppress(ValueError):
             assert body_of(model, continued(message), **options)
 
 
 def pairwise(chunks: list[AIMessageChunk]) -> AIMessage:
-    """Chunks added up in a tree."""
+    """The sum of chunks that are added in pairs."""
     while len(chunks) > 1:
         pairs = zip(chunks[::2], [*chunks[1::2], None], strict=False)
         chunks = [first + second if second else first for first, second in pairs]
@@ -165,22 +165,24 @@ def pairwise(chunks: list[AIMessageChunk]) -> AIMessage:
 
 @sized(200)
 @given(shaped(), bodies.PLACES)
-def test_whole_and_streamed_answers_are_the_same_message(answer: Shape, places: list[int]) -> None:
-    whole = merge_chunks(chunks_of([orjson.dumps(answer.document)], answer.model))
+def test_an_answer_is_the_same_message_with_and_without_a_stream(
+    answer: Shape, places: list[int]
+) -> None:
+    document = merge_chunks(chunks_of([orjson.dumps(answer.document)], answer.model))
     chunks = chunks_of(bodies.cut(answer.stream, places), answer.model)
     one_by_one = message_chunk_to_message(reduce(add, chunks))
     for streamed in (merge_chunks(chunks), pairwise(chunks), one_by_one):
-        assert bare(streamed) == bare(whole)
-        assert blocks_of(streamed) == blocks_of(whole)
-    assert whole.text == answer.text
-    assert whole.additional_kwargs.get("reasoning_content", "") == "".join(answer.thoughts)
-    assert whole.tool_calls == [{**call, "type": "tool_call"} for call in answer.calls]
-    assert whole.usage_metadata
-    assert whole.usage_metadata["total_tokens"] == answer.total
+        assert without_id(streamed) == without_id(document)
+        assert blocks_of(streamed) == blocks_of(document)
+    assert document.text == answer.text
+    assert document.additional_kwargs.get("reasoning_content", "") == "".join(answer.thoughts)
+    assert document.tool_calls == [{**call, "type": "tool_call"} for call in answer.calls]
+    assert document.usage_metadata
+    assert document.usage_metadata["total_tokens"] == answer.total
 
 
-def is_evidence(event: Any) -> bool:
-    """Whether an event tells that the answer is complete (docs/wire.md 4)."""
+def is_terminal(event: Any) -> bool:
+    """Whether an event is terminal (docs/wire.md 4)."""
     if event == "[DONE]" or "credits_consumed" in event:
         return True
     inner = event.get("choices") or event.get("candidates") or [{}]
@@ -189,11 +191,11 @@ def is_evidence(event: Any) -> bool:
 
 @sized(200)
 @given(shaped(), st.integers(0), bodies.PLACES)
-def test_a_stream_that_is_cut_raises_unless_its_end_was_evident(
+def test_a_truncated_stream_raises_before_its_terminal_event(
     answer: Shape, place: int, places: list[int]
 ) -> None:
     body = answer.stream
-    last = next(n for n, event in enumerate(answer.events) if is_evidence(event))
+    last = next(n for n, event in enumerate(answer.events) if is_terminal(event))
     end = place % (len(body) + 1)
     _, message, error = message_or_error(bodies.cut(body[:end], places), answer.model)
     if end >= len(bodies.sse(answer.events[: last + 1])):
@@ -206,10 +208,10 @@ def test_a_stream_that_is_cut_raises_unless_its_end_was_evident(
 
 @sized(5)
 @given(shaped(), bodies.PLACES)
-def test_on_a_socket_every_way_to_ask_gives_the_same_message(
+def test_on_a_socket_every_call_mode_gives_the_same_message(
     answer: Shape, places: list[int]
 ) -> None:
-    """In a stream of blocks, text that comes behind a call stays there, so order is no matter."""
+    """The order of blocks is not compared: in a stream, text can follow a tool call."""
     expected = merge_chunks(chunks_of([orjson.dumps(answer.document)], answer.model))
     with ScriptedServer(Scripted(bodies.cut(answer.stream, places))) as server:
         model = ChatKieGemini(model=answer.model.model, api_key=KEY, base_url=server.base_url)
@@ -217,10 +219,10 @@ def test_on_a_socket_every_way_to_ask_gives_the_same_message(
             message = asyncio.run(call_mode(model))
             assert (message.text, message.tool_calls) == (expected.text, expected.tool_calls)
             assert message.usage_metadata == expected.usage_metadata
-            assert sorted(map(_words, blocks_of(message))) == sorted(
-                map(_words, blocks_of(expected))
+            assert sorted(map(_sortable, blocks_of(message))) == sorted(
+                map(_sortable, blocks_of(expected))
             )
 
 
-def _words(block: dict[str, Any]) -> bytes:
+def _sortable(block: dict[str, Any]) -> bytes:
     return orjson.dumps(block, option=orjson.OPT_SORT_KEYS)

@@ -1,14 +1,15 @@
-"""Another process that finds conversations in a SQLite file and goes on with them.
+"""Continues conversations of a SQLite file in another process.
 
-    python checkpoint_reader.py continue <file>   answers every open call of every thread
-    python checkpoint_reader.py resume <file> <thread> <decision>   answers an interrupted agent
+    python checkpoint_reader.py continue <file>   answers the open tool calls of every thread
+    python checkpoint_reader.py resume <file> <thread> <decision>   resumes an interrupted agent
 
-Prints one line of JSON for a thread, in the order of their names.
+Prints one line of JSON for each thread, in the order of their names.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 
 from langchain.agents import create_agent
@@ -35,7 +36,7 @@ def send_email(to: str, subject: str) -> str:
 
 
 def conversation(checkpointer, **fields):
-    """A graph that only asks the model."""
+    """A graph that only calls the model."""
 
     def ask(state):
         model = ChatKieGemini(**fields).bind_tools([get_weather])
@@ -46,7 +47,7 @@ def conversation(checkpointer, **fields):
 
 
 def approved_agent(checkpointer, **fields):
-    """An agent that sends emails only when a person approves."""
+    """An agent that sends emails only after approval."""
     return create_agent(
         ChatKieGemini(**fields),
         [get_weather, send_email],
@@ -56,18 +57,25 @@ def approved_agent(checkpointer, **fields):
 
 
 def followed_up(message):
-    """What a user, or the tools, say next."""
+    """The next messages: the tool results, or a user message."""
     results = [ToolMessage("rain", tool_call_id=c["id"]) for c in message.tool_calls]
     return results or [HumanMessage("Go on.")]
 
 
 def thread(name):
-    """LangGraph's name for a conversation."""
+    """The LangGraph config of a conversation."""
     return {"configurable": {"thread_id": name}}
 
 
-def go_on(checkpointer):
-    """Continue every thread; its name is `<model>/<api>/<whatever>`."""
+def in_another_process(*arguments):
+    """Run this script in another process, and return the objects that it prints."""
+    command = [sys.executable, __file__, *arguments]
+    output = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=600).stdout
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def continue_threads(checkpointer):
+    """Continue every thread; its name begins with `<model>/<api>/`."""
     names = {c.config["configurable"]["thread_id"] for c in checkpointer.list(None)}
     for name in sorted(names):
         model, api, _ = name.split("/", 2)
@@ -79,7 +87,7 @@ def go_on(checkpointer):
 
 
 def resume(checkpointer, name, decision):
-    """Give an interrupted agent its answer."""
+    """Resume an interrupted agent with a decision."""
     model, api, _ = name.split("/", 2)
     agent = approved_agent(checkpointer, model=model, api=api)
     state = agent.invoke(Command(resume={"decisions": [json.loads(decision)]}), thread(name))
@@ -89,5 +97,5 @@ def resume(checkpointer, name, decision):
 if __name__ == "__main__":
     command, path, *arguments = sys.argv[1:]
     with SqliteSaver.from_conn_string(path) as saver:
-        for line in {"continue": go_on, "resume": resume}[command](saver, *arguments):
+        for line in {"continue": continue_threads, "resume": resume}[command](saver, *arguments):
             print(json.dumps(line))  # noqa: T201 - the caller reads it

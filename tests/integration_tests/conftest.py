@@ -1,4 +1,4 @@
-"""The service under test: KIE itself when KIE_API_KEY is set, else the emulator."""
+"""The service under test: KIE if `KIE_API_KEY` is set, else the emulator."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ DOWNLOADS = {
     "https://upload.wikimedia.org/wikipedia/commons/6/6a/Northern_Flicker_202280456.wav": MEDIA
     / "tone.wav",
 }
-"""What langchain-tests downloads, and the small files that stand for it."""
+"""The files that langchain-tests downloads, and the small files that replace them."""
 
 
 @pytest.fixture(scope="session")
 def service():
-    """The emulator, or `None` where KIE itself is tested."""
+    """The emulator, or `None` if KIE itself is tested."""
     started = nullcontext() if os.environ.get("KIE_API_KEY") else Emulator(media=DOWNLOADS)
     with started as emulator:
         yield emulator
@@ -36,7 +36,7 @@ def service():
 
 @pytest.fixture(autouse=True)
 def clean_environment(service, monkeypatch):
-    """Models find the service by the environment, as a user's would."""
+    """Models read the key and the base URL from the environment."""
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
     if service:
         monkeypatch.setenv("KIE_API_KEY", service.api_key)

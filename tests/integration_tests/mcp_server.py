@@ -1,4 +1,4 @@
-"""A small MCP server that speaks over stdin and stdout: `python mcp_server.py`."""
+"""A small MCP server over stdin and stdout: `python mcp_server.py`."""
 
 from __future__ import annotations
 

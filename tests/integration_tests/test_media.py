@@ -1,8 +1,7 @@
-"""Media of every form, in both dialects, as the emulator saw them on the wire."""
+"""Content blocks of every form, as both APIs receive their media."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import itertools
 from dataclasses import dataclass
@@ -53,60 +52,34 @@ VIDEO = Sample("video/mp4", b"\0\0\0\x18ftypisom\0\0\2\0isommp42" + bytes(64), "
 TEXT = Sample("text/csv", b"city,sky\nOslo,grey\n", ".csv")
 SAMPLES = [IMAGE, AUDIO, PDF, VIDEO, TEXT]
 
+KINDS = [("image", IMAGE), ("audio", AUDIO), ("video", VIDEO), ("file", PDF)]
+
+
+def v1(kind, sample, **members):
+    return sample, {"type": kind, "base64": sample.base64, **members}
+
+
+def v0(kind, sample, **members):
+    return sample, {"type": kind, "source_type": "base64", "data": sample.base64, **members}
+
+
+def anthropic(kind, sample):
+    source = {"type": "base64", "media_type": sample.mime_type, "data": sample.base64}
+    return sample, {"type": kind, "source": source}
+
+
 AS_DATA = {
-    "v1 image": (IMAGE, {"type": "image", "base64": IMAGE.base64, "mime_type": "image/png"}),
-    "v1 image, of no type": (IMAGE, {"type": "image", "base64": IMAGE.base64}),
-    "v0 image, of no type": (
-        IMAGE,
-        {"type": "image", "source_type": "base64", "data": IMAGE.base64},
-    ),
-    "v1 image, of the wrong type": (
-        IMAGE,
-        {"type": "image", "base64": IMAGE.base64, "mime_type": "image/jpeg"},
-    ),
-    "v1 audio": (AUDIO, {"type": "audio", "base64": AUDIO.base64, "mime_type": "audio/wav"}),
-    "v1 audio, of no type": (AUDIO, {"type": "audio", "base64": AUDIO.base64}),
-    "v1 audio, of another name": (
-        AUDIO,
-        {"type": "audio", "base64": AUDIO.base64, "mime_type": "audio/x-wav"},
-    ),
-    "v1 video": (VIDEO, {"type": "video", "base64": VIDEO.base64, "mime_type": "video/mp4"}),
-    "v1 video, of no type": (VIDEO, {"type": "video", "base64": VIDEO.base64}),
-    "v1 file": (PDF, {"type": "file", "base64": PDF.base64, "mime_type": "application/pdf"}),
-    "v1 file, of no type": (PDF, {"type": "file", "base64": PDF.base64}),
-    "v1 file, of text": (TEXT, {"type": "file", "base64": TEXT.base64, "mime_type": "text/csv"}),
-    "v1 text-plain": (
-        TEXT,
-        {"type": "text-plain", "base64": TEXT.base64, "mime_type": "text/csv"},
-    ),
-    "v0 image": (
-        IMAGE,
-        {
-            "type": "image",
-            "source_type": "base64",
-            "data": IMAGE.base64,
-            "mime_type": "image/png",
-        },
-    ),
-    "v0 audio": (
-        AUDIO,
-        {"type": "audio", "source_type": "base64", "data": AUDIO.base64, "mime_type": "audio/wav"},
-    ),
-    "v0 file": (
-        PDF,
-        {
-            "type": "file",
-            "source_type": "base64",
-            "data": PDF.base64,
-            "mime_type": "application/pdf",
-        },
-    ),
-    "v0 file, of a name": (
-        TEXT,
-        {"type": "file", "source_type": "base64", "data": TEXT.base64, "filename": "sky.csv"},
-    ),
+    **{f"v1 {kind}": v1(kind, s, mime_type=s.mime_type) for kind, s in KINDS},
+    **{f"v1 {kind}, without a type": v1(kind, s) for kind, s in KINDS},
+    **{f"v0 {kind}": v0(kind, s, mime_type=s.mime_type) for kind, s in KINDS},
+    "v1 image, wrong type": v1("image", IMAGE, mime_type="image/jpeg"),
+    "v1 audio, synonym": v1("audio", AUDIO, mime_type="audio/x-wav"),
+    "v1 file, of text": v1("file", TEXT, mime_type="text/csv"),
+    "v1 text-plain": v1("text-plain", TEXT, mime_type="text/csv"),
+    "v0 image, without a type": v0("image", IMAGE),
+    "v0 file, with a file name": v0("file", TEXT, filename="sky.csv"),
     "OpenAI image_url": (IMAGE, {"type": "image_url", "image_url": {"url": IMAGE.data_url}}),
-    "OpenAI image_url, with a detail": (
+    "OpenAI image_url, with detail": (
         IMAGE,
         {"type": "image_url", "image_url": {"url": IMAGE.data_url, "detail": "low"}},
     ),
@@ -138,37 +111,13 @@ AS_DATA = {
         IMAGE,
         {"type": "image_generation_call", "result": IMAGE.base64},
     ),
-    "Anthropic image": (
-        IMAGE,
-        {
-            "type": "image",
-            "source": {"type": "base64", "media_type": "image/png", "data": IMAGE.base64},
-        },
-    ),
-    "Anthropic document": (
-        PDF,
-        {
-            "type": "document",
-            "source": {"type": "base64", "media_type": "application/pdf", "data": PDF.base64},
-        },
-    ),
-    "Anthropic document, of parts": (
+    "Anthropic image": anthropic("image", IMAGE),
+    "Anthropic document": anthropic("document", PDF),
+    "Anthropic document, with blocks": (
         IMAGE,
         {
             "type": "document",
-            "source": {
-                "type": "content",
-                "content": [
-                    {
-                        "type": "image",
-                        "source": {
-                            "type": "base64",
-                            "media_type": "image/png",
-                            "data": IMAGE.base64,
-                        },
-                    }
-                ],
-            },
+            "source": {"type": "content", "content": [anthropic("image", IMAGE)[1]]},
         },
     ),
     "Google media": (VIDEO, {"type": "media", "mime_type": "video/mp4", "data": VIDEO.base64}),
@@ -192,15 +141,10 @@ AS_DATA = {
 
 AS_URL = {
     "v1 image": (IMAGE, {"type": "image", "url": IMAGE.url, "mime_type": "image/png"}),
-    "v1 image, of no type": (IMAGE, {"type": "image", "url": IMAGE.url}),
+    **{f"v1 {kind}, without a type": (s, {"type": kind, "url": s.url}) for kind, s in KINDS},
+    **{f"v0 {k}": (s, {"type": k, "source_type": "url", "url": s.url}) for k, s in KINDS},
     "v1 image, of a file id": (IMAGE, {"type": "image", "file_id": IMAGE.url}),
-    "v1 audio": (AUDIO, {"type": "audio", "url": AUDIO.url}),
-    "v1 video": (VIDEO, {"type": "video", "url": VIDEO.url}),
-    "v1 file": (PDF, {"type": "file", "url": PDF.url}),
     "v1 text-plain": (TEXT, {"type": "text-plain", "url": TEXT.url}),
-    "v0 image": (IMAGE, {"type": "image", "source_type": "url", "url": IMAGE.url}),
-    "v0 audio": (AUDIO, {"type": "audio", "source_type": "url", "url": AUDIO.url}),
-    "v0 file": (PDF, {"type": "file", "source_type": "url", "url": PDF.url}),
     "OpenAI image_url": (IMAGE, {"type": "image_url", "image_url": {"url": IMAGE.url}}),
     "OpenAI image_url, a string": (IMAGE, {"type": "image_url", "image_url": IMAGE.url}),
     "KIE image_url, of a video": (VIDEO, {"type": "image_url", "image_url": VIDEO.url}),
@@ -226,9 +170,9 @@ def emulator():
 
 @pytest.fixture(autouse=True)
 def cleared(emulator):
-    """Nothing arrived yet, and nothing is wrong."""
+    """Forget the requests of the test before, and what it made the emulator lose."""
     emulator.clear()
-    emulator.fail_uploads, emulator.drops_media = None, False
+    emulator.drops_media = False
 
 
 @pytest.fixture(params=APIS)
@@ -237,17 +181,16 @@ def api(request):
 
 
 def model_of(emulator, api="chat_completions", **fields):
-    """A model of its own account, as far as uploads go."""
     defaults = {"model": MODEL, "api": api, "base_url": emulator.base_url, "max_retries": 0}
     return ChatKieGemini(api_key=emulator.api_key, **{**defaults, **fields})
 
 
-def asked_with(block):
+def asking_about(block):
     return [HumanMessage([{"type": "text", "text": "What is it?"}, block])]
 
 
-def answered_with(block):
-    """A conversation in which a tool gave back the block."""
+def with_tool_result(block):
+    """A conversation in which a tool returned the block."""
     call = {"name": "look", "args": {}, "id": "c0"}
     result = ToolMessage([{"type": "text", "text": "seen"}, block], tool_call_id="c0")
     return [HumanMessage("Look."), AIMessage("", tool_calls=[call]), result]
@@ -257,8 +200,8 @@ def uploads(emulator):
     return [r.body for r in emulator.requests if r.path == "/api/file-stream-upload"]
 
 
-def sent_media(emulator):
-    """What the last request held, as pairs of a MIME type and data or a URL."""
+def received_media(emulator):
+    """The media of the last request, as pairs of a MIME type and data or a URL."""
     body = emulator.requests[-1].body
     if "messages" in body:
         parts = [
@@ -287,17 +230,17 @@ def _split(url):
     return mime_type, data
 
 
-MESSAGES = pytest.mark.parametrize("messages", [asked_with, answered_with])
+MESSAGES = pytest.mark.parametrize("messages", [asking_about, with_tool_result])
 
 
-# --- every form ------------------------------------------------------------------------------
+# --- every form of a block -------------------------------------------------------------------
 
 
 @MESSAGES
 @pytest.mark.parametrize(("sample", "block"), AS_DATA.values(), ids=AS_DATA.keys())
-def test_data_goes_inline(emulator, api, messages, sample, block):
+def test_data_is_sent_inline(emulator, api, messages, sample, block):
     answer = model_of(emulator, api).invoke(messages(block))
-    assert sent_media(emulator) == [(sample.mime_type, sample.base64)]
+    assert received_media(emulator) == [(sample.mime_type, sample.base64)]
     assert f"I received 1 file: {sample.mime_type} ({len(sample.data)} bytes)" in answer.text
     assert answer.response_metadata["media_count"] == 1
     assert uploads(emulator) == []
@@ -305,10 +248,10 @@ def test_data_goes_inline(emulator, api, messages, sample, block):
 
 @MESSAGES
 @pytest.mark.parametrize(("sample", "block"), AS_DATA.values(), ids=AS_DATA.keys())
-def test_data_goes_as_an_upload(emulator, api, messages, sample, block):
+def test_data_is_uploaded(emulator, api, messages, sample, block):
     model = model_of(emulator, api, media_upload="always")
     answer = model.invoke(messages(block))
-    ((mime_type, url),) = sent_media(emulator)
+    ((mime_type, url),) = received_media(emulator)
     assert url.startswith(emulator.base_url)
     assert url.endswith(sample.extension)
     assert mime_type in {None, sample.mime_type}
@@ -318,16 +261,16 @@ def test_data_goes_as_an_upload(emulator, api, messages, sample, block):
 @MESSAGES
 @pytest.mark.parametrize("mode", ["auto", "always", "never"])
 @pytest.mark.parametrize(("sample", "block"), AS_URL.values(), ids=AS_URL.keys())
-def test_a_url_goes_as_it_is(emulator, api, messages, mode, sample, block):
+def test_url_is_sent_unchanged(emulator, api, messages, mode, sample, block):
     answer = model_of(emulator, api, media_upload=mode).invoke(messages(block))
     expected = {"chat_completions": None, "generate_content": sample.mime_type}[api]
     if "file_id" not in block:
-        assert sent_media(emulator) == [(expected, sample.url)]
+        assert received_media(emulator) == [(expected, sample.url)]
     assert f"I received 1 file: {sample.mime_type} ({len(sample.data)} bytes)" in answer.text
     assert uploads(emulator) == []
 
 
-def test_a_v0_text_is_text(emulator, api):
+def test_v0_text_block_is_sent_as_text(emulator, api):
     block = {
         "type": "file",
         "source_type": "text",
@@ -337,103 +280,70 @@ def test_a_v0_text_is_text(emulator, api):
     assert model_of(emulator, api).invoke([HumanMessage([block])]).text == "otter"
 
 
-def test_media_of_all_forms_keep_their_order(emulator, api):
+def test_blocks_of_all_forms_keep_their_order(emulator, api):
     blocks = [block for _, block in AS_DATA.values()]
     text = [{"type": "text", "text": f"{number}"} for number in range(len(blocks))]
     model_of(emulator, api).invoke(
         [HumanMessage([b for pair in zip(text, blocks, strict=True) for b in pair])]
     )
-    assert sent_media(emulator) == [(s.mime_type, s.base64) for s, _ in AS_DATA.values()]
+    assert received_media(emulator) == [(s.mime_type, s.base64) for s, _ in AS_DATA.values()]
 
 
-# --- what is uploaded ------------------------------------------------------------------------
+# --- inline or uploaded ----------------------------------------------------------------------
 
 
 _SERIALS = itertools.count(1)
 
 
 def large(tmp_path, size=LIMIT + 1):
-    """A PNG of a certain length, and of no other's content."""
+    """A unique PNG of a size in bytes."""
     number = next(_SERIALS)
     path = tmp_path / f"{number}.png"
     path.write_bytes(IMAGE.data.ljust(size - 4, b"\0") + number.to_bytes(4, "big"))
     return path
 
 
-def test_above_the_limit_the_largest_are_uploaded(emulator, api, tmp_path):
+def test_largest_files_are_uploaded_above_the_limit(emulator, api, tmp_path):
     blocks = [media_block(large(tmp_path, size)) for size in (900_000, 700_000, 800_000)]
     model_of(emulator, api).invoke([HumanMessage(blocks)])
     assert [u["size"] for u in uploads(emulator)] == [900_000]
-    assert len([1 for _, place in sent_media(emulator) if place.startswith("http")]) == 1
+    assert len([1 for _, place in received_media(emulator) if place.startswith("http")]) == 1
 
 
-def test_at_the_limit_nothing_is_uploaded(emulator, api, tmp_path):
-    model_of(emulator, api).invoke(asked_with(media_block(large(tmp_path, LIMIT))))
+def test_nothing_is_uploaded_at_the_limit(emulator, api, tmp_path):
+    model_of(emulator, api).invoke(asking_about(media_block(large(tmp_path, LIMIT))))
     assert uploads(emulator) == []
 
 
-def test_never_refuses_what_is_above_the_limit(emulator, api, tmp_path):
+def test_media_upload_never_rejects_media_above_the_limit(emulator, api, tmp_path):
     block = media_block(large(tmp_path))
     with pytest.raises(ValueError, match=r"1,500,001 bytes .* media_upload=\"auto\""):
-        model_of(emulator, api, media_upload="never").invoke(asked_with(block))
+        model_of(emulator, api, media_upload="never").invoke(asking_about(block))
     assert emulator.requests == []
 
 
-def test_the_same_content_is_uploaded_once(emulator, tmp_path):
-    """Whatever form it comes in, and whichever call or dialect it is for."""
+def test_same_content_is_uploaded_once(emulator, tmp_path):
+    """In every form, call and API."""
     path = large(tmp_path)
     blocks = [media_block(path), media_block(path.read_bytes()), media_block(path)]
     for api in APIS:
         model_of(emulator, api).invoke([HumanMessage(blocks)])
-        model_of(emulator, api).invoke(asked_with(blocks[1]))
+        model_of(emulator, api).invoke(asking_about(blocks[1]))
     assert len(uploads(emulator)) == 1
 
 
-def test_a_file_that_changed_is_uploaded_again(emulator, tmp_path):
+def test_changed_file_is_uploaded_again(emulator, tmp_path):
     path = large(tmp_path)
     block = media_block(path)
     for _ in range(2):
-        model_of(emulator).invoke(asked_with(block))
+        model_of(emulator).invoke(asking_about(block))
         path.write_bytes(large(tmp_path, LIMIT + 2).read_bytes())
-    model_of(emulator).invoke(asked_with(block))
+    model_of(emulator).invoke(asking_about(block))
     assert [upload["size"] for upload in uploads(emulator)] == [LIMIT + 1, LIMIT + 2, LIMIT + 2]
 
 
-async def test_a_batch_uploads_the_same_picture_once(emulator, tmp_path):
-    block = media_block(large(tmp_path))
-    answers = await model_of(emulator).abatch([asked_with(block)] * 20)
-    assert len(uploads(emulator)) == 1
-    assert {answer.response_metadata["media_count"] for answer in answers} == {1}
-
-
-def test_threads_upload_the_same_picture_once(emulator, tmp_path):
-    block = media_block(large(tmp_path))
-    model_of(emulator).batch([asked_with(block)] * 20)
-    assert len(uploads(emulator)) == 1
-
-
-async def test_a_batch_uploads_different_pictures_side_by_side(emulator, tmp_path):
-    blocks = [media_block(large(tmp_path)) for _ in range(20)]
-    answers = await model_of(emulator).abatch([asked_with(block) for block in blocks])
-    assert len(uploads(emulator)) == 20
-    assert all("I received 1 file: image/png (1500001 bytes)" in a.text for a in answers)
-
-
 @pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
-async def test_a_failed_upload_sends_nothing_else(emulator, api, tmp_path, call_mode):
-    emulator.fail_uploads = 400
-    model = model_of(emulator, api)
-    messages = asked_with(media_block(large(tmp_path)))
-    with pytest.raises(KieError, match=r"the upload failed: .* \(code 400") as caught:
-        await call_mode(model, messages)
-    assert not caught.value.partial
-    assert {request.path for request in emulator.requests} == {"/api/file-stream-upload"}
-    emulator.fail_uploads = None
-    assert "I received 1 file" in (await call_mode(model, messages)).text
-
-
-@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
-async def test_one_file_of_several_that_is_gone_stops_the_call(emulator, tmp_path, call_mode):
+async def test_missing_file_stops_the_call_before_a_request(emulator, tmp_path, call_mode):
     there, gone = large(tmp_path), large(tmp_path)
     blocks = [media_block(there), media_block(gone)]
     gone.unlink()
@@ -442,23 +352,23 @@ async def test_one_file_of_several_that_is_gone_stops_the_call(emulator, tmp_pat
     assert emulator.requests == []
 
 
-# --- agents, and what carries messages -------------------------------------------------------
+# --- agents and checkpoints ------------------------------------------------------------------
 
 
-def test_an_agent_sees_what_its_tool_photographed(emulator, api):
+def test_agent_sends_an_image_that_a_tool_returned(emulator, api):
     @tool
     def take_photo(subject: str) -> list:
         """Take a photo of a subject."""
-        return [{"type": "text", "text": f"a photo of {subject}"}, AS_DATA["v1 image"][1]]
+        return [{"type": "text", "text": f"a photo of {subject}"}, media_block(IMAGE.data)]
 
     agent = create_agent(model_of(emulator, api), [take_photo])
     state = agent.invoke({"messages": [("user", 'Take a photo of "an otter".')]})
-    assert sent_media(emulator) == [("image/png", IMAGE.base64)]
+    assert received_media(emulator) == [("image/png", IMAGE.base64)]
     assert "I received 1 file: image/png (101 bytes)" in state["messages"][-1].text
 
 
-def test_an_agent_uploads_its_tool_s_film_once(emulator, api, tmp_path):
-    """However many turns the conversation has."""
+def test_agent_uploads_a_video_that_a_tool_returned_once(emulator, api, tmp_path):
+    """Also in the following turns of the conversation."""
     path = tmp_path / "film.mp4"
     path.write_bytes(VIDEO.data.ljust(LIMIT + 1, b"\0") + api.encode())
 
@@ -472,11 +382,11 @@ def test_an_agent_uploads_its_tool_s_film_once(emulator, api, tmp_path):
     assert state["messages"][-2].content[1]["kie_path"] == path
     state = agent.invoke({"messages": [*state["messages"], ("user", "And?")]})
     assert len(uploads(emulator)) == 1
-    assert len({url for _, url in sent_media(emulator)}) == 1
+    assert len({url for _, url in received_media(emulator)}) == 1
 
 
-def test_what_a_tool_found_on_the_disk_is_not_read(emulator, api):
-    """A list of files looks like blocks; it is told to the model as the JSON that it is."""
+def test_file_list_of_a_tool_is_sent_as_json_and_not_read(emulator, api):
+    """Although a list of files looks like content blocks."""
 
     @tool
     def list_files(folder: str) -> list:
@@ -485,76 +395,61 @@ def test_what_a_tool_found_on_the_disk_is_not_read(emulator, api):
 
     agent = create_agent(model_of(emulator, api), [list_files])
     state = agent.invoke({"messages": [("user", 'List the files of the folder "media".')]})
-    assert sent_media(emulator) == []
+    assert received_media(emulator) == []
     assert "diagram.png" in state["messages"][-1].text
     assert uploads(emulator) == []
 
 
-def test_a_path_survives_a_checkpoint(emulator, api, tmp_path):
-    """The path is kept, not the file, and the file is sent again from where it is."""
-
+def test_checkpoint_stores_the_path_and_the_file_is_sent_again(emulator, api, tmp_path):
     def ask(state):
         return {"messages": [model_of(emulator, api).invoke(state["messages"])]}
 
     graph = StateGraph(MessagesState).add_node("model", ask).add_edge(START, "model")
     thread = {"configurable": {"thread_id": "1"}}
-    for messages in (asked_with(media_block(FOLDER / "diagram.png")), [HumanMessage("And?")]):
+    for messages in (asking_about(media_block(FOLDER / "diagram.png")), [HumanMessage("And?")]):
         with SqliteSaver.from_conn_string(str(tmp_path / "agent.sqlite")) as saver:
             graph.compile(saver).invoke({"messages": messages}, thread)
-        assert sent_media(emulator) == [("image/png", IMAGE.base64)]
+        assert received_media(emulator) == [("image/png", IMAGE.base64)]
 
 
-def test_an_uploaded_file_is_sent_by_its_url(emulator, api):
+def test_uploaded_file_is_sent_by_its_url(emulator, api):
     files = KieFiles(api_key=emulator.api_key, upload_url=emulator.base_url)
     for sample in SAMPLES:
         file = files.upload(sample.data, mime_type=sample.mime_type)
-        answer = model_of(emulator, api).invoke(asked_with(file.block()))
-        assert sent_media(emulator)[0][1] == file.url
+        answer = model_of(emulator, api).invoke(asking_about(file.block()))
+        assert received_media(emulator)[0][1] == file.url
         assert f"{sample.mime_type} ({len(sample.data)} bytes)" in answer.text
 
 
-# --- seen or not -----------------------------------------------------------------------------
+# --- media that KIE loses --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sample", SAMPLES[:4], ids=lambda sample: sample.mime_type)
 @pytest.mark.parametrize("is_remote", [False, True])
-def test_media_that_were_dropped_are_noticed_on_demand(emulator, api, sample, is_remote):
+def test_require_media_seen_detects_dropped_media(emulator, api, sample, is_remote):
     block = media_block(sample.url if is_remote else sample.data)
     trusting, checking = model_of(emulator, api), model_of(emulator, api, require_media_seen=True)
-    assert checking.invoke(asked_with(block)).response_metadata["media_count"] == 1
+    assert checking.invoke(asking_about(block)).response_metadata["media_count"] == 1
     emulator.drops_media = True
-    assert "I received" not in trusting.invoke(asked_with(block)).text
+    assert "I received" not in trusting.invoke(asking_about(block)).text
     with pytest.raises(
         KieMediaNotSeenError, match=r"KIE counted \d+ tokens for a prompt with 1 media"
     ):
-        checking.invoke(asked_with(block))
+        checking.invoke(asking_about(block))
     with pytest.raises(KieMediaNotSeenError):
-        [*checking.stream(asked_with(block))]
+        [*checking.stream(asking_about(block))]
     with pytest.raises(KieMediaNotSeenError):
-        trusting.invoke(asked_with(block), require_media_seen=True)
+        trusting.invoke(asking_about(block), require_media_seen=True)
     assert checking.invoke("Hello!").response_metadata.get("media_count") is None
 
 
-async def _astreamed(model, history):
-    return [chunk async for chunk in model.astream(history)]
-
-
-ASKS = {
-    "invoke": lambda model, history: asyncio.to_thread(model.invoke, history),
-    "ainvoke": lambda model, history: model.ainvoke(history),
-    "stream": lambda model, history: asyncio.to_thread(lambda: list(model.stream(history))),
-    "astream": _astreamed,
-}
-
-
-@pytest.mark.parametrize("ask", ASKS)
-async def test_a_file_that_kie_lost_is_uploaded_again_by_the_next_call(emulator, api, ask):
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
+async def test_file_that_kie_lost_is_uploaded_again_by_the_next_call(emulator, api, call_mode):
     model = model_of(emulator, api, media_upload="always")
-    picture = media_block(IMAGE.data + f"{ask} {api}".encode())
-    history = [HumanMessage([{"type": "text", "text": "Hi."}, picture])]
-    await ASKS[ask](model, history)
+    messages = asking_about(media_block(IMAGE.data + f"{call_mode.__name__} {api}".encode()))
+    await call_mode(model, messages)
     emulator.expire_files()
     with pytest.raises(KieError, match="download failed"):
-        await ASKS[ask](model, history)
-    assert await ASKS[ask](model, history)
+        await call_mode(model, messages)
+    assert await call_mode(model, messages)
     assert len(uploads(emulator)) == 2

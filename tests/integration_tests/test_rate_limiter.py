@@ -1,4 +1,4 @@
-"""The documented rate limiter keeps several processes within one limit."""
+"""The documented rate limiter shares one limit among processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "failures.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 TRIES = """
 from pathlib import Path
@@ -18,17 +18,23 @@ print(sum(limiter.acquire(blocking=False) for _ in range(30)))
 
 
 def documented_class() -> str:
-    """The imports and the class of the page's snippet."""
-    snippets = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    """The imports and the class in the documentation.
+
+    The limit is for an hour instead of 10 seconds: processes may take longer to start.
+    """
+    pages = "".join(page.read_text() for page in DOCS.glob("*.md"))
+    snippets = re.findall(r"```python\n(.*?)```", pages, re.DOTALL)
     (snippet,) = (text for text in snippets if "class SharedRateLimiter" in text)
-    return snippet.partition("\nlimiter = ")[0]
+    code, count = re.subn(r"\b10 \* Duration\.SECOND\b", "Duration.HOUR", snippet)
+    assert count == 1
+    return code.partition("\nlimiter = ")[0]
 
 
-def test_processes_share_the_limit_of_an_account(tmp_path: Path) -> None:
+def test_processes_share_one_limit(tmp_path: Path) -> None:
     code = documented_class() + TRIES.format(path=str(tmp_path / "rate.sqlite"))
     processes = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
-    granted = [int(process.communicate(timeout=60)[0]) for process in processes]
+    granted = [int(process.communicate(timeout=600)[0]) for process in processes]
     assert sum(granted) == 20

@@ -1,4 +1,4 @@
-"""The snippets of the README and of docs/, run as they stand."""
+"""The code of the README and of docs/, run unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SNIPPET = re.compile(r"^#+ ([^\n]+)$|^```python\n(.*?)^```", re.DOTALL | re.MUL
 
 
 def snippets_of(page: Path) -> list[tuple[str, str]]:
-    """The Python of a page, each piece with the heading that it stands under."""
+    """The Python code blocks of a page, each with its heading."""
     snippets, heading = [], page.name
     for title, code in _SNIPPET.findall(page.read_text(encoding="utf-8")):
         if title:
@@ -26,7 +26,7 @@ README = snippets_of(ROOT / "README.md")
 DOCS = [snippet for page in sorted((ROOT / "docs").glob("*.md")) for snippet in snippets_of(page)]
 
 
-def test_the_readme_has_a_snippet_for_each_use():
+def test_readme_has_code_for_each_use():
     assert [heading.removeprefix("README.md: ") for heading, _ in README] == [
         "Invoke",
         "Stream",
@@ -42,7 +42,7 @@ def test_the_readme_has_a_snippet_for_each_use():
 
 
 @pytest.mark.parametrize(("heading", "code"), README + DOCS, ids=[h for h, _ in README + DOCS])
-def test_a_snippet_runs_and_prints_something(heading, code, capfd, monkeypatch):
+def test_code_runs_and_prints_something(heading, code, capfd, monkeypatch):
     monkeypatch.chdir(ROOT)
     exec(compile(code, heading, "exec"), {"__name__": "__main__"})
     assert capfd.readouterr().out.strip()

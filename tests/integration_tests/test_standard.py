@@ -1,4 +1,4 @@
-"""LangChain's standard integration tests, once for each dialect and the gateway."""
+"""LangChain's standard integration tests, for each API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def downloads(monkeypatch):
-    """Serve what the standard tests download from this repository's own files."""
+    """Serve what the standard tests download from files of this repository."""
 
     def get(url: str, **_: Any) -> httpx.Response:
         return httpx.Response(200, content=DOWNLOADS[url].read_bytes())
@@ -29,7 +29,7 @@ def downloads(monkeypatch):
 
 @pytest.fixture(scope="module")
 def vcr_config() -> dict[str, Any]:
-    """A cassette answers whatever the port was when it was recorded, and holds no key."""
+    """Cassettes match any port, and contain no key."""
     return {
         "match_on": ["method", "path"],
         "filter_headers": ["authorization", "host"],
@@ -38,9 +38,9 @@ def vcr_config() -> dict[str, Any]:
 
 
 class StandardTests(ChatModelIntegrationTests):
-    """What all dialects promise."""
+    """The tests, and the features that every API supports."""
 
-    server_sending: ClassVar[dict[str, str]]
+    model_fields: ClassVar[dict[str, str]]
     override: ClassVar[str]
 
     chat_model_class = ChatKieGemini
@@ -61,7 +61,7 @@ class StandardTests(ChatModelIntegrationTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return self.server_sending
+        return self.model_fields
 
     @property
     def model_override_value(self) -> str:
@@ -85,21 +85,21 @@ class StandardTests(ChatModelIntegrationTests):
 
 
 class TestChatCompletions(StandardTests):
-    """The OpenAI-shaped dialect."""
+    """The OpenAI-compatible API."""
 
-    server_sending: ClassVar = {"model": "gemini-3-flash", "api": "chat_completions"}
+    model_fields: ClassVar = {"model": "gemini-3-flash", "api": "chat_completions"}
     override = "gemini-2.5-flash"
 
 
 class TestGenerateContent(StandardTests):
-    """The native dialect."""
+    """The native API."""
 
-    server_sending: ClassVar = {"model": "gemini-3.5-flash", "api": "generate_content"}
+    model_fields: ClassVar = {"model": "gemini-3.5-flash", "api": "generate_content"}
     override = "gemini-3.8-flash"
 
 
 class TestGateway(StandardTests):
-    """The shared path, with the model in the body."""
+    """The gateway, with the model in the body."""
 
-    server_sending: ClassVar = {"model": "gemini-3-flash", "api": "gateway"}
+    model_fields: ClassVar = {"model": "gemini-3-flash", "api": "gateway"}
     override = "gemini-2.5-pro"

@@ -22,11 +22,11 @@ from langchain_kie.emulator import Emulator
 from unit_tests.wire.request_sender import CHAT, GATEWAY, HI, NATIVE, Json, RequestSender, ai_calls
 
 REJECTED: list[tuple[str, list[BaseMessage], str]] = [
-    ("no messages", [], "nothing to answer"),
-    ("only an empty AI message", [AIMessage("")], "nothing to answer"),
+    ("no messages", [], "no user or assistant"),
+    ("only an empty AI message", [AIMessage("")], "no user or assistant"),
     ("only thoughts", [SystemMessage("s"), AIMessage([{"type": "reasoning", "reasoning": "hm"}])],
-     "nothing to answer"),
-    ("only a system message", [SystemMessage("be kind")], "nothing to answer"),
+     "no user or assistant"),
+    ("only a system message", [SystemMessage("be kind")], "no user or assistant"),
     ("an empty user message", [HumanMessage("")], "empty"),
     ("an empty text part", [HumanMessage([{"type": "text", "text": ""}])], "empty"),
     ("a result without its call", [HI, ToolMessage("x", tool_call_id="c-lost")], "c-lost"),
@@ -148,7 +148,7 @@ def test_a_value_that_is_not_json_is_rejected_by_name(send: RequestSender) -> No
         ([HumanMessage("")], {}, "empty"),
         ([], {"model_kwargs": {"x": {1, 2}}}, "JSON"),
         ([], {"tools": [{"google_search": {"x": 1}}]}, "settings"),
-        ([ToolMessage("x", tool_call_id="none")], {}, "answers no call"),
+        ([ToolMessage("x", tool_call_id="none")], {}, "matches no earlier tool call"),
     ],
     ids=["empty", "no JSON", "settings", "no call"],
 )

@@ -1,0 +1,37 @@
+"""Tool results that belong to no tool call, and messages that cannot be sent.
+
+What a whole request looks like is tested in `wire/test_requests.py`.
+"""
+
+from __future__ import annotations
+
+import pytest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+
+from langchain_kie._conversation.turns import build_turns
+
+HI = HumanMessage("hi")
+CALL = AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "call_7"}])
+RESULT = ToolMessage("x", tool_call_id="call_7")
+NAMELESS = {"name": None, "args": "{", "id": "call_7", "error": None}
+
+REJECTED: dict[str, tuple[list[BaseMessage], str]] = {
+    "a user message instead of the result": (
+        [HI, CALL, HI],
+        r"tool call 'call_7' \(f\) needs a tool result",
+    ),
+    "a result first": ([RESULT, HI], "tool result 'call_7' matches no earlier tool call"),
+    "a result after the next answer": ([HI, CALL, AIMessage("Wait."), RESULT], "call_7"),
+    "a call without a name": (
+        [HI, AIMessage("", invalid_tool_calls=[NAMELESS]), RESULT],
+        "tool call 'call_7' has no name",
+    ),
+}
+
+
+@pytest.mark.parametrize(("messages", "match"), REJECTED.values(), ids=REJECTED.keys())
+def test_unmatched_tool_calls_and_results_are_rejected(
+    messages: list[BaseMessage], match: str
+) -> None:
+    with pytest.raises(ValueError, match=match):
+        build_turns(messages)

@@ -126,12 +126,18 @@ async def aupload_all(media: Sequence[Media], files: KieFiles) -> None:
         raise
 
 
-def evict(media: Sequence[Media]) -> None:
-    """Forget uploaded files that KIE could not download, so that they are uploaded again."""
+def evict(media: Sequence[Media]) -> bool:
+    """Forget uploaded files that KIE could not download, so that they are uploaded again.
+
+    Returns:
+        Whether any of them was uploaded.
+    """
     urls = {part.url for part in media}
     with _cache.lock:
-        for key in [key for key, file in _cache.files.items() if file.url in urls]:
+        lost = [key for key, file in _cache.files.items() if file.url in urls]
+        for key in lost:
             del _cache.files[key]
+    return bool(lost)
 
 
 class _AbandonedError(Exception):

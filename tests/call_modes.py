@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 FIXTURES = Path(__file__).parent / "unit_tests" / "fixtures"
 KEY = "test-key"
+STREAMS = [
+    "shape_a.sse",
+    "shape_b.sse",
+    "shape_c.sse",
+    "native.sse",
+    "native_call.sse",
+    "chat_call.sse",
+]
+DOCUMENTS = ["chat_whole.json", "chat_docs.json", "native_whole.json", "native_docs_call.json"]
 
 
 def fixture(name: str) -> bytes:

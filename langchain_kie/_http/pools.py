@@ -242,7 +242,7 @@ async def _pools_of_running_loop() -> _Pools[AsyncPool]:
     return entry[0]
 
 
-# asyncio (Python 3.13) has no hook for the end of an event loop, but `asyncio.run` closes the
+# asyncio (Python 3.11) has no hook for the end of an event loop, but `asyncio.run` closes the
 # async generators that are still open; so one of them holds the pools. Can go with such a hook.
 async def _close_with_loop(
     loop: asyncio.AbstractEventLoop, pools: _Pools[AsyncPool]

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import orjson
 
-# httpx-sse 0.4.3 decodes with the charset that the server names, keeps a BOM, and requires a
-# Content-Type. Its private decoders do not; they can be replaced by public ones once it has some.
+# The public API of httpx-sse 0.4.3 requires a Content-Type and uses the charset in it. Only its
+# private decoders can be fed with text; replace them when it has public ones.
 from httpx_sse._decoders import SSEDecoder, SSELineDecoder
 
 from langchain_kie._error_bodies import unreadable_body_error

@@ -107,7 +107,9 @@ class _Coercion:
     def _fit_type(self, value: Any, schema: dict[str, Any], depth: int) -> tuple[Any, bool]:
         """Fit a value to the keywords of a schema that do not combine schemas."""
         values = [schema["const"]] if "const" in schema else _list_at(schema, "enum") or None
-        types = type_names(schema.get("type")) or list(dict.fromkeys(map(value_type, values or ())))
+        types = type_names(schema.get("type"))
+        if values and not types:
+            types = list(dict.fromkeys(map(value_type, values)))
         if types and schema.get("nullable") is True:
             types = [*types, "null"]
         if types and not _is_allowed(value, types, values):
@@ -122,16 +124,18 @@ class _Coercion:
         self, value: dict[str, Any] | list[Any], schema: dict[str, Any], depth: int
     ) -> tuple[Any, bool]:
         """Fit the values of an object, or the items of an array, each to its schema."""
-        members = [*value.values()] if isinstance(value, dict) else value
-        pairs = zip(members, _schemas_of_members(value, schema), strict=False)
-        fitted = [self.fit(member, inner, depth + 1) for member, inner in pairs]
-        fits = all(fits for _, fits in fitted)
+        members = value.values() if isinstance(value, dict) else value
+        fitted, is_changed, fits = [], False, True
+        for member, inner in zip(members, _schemas_of_members(value, schema), strict=False):
+            new, is_fit = self.fit(member, inner, depth + 1)
+            fitted.append(new)
+            is_changed = is_changed or new is not member
+            fits = fits and is_fit
         if isinstance(value, dict):
             fits = fits and all(name in value for name in _list_at(schema, "required"))
-        if all(new is old for (new, _), old in zip(fitted, members, strict=True)):
+        if not is_changed:
             return value, fits
-        changed = [new for new, _ in fitted]
-        return dict(zip(value, changed, strict=True)) if isinstance(value, dict) else changed, fits
+        return dict(zip(value, fitted, strict=True)) if isinstance(value, dict) else fitted, fits
 
 
 def _schemas_of_members(value: dict[str, Any] | list[Any], schema: dict[str, Any]) -> Iterable[Any]:

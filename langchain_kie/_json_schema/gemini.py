@@ -27,11 +27,11 @@ from langchain_kie._json_schema.normalize import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_LIMITS = frozenset(
+_SENT_UNCHANGED = frozenset(
     {"minimum", "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems"}
     | {"minProperties", "maxProperties"}
 )
-"""The keywords that Gemini takes as they are."""
+"""The keywords that mean the same in both."""
 
 
 def _is_list_of_text(value: Any) -> bool:
@@ -46,7 +46,7 @@ _FORMATS: Mapping[str, frozenset[str]] = {
 }
 
 _GEMINI_FIELDS: Mapping[str, Callable[[Any], bool]] = {
-    **{key: VALUE_CHECKS[key] for key in ("title", "description", "nullable", *_LIMITS)},
+    **{key: VALUE_CHECKS[key] for key in ("title", "description", "nullable", *_SENT_UNCHANGED)},
     "default": lambda _: True,
     "example": lambda _: True,
     "type": lambda value: isinstance(value, str) and value in _GEMINI_TYPES,
@@ -72,8 +72,8 @@ _SENTENCES: Mapping[str, Callable[[Any], str]] = {
     "multipleOf": lambda value: f"A multiple of {as_json_text(value)}.",
     "prefixItems": lambda value: f"Items in this order: {as_json_text(value)}.",
 }
-"""The sentence for the description, for each keyword that may not be sent. A keyword without a
-row is described as `<keyword>: <value>.`"""
+"""The sentence that is added to the description for a keyword that is not sent. A keyword without
+a row is described as `<keyword>: <value>.`"""
 
 _ANY_VALUE: Sequence[Schema] = (
     {"type": "string"},
@@ -140,18 +140,18 @@ def _with_inclusive_bounds(schema: Schema) -> Schema:
     """The schema of an integer, with inclusive bounds only, since Gemini has no others."""
     bounded = dict(schema)
     if "exclusiveMinimum" in schema:
-        least = math.floor(bounded.pop("exclusiveMinimum")) + 1
-        bounded["minimum"] = max(least, schema.get("minimum", least))
+        lowest = math.floor(bounded.pop("exclusiveMinimum")) + 1
+        bounded["minimum"] = max(lowest, schema.get("minimum", lowest))
     if "exclusiveMaximum" in schema:
-        most = math.ceil(bounded.pop("exclusiveMaximum")) - 1
-        bounded["maximum"] = min(most, schema.get("maximum", most))
+        highest = math.ceil(bounded.pop("exclusiveMaximum")) - 1
+        bounded["maximum"] = min(highest, schema.get("maximum", highest))
     return bounded
 
 
 def _convert_type(schema: Schema) -> Schema:
     """The fields of a schema that has one type, without a description."""
     kind = schema["type"].upper()
-    converted: Schema = {"type": kind} | {k: v for k, v in schema.items() if k in _LIMITS}
+    converted: Schema = {"type": kind} | {k: v for k, v in schema.items() if k in _SENT_UNCHANGED}
     if "properties" in schema:
         converted["properties"] = {k: _convert(v) for k, v in schema["properties"].items()}
         required = [name for name in schema.get("required", ()) if name in schema["properties"]]

@@ -22,9 +22,9 @@ MAX_DEPTH = 64
 ONE_SCHEMA = frozenset(
     {"items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames"}
 )
-LISTED_SCHEMAS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+_LISTED_SCHEMAS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems", "items"})
 NAMED_SCHEMAS = frozenset({"properties", "patternProperties", "dependentSchemas"})
-_DEFINITIONS = frozenset({"$defs", "definitions"})
+_NAMED_OR_DEFINED = NAMED_SCHEMAS | {"$defs", "definitions"}
 
 ANNOTATIONS = frozenset({"title", "description", "default", "examples", "deprecated"})
 CONDITIONS = frozenset({"not", "if", "then", "else"})
@@ -143,9 +143,9 @@ def map_subschemas(schema: Schema, convert: Callable[[Any], Any]) -> Schema:
     """
     mapped: Schema = {}
     for key, value in schema.items():
-        if key in NAMED_SCHEMAS | _DEFINITIONS and isinstance(value, dict):
+        if key in _NAMED_OR_DEFINED and isinstance(value, dict):
             mapped[key] = {name: convert(inner) for name, inner in value.items()}
-        elif key in LISTED_SCHEMAS | {"items"} and isinstance(value, list):
+        elif key in _LISTED_SCHEMAS and isinstance(value, list):
             mapped[key] = [convert(inner) for inner in value]
         elif key in ONE_SCHEMA and not isinstance(value, bool):
             mapped[key] = convert(value)
@@ -205,7 +205,7 @@ def resolve_reference(reference: str, root: Any) -> Any:
 
 
 def _member(node: Any, step: str) -> Any:
-    """What a step of a JSON pointer leads to from `node`, `None` if nowhere."""
+    """The member of `node` that a step of a JSON pointer names, `None` if there is none."""
     name = step.replace("~1", "/").replace("~0", "~")
     if isinstance(node, list):
         return node[int(name)] if name.isdecimal() and int(name) < len(node) else None

@@ -126,7 +126,7 @@ class _Normalizer:
         return flat, refs
 
     def _normalize_inner(self, flat: Schema, refs: frozenset[str], depth: int) -> Schema:
-        """Normalize the schemas directly inside a schema; properties that are `false` go."""
+        """Normalize the schemas directly inside a schema; remove properties that are `false`."""
         for key in NAMED_SCHEMAS & flat.keys():
             allowed = {name: inner for name, inner in flat[key].items() if inner is not False}
             flat = {**flat, key: allowed}
@@ -135,7 +135,7 @@ class _Normalizer:
     def _with_alternatives(
         self, flat: Schema, alternatives: list[Any], refs: frozenset[str], depth: int
     ) -> Schema:
-        """Normalize `anyOf`; the keywords next to it go into each branch, or into words."""
+        """Normalize `anyOf`; the keywords next to it are moved into its branches or described."""
         outside = {k: v for k, v in flat.items() if k in _COMMON_TO_BRANCHES}
         siblings = {k: v for k, v in flat.items() if k not in outside and k != "nullable"}
         are_conditions = bool(siblings) and not any(map(_describes_value, alternatives))
@@ -176,8 +176,8 @@ def _valid_keywords(schema: Schema) -> Schema:
     if flat.get("items") is True:
         flat["items"] = {}
     elif flat.get("items") is False:
-        most = len(flat.get("prefixItems", ()))
-        flat["maxItems"] = min(most, flat.get("maxItems", most))
+        length = len(flat.get("prefixItems", ()))
+        flat["maxItems"] = min(length, flat.get("maxItems", length))
         del flat["items"]
     return flat
 

@@ -24,7 +24,7 @@ _ILLEGAL = re.compile(r"[^a-zA-Z0-9_]")
 def needs_answer_function(
     response_format: dict[str, Any], functions: Sequence[dict[str, Any]], route: Route
 ) -> bool:
-    """Whether a model takes this `response_format` only as a function."""
+    """Whether a model needs a function instead of this `response_format`."""
     if response_format.get("type") != "json_schema":
         return False
     if functions and frozenset({"functions", "response_format"}) in route.exclusive:
@@ -34,7 +34,7 @@ def needs_answer_function(
 
 
 def _is_unsupported(schema: dict[str, Any]) -> bool:
-    """Whether an object has a property named `type`, or is a map: its keys are not known."""
+    """Whether it is an object with a property named `type`, or a map, whose keys are unknown."""
     properties, others = schema.get("properties"), schema.get("additionalProperties")
     if isinstance(properties, dict) and "type" in properties:
         return True

@@ -75,10 +75,8 @@ def _to_json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
 
 def build_json_parser(schema: dict[str, Any] | type) -> BaseLLMOutputParser[Any]:
     """The parser of an answer that is JSON text, with or without a Markdown fence."""
-    is_model = isinstance(schema, type) and is_basemodel_subclass(schema)
-    return CompleteJsonOutputParser(
-        json_schema=_to_json_schema(schema), model_class=schema if is_model else None
-    )
+    model_class = schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None
+    return CompleteJsonOutputParser(json_schema=_to_json_schema(schema), model_class=model_class)
 
 
 class CompleteJsonOutputParser(BaseCumulativeTransformOutputParser[Any]):

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import AsyncExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import orjson
 from call_modes import PARTIAL_CALL_MODES, STREAMING_CALL_MODES, call
 from key_leaks import SECRET_KEY, check_error
@@ -31,6 +31,7 @@ from langchain_kie._http import pools as _pools
 from langchain_kie.errors import MAX_MESSAGE_CHARS
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from langchain_core.messages import AIMessage
@@ -119,77 +120,104 @@ async def fault_free(answer: Answer, call_mode: str) -> AIMessage:
     return message
 
 
-async def check(
-    fault: Fault, point: Point, answer: Answer, call_mode: str, delays: list[float]
-) -> None:
-    """Check a call with a permanent fault, and if it is retried, one with a passing fault.
+@dataclass(frozen=True)
+class Cell:
+    """One call that a fault strikes.
 
-    Raises:
-        AssertionError: The outcome, or the waits in `delays`, are not the expected ones.
+    Attributes:
+        fault: The fault.
+        point: Where it strikes.
+        answer: The answer that it strikes.
+        call_mode: How the model is called.
+        right: The fault-free message.
+        delays: The recorded waits before retries.
+        seconds: Seconds after which a call that should time out does so.
     """
-    right = await fault_free(answer, call_mode)
-    expected = expected_outcome(fault, point, answer, call_mode)
-    retries = MAX_RETRIES if expected.retries is None else min(MAX_RETRIES, expected.retries)
-    run = partial(_call, fault, answer, call_mode, right)
-    async with AsyncExitStack() as stack:
+
+    fault: Fault
+    point: Point
+    answer: Answer
+    call_mode: str
+    right: AIMessage
+    delays: list[float]
+    seconds: float
+
+    async def check(self) -> None:
+        """Check a call with a permanent fault, and if it is retried, one with a passing fault.
+
+        Raises:
+            AssertionError: The outcome is not the expected one.
+        """
+        fault, answer = self.fault, self.answer
+        expected = expected_outcome(fault, self.point, answer, self.call_mode)
+        retries = MAX_RETRIES if expected.retries is None else min(MAX_RETRIES, expected.retries)
         if fault.reach:
-            fields = await stack.enter_async_context(fault.reach(answer))
-            delays.clear()
-            await run(fields, expected)
-            assert len(delays) == retries, f"{len(delays)} retries"
+            async with fault.reach(answer) as fields:
+                await self._call(fields, expected)
+            assert len(self.delays) == retries, f"{len(self.delays)} retries"
             return
-        fields = {}
-        if fault.is_tls:
-            fields = await stack.enter_async_context(clients(verify=client_tls()))
-        bad, good = fault.script(answer, point), Scripted([answer.body])
-        before = [fault.before(answer, point)] if fault.before else []
+        bad, good = fault.script(answer, self.point), Scripted([answer.body])
         tls = server_tls() if fault.is_tls else None
-        for failures, outcome in ((retries + 1, expected), (1, Expected()))[: 1 + bool(retries)]:
-            with ScriptedServer(*before, *[bad] * failures, good, tls=tls) as server:
-                fields["base_url"] = server.base_url
-                for earlier in before:
-                    await run(fields, Expected())
-                    if earlier.ending == "hang-up":
-                        _wait_until(lambda server=server: not server.open_connections)
-                delays.clear()
-                await run(fields, outcome)
-                done = min(retries, failures)
-                assert server.tries == len(before) + done + 1, f"{server.tries} requests"
-                assert len(delays) == done, f"{len(delays)} retries"
-                assert fault.delays is None or delays == fault.delays * done, f"waited {delays}"
-                _check_connections(server)
+        async with clients(verify=client_tls()) if tls else nullcontext({}) as fields:
+            script = [*[bad] * (retries + 1), good]
+            await self._check_server(script, tls, fields, expected, retries)
+            if retries:
+                await self._check_server([bad, good], tls, fields, Expected(), 1)
 
+    async def _check_server(
+        self,
+        script: list[Scripted],
+        tls: ssl.SSLContext | None,
+        fields: dict[str, Any],
+        expected: Expected,
+        retries: int,
+    ) -> None:
+        """Check a call to a server with a script, after an earlier call if the fault has one."""
+        before = [self.fault.before(self.answer, self.point)] if self.fault.before else []
+        with ScriptedServer(*before, *script, tls=tls) as server:
+            fields = {"base_url": server.base_url, **fields}
+            for earlier in before:
+                await self._call(fields, Expected())
+                if earlier.ending == "hang-up":
+                    _wait_until(lambda: not server.open_connections)
+            await self._call(fields, expected)
+            assert server.tries == len(before) + retries + 1, f"{server.tries} requests"
+            assert len(self.delays) == retries, f"{len(self.delays)} retries"
+            if self.fault.delays is not None:
+                assert self.delays == self.fault.delays * retries, f"waited {self.delays}"
+            _check_connections(server)
 
-async def _call(
-    fault: Fault,
-    answer: Answer,
-    call_mode: str,
-    right: AIMessage,
-    fields: dict[str, Any],
-    expected: Expected,
-) -> None:
-    """Make one call, and check that it ends as expected."""
-    options = {"model": answer.model, "api_key": SECRET_KEY, "max_retries": MAX_RETRIES}
-    model = ChatKieGemini(**{**options, "timeout": 30, **fault.fields, **fields})
-    chunks: list[Any] = []
-    try:
-        message = await call(call_mode, model, fault.prompt, chunks)
-    except Exception as error:  # noqa: BLE001 - other errors fail the check
-        _check_error(error, fault, expected)
-    else:
+    async def _call(self, fields: dict[str, Any], expected: Expected) -> None:
+        """Make one call, and check that it ends as expected."""
+        timeout: dict[str, float] = {}
+        if self.fault.times_out:
+            timeout[self.fault.times_out] = self.seconds
+        options = {"model": self.answer.model, "api_key": SECRET_KEY, "max_retries": MAX_RETRIES}
+        model = ChatKieGemini(**{**options, "timeout": httpx.Timeout(30, **timeout), **fields})
+        chunks: list[Any] = []
+        self.delays.clear()
+        try:
+            message = await call(self.call_mode, model, self.fault.prompt, chunks)
+        except Exception as error:  # noqa: BLE001 - other errors fail the check
+            _check_error(error, self.fault, expected)
+        else:
+            self._check_message(message, expected)
+        if not self.fault.check:
+            delivered = zip(_content_of_chunks(chunks), _content(self.right), strict=True)
+            for part, complete in delivered:
+                assert complete.startswith(part), f"delivered {part!r} of {complete!r}"
+            if self.call_mode in STREAMING_CALL_MODES and expected.classes:
+                assert bool(chunks) == expected.partial, f"{len(chunks)} chunks"
+
+    def _check_message(self, message: AIMessage, expected: Expected) -> None:
         names = [cls.__name__ for cls in expected.classes]
         assert not names, f"expected {names}, got {_content(message)}"
-        if fault.check:
-            fault.check(message)
+        if self.fault.check:
+            self.fault.check(message)
         elif expected.is_exact:
-            assert _without_id(message) == _without_id(right)
+            assert _without_id(message) == _without_id(self.right)
         else:
-            assert _content(message) == _content(right)
-    if not fault.check:
-        for delivered, complete in zip(_content_of_chunks(chunks), _content(right), strict=True):
-            assert complete.startswith(delivered), f"delivered {delivered!r} of {complete!r}"
-        if call_mode in STREAMING_CALL_MODES and expected.classes:
-            assert bool(chunks) == expected.partial, f"{len(chunks)} chunks"
+            assert _content(message) == _content(self.right)
 
 
 def _check_error(error: Exception, fault: Fault, expected: Expected) -> None:

@@ -6,10 +6,9 @@ The expected outcome follows from both and the point of the fault (`cells.expect
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import httpx
 from call_modes import FAULT_CALL_MODES
 from scripted_server import Scripted
 
@@ -61,7 +60,7 @@ class Fault:
         script: Makes the faulty response.
         points: Where it can strike.
         answers: The answers that it can strike.
-        fields: Fields of the model.
+        times_out: The field of `httpx.Timeout` that ends the call, if any.
         prompt: The prompt.
         reach: Replaces the server, where the connection itself is faulty.
         before: Makes the response to an earlier call on the same connection.
@@ -78,7 +77,7 @@ class Fault:
     script: Script
     points: tuple[str, ...] = ("complete",)
     answers: tuple[Answer, ...] = ANSWERS
-    fields: dict[str, Any] = field(default_factory=dict)
+    times_out: Literal["read", "write"] | None = None
     prompt: str = "hi"
     reach: Reach | None = None
     before: Script | None = None
@@ -94,9 +93,10 @@ def rows(row: str, effect: Effect, scripts: dict[str, Script], *place: Any, **mo
     return (Fault(row, name, effect, script, *place, **more) for name, script in scripts.items())
 
 
-SHORT_READ = {"timeout": httpx.Timeout(30, read=0.5)}
-"""Fields of a model that observes a stall; the server has sent everything before it."""
-
+TIMEOUTS = {None: (30.0,), "read": (0.2, 5.0), "write": (0.3, 1.5)}
+"""Seconds after which a call times out. The outcome with the last number counts, which is long
+enough for the server to send everything before it stalls; a shorter one that suffices saves time.
+"""
 JSON = {"Content-Type": "application/json"}
 FEW = (SHAPE_A, NATIVE)
 CHAT_STREAMS = STREAMS[:3]

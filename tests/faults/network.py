@@ -131,7 +131,7 @@ async def _proxy_refused(answer: Answer) -> AsyncGenerator[dict[str, Any]]:
 async def _full_pool(answer: Answer) -> AsyncGenerator[dict[str, Any]]:
     """Use clients whose only connection is busy with a response without end."""
     with ScriptedServer(Scripted([b"x"], ending="stall")) as server:
-        async with clients(limits=httpx.Limits(max_connections=1)) as fields:
+        async with clients(limits=httpx.Limits(max_connections=1), timeout=30) as fields:
             url = server.base_url
             taken, ataken = (client.stream("POST", url) for client in fields.values())
             with taken:

@@ -13,7 +13,6 @@ from faults.fault import (
     FEW,
     JSON,
     LEGAL,
-    SHORT_READ,
     UNREADABLE,
     Effect,
     Fault,
@@ -107,7 +106,7 @@ ROWS = (
         for name, (body, code) in ERROR_BODIES.items()
     ),
     *(
-        Fault("H2", f"401, {name}", _numbered(401, 401), script, _STATUS, FEW, SHORT_READ)
+        Fault("H2", f"401, {name}", _numbered(401, 401), script, _STATUS, FEW, "read")
         for name, script in (
             ("a body that breaks", _status(401, _401, missing=7, ending="hang-up")),
             ("a body that stalls", _status(401, _401, missing=7, ending="stall")),

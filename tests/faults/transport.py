@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 from call_modes import FAULT_CALL_MODES
 from scripted_server import Scripted
 
 from faults.answers import BODY, EVERYWHERE, POINTS, STREAMS, Answer, Point
-from faults.fault import BREAKS, ENDS, FEW, JSON, LEGAL, SHORT_READ, STALLS, Effect, Fault, Script
+from faults.fault import BREAKS, ENDS, FEW, JSON, LEGAL, STALLS, Effect, Fault, Script
 from faults.network import REACHING
 from langchain_kie import KieInvalidRequestError
 
@@ -42,7 +41,7 @@ _FIN, _BREAK = _cut(ending="fin-unframed"), _cut(ending="fin-mid-chunk")
 _RST = _cut(ending="rst", pause=0.02)
 _TOO_LONG = _cut(ending="hang-up", framing="length", length=7)
 _BOUNDARIES = tuple(name for name in BODY if not POINTS[name].inside)
-_SLOW: dict[str, Any] = {"fields": SHORT_READ, "call_modes": FAULT_CALL_MODES[:4]}
+_SLOW: dict[str, Any] = {"times_out": "read", "call_modes": FAULT_CALL_MODES[:4]}
 
 TRANSPORT = (
     Fault("T1", "proper end of the body", ENDS, _cut(), BODY),
@@ -52,7 +51,7 @@ TRANSPORT = (
     Fault("T3", "FIN inside a chunk, TLS", BREAKS, _BREAK, BODY, FEW, is_tls=True),
     Fault("T4", "RST", BREAKS, _RST, EVERYWHERE),
     Fault("T4", "RST, TLS", BREAKS, _RST, BODY, FEW, is_tls=True),
-    Fault("T5", "silence", STALLS, _cut(ending="stall"), EVERYWHERE, fields=SHORT_READ),
+    Fault("T5", "silence", STALLS, _cut(ending="stall"), EVERYWHERE, times_out="read"),
     Fault("T6", "comments", STALLS, _cut(ending="comments"), _BOUNDARIES, STREAMS, **_SLOW),
     Fault("T7", "an event without end", STALLS, _cut(ending="trickle"), BODY, **_SLOW),
     Fault("T7", "a byte a segment", LEGAL, _in_bytes),
@@ -75,7 +74,6 @@ def _unread(*pieces: bytes, **response: Any) -> Script:
 
 
 _BIG: dict[str, Any] = {"points": ("in the request",), "answers": FEW, "prompt": "x" * 8_000_000}
-_SHORT_WRITE = {"timeout": httpx.Timeout(30, write=0.3)}
 _SILENT = _unread(b"", framing="raw", ending="stall", pause=2)
 _413 = Effect(cls=KieInvalidRequestError, code=413, status=413)
 _TOO_LARGE = b'{"code":413,"msg":"Payload too large"}'
@@ -101,9 +99,9 @@ NETWORK = (
         for row, name, cls, retries, reach in REACHING
     ),
     Fault("W1", "RST in the body", BREAKS, _unread(framing="raw", ending="rst"), **_BIG),
-    Fault("W2", "an unread body", STALLS, _SILENT, fields=_SHORT_WRITE, **_BIG),
+    Fault("W2", "an unread body", STALLS, _SILENT, times_out="write", **_BIG),
     Fault("W3", "early 413, the rest is read", _413, _refused("stall"), **_BIG),
-    # asyncio (Python 3.13) drops data that was received before a reset
+    # asyncio (Python 3.11) drops data that was received before a reset
     Fault(
         "W3",
         "early 413, RST, sync",

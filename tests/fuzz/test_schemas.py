@@ -56,7 +56,6 @@ _PLAIN: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(["minLength", "maxLength", "minItems", "maxItems", "maxProperties"], _COUNT),
 }
 
-
 _TYPES = st.sampled_from(words("string integer number boolean object array null"))
 _VALUE = st.recursive(
     st.sampled_from([None, True, False, 0, 1, -2, "", "1", "true", "[1]"]),
@@ -73,6 +72,7 @@ _NODE = {"type": "object", "properties": {"b": {"type": "integer"}, "a": {"$ref"
 
 
 def _schema(inner: st.SearchStrategy[Any], *, is_valid: bool = False) -> st.SearchStrategy[Any]:
+    """A schema that contains schemas of `inner`; keywords may be invalid unless `is_valid`."""
     many = st.lists(inner, min_size=int(is_valid), max_size=3)
     named = st.dictionaries(_WORD, inner, max_size=3)
     keywords = {

@@ -13,14 +13,10 @@ every_call_mode = pytest.mark.parametrize(
     ("call_mode", "version"), CALL_MODES, ids=lambda value: getattr(value, "__name__", value)
 )
 NATIVE = ("gemini-3.5-flash", "generate_content")
-PROMPTS = [
-    "What is new about Zürich?",
-    "What is new about 北京 and 🏯?",
-    "What is new about tides?",
-]
+PROMPTS = [f"What is new about {topic}?" for topic in ("Zürich", "北京 and 🏯", "tides")]
 
 
-async def ask(name, api, tool, prompt, call_mode=invoke, version=None):
+async def answer_with(name, api, tool, prompt, call_mode=invoke, version=None):
     """The answer of a model that may use a built-in tool."""
     model = ChatKieGemini(model=name, api=api, output_version=version)
     return await call_mode(model.bind_tools([{tool: {}}]), prompt)
@@ -33,7 +29,7 @@ def blocks(message, kind):
 @pytest.mark.parametrize("prompt", PROMPTS)
 @every_call_mode
 async def test_a_native_search_cites_its_sources(call_mode, version, prompt):
-    message = await ask(*NATIVE, "google_search", prompt, call_mode, version)
+    message = await answer_with(*NATIVE, "google_search", prompt, call_mode, version)
     (text,) = blocks(message, "text")
     assert text["text"] == message.text
     assert text["annotations"]
@@ -54,7 +50,7 @@ async def test_a_native_search_cites_its_sources(call_mode, version, prompt):
 async def test_a_native_search_always_requests_a_stream(service, call_mode):
     if not service:
         pytest.skip("only the emulator shows the request")
-    await ask(*NATIVE, "google_search", PROMPTS[0], call_mode)
+    await answer_with(*NATIVE, "google_search", PROMPTS[0], call_mode)
     assert service.requests[-1].body["stream"] is True
     assert service.requests[-1].body["tools"] == [{"googleSearch": {}}]
 
@@ -62,7 +58,9 @@ async def test_a_native_search_always_requests_a_stream(service, call_mode):
 @every_call_mode
 @pytest.mark.parametrize("api", ["chat_completions", "gateway"])
 async def test_a_search_with_chat_completions_has_its_sources_in_the_text(api, call_mode, version):
-    message = await ask("gemini-3-flash", api, "google_search", PROMPTS[0], call_mode, version)
+    message = await answer_with(
+        "gemini-3-flash", api, "google_search", PROMPTS[0], call_mode, version
+    )
     assert "](https://" in message.text
     assert not blocks(message, "server_tool_call")
 
@@ -70,7 +68,7 @@ async def test_a_search_with_chat_completions_has_its_sources_in_the_text(api, c
 @every_call_mode
 async def test_code_execution_is_a_server_tool_call(call_mode, version):
     prompt = "Compute 6*7 with code."
-    message = await ask(*NATIVE, "code_execution", prompt, call_mode, version)
+    message = await answer_with(*NATIVE, "code_execution", prompt, call_mode, version)
     (call,) = blocks(message, "server_tool_call")
     (result,) = blocks(message, "server_tool_result")
     assert call["name"] == "code_execution"
@@ -85,7 +83,7 @@ async def test_code_execution_is_a_server_tool_call(call_mode, version):
 async def test_a_page_that_gemini_reads_is_a_server_tool_call(call_mode, version):
     url = "https://example.com/"
     prompt = f"What does {url} say?"
-    message = await ask(*NATIVE, "url_context", prompt, call_mode, version)
+    message = await answer_with(*NATIVE, "url_context", prompt, call_mode, version)
     (call,) = blocks(message, "server_tool_call")
     (result,) = blocks(message, "server_tool_result")
     assert call["name"] == "web_fetch"
@@ -97,7 +95,7 @@ async def test_a_page_that_gemini_reads_is_a_server_tool_call(call_mode, version
 async def test_a_conversation_goes_on_after_a_search(service):
     """The sources are not sent back, the text is."""
     model = ChatKieGemini(model="gemini-3.5-flash", output_version="v1")
-    answer = await ask(*NATIVE, "google_search", PROMPTS[0], stream, "v1")
+    answer = await answer_with(*NATIVE, "google_search", PROMPTS[0], stream, "v1")
     following = model.invoke([("human", PROMPTS[0]), answer, ("human", "Say 'thanks'.")])
     assert following.text
     if service:

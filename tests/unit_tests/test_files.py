@@ -451,7 +451,7 @@ async def test_redirect_is_not_followed(upload_mode: Any) -> None:
 def test_missing_key_and_http_host_are_rejected() -> None:
     with pytest.raises(KieConfigurationError, match="there is no key"):
         KieFiles()
-    with pytest.raises(KieConfigurationError, match="upload_url must be https"):
+    with pytest.raises(KieConfigurationError, match="upload_url must use https"):
         KieFiles(api_key=SecretStr(KEY), upload_url="http://files.example")
 
 

@@ -65,6 +65,7 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "media_block that was JSON": ({"type": "image", "kie_path": "/etc/passwd"}, NO_LOCAL_FILE),
     "FTP": ({"type": "image", "url": "ftp://a.example/a.png"}, "'ftp://.*': not an http"),
+    "data URL without a comma": ({"type": "image", "url": "data:" + "a" * 10**6}, "not an http"),
     "no host": ({"type": "image", "url": "https:///a.png"}, "not an http"),
     "invalid host": ({"type": "image", "url": "https://[::1/a.png"}, "not an http"),
     "base64 as a URL": ({"type": "image", "url": PNG_BASE64}, "this is base64, not a URL"),
@@ -195,7 +196,7 @@ def test_media_that_the_profile_excludes_are_rejected(
     call = {"name": "f", "args": {}, "id": "c0"}
     with_result = [AIMessage("", tool_calls=[call]), ToolMessage([block], tool_call_id="c0")]
     for messages in ([HumanMessage([block])], [HumanMessage("hi"), *with_result]):
-        with pytest.raises(ValueError, match=f"gemini-3-flash takes no {kind}"):
+        with pytest.raises(ValueError, match=f"gemini-3-flash does not support {kind} input"):
             model.invoke(messages)
     assert server.requests == []
     model.invoke("Hello!")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from call_modes import fixture, response_reader
+from call_modes import DOCUMENTS, fixture, response_reader
 
 from langchain_kie import KieEmptyResponseError, KieProtocolError, KieStreamInterruptedError
 
@@ -36,7 +36,7 @@ def test_a_stream_cut_at_any_byte_raises_before_its_terminal_event_and_never_aft
             assert end >= evidence, body[:end][-60:]
 
 
-@pytest.mark.parametrize("name", ["chat_whole.json", "native_whole.json"])
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_document_cut_at_any_byte_is_a_protocol_error(name: str) -> None:
     body = fixture(name).rstrip()
     for end in range(1, len(body)):

@@ -8,7 +8,7 @@ import itertools
 import logging
 import random
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -23,6 +23,9 @@ from langchain_kie._http.retry import (
     retry_delay,
 )
 from unit_tests.loopback import TEXT_EVENTS, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
 
 BUSY = Scripted([b'{"code":500,"msg":"Server exception, please try again later"}'])
 NOW = 1_800_000_000.0
@@ -172,18 +175,42 @@ async def test_an_empty_answer_that_was_billed_is_not_retried(usage: Any, no_sle
             assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize(("pieces", "requests"), [((), 3), (TEXT_EVENTS[:1], 1)])
+class TimingOut(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body whose reader times out after some pieces."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._pieces
+        raise httpx.ReadTimeout("timed out")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece
+
+
+@pytest.mark.parametrize("retry_on_timeout", [False, True])
+@pytest.mark.parametrize("pieces", [[], TEXT_EVENTS[:1]], ids=len)
 async def test_a_timeout_is_retried_on_request_before_the_first_item(
-    pieces, requests: int, no_sleep
+    pieces: list[bytes], retry_on_timeout: bool, no_sleep
 ) -> None:
-    timeout = httpx.Timeout(30, read=0.5)
-    for call_mode in BASIC_CALL_MODES:
-        with ScriptedServer(Scripted(pieces, ending="stall")) as server:
-            model = model_at(server, max_retries=2, timeout=timeout, retry_on_timeout=True)
-            with pytest.raises(KieTimeoutError) as caught:
-                await call_mode(model)
-            assert caught.value.is_retryable
-            await until(lambda server=server: server.tries == requests)
+    def respond(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, stream=TimingOut(pieces))
+
+    requests: list[httpx.Request] = []
+    transport = httpx.MockTransport(respond)
+    with ScriptedServer() as server, httpx.Client(transport=transport) as client:
+        async with httpx.AsyncClient(transport=transport) as async_client:
+            clients = {"http_client": client, "http_async_client": async_client}
+            for call_mode in BASIC_CALL_MODES:
+                requests.clear()
+                fields = {"max_retries": 2, "retry_on_timeout": retry_on_timeout, **clients}
+                with pytest.raises(KieTimeoutError) as caught:
+                    await call_mode(model_at(server, **fields))
+                assert caught.value.is_retryable
+                assert len(requests) == (3 if retry_on_timeout and not pieces else 1)
 
 
 async def test_an_error_that_is_not_of_this_package_is_not_retried(no_sleep) -> None:

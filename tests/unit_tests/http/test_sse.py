@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from call_modes import fixture
+from call_modes import STREAMS, fixture
 
 from langchain_kie._http.sse import DONE, EventParser
 from langchain_kie.errors import KieProtocolError
@@ -14,14 +14,6 @@ from langchain_kie.errors import KieProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STREAMS = [
-    "shape_a.sse",
-    "shape_b.sse",
-    "shape_c.sse",
-    "native.sse",
-    "native_call.sse",
-    "chat_call.sse",
-]
 NEWLINES = {"LF": b"\n", "CRLF": b"\r\n", "CR": b"\r"}
 FRAMINGS: dict[str, Callable[[str], str]] = {
     "plain": lambda block: block,

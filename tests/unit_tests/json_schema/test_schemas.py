@@ -373,12 +373,12 @@ def test_titles_are_removed_but_properties_of_that_name_stay() -> None:
         "title": "T",
         "properties": {"title": {"title": "Title", "type": "string"}},
         "$defs": {"title": {"title": "X"}},
-        "anyOf": [{"title": "A", "default": {"title": "kept"}}],
+        "anyOf": [True, {"title": "A", "default": {"title": "kept"}}],
         "items": [{"title": "First"}],
     }
     assert without_titles(schema) == {
         "properties": {"title": {"type": "string"}},
         "$defs": {"title": {}},
-        "anyOf": [{"default": {"title": "kept"}}],
+        "anyOf": [True, {"default": {"title": "kept"}}],
         "items": [{}],
     }

@@ -23,34 +23,35 @@ from langchain_kie._json import Json
 from langchain_kie._json_schema.gemini import to_gemini_schema
 from langchain_kie._json_schema.normalize import normalize_schema
 from langchain_kie._tools import definitions
-from langchain_kie._tools.answer_function import needs_answer_function
+from langchain_kie._tools.answer_function import build_answer_function, needs_answer_function
 from langchain_kie._tools.cache import normalize_tools
 from langchain_kie._tools.definitions import normalize_tool
+from langchain_kie._tools.structured_output import build_response_format
 
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-ABOUT = {"name": "tell", "description": "Tell the weather."}
+ABOUT = {"name": "get_weather", "description": "Get the weather."}
 FUNCTION = {**ABOUT, "parameters": PARAMETERS}
 
 
-def tell(city: str) -> str:
-    """Tell the weather."""
+def get_weather(city: str) -> str:
+    """Get the weather."""
     return city
 
 
-class TellClass(BaseModel):
-    """Tell the weather."""
+class GetWeather(BaseModel):
+    """Get the weather."""
 
     city: str
 
 
-class TellV1(pydantic_v1.BaseModel):
-    """Tell the weather."""
+class GetWeatherV1(pydantic_v1.BaseModel):
+    """Get the weather."""
 
     city: str
 
 
-class TellDict(TypedDict):
-    """Tell the weather."""
+class GetWeatherDict(TypedDict):
+    """Get the weather."""
 
     city: str
 
@@ -65,49 +66,49 @@ class _Sdk(BaseModel):
 
 
 class _Named(BaseTool):
-    name: str = "tell"
-    description: str = "Tell the weather."
-    args_schema: Any = TellClass
+    name: str = "get_weather"
+    description: str = "Get the weather."
+    args_schema: Any = GetWeather
 
     def _run(self, city: str) -> str:
         return city
 
 
-for _class in (TellClass, TellV1, TellDict):
-    _class.__name__ = "tell"
-TellClass.model_config["title"] = "tell"
-TellClass.model_rebuild(force=True)
+for _class in (GetWeather, GetWeatherV1, GetWeatherDict):
+    _class.__name__ = "get_weather"
+GetWeather.model_config["title"] = "get_weather"
+GetWeather.model_rebuild(force=True)
 
 
 def _as_tool() -> BaseTool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return RunnableLambda(lambda args: args["city"]).as_tool(
-            name="tell", description="Tell the weather.", arg_types={"city": str}
+            name="get_weather", description="Get the weather.", arg_types={"city": str}
         )
 
 
 FORMS: dict[str, Any] = {
-    "function": tell,
-    "tool": tool(tell),
-    "structured tool": StructuredTool.from_function(tell),
+    "function": get_weather,
+    "tool": tool(get_weather),
+    "structured tool": StructuredTool.from_function(get_weather),
     "tool with a JSON schema": StructuredTool(
-        name="tell", description="Tell the weather.", args_schema=PARAMETERS, func=tell
+        name="get_weather", description="Get the weather.", args_schema=PARAMETERS, func=get_weather
     ),
     "BaseTool": _Named(),
     "Runnable.as_tool": _as_tool(),
-    "pydantic": TellClass,
-    "pydantic v1": TellV1,
-    "TypedDict": TellDict,
+    "pydantic": GetWeather,
+    "pydantic v1": GetWeatherV1,
+    "TypedDict": GetWeatherDict,
     "OpenAI": {"type": "function", "function": FUNCTION},
     "OpenAI's function": FUNCTION,
     "OpenAI's newer form": {"type": "function", **FUNCTION},
     "Anthropic": {**ABOUT, "input_schema": PARAMETERS, "cache_control": {"type": "ephemeral"}},
     "Anthropic's custom": {"type": "custom", **ABOUT, "input_schema": PARAMETERS},
-    "MCP": {**ABOUT, "title": "Tell", "inputSchema": PARAMETERS, "annotations": {}},
+    "MCP": {**ABOUT, "title": "Weather", "inputSchema": PARAMETERS, "annotations": {}},
     "MCP's object": _Sdk(**ABOUT, input_schema=PARAMETERS),
     "Bedrock": {"toolSpec": {**ABOUT, "inputSchema": {"json": PARAMETERS}}},
-    "JSON schema": {"title": "tell", "description": "Tell the weather.", **PARAMETERS},
+    "JSON schema": {"title": "get_weather", "description": "Get the weather.", **PARAMETERS},
     "Gemini": {"functionDeclarations": [FUNCTION]},
     "Gemini in snake case": {"function_declarations": [FUNCTION]},
     "Gemini's newer form": {**ABOUT, "parametersJsonSchema": PARAMETERS},
@@ -192,13 +193,13 @@ def nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "form",
     [nothing, tool(nothing), {"name": "nothing"}, {"name": "nothing", "inputSchema": {}},
      {"title": "nothing", "type": "object"}],
     ids=["function", "tool", "a name", "MCP", "JSON schema"],
 )  # fmt: skip
-def test_a_tool_may_have_no_arguments(given: Any) -> None:
-    ((function,), _) = normalize_tools([given])
+def test_a_tool_may_have_no_arguments(form: Any) -> None:
+    ((function,), _) = normalize_tools([form])
     assert function["name"] == "nothing"
     assert not function.get("parameters", {}).get("properties")
 
@@ -242,7 +243,7 @@ def test_a_valid_name_is_accepted(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "match"),
+    ("form", "match"),
     [
         ({"type": "web_search"}, "no name"),
         ({"type": "object", "properties": {}}, "no name"),
@@ -256,14 +257,14 @@ def test_a_valid_name_is_accepted(name: str) -> None:
     ],
     ids=range(9),
 )
-def test_an_invalid_tool_is_rejected(given: Any, match: str) -> None:
+def test_an_invalid_tool_is_rejected(form: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):
-        normalize_tool(given)
+        normalize_tool(form)
 
 
 def test_two_tools_of_one_name_are_rejected() -> None:
-    with pytest.raises(ValueError, match="two tools are named 'tell'"):
-        normalize_tools([tell, FUNCTION])
+    with pytest.raises(ValueError, match="two tools are named 'get_weather'"):
+        normalize_tools([get_weather, FUNCTION])
 
 
 def test_one_dict_can_hold_functions_and_built_in_tools() -> None:
@@ -273,12 +274,12 @@ def test_one_dict_can_hold_functions_and_built_in_tools() -> None:
 
 def test_python_values_in_a_schema_are_read_as_json() -> None:
     properties = OrderedDict(day={"enum": (date(2026, 1, 2), "never"), "default": date(2026, 1, 2)})
-    given = {**FUNCTION, "parameters": {"properties": properties, "required": ("day",)}}
-    ((function,), _) = normalize_tools([given])
+    form = {**FUNCTION, "parameters": {"properties": properties, "required": ("day",)}}
+    ((function,), _) = normalize_tools([form])
     assert function["parameters"]["required"] == ["day"]
     day = to_gemini_schema(function["parameters"])["properties"]["day"]
     assert day["enum"] == ["2026-01-02", "never"]
-    assert normalize_tools([given])[0][0] is function
+    assert normalize_tools([form])[0][0] is function
 
 
 def test_a_hundred_tools_keep_their_order() -> None:
@@ -311,9 +312,9 @@ def test_a_tool_is_converted_once(conversions: list[Any]) -> None:
         """Do."""
 
     tools = [Other, tool(other), other]
-    first = [normalize_tool(given) for given in tools]
-    assert [normalize_tool(given, strict=True) for given in tools] != first
-    assert [normalize_tool(given) for given in tools] == first
+    first = [normalize_tool(form) for form in tools]
+    assert [normalize_tool(form, strict=True) for form in tools] != first
+    assert [normalize_tool(form) for form in tools] == first
     assert len(conversions) == 3
 
 
@@ -366,3 +367,10 @@ TYPE_PROPERTY = {"properties": {"type": {"type": "string"}}}
 def test_a_type_property_or_a_map_needs_a_function(schema: Json, expected: bool) -> None:
     response_format = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
     assert needs_answer_function(response_format, [], Route("m")) is expected
+
+
+def test_a_response_format_without_the_schema_of_an_object_is_rejected() -> None:
+    with pytest.raises(ValueError, match=r"needs json_schema\.schema"):
+        build_response_format({"type": "json_schema"}, None)
+    with pytest.raises(ValueError, match="make the answer a property of an object"):
+        build_answer_function({"json_schema": {"schema": {"type": "array"}}}, [])

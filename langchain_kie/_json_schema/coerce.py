@@ -251,7 +251,7 @@ def _is_placeholder(value: Any, schema: dict[str, Any]) -> bool:
         return False
     if schema.get("format") in _FORMATS_OF_VALUES:
         return True
-    least, pattern = schema.get("minLength"), schema.get("pattern")
+    least, pattern = schema.get("minLength", 0), schema.get("pattern", "")
     if is_number(least) and len(value) < least:
         return True
     return VALUE_CHECKS["pattern"](pattern) and re.search(pattern, value) is None

@@ -112,13 +112,11 @@ def _with_optional_nulls(schema: Schema) -> Schema:
     """
     schema = map_subschemas(schema, _with_optional_nulls)
     if "anyOf" in schema:
-        branches = [branch for branch in schema["anyOf"] if branch.get("type") != "NULL"]
-        if len(branches) < len(schema["anyOf"]) or any(map(_is_nullable, branches)):
+        all_branches = schema.pop("anyOf")
+        branches = [one for one in all_branches if one.get("type") != "NULL"] or [{"type": "NULL"}]
+        if len(branches) < len(all_branches) or any(map(_is_nullable, branches)):
             schema["nullable"] = True
-        if branches:
-            schema["anyOf"] = branches
-        else:
-            schema["type"] = schema.pop("anyOf")[0]["type"]
+        schema = {**branches[0], **schema} if len(branches) == 1 else {"anyOf": branches, **schema}
     properties = schema.get("properties", {})
     for name in filter(lambda name: _is_nullable(properties[name]), properties):
         properties[name] = with_description(properties[name], _MAY_BE_ABSENT)
@@ -156,7 +154,8 @@ def _convert(schema: Schema) -> Schema:
     if "anyOf" not in schema and "type" not in schema:
         schema = {**schema, "anyOf": _ANY_VALUE}
     if "anyOf" in schema:
-        branches = [branch for branch in schema["anyOf"] if branch.get("type") != "null"]
+        null = {"type": "null"}
+        branches = [one for one in schema["anyOf"] if one.get("type") != "null"] or [null]
         nullable = {"nullable": True} if len(branches) < len(schema["anyOf"]) else {}
         if len(branches) == 1:
             outside = {key: value for key, value in schema.items() if key != "anyOf"}

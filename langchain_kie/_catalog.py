@@ -48,7 +48,7 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 _LOW_HIGH = ("low", "high")
 _MEASURED = ("none", "low", "medium", "high")
-"""What 3.8 Flash was measured to accept; `minimal` fails there (docs/wire.md 1)."""
+"""What 3.8 Flash was measured to accept; `minimal` fails there (docs/wire.md 2)."""
 _ALL: frozenset[Feature] = frozenset(get_args(Feature))
 _NOT_TOGETHER: tuple[frozenset[Feature], ...] = (
     frozenset({"search", "functions"}),

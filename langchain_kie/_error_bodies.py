@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import orjson
-
+from langchain_kie._json import parse_json, to_json
 from langchain_kie.errors import KieEmptyResponseError, KieError, KieProtocolError, error_for
 
 _OK_CODES = frozenset({None, 0, 200})
+_OK_WORDS = frozenset({"ok", "success"})
 _WRAPPERS = ("data", "result", "response")
 
 _CHAT_KEYS = {"choices", "usage", "credits_consumed"}
@@ -22,6 +22,8 @@ _EVENT_KEYS = frozenset(_CHAT_KEYS | _NATIVE_KEYS)
 
 _HTML = re.compile(r"^\s*<(!doctype|html|head|body)", re.IGNORECASE)
 _HTML_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_CLOUDFLARE_ERROR = re.compile(r"error(?: code)?:?(?:\s|<[^<>]*>){0,20}(1\d{3})\b", re.IGNORECASE)
+_SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s")
 _EXCERPT_CHARS = 200
 
 # Texts of complete answers that are errors of the upstream model, without their final
@@ -37,20 +39,17 @@ _ERROR_TEXTS = (
 )
 
 
-def event_from_value(value: Any) -> dict[str, Any]:
-    """Return the event that a JSON value of a body is or contains.
+def event_from_value(value: Any) -> dict[str, Any] | None:
+    """Return the event that a JSON value of a body is or contains, `None` if it has none.
 
     Args:
         value: The parsed value, or the error that parsing it raised.
 
     Raises:
-        KieError: The value reports an error, or is no event.
+        KieError: The value reports an error, or is no object.
     """
     if not isinstance(value, dict):
-        if isinstance(value, KieError):
-            raise value
-        text = orjson.dumps(value).decode()[:_EXCERPT_CHARS]
-        raise KieProtocolError(f"expected a JSON object, got {text}")
+        return event_from_value(_object_from_list(value))
     if "code" in value or "error" in value or _EVENT_KEYS.isdisjoint(value):
         raise_if_error(value)
         for wrapper in _WRAPPERS:
@@ -59,8 +58,46 @@ def event_from_value(value: Any) -> dict[str, Any]:
                 raise_if_error(inner)
                 return inner
         if _EVENT_KEYS.isdisjoint(value):
-            raise _unknown_object_error(value)
+            message = value.get("msg") or value.get("message") or value.get("detail")
+            if isinstance(message, str) and message.strip() and "code" not in value:
+                raise error_for(message)
+            return None
     return value
+
+
+def _object_from_list(value: Any) -> dict[str, Any]:
+    """Return the object that is the only element of a list; everything else is an error."""
+    value = _without_list(value)
+    if isinstance(value, KieError):
+        raise value
+    if not isinstance(value, dict):
+        text = to_json(value).decode()[:_EXCERPT_CHARS]
+        raise KieProtocolError(f"expected a JSON object, got {text}")
+    return value
+
+
+def has_choice(event: dict[str, Any]) -> bool:
+    """Return whether an event has a choice, a candidate or a blocked prompt, or is no answer."""
+    return bool(
+        event.get("choices")
+        or event.get("candidates")
+        or (event.get("promptFeedback") or {}).get("blockReason")
+        or _EVENT_KEYS.isdisjoint(event)
+    )
+
+
+def is_usage(event: dict[str, Any]) -> bool:
+    """Return whether an event has final token counts: natively, every event has counts."""
+    is_native = event.get("usageMetadata") and not event.get("candidates")
+    return bool(event.get("usage") or is_native)
+
+
+def billed_empty_error(event: dict[str, Any]) -> KieEmptyResponseError:
+    """Return the error for a complete answer without a choice, given its event with the usage."""
+    names = ("usage", "usageMetadata", "credits_consumed")
+    bill = to_json({name: event[name] for name in names if name in event}).decode()
+    message = f"KIE sent an answer without a choice or candidate, and may have billed it: {bill}"
+    return KieEmptyResponseError(message, max_retries=0, is_retryable=True)
 
 
 def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
@@ -71,25 +108,38 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
     is_marked = value.get("type") == "error" or value.get("success") is False
     if not (error or has_named_code or is_marked) and code in _OK_CODES:
         return
+    message = None
+    names = [value.get("code")]
+    while isinstance(error, dict) and error.get("error") and not error.get("message"):
+        error = error["error"]
     if isinstance(error, dict):
-        code = _to_number(error.get("code")) if code in _OK_CODES else code
-        attributes["type_"] = str(error.get("type") or error.get("code"))
-        message = error.get("message") or error.get("type")
+        code = _to_number(error.get("code")) or None if code in _OK_CODES else code
+        names += [error.get("code"), error.get("type")]
+        attributes["retry_after"] = attributes.get("retry_after") or _retry_delay(error)
+        metadata = error.get("metadata")
+        raw = metadata.get("raw") if isinstance(metadata, dict) else None
+        message, error = error.get("message"), raw or error.get("type")
     else:
-        message = error
         code = _to_number(value.get("status")) if code in _OK_CODES else code
-    message = value.get("msg") or value.get("message") or message or value.get("detail")
+    message = message or value.get("msg") or value.get("message") or error or value.get("detail")
     message = str(message or "").strip() or "KIE reported an error without a message"
-    raise error_for(message, code=code, **attributes)
+    raise error_for(message, code=code, names=names, **attributes)
 
 
-def _unknown_object_error(value: dict[str, Any]) -> KieError:
-    """Return the error for an object that is neither an event nor a known error."""
+def _retry_delay(error: dict[str, Any]) -> float | None:
+    """Return the seconds of Google's `RetryInfo` in the details of an error."""
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else ():
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str) and (seconds := _SECONDS.fullmatch(delay)):
+            return float(seconds[1]) or None
+    return None
+
+
+def unknown_object_error(value: dict[str, Any]) -> KieError:
+    """Return the error for an answer that is only an object without an event."""
     if "code" in value:
         return KieEmptyResponseError("KIE sent an empty response")
-    message = value.get("msg") or value.get("message") or value.get("detail")
-    if isinstance(message, str) and message.strip():
-        return error_for(message)
     keys = sorted(map(str, value))[:8]
     return KieProtocolError(f"KIE sent an unknown JSON object, with the keys {keys}")
 
@@ -98,8 +148,8 @@ def error_from_body(body: bytes, *, status_code: int, **attributes: Any) -> KieE
     """Return the error for a response with an error status and any body."""
     message = _excerpt(body)
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        value = _without_list(parse_json(body))
+    except ValueError:
         value = None
     if isinstance(value, dict):
         try:
@@ -122,19 +172,29 @@ def unreadable_body_error(body: bytes) -> KieProtocolError:
     return KieProtocolError(f"the response is neither JSON nor an event stream: {_excerpt(body)}")
 
 
+def _without_list(value: Any) -> Any:
+    """Return the only element of a list, in which Google sends an error; others unchanged."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
 def _excerpt(body: bytes) -> str:
-    """Return the start of a body, or the title of an HTML page."""
+    """Return the start of a body, or the title and Cloudflare's error number of an HTML page."""
     text = body.decode("utf-8", "replace").strip()
-    if _HTML.match(text):
-        title = _HTML_TITLE.search(text)
-        return f"an HTML page, {' '.join(title[1].split())!r}" if title else "an HTML page"
-    return text[:_EXCERPT_CHARS]
+    if not _HTML.match(text):
+        return text[:_EXCERPT_CHARS]
+    title, number = _HTML_TITLE.search(text), _CLOUDFLARE_ERROR.search(text)
+    excerpt = f"an HTML page, {' '.join(title[1].split())!r}" if title else "an HTML page"
+    return f"{excerpt}, error {number[1]}" if number else excerpt
 
 
 def _to_number(code: Any) -> int | None:
-    """Return a code as a number; some proxies send it as a string."""
+    """Return a code as a number; some proxies send it as a string or a float."""
     if isinstance(code, bool):
         return None
     if isinstance(code, str):
+        if code.lower() in _OK_WORDS:
+            return 0
         return int(code) if code.isdecimal() and len(code) < 6 else None  # noqa: PLR2004
+    if isinstance(code, float):
+        return int(code) if code.is_integer() else None
     return code if isinstance(code, int) else None

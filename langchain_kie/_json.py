@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeAlias
+import re
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
@@ -11,6 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Json: TypeAlias = dict[str, Any]
+
+DIGITS_TO_ZEROS: Final = bytes.maketrans(b"123456789", b"000000000")
+LONG_INTEGER: Final = b"0" * 19
+"""Contained in JSON after `DIGITS_TO_ZEROS`, if an integer may have more than 64 bits."""
+
+_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
+"""Escapes of a JSON string; the group is half a surrogate pair."""
 
 
 class RawJson:
@@ -41,6 +52,34 @@ def to_json(value: Any) -> bytes:
         return text.encode()
     except (TypeError, ValueError) as error:
         raise ValueError(f"the request cannot be encoded as JSON: {error}") from None
+
+
+def parse_json(text: bytes) -> Any:
+    """Parse JSON; unlike orjson alone, with all digits of integers beyond 64 bits.
+
+    Half a surrogate pair, for which orjson rejects the text, becomes U+FFFD.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    has_long_integer = LONG_INTEGER in text.translate(DIGITS_TO_ZEROS)
+    try:
+        if not has_long_integer:
+            return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        if b"\\u" not in text:
+            raise
+    text = _ESCAPES.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], text)
+    if not has_long_integer:
+        return orjson.loads(text)
+    try:
+        return json.loads(text.decode(), parse_constant=_reject_constant)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+
+
+def _reject_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _raw_value(value: Any) -> Any:

@@ -130,7 +130,7 @@ def evict(media: Sequence[Media]) -> bool:
     """Forget uploaded files that KIE could not download, so that they are uploaded again.
 
     Returns:
-        Whether any of them was uploaded.
+        Whether any of the media was uploaded.
     """
     urls = {part.url for part in media}
     with _cache.lock:

@@ -152,7 +152,7 @@ class ChatKieGemini(BaseChatModel):
         temperature: Sampling temperature; sent only when set.
         top_p: Nucleus sampling, 0 to 1; sent only when set.
         max_tokens: The longest answer, in tokens, thinking included. Some models ignore it;
-            gemini-2.5-flash cuts long answers without it (docs/wire.md 1). Alias:
+            gemini-2.5-flash cuts long answers without it (docs/wire.md 2). Alias:
             `max_output_tokens`.
         stop: One stop sequence or several. Alias: `stop_sequences`.
         reasoning_effort: `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`; a value
@@ -173,7 +173,7 @@ class ChatKieGemini(BaseChatModel):
             messages ("image download failed", "Internal error") is raised as an error.
         stream_invoke: Whether `invoke` streams over HTTP and assembles the answer itself. `None`
             chooses by the catalog: on `generate_content` it does, because KIE was measured to
-            hang on calls that do not stream (docs/wire.md 3).
+            hang on calls that do not stream (docs/wire.md 2).
         upload_url: The URL of the file upload; by default `KIE_UPLOAD_URL`, else KIE's upload
             host, or `base_url` if that is not KIE's.
         streaming: Whether `invoke` streams too.
@@ -402,7 +402,7 @@ class ChatKieGemini(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         chunks = self._call(messages, stop, kwargs, stream=False)
-        return chat_result(merge_chunks([*chunks]))
+        return chat_result(merge_chunks(chunks))
 
     async def _agenerate(
         self,

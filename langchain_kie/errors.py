@@ -3,7 +3,7 @@
     KieError
     ├── KieConfigurationError          an invalid setting; nothing was sent
     ├── KieAuthenticationError         401
-    ├── KiePermissionDeniedError       403, 505
+    ├── KiePermissionDeniedError       403, 505, or 401 for a model that the key may not use
     ├── KieInsufficientCreditsError    402, 433: no credits, or a spending limit
     ├── KieInvalidRequestError         400, 413, 422
     │   └── KieContextOverflowError    the input is too long
@@ -13,7 +13,7 @@
     │   └── KieEmptyResponseError      a response without an answer
     ├── KieProtocolError               a response that cannot be parsed
     ├── KieMediaNotSeenError           an answer for which the model did not see the media
-    ├── KieTimeoutError                no connection or response in time
+    ├── KieTimeoutError                no connection or response in time, HTTP 504, 522, 524
     └── KieConnectionError             no connection, or a lost one
         └── KieStreamInterruptedError  a stream that ended before the answer was complete
 
@@ -24,12 +24,15 @@ retry middleware rely. Knows statuses, codes and messages. Knows nothing of HTTP
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core import exceptions as core
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MAX_MESSAGE_CHARS = 300
-_UNLIMITED_RETRIES = 1_000_000
+UNLIMITED_RETRIES = 1_000_000
 
 
 class KieError(core.ModelError):
@@ -45,10 +48,11 @@ class KieError(core.ModelError):
         max_retries: The most automatic retries of this error; the model's `max_retries`
             applies as well.
         retry_after: Seconds that the server asked to wait before a retry.
+        hint: What to do, empty if the message is all that is known.
     """
 
-    hint = ""
-    default_max_retries = _UNLIMITED_RETRIES
+    hint: str = ""
+    default_max_retries = UNLIMITED_RETRIES
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class KieError(core.ModelError):
         max_retries: int | None = None,
         is_retryable: bool | None = None,
         retry_after: float | None = None,
+        hint: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -69,6 +74,8 @@ class KieError(core.ModelError):
         self.model = model
         self.partial = partial
         self.retry_after = retry_after
+        if hint:
+            self.hint = hint
         if is_retryable is None:
             is_retryable = type(self).is_retryable and max_retries != 0
         self.is_retryable = is_retryable
@@ -105,7 +112,7 @@ class KieAuthenticationError(KieError, core.ModelAuthenticationError):
 
 
 class KiePermissionDeniedError(KieError, core.ModelPermissionDeniedError):
-    """The account or IP address has no permission (403), or the feature is disabled (505)."""
+    """The account, IP address or key has no permission, or the feature is disabled (505)."""
 
 
 class KieInsufficientCreditsError(KieError, core.ModelPermissionDeniedError):
@@ -131,6 +138,8 @@ class KieModelNotFoundError(KieError, core.ModelNotFoundError):
 class KieRateLimitError(KieError, core.ModelRateLimitError):
     """Too many requests (429)."""
 
+    hint = "Send fewer requests at once; models can share a rate_limiter."
+
 
 class KieServerError(KieError, core.ModelAPIError):
     """KIE or the upstream model failed (455, 5xx)."""
@@ -151,7 +160,12 @@ class KieMediaNotSeenError(KieError, core.ModelAPIError):
 
 
 class KieTimeoutError(KieError, core.ModelTimeoutError):
-    """No connection, response or event arrived in time."""
+    """No connection, response or event arrived in time.
+
+    A call that was sent may have been billed, so it is retried only with `retry_on_timeout=True`.
+    """
+
+    default_max_retries = 0
 
 
 class KieConnectionError(KieError, core.ModelConnectionError):
@@ -161,26 +175,64 @@ class KieConnectionError(KieError, core.ModelConnectionError):
 class KieStreamInterruptedError(KieConnectionError):
     """A stream ended before the answer was complete."""
 
+    hint = "KIE may have billed the answer, so the call is not retried after its first event."
 
-_Rule = tuple[type[KieError], int | None]
-"""A class, and the most retries; `None` is the default of the class."""
 
-_SERVER_ERROR: _Rule = (KieServerError, None)
+class _Rule(NamedTuple):
+    """How a failure is reported.
+
+    Attributes:
+        cls: The class of the error.
+        max_retries: The most retries; `None` is the default of the class.
+        hint: What to do, instead of the hint of the class.
+        overrides_code: Whether a message counts more than any code.
+    """
+
+    cls: type[KieError]
+    max_retries: int | None = 0
+    hint: str = ""
+    overrides_code: bool = False
+
+
+BILLED_TIMEOUT_HINT = (
+    "KIE may have billed the call, so it is retried only with retry_on_timeout=True."
+)
+
+_SERVER_ERROR = _Rule(KieServerError, None)
+_GATEWAY_TIMEOUT = _Rule(KieTimeoutError, None)
+_GATEWAY_TIMEOUTS = frozenset({504, 522, 524})
+"""HTTP statuses, whatever the body; as KIE's code in a body of status 200, they cost nothing."""
 
 # Messages come before codes, because KIE's codes are unreliable: a 500 may report missing
 # credits, a 400 maintenance (docs/wire.md 7). The first match counts.
 _BY_MESSAGE: dict[str, _Rule] = {
-    "context length|context window|too many (input )?tokens|token count .{0,40}exceeds": (
-        KieContextOverflowError,
-        0,
+    "context length|context window|too many (input )?tokens|token count .{0,40}exceeds": _Rule(
+        KieContextOverflowError
     ),
     "credits? insufficient|insufficient.(credit|balance|quota|fund)|balance isn.t enough|top up"
-    "|spending limit": (KieInsufficientCreditsError, 0),
-    "unauthorized|access permissions": (KieAuthenticationError, 0),
-    "no user can use": (KieServerError, 1),
-    "does not exist|channel not supported|model is not supported": (KieModelNotFoundError, 0),
-    "cannot be empty|must be|image download failed": (KieInvalidRequestError, 0),
-    "mime type is not supported|failed to get file information": (KieInvalidRequestError, 0),
+    "|spending limit": _Rule(KieInsufficientCreditsError, overrides_code=True),
+    "call frequency is too high": _Rule(KieRateLimitError, None, overrides_code=True),
+    "not authorized to use this model": _Rule(
+        KiePermissionDeniedError,
+        hint="Enable the model for this key at https://kie.ai/api-key.",
+        overrides_code=True,
+    ),
+    r"error (code: )?1010\b": _Rule(
+        KiePermissionDeniedError,
+        hint="Cloudflare blocked the User-Agent header; set another one in default_headers.",
+        overrides_code=True,
+    ),
+    "inline data url is too large": _Rule(
+        KieInvalidRequestError,
+        hint='Upload the file: media_upload="auto" with a smaller inline_media_limit.',
+        overrides_code=True,
+    ),
+    "unauthorized|access permissions": _Rule(KieAuthenticationError),
+    "no user can use": _Rule(KieServerError, 1),
+    "does not exist|channel (is )?not supported|model (name you specified )?is not supported"
+    "|invalid model name|is not a valid model id": _Rule(KieModelNotFoundError),
+    "cannot be empty|must be|image download failed": _Rule(KieInvalidRequestError),
+    "mime type is not supported|failed to get file information": _Rule(KieInvalidRequestError),
 }
 _PATTERNS = [(re.compile(pattern), rule) for pattern, rule in _BY_MESSAGE.items()]
 _TEMPORARY = re.compile(
@@ -188,32 +240,35 @@ _TEMPORARY = re.compile(
 )
 
 _RELIABLE_CODES = frozenset({401, 402, 403, 429, 433})
-"""Codes that count more than the message, unless the message reports missing credits."""
+"""Codes that count more than most messages."""
 
-_BY_TYPE = {
+_BY_NAME = {
     "invalid_request_error": 400,
     "authentication_error": 401,
     "insufficient_quota": 402,
+    "insufficient_user_quota": 402,
     "permission_error": 403,
     "not_found_error": 404,
+    "model_not_found": 404,
     "rate_limit_error": 429,
 }
+"""Names that OpenAI and its relays use as `type` or `code` of an error."""
 
 _BY_CODE: dict[int, _Rule] = {
-    400: (KieInvalidRequestError, 0),
-    401: (KieAuthenticationError, 0),
-    402: (KieInsufficientCreditsError, 0),
-    403: (KiePermissionDeniedError, 0),
-    404: (KieModelNotFoundError, 0),
-    408: (KieTimeoutError, 1),
-    409: (KieServerError, None),
-    413: (KieInvalidRequestError, 0),
-    422: (KieInvalidRequestError, 0),
-    429: (KieRateLimitError, None),
-    433: (KieInsufficientCreditsError, 0),
-    455: (KieServerError, None),
-    501: (KieServerError, 1),
-    505: (KiePermissionDeniedError, 0),
+    400: _Rule(KieInvalidRequestError),
+    401: _Rule(KieAuthenticationError),
+    402: _Rule(KieInsufficientCreditsError),
+    403: _Rule(KiePermissionDeniedError),
+    404: _Rule(KieModelNotFoundError),
+    408: _Rule(KieTimeoutError, 1),
+    409: _Rule(KieServerError, None),
+    413: _Rule(KieInvalidRequestError),
+    422: _Rule(KieInvalidRequestError),
+    429: _Rule(KieRateLimitError, None),
+    433: _Rule(KieInsufficientCreditsError),
+    455: _Rule(KieServerError, None),
+    501: _Rule(KieServerError, 1),
+    505: _Rule(KiePermissionDeniedError),
 }
 
 
@@ -222,22 +277,24 @@ def error_for(
     *,
     code: int | None = None,
     status_code: int | None = None,
-    type_: str | None = None,
+    names: Sequence[Any] = (),
     **attributes: Any,
 ) -> KieError:
-    """Return the error for a failure, chosen by its message, code, type and status.
+    """Return the error for a failure, chosen by its message, code, names and status.
 
     Args:
         message: The server's message.
         code: KIE's code from the body.
         status_code: The HTTP status.
-        type_: OpenAI's `type` of the error.
+        names: OpenAI's `code` and `type` of the error; other values than strings are ignored.
         **attributes: Further attributes of the error.
     """
-    number = next(n for n in (code, _BY_TYPE.get(type_ or ""), status_code, 0) if n is not None)
-    cls, max_retries = _rule_for(message.lower(), number)
-    attributes.update(code=code, status_code=status_code, max_retries=max_retries)
-    return cls(shortened(message), **attributes)
+    named = [_BY_NAME.get(name) for name in names if isinstance(name, str)]
+    number = next(n for n in (code, *named, status_code, 0) if n is not None)
+    is_timeout = status_code in _GATEWAY_TIMEOUTS
+    rule = _GATEWAY_TIMEOUT if is_timeout else _rule_for(message.lower(), number)
+    attributes.update(code=code, status_code=status_code)
+    return rule.cls(shortened(message), max_retries=rule.max_retries, hint=rule.hint, **attributes)
 
 
 def shortened(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
@@ -251,14 +308,15 @@ def _rule_for(message: str, number: int) -> _Rule:
     A "try again later" message makes a non-retryable code retryable.
     """
     is_client_error = number // 100 == 4  # noqa: PLR2004 - 4xx
-    rule = _BY_CODE.get(number, (KieInvalidRequestError, 0) if is_client_error else _SERVER_ERROR)
+    rule = _BY_CODE.get(number, _Rule(KieInvalidRequestError) if is_client_error else _SERVER_ERROR)
     for pattern, message_rule in _PATTERNS:
         if not pattern.search(message):
             continue
-        if number in _RELIABLE_CODES and message_rule[0] is not KieInsufficientCreditsError:
+        if number in _RELIABLE_CODES and not message_rule.overrides_code:
             continue
-        if number >= 500 and message_rule[0] is KieInvalidRequestError:  # noqa: PLR2004
+        is_server_error = number >= 500 and not message_rule.overrides_code  # noqa: PLR2004 - 5xx
+        if is_server_error and message_rule.cls is KieInvalidRequestError:
             continue
         return message_rule
-    is_temporary = rule[1] == 0 and _TEMPORARY.search(message)
+    is_temporary = rule.max_retries == 0 and _TEMPORARY.search(message)
     return _SERVER_ERROR if is_temporary else rule

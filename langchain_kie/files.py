@@ -290,6 +290,7 @@ class _Receipt:
     """The answer to an upload, with what the transport requires of an event."""
 
     file: KieFile
+    has_output: bool = True
     is_empty: bool = False
     is_terminal: bool = True
     is_last: bool = True

@@ -104,6 +104,11 @@ class AnswerEvent:
     is_terminal: bool = False
 
     @property
+    def has_output(self) -> bool:
+        """Whether it has something of the answer: text, a block, a tool call or a thought."""
+        return bool(self.outputs or self.reasoning or self.refusal)
+
+    @property
     def is_last(self) -> bool:
         """Whether nothing relevant follows: the credits come last."""
         is_end = self.native_finish_reason or not (self.outputs or self.reasoning)
@@ -111,12 +116,17 @@ class AnswerEvent:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no output, no token counts, and at most a normal finish reason."""
+        """Whether it has no output, no costs, and at most a normal finish reason."""
         return not (
-            self.outputs
-            or self.reasoning
-            or self.refusal
-            or self.parse_usage
-            or self.is_last
+            self.has_output
+            or (self.parse_usage and has_counts(self.usage))
+            or self.metadata.get("credits_consumed")
             or (self.finish_reason and not self.finish_reason.is_normal)
         )
+
+
+def has_counts(usage: Any) -> bool:
+    """Return whether token counts are not all zero; details do not count."""
+    if not isinstance(usage, dict):
+        return True
+    return any(count for count in usage.values() if not isinstance(count, (dict, list)))

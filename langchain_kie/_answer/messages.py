@@ -10,6 +10,8 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from langchain_core.messages.ai import UsageMetadata
     from langchain_core.messages.tool import ToolCallChunk
 
@@ -109,7 +111,7 @@ def generation_chunk(message: AIMessageChunk) -> ChatGenerationChunk:
     return _copy_with(_GENERATION_CHUNK, {"message": message, "text": content})
 
 
-def merge_chunks(chunks: list[AIMessageChunk]) -> AIMessage:
+def merge_chunks(chunks: Iterable[AIMessageChunk]) -> AIMessage:
     """The message that is the sum of the chunks; text in one chunk is not added up."""
     first, *rest = chunks
     if len(rest) == 1 and _is_disjoint(first, rest[0]):

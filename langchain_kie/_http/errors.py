@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 from langchain_kie.errors import (
+    BILLED_TIMEOUT_HINT,
+    UNLIMITED_RETRIES,
     KieConnectionError,
     KieError,
     KieProtocolError,
@@ -57,12 +59,14 @@ def to_kie_error(
         field, missing = _TIMEOUTS.get(type(error), ("read", "no response"))
         seconds = timeouts.get(field)
         what = "no further event" if after_first_item else missing
+        hint = KieStreamInterruptedError.hint if after_first_item else BILLED_TIMEOUT_HINT
+        was_sent = not isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout))
         may_retry = retry_on_timeout or isinstance(error, httpx.ConnectTimeout)
         return KieTimeoutError(
             f"{what} within {seconds:g} s" if seconds else f"{what} in time",
             model=model,
-            max_retries=None if may_retry and not after_first_item else 0,
-            is_retryable=True,
+            max_retries=UNLIMITED_RETRIES if may_retry and not after_first_item else None,
+            hint=hint if model and was_sent else "",
         )
     *_, root = cause_chain(error)
     what = shortened(f"{type(error).__name__}: {root}" if str(root) else type(error).__name__)

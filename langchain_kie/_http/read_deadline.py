@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from langchain_kie._http.response import ResponseReader
 
 USAGE_TIMEOUT = 5.0
-"""Seconds to wait, after a finish reason, for the usage and credits that may follow."""
+"""Seconds to wait, after the token counts, for the credits that may follow."""
 
 DRAIN_TIMEOUT = 0.1
 """Seconds to wait, after the last event, for the end of the body."""
@@ -50,8 +50,9 @@ class _EventDeadline:
     """The time by which the next event must arrive.
 
     Bytes that complete no event, such as keep-alive comments, do not extend the deadline.
-    After a complete answer, the body is still read to its end, so that the connection can be
-    reused, but only for `USAGE_TIMEOUT` or `DRAIN_TIMEOUT`.
+    After a finish reason, output may still follow, so that the deadline stays the same. After
+    the token counts, and after a complete answer, the body is still read to its end, so that
+    the connection can be reused, but only for `USAGE_TIMEOUT` or `DRAIN_TIMEOUT`.
     """
 
     def __init__(self, response: httpx.Response, reader: ResponseReader[Any]) -> None:
@@ -59,7 +60,10 @@ class _EventDeadline:
         self._reader = reader
         self._event_count = 0
         self._last_event = time.monotonic()
-        self._limit: float | None = response.request.extensions.get("timeout", {}).get("read")
+        self._read_timeout: float | None = response.request.extensions.get("timeout", {}).get(
+            "read"
+        )
+        self._limit: float | None = self._read_timeout
         self._shortens_reads = False
 
     def stops_reading(self) -> bool:
@@ -72,7 +76,8 @@ class _EventDeadline:
         reader = self._reader
         if reader.event_count != self._event_count:
             self._event_count, self._last_event = reader.event_count, now
-            if reader.has_terminal_event:
+            self._limit = self._read_timeout
+            if reader.has_terminal_event and not reader.output_can_follow:
                 limit = DRAIN_TIMEOUT if reader.can_stop_reading else USAGE_TIMEOUT
                 self._limit = min(limit, self._limit or limit)
                 self._shorten_socket_reads()

@@ -5,17 +5,28 @@ Pure: bytes in, decoded items out. Knows nothing of sockets, KIE's APIs or LangC
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from langchain_kie._error_bodies import error_from_body, event_from_value
+from langchain_kie._error_bodies import (
+    billed_empty_error,
+    error_from_body,
+    event_from_value,
+    has_choice,
+    is_usage,
+    unknown_object_error,
+)
 from langchain_kie._http.retry import parse_retry_after
 from langchain_kie._http.sse import DONE, EventParser
 from langchain_kie.errors import (
+    BILLED_TIMEOUT_HINT,
+    UNLIMITED_RETRIES,
     KieEmptyResponseError,
     KieError,
     KieProtocolError,
     KieStreamInterruptedError,
+    KieTimeoutError,
     shortened,
 )
 
@@ -29,12 +40,15 @@ class Decoded(Protocol):
     """What `ResponseReader` needs to know of a decoded event.
 
     Attributes:
+        has_output: The event has a piece of the answer.
         is_empty: The event has no output and no usage, and does not explain a refusal.
         is_terminal: The event proves that the answer is complete: it has a finish reason,
             credits, or usage in an event without output.
         is_last: Nothing of use can follow.
     """
 
+    @property
+    def has_output(self) -> bool: ...
     @property
     def is_empty(self) -> bool: ...
     @property
@@ -87,9 +101,11 @@ class ResponseReader(Generic[ItemT]):
         status_code: The HTTP status.
         headers: The headers of the response.
         redact: Removes the API key from a text, in case the server echoed it.
+        retry_on_timeout: Whether a time-out that a gateway reports is retried.
 
     Attributes:
-        has_terminal_event: An event proved that the answer is complete.
+        has_terminal_event: An event proved that the answer is complete, and no output followed.
+        output_can_follow: The proof is only a finish reason, after which some servers go on.
         can_stop_reading: Nothing of use can follow.
         event_count: The number of events so far.
     """
@@ -100,12 +116,16 @@ class ResponseReader(Generic[ItemT]):
         status_code: int,
         headers: Mapping[str, str],
         redact: Callable[[str], str],
+        *,
+        retry_on_timeout: bool = False,
     ) -> None:
         self.has_terminal_event = False
+        self.output_can_follow = True
         self.can_stop_reading = False
         self.event_count = 0
         self._call = call
         self._redact = redact
+        self._retry_on_timeout = retry_on_timeout
         self._status_code = status_code
         self._headers = headers
         self._is_failure = status_code // 100 != 2  # noqa: PLR2004 - the success statuses
@@ -114,6 +134,9 @@ class ResponseReader(Generic[ItemT]):
         self._error: KieError | None = None
         self._error_body = bytearray()
         self._ignores_events = False
+        self._has_choice = False
+        self._bill: dict[str, Any] = {}
+        self._unknown_object: dict[str, Any] | None = None
         encoding = headers.get("content-encoding", "identity")
         if not self._is_failure and encoding not in {"", "identity"}:
             message = f"the response has an unexpected Content-Encoding: {encoding}"
@@ -161,11 +184,16 @@ class ResponseReader(Generic[ItemT]):
         items = self._decode(self._parser.close())
         self.raise_if_failed()
         if not self.has_items:
-            raise self._with_context(KieEmptyResponseError("KIE sent an empty response"))
+            error: KieError = KieEmptyResponseError("KIE sent an empty response")
+            if self._unknown_object is not None and not self._buffered:
+                error = unknown_object_error(self._unknown_object)
+            raise self._with_context(error)
         is_complete = self.has_terminal_event or self._parser.is_document
         if not (is_complete or self._call.ends_without_evidence):
             message = "the stream ended before the answer was complete"
             raise self._with_context(KieStreamInterruptedError(message))
+        if not self._has_choice:
+            raise self._with_context(billed_empty_error(self._bill))
         return items
 
     def _decode(self, values: list[Any]) -> list[ItemT]:
@@ -176,16 +204,23 @@ class ResponseReader(Generic[ItemT]):
             return items
         for value in values:
             if value is DONE:
-                self.has_terminal_event = self.can_stop_reading = self._ignores_events = True
+                self.has_terminal_event = True
+                self._stop_reading()
                 break
             try:
-                item = self._call.parse_event(event_from_value(value))
+                event = event_from_value(value)
+                if event is None:
+                    self._unknown_object = value
+                    self.event_count -= 1
+                    continue
+                item = self._call.parse_event(event)
             except KieError as error:
                 self._record_error(error)
                 break
-            self.can_stop_reading = False
-            if item.is_terminal:
-                self.has_terminal_event, self.can_stop_reading = True, item.is_last
+            if not self._has_choice:
+                self._has_choice, self._bill = has_choice(event), {**self._bill, **event}
+            if item.is_terminal or self.has_terminal_event:
+                self._weigh_evidence(item, event)
             if self._buffered is None:
                 items.append(item)
                 continue
@@ -194,10 +229,28 @@ class ResponseReader(Generic[ItemT]):
                 items, self._buffered = self._buffered, None
         return items
 
+    def _weigh_evidence(self, item: ItemT, event: dict[str, Any]) -> None:
+        """Update what is known of the end of the answer, after an event.
+
+        Some servers send a finish reason and go on: output after it withdraws the evidence.
+        """
+        self.can_stop_reading = item.is_terminal and item.is_last
+        if item.is_terminal:
+            self.has_terminal_event = self.output_can_follow = True
+        elif item.has_output:
+            self.has_terminal_event = False
+        if self.can_stop_reading or (is_usage(event) and not item.has_output):
+            self.output_can_follow = False
+
+    def _stop_reading(self) -> None:
+        """Ignore what follows."""
+        self.can_stop_reading = self._ignores_events = True
+        self.output_can_follow = False
+
     def _record_error(self, error: KieError) -> None:
         """Keep an error for `raise_if_failed`; after a complete answer, ignore it."""
         if self.has_terminal_event:
-            self.can_stop_reading = self._ignores_events = True
+            self._stop_reading()
         else:
             self._error = self._with_context(error)
 
@@ -206,10 +259,12 @@ class ResponseReader(Generic[ItemT]):
             message = "the server answered with a redirect, which is never followed"
             return self._with_context(KieProtocolError(message, max_retries=0))
         retry_after = parse_retry_after(self._headers.get("retry-after"))
-        body = bytes(self._error_body)
-        return self._with_context(
-            error_from_body(body, status_code=self._status_code, retry_after=retry_after)
-        )
+        body = _decompressed(bytes(self._error_body), self._headers.get("content-encoding", ""))
+        error = error_from_body(body, status_code=self._status_code, retry_after=retry_after)
+        if isinstance(error, KieTimeoutError) and not error.max_retries:
+            error.max_retries = UNLIMITED_RETRIES if self._retry_on_timeout else 0
+            error.hint = BILLED_TIMEOUT_HINT if self._call.model else ""
+        return self._with_context(error)
 
     def _with_context(self, error: KieError) -> KieError:
         """Add the model and the status to an error, and remove the API key from it."""
@@ -218,3 +273,15 @@ class ResponseReader(Generic[ItemT]):
         error.model = self._call.model
         error.status_code = self._status_code
         return error
+
+
+def _decompressed(body: bytes, encoding: str) -> bytes:
+    """Return an error body without gzip or deflate (with or without a zlib header)."""
+    if "gzip" not in encoding and "deflate" not in encoding:
+        return body
+    for window_bits in (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS):  # 32 detects the header
+        try:
+            return zlib.decompressobj(window_bits).decompress(body, _MAX_ERROR_BYTES)
+        except zlib.error:
+            continue
+    return body

@@ -16,6 +16,7 @@ import orjson
 from httpx_sse._decoders import SSEDecoder, SSELineDecoder
 
 from langchain_kie._error_bodies import unreadable_body_error
+from langchain_kie._json import DIGITS_TO_ZEROS, LONG_INTEGER, parse_json
 from langchain_kie.errors import KieProtocolError, shortened
 
 MAX_EVENT_CHARS = 64 * 1024 * 1024
@@ -53,6 +54,7 @@ class EventParser:
         self._lines = SSELineDecoder()
         self._events = SSEDecoder()
         self._has_events = False
+        self._has_open_event = False
         self._is_between_events = False
 
     def feed(self, data: bytes) -> list[Any]:
@@ -86,10 +88,12 @@ class EventParser:
         if self.is_document:
             try:
                 value = self._parse_document()
-            except orjson.JSONDecodeError as error:
+            except ValueError as error:
                 return [KieProtocolError(f"the response is not JSON: {error}")]
             return value if isinstance(value, list) else [value]
         values = self._parse_lines(self._lines.flush())
+        # the last event may lack its blank line; if it is truncated, it is none
+        values += [v for v in self._parse_lines([""]) if not isinstance(v, KieProtocolError)]
         if self._has_events or self._starts_like_stream():
             return values
         return [unreadable_body_error(bytes(self._head))]
@@ -100,12 +104,12 @@ class EventParser:
             return False
         try:
             self._parse_document()
-        except orjson.JSONDecodeError:
+        except ValueError:
             return False
         return True
 
     def _parse_document(self) -> Any:
-        return orjson.loads(bytes(self._document).lstrip(_BLANK))
+        return parse_json(bytes(self._document).lstrip(_BLANK))
 
     def _starts_like_stream(self) -> bool:
         """Return whether the body is blank, or starts with (part of) a field of a stream."""
@@ -129,9 +133,11 @@ class EventParser:
     def _parse_plain_events(self, data: bytes) -> list[Any]:
         """Parse a piece of complete events of one `data` line each; else return nothing.
 
-        This is the usual form, and needs no line decoder.
+        This is the usual form, and needs neither a line decoder nor `parse_json`.
         """
         if data[-2:] != b"\n\n" or b"\r" in data or len(data) > MAX_EVENT_CHARS:
+            return []
+        if LONG_INTEGER in data.translate(DIGITS_TO_ZEROS):
             return []
         is_single = data.count(b"\n") == 2  # noqa: PLR2004 - the two line ends of one event
         values: list[Any] = []
@@ -147,23 +153,49 @@ class EventParser:
         return values
 
     def _parse_lines(self, lines: list[str]) -> list[Any]:
+        """Parse complete lines.
+
+        A line with a complete object is an event, also without the blank line that should
+        follow: no further line could continue the object.
+        """
         values: list[Any] = []
         for line in lines:
+            if not self._has_open_event and (value := _value_of_line(line)) is not None:
+                self._pending_chars = 0
+                self._has_events = True
+                values.append(value)
+                continue
+            is_data = self._has_open_event or line.startswith("data")
+            self._has_open_event = is_data and line != ""
             event = self._events.decode(line)
             if event is None:
                 continue
             self._pending_chars = 0
             if event.data:
                 self._has_events = True
-                values.append(self._parse_data(event.data))
+                values.append(_parse_data(event.data))
         return values
 
-    @staticmethod
-    def _parse_data(data: str) -> Any:
-        if data == "[DONE]":
-            return DONE
-        try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError as error:
-            quoted = shortened(data, _MAX_QUOTED_CHARS)
-            return KieProtocolError(f"an event is not JSON ({error}): {quoted}")
+
+def _value_of_line(line: str) -> Any:
+    """Return the value of a `data` line that is a complete event alone, else `None`."""
+    if not line.startswith("data:"):
+        return None
+    start = 6 if line[5:6] == " " else 5
+    if line[start:] == "[DONE]":
+        return DONE
+    try:
+        value = parse_json(line[start:].encode())
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _parse_data(data: str) -> Any:
+    if data == "[DONE]":
+        return DONE
+    try:
+        return parse_json(data.encode())
+    except ValueError as error:
+        quoted = shortened(data, _MAX_QUOTED_CHARS)
+        return KieProtocolError(f"an event is not JSON ({error}): {quoted}")

@@ -185,7 +185,13 @@ class Transport:
         return response
 
     def _reader(self, call: HttpCall[ItemT], response: httpx.Response) -> ResponseReader[ItemT]:
-        return ResponseReader(call, response.status_code, response.headers, self.auth.redact)
+        return ResponseReader(
+            call,
+            response.status_code,
+            response.headers,
+            self.auth.redact,
+            retry_on_timeout=self.retry_on_timeout,
+        )
 
     def _request(
         self, call: HttpCall[Any], client: httpx.Client | httpx.AsyncClient | None

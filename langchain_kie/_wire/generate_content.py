@@ -195,8 +195,11 @@ def _tool_config(choice: ToolChoice | None) -> Json | None:
 
 
 def _generation_config(options: Options) -> Json:
+    effort = options.reasoning_effort
     thinking = without_none(
-        includeThoughts=options.include_thoughts, thinkingLevel=options.reasoning_effort
+        includeThoughts=options.include_thoughts,
+        thinkingLevel=None if effort == "none" else effort,
+        thinkingBudget=0 if effort == "none" else None,
     )
     return without_none(
         temperature=options.temperature,

@@ -1,9 +1,10 @@
 """A local HTTP server that behaves like KIE.ai's Gemini API, for tests without key or credits.
 
-It serves KIE's OpenAI-compatible and native Gemini APIs, the gateway and the File Upload API on
-one address. It rejects what KIE rejects, with KIE's messages, and streams each model in the shape
-that was recorded for it. The same requests always get the same answers; the rules are in
-`langchain_kie.emulator.responder`.
+It serves KIE's OpenAI-compatible and native Gemini APIs, the gateway, the File Upload API, the
+list of models and the balance on one address. It rejects what KIE rejects, with KIE's messages,
+and streams each model in the shape that was recorded for it. The same requests always get the same
+answers; the rules are in `langchain_kie.emulator.responder`. Keywords of `Emulator` select
+behaviour that KIE shows only at times.
 
     with Emulator() as emulator:
         ChatKieGemini(model=..., base_url=emulator.base_url, api_key=emulator.api_key)

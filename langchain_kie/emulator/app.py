@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from langchain_kie.emulator.catalog import catalog_routes
 from langchain_kie.emulator.chat_request import read_chat_request
 from langchain_kie.emulator.chat_response import ChatAnswer
 from langchain_kie.emulator.errors import (
+    FEATURE_NOT_SUPPORTED,
     MODEL_NOT_SUPPORTED,
+    TIMEOUT_PAGE,
+    TOO_MANY_TOKENS,
     ApiError,
+    GatewayTimeoutError,
     bad_request,
     unauthorized,
     unprocessable,
@@ -30,7 +35,12 @@ from langchain_kie.emulator.native_response import NativeAnswer
 from langchain_kie.emulator.responder import page_urls, respond
 from langchain_kie.emulator.streaming import encode_json
 from langchain_kie.emulator.uploads import upload_routes
-from langchain_kie.emulator.usage import count_usage
+from langchain_kie.emulator.usage import (
+    count_prompt,
+    count_usage,
+    credits_for,
+    limit_output,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -40,15 +50,17 @@ if TYPE_CHECKING:
     from langchain_kie.emulator.conversation import Conversation, Reply
     from langchain_kie.emulator.models import Endpoint
     from langchain_kie.emulator.state import ServerState
+    from langchain_kie.emulator.usage import Usage
 
 _JSON = "application/json;charset=UTF-8"
 _EVENTS = "text/event-stream;charset=UTF-8"
+_POLL_SECONDS = 0.02
 _NATIVE_METHODS = {"streamGenerateContent": True, "generateContent": False}
 
 
 def build_app(state: ServerState) -> Starlette:
     """Build the ASGI application."""
-    fetcher = UrlFetcher(state.media)
+    fetcher = UrlFetcher(state.settings)
 
     def endpoint(
         handle: Callable[[Request, Any, ServerState, UrlFetcher], Awaitable[Response]],
@@ -56,9 +68,12 @@ def build_app(state: ServerState) -> Starlette:
         async def respond_to(request: Request) -> Response:
             try:
                 body = await _read_body(request, state)
+                state.check_rate(state.chat_limit)
                 return await handle(request, body, state, fetcher)
             except ApiError as error:
                 return _json(error.envelope())
+            except GatewayTimeoutError:
+                return HTMLResponse(TIMEOUT_PAGE, 524)
             except RecursionError:
                 return _json(bad_request("The schema is nested too deeply.").envelope())
 
@@ -74,6 +89,7 @@ def build_app(state: ServerState) -> Starlette:
     return Starlette(
         routes=[
             *upload_routes(state, fetcher),
+            *catalog_routes(state),
             Route("/v1/chat/completions", endpoint(_gateway), methods=["POST"]),
             Route("/{slug}/v1/chat/completions", endpoint(_chat), methods=["POST"]),
             Route("/gemini/v1/models/{model}:{method:str}", endpoint(_native), methods=["POST"]),
@@ -83,7 +99,10 @@ def build_app(state: ServerState) -> Starlette:
 
 
 async def _chat(request: Request, body: Any, state: ServerState, fetcher: UrlFetcher) -> Response:
-    endpoint = CHAT_ENDPOINTS.get(request.path_params["slug"])
+    slug = request.path_params["slug"]
+    if slug == "api":  # `/api/v1/chat/completions`, measured in 2026-08
+        raise unprocessable(FEATURE_NOT_SUPPORTED)
+    endpoint = CHAT_ENDPOINTS.get(slug)
     return await _answer_chat(endpoint, body, state, fetcher)
 
 
@@ -99,12 +118,13 @@ async def _answer_chat(
 ) -> Response:
     if endpoint is None:
         raise unprocessable(MODEL_NOT_SUPPORTED)
+    state.check_account(endpoint)
     request = await read_chat_request(body, endpoint, fetcher)
-    conversation, reply = await _respond(request.conversation, state, fetcher)
+    reply, usage = await _respond(endpoint, request.conversation, state, fetcher)
     answer = ChatAnswer(
         endpoint=endpoint,
         reply=reply,
-        usage=count_usage(endpoint, conversation, reply),
+        usage=usage,
         serial=next(state.serials),
         show_thoughts=request.include_thoughts,
     )
@@ -118,29 +138,56 @@ async def _native(request: Request, body: Any, state: ServerState, fetcher: UrlF
     endpoint = NATIVE_ENDPOINTS.get(request.path_params["model"])
     if endpoint is None:
         raise unprocessable(MODEL_NOT_SUPPORTED)
-    parsed = await read_native_request(body, endpoint, fetcher)
-    conversation, reply = await _respond(parsed.conversation, state, fetcher)
+    state.check_account(endpoint)
+    parsed = await read_native_request(
+        body, endpoint, fetcher, ignore_nullable=state.settings.ignore_nullable
+    )
+    streams = method_streams and parsed.stream
+    if state.settings.hang_on_stream_false and not streams:
+        return await _hang(request, state)
+    reply, usage = await _respond(endpoint, parsed.conversation, state, fetcher)
     answer = NativeAnswer(
         endpoint=endpoint,
         reply=reply,
-        usage=count_usage(endpoint, conversation, reply),
+        usage=usage,
         serial=next(state.serials),
         show_thoughts=parsed.include_thoughts,
     )
-    return _events(answer.events()) if method_streams and parsed.stream else _json(answer.body())
+    return _events(answer.events()) if streams else _json(answer.body())
+
+
+async def _hang(request: Request, state: ServerState) -> Response:
+    """Wait until the client gives up, or the emulator stops."""
+    # Another thread stops the emulator, so there is no asyncio.Event to wait for.
+    while not state.is_stopping and not await request.is_disconnected():  # noqa: ASYNC110
+        await asyncio.sleep(_POLL_SECONDS)
+    return Response()
 
 
 async def _respond(
-    conversation: Conversation, state: ServerState, fetcher: UrlFetcher
-) -> tuple[Conversation, Reply]:
-    """Answer a conversation, and return it as the model received it."""
-    if state.drops_media:
+    endpoint: Endpoint, conversation: Conversation, state: ServerState, fetcher: UrlFetcher
+) -> tuple[Reply, Usage]:
+    """Answer a conversation, and charge for it.
+
+    Raises:
+        ApiError: If the prompt is longer than the context.
+    """
+    settings = state.settings
+    if settings.drops_media:
         turns = tuple(replace(turn, media=()) for turn in conversation.turns)
         conversation = replace(conversation, turns=turns)
+    prompt, maximum = count_prompt(endpoint, conversation), settings.context_tokens
+    if prompt > maximum:
+        raise bad_request(TOO_MANY_TOKENS.format(count=prompt, maximum=maximum))
     urls = page_urls(conversation)
     if urls:
         conversation = replace(conversation, pages=await fetcher.web_pages(urls))
-    return conversation, respond(conversation)
+    reply = respond(conversation, settings.ignore_tool_choice)
+    usage = count_usage(prompt, conversation.effort, reply)
+    if endpoint.honours_max_tokens and conversation.max_tokens is not None:
+        reply, usage = limit_output(reply, usage, conversation.max_tokens)
+    state.charge(credits_for(endpoint, usage))
+    return reply, usage
 
 
 async def _read_body(request: Request, state: ServerState) -> Any:

@@ -91,7 +91,6 @@ async def read_chat_request(body: Any, endpoint: Endpoint, fetcher: UrlFetcher) 
         endpoint, functions=bool(functions), builtins=builtins, json_answer=json_answer
     )
     turns = await _read_messages(given["messages"], fetcher)
-    _check_inline_size(turns, endpoint)
     conversation = Conversation(
         turns=turns,
         functions=functions,
@@ -101,6 +100,7 @@ async def read_chat_request(body: Any, endpoint: Endpoint, fetcher: UrlFetcher) 
         schema=schema,
         stop=_read_stop(given.get("stop", [])),
         effort=rules.check_effort(endpoint, given.get("reasoning_effort"), "reasoning_effort"),
+        max_tokens=given.get("max_tokens"),
     )
     # By default, KIE shows thoughts; a gateway shows them only on request.
     include_thoughts = given.get("include_thoughts", not is_gateway)
@@ -114,15 +114,6 @@ def _check_types(body: dict[str, Any]) -> None:
         if value is not None and (is_unexpected_bool or not isinstance(value, types)):
             expected = " or ".join(kind.__name__ for kind in types)
             raise unprocessable(f"The '{key}' field must be of type {expected}")
-
-
-def _check_inline_size(turns: tuple[Turn, ...], endpoint: Endpoint) -> None:
-    sizes = [len(file.data) for turn in turns for file in turn.media if file.inline]
-    if endpoint.max_inline_bytes is not None and sum(sizes) > endpoint.max_inline_bytes:
-        raise bad_request(
-            f"The image URL<data:...(truncated,len={max(sizes) * 4 // 3})> Inline data URL is too "
-            "large. Upload the file and pass an HTTP(S) URL instead."
-        )
 
 
 def _read_stop(stop: str | list[Any]) -> tuple[str, ...]:

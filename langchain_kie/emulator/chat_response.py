@@ -52,7 +52,7 @@ class ChatAnswer:
     def body(self) -> dict[str, Any]:
         """Build the answer as one JSON document."""
         message: dict[str, Any] = {"role": "assistant", "content": _content(self.reply)}
-        if self.show_thoughts:
+        if self.show_thoughts and self.reply.thoughts:
             message["reasoning_content"] = "\n\n".join(self.reply.thoughts)
         if self.reply.calls:
             message["tool_calls"] = [
@@ -87,6 +87,8 @@ class ChatAnswer:
     def _shape_c(self) -> Iterator[dict[str, Any]]:
         deltas = list(self._deltas()) or [{"content": ""}]
         chunks = [self._chunk({"role": "assistant", **delta}) for delta in deltas]
+        if self.reply.is_cut:  # measured on 3.8 Flash, unlike any other finish reason
+            chunks.append(self._chunk({}, self._finish_reason()))
         chunks.append({**self._envelope(), "choices": []})
         chunks.append({**self._envelope(), "choices": [], **self._costs()})
         for number, chunk in enumerate(chunks):
@@ -127,6 +129,8 @@ class ChatAnswer:
         return tool_call
 
     def _finish_reason(self) -> str:
+        if self.reply.is_cut:
+            return "length"
         return "tool_calls" if self.reply.calls and self._has_shape_a() else "stop"
 
     def _has_shape_a(self) -> bool:
@@ -145,7 +149,7 @@ class ChatAnswer:
 
     def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
         choice: dict[str, Any] = {"index": 0, "delta": delta}
-        if self.endpoint.stream_shape != "C":
+        if self.endpoint.stream_shape != "C" or finish_reason:
             choice["finish_reason"] = finish_reason
         return {**self._envelope(), "choices": [choice]}
 

@@ -6,7 +6,7 @@ with a `Reply`, and `chat_response` and `native_response` serialize the reply.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ Role: TypeAlias = Literal["system", "user", "model"]
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """A file of a message; `inline` if the request itself contained its data."""
+    """A file of a message; `is_lost` if it could not be downloaded."""
 
     mime_type: str
     data: bytes
-    inline: bool = False
+    is_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,7 @@ class Conversation:
         schema: The JSON Schema of the answer.
         stop: The stop sequences.
         effort: The reasoning effort.
+        max_tokens: The maximum of tokens of the answer, including thinking, as requested.
         pages: The web pages whose URLs are in the prompt, if they may be read.
     """
 
@@ -114,6 +115,7 @@ class Conversation:
     schema: Schema | None = None
     stop: tuple[str, ...] = ()
     effort: str = "high"
+    max_tokens: int | None = None
     pages: tuple[WebPage, ...] = ()
 
 
@@ -159,6 +161,10 @@ class Grounding:
     sources: tuple[tuple[str, str], ...]
     supports: tuple[Support, ...]
 
+    def up_to(self, end: int) -> Grounding:
+        """Leave out the supports of what follows after `end` characters of the answer."""
+        return replace(self, supports=tuple(s for s in self.supports if s.end <= end))
+
 
 @dataclass(frozen=True, slots=True)
 class CodeRun:
@@ -179,6 +185,7 @@ class Reply:
         grounding: The results of a search.
         code_run: Code that was executed before the text.
         pages: The web pages that were read.
+        is_cut: Whether the maximum of tokens ended it.
     """
 
     thoughts: tuple[str, ...]
@@ -187,3 +194,4 @@ class Reply:
     grounding: Grounding | None = None
     code_run: CodeRun | None = None
     pages: tuple[WebPage, ...] = ()
+    is_cut: bool = False

@@ -11,7 +11,35 @@ UNPROCESSABLE = 422
 MIME_NOT_SUPPORTED = (
     "The file mime type is not supported by Gemini, please convert or change the file"
 )
+LOST_FILE = "Failed to get file information"
 MODEL_NOT_SUPPORTED = "The model is not supported"
+CHANNEL_NOT_SUPPORTED = "The channel is not supported"
+FEATURE_NOT_SUPPORTED = "This feature is currently not supported"
+UNKNOWN_MODEL = (
+    "The model name you specified is not supported. Please verify your input and use one of the "
+    "supported models provided by KIE."
+)
+KEY_NOT_AUTHORIZED = "The API key is not authorized to use this model."
+NO_CREDITS = (
+    "Credits insufficient : Your current balance isn't enough to run this request. Please top up "
+    "to continue."
+)
+TOO_FAST = "Your call frequency is too high. Please try again later."
+SERVER_EXCEPTION = "Server exception, please try again later"
+INLINE_TOO_LARGE = (
+    "The image URL<data:...(truncated,len={length})> Inline data URL is too large. Upload the "
+    "file and pass an HTTP(S) URL instead."
+)
+TOO_MANY_TOKENS = (
+    "The input token count ({count}) exceeds the maximum number of tokens allowed ({maximum})."
+)
+TIMEOUT_PAGE = b"""<!DOCTYPE html>
+<html lang="en">
+<head><title>api.kie.ai | 524: the server took too long</title></head>
+<body><h1>Error 524</h1><p>Cloudflare reached api.kie.ai, but got no answer in time.</p></body>
+</html>
+"""
+"""What the gateway in front of KIE sends when KIE does not answer."""
 
 
 class ApiError(Exception):
@@ -33,6 +61,10 @@ class ApiError(Exception):
         if self.code != UNAUTHORIZED:
             body["data"] = None
         return body
+
+
+class GatewayTimeoutError(Exception):
+    """A request that the gateway in front of KIE ends, with HTTP 524 and `TIMEOUT_PAGE`."""
 
 
 def bad_request(message: str) -> ApiError:

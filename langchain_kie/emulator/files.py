@@ -1,4 +1,4 @@
-"""The uploaded files: on disk, for three days."""
+"""The uploaded files: on disk, for 24 hours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LIFETIME = timedelta(days=3)  # docs/wire.md 9
+    from langchain_kie.emulator.settings import Settings
+
+_LIFETIME = timedelta(hours=24)  # documented, next to 3 days; KIE's agent skill has 24 hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class StoredFile:
 class FileStore:
     """Files by their upload paths, which are never used as paths on the disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._files: dict[str, StoredFile] = {}
         self._directory: TemporaryDirectory[str] | None = None
         self._serials: Iterator[int] = itertools.count()
@@ -60,7 +63,7 @@ class FileStore:
         return self._files.get(path)
 
     def expire(self) -> None:
-        """Set the clock forward by three days."""
+        """Set the clock of the uploads forward by 24 hours."""
         self._elapsed += _LIFETIME
 
     def close(self) -> None:
@@ -71,7 +74,7 @@ class FileStore:
             self._directory = None
 
     def _now(self) -> datetime:
-        return datetime.now(UTC) + self._elapsed
+        return datetime.fromtimestamp(self._settings.clock(), UTC) + self._elapsed
 
     def _delete(self, path: str) -> None:
         file = self._files.pop(path, None)

@@ -15,7 +15,7 @@ from langchain_kie.emulator.hints import (
     take,
     words_of,
 )
-from langchain_kie.emulator.schemas import resolve_pointer
+from langchain_kie.emulator.schemas import IGNORED_NULLABLE, resolve_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -156,7 +156,9 @@ class _Filler:
         values = {
             key: self.value(properties.get(key, {}), key, depth + 1)
             for key in sorted(keys, key=lambda key: self._hints.labelled(key) is None)
-            if key in required or everything or self._has_value(properties[key], key)
+            if key in required
+            or (everything and IGNORED_NULLABLE not in self._resolve(properties[key]))
+            or self._has_value(properties[key], key)
         }
         if not values and not required and not everything:
             values = self._first_fitting(properties, depth)
@@ -227,6 +229,9 @@ class _Filler:
         def is_valid(value: str) -> bool:
             return self._is_valid(schema, value)
 
+        is_unknown = IGNORED_NULLABLE in schema and not self._has_value(schema, name)
+        if is_unknown and is_valid(""):
+            return ""
         found = self._string_from_prompt(schema, name, is_valid)
         if found is not None:
             return found

@@ -14,15 +14,19 @@ import httpx
 
 from langchain_kie.emulator import media_types
 from langchain_kie.emulator.conversation import MediaFile, WebPage
-from langchain_kie.emulator.errors import MIME_NOT_SUPPORTED, bad_request
+from langchain_kie.emulator.errors import INLINE_TOO_LARGE, MIME_NOT_SUPPORTED, bad_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
+
+    from langchain_kie.emulator.settings import Settings
 
 _ACCEPTED_TYPES = ("image/", "audio/", "video/", "text/", "application/pdf")
 _FETCH_SECONDS = 5.0
 _MAX_BYTES = 100 * 1024 * 1024
 _MAX_PAGES = 20
+_MAX_INLINE_CHARACTERS = 2_360_000
+"""In September 2026, data URLs of this length were accepted, and of 2,676,538 rejected."""
 _YOUTUBE = re.compile(r"https?://([\w-]+\.)*(youtube\.com|youtu\.be)([:/?#]|$)", re.IGNORECASE)
 
 
@@ -34,25 +38,27 @@ class UrlFetcher:
     """Fetches URLs: the given ones from memory or disk, and those of loopback hosts over HTTP.
 
     Args:
-        files: The given URLs, and the bytes or the file of each.
+        settings: The given URLs, and what happens to files that cannot be downloaded.
     """
 
-    def __init__(self, files: Mapping[str, bytes | Path]) -> None:
-        self._files = files
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
 
     async def media_file(self, url: str) -> MediaFile:
         """Read the file of a `data:` or HTTP(S) URL.
 
         Raises:
-            ApiError: If it cannot be fetched, or Gemini does not support its type.
+            ApiError: If it cannot be fetched or is too large, or Gemini does not support its type.
         """
         if url.startswith("data:"):
             return _from_data_url(url)
         try:
             mime_type, data = await self.fetch(url)
         except FetchError as error:
+            if self._settings.lost_files_as_text:
+                return MediaFile("", b"", is_lost=True)
             raise bad_request(f"The image URL {url} image download failed: {error}") from None
-        return _check_type(mime_type, data, inline=False)
+        return _check_type(mime_type, data)
 
     async def web_pages(self, urls: Iterable[str]) -> tuple[WebPage, ...]:
         """Read web pages; a page that cannot be fetched has no text."""
@@ -71,7 +77,8 @@ class UrlFetcher:
         Raises:
             FetchError: If the URL cannot be fetched, or has more than 100 MiB.
         """
-        source = self._files.get(url)
+        given = self._settings.media
+        source = None if given is None else given.get(url)
         if source is not None:
             return _read(url, source)
         if not _is_loopback(url):
@@ -91,18 +98,20 @@ def from_base64(mime_type: str, data: str) -> MediaFile:
     """Decode an inline file.
 
     Raises:
-        ApiError: If it is empty or not base64, or Gemini does not support its type.
+        ApiError: If it is empty, too large or not base64, or Gemini does not support its type.
     """
+    _check_length(data)
     try:
         decoded = base64.b64decode(data, validate=True)
     except ValueError:
         decoded = b""
     if not decoded:
         raise bad_request("Base64 decoding failed for the inline data of a media part.")
-    return _check_type(mime_type, decoded, inline=True)
+    return _check_type(mime_type, decoded)
 
 
 def _from_data_url(url: str) -> MediaFile:
+    _check_length(url)
     head, comma, data = url.removeprefix("data:").partition(",")
     mime_type, _, encoding = head.rpartition(";")
     if not comma or encoding.strip().lower() != "base64":
@@ -110,12 +119,17 @@ def _from_data_url(url: str) -> MediaFile:
     return from_base64(mime_type, unquote(data))
 
 
-def _check_type(mime_type: str, data: bytes, *, inline: bool) -> MediaFile:
+def _check_length(inline: str) -> None:
+    if len(inline) > _MAX_INLINE_CHARACTERS:
+        raise bad_request(INLINE_TOO_LARGE.format(length=len(inline)))
+
+
+def _check_type(mime_type: str, data: bytes) -> MediaFile:
     """Reject types that Gemini does not support, and data that is of another type."""
     bare = mime_type.partition(";")[0].strip().lower()
     if not bare.startswith(_ACCEPTED_TYPES) or media_types.contradicts(bare, data):
         raise bad_request(MIME_NOT_SUPPORTED)
-    return MediaFile(bare, data, inline)
+    return MediaFile(bare, data)
 
 
 def _read(url: str, source: bytes | Path) -> tuple[str, bytes]:

@@ -6,7 +6,7 @@ emulator, too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -25,7 +25,6 @@ _EXCLUSIVE: tuple[frozenset[Feature], ...] = (
     frozenset({"search", "functions"}),
     frozenset({"functions", "response_format"}),
 )
-_MAX_INLINE_BYTES = 2_000_000  # in September 2026, 1.77 MB was accepted and 2.01 MB rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +60,12 @@ class Endpoint:
             them; the emulator is strict and applies them to the others, too.
         efforts: The accepted values of `reasoning_effort` or `thinkingLevel`; empty where the
             parameter is ignored.
+        failing_efforts: Efforts that KIE fails on: chat completions with a gateway's page, the
+            native API with code 500.
+        honours_max_tokens: Whether `max_tokens` or `maxOutputTokens` limits the answer. 3.6 Flash
+            and 3.1 Pro ignore it (measured); models without evidence do so here, too.
         requires_signatures: Whether function calls need their thought signatures in the current
             turn.
-        max_inline_bytes: The maximum of inline media in a request; `None` for no limit.
         image_tokens: The prompt tokens of an image.
         version: The `modelVersion` of native streams.
         call_format: How the model writes tool calls in the chat completions API.
@@ -75,8 +77,9 @@ class Endpoint:
     api: Api = "chat_completions"
     exclusive: tuple[frozenset[Feature], ...] = _EXCLUSIVE
     efforts: tuple[str, ...] = ("low", "high")
+    failing_efforts: tuple[str, ...] = ()
+    honours_max_tokens: bool = False
     requires_signatures: bool = False
-    max_inline_bytes: int | None = _MAX_INLINE_BYTES
     image_tokens: int = 1100
     version: str = ""
     call_format: CallFormat = CallFormat(in_fragments=True)
@@ -92,14 +95,20 @@ def _native(
         credits_per_million,
         api="generate_content",
         requires_signatures=True,
-        max_inline_bytes=None,
         image_tokens=image_tokens,
         version=version,
     )
 
 
 _CHAT_ROWS = (
-    Endpoint("gemini-2.5-flash", "A", (18, 150), efforts=(), image_tokens=1109),
+    Endpoint(
+        "gemini-2.5-flash",
+        "A",
+        (18, 150),
+        efforts=(),
+        honours_max_tokens=True,
+        image_tokens=1109,
+    ),
     Endpoint("gemini-2.5-pro", "A", (76, 600)),
     Endpoint("gemini-3-flash", "A", (30, 180)),
     Endpoint("gemini-3-pro", "A", (100, 700)),
@@ -115,7 +124,13 @@ _CHAT_ROWS = (
         call_format=CallFormat("none", as_object=True, has_id=False),
     ),
     Endpoint(
-        "gemini-3-8-flash-openai", "C", (45, 225), call_format=CallFormat("zero", as_object=True)
+        "gemini-3-8-flash-openai",
+        "C",
+        (45, 225),
+        efforts=("none", "low", "medium", "high"),  # `none` and `medium` were measured
+        failing_efforts=("minimal",),
+        honours_max_tokens=True,
+        call_format=CallFormat("zero", as_object=True),
     ),
 )
 _NATIVE_ROWS = (
@@ -123,7 +138,12 @@ _NATIVE_ROWS = (
     _native("gemini-3-5-flash", "gemini-3.5-flash", (90, 540)),
     _native("gemini-3-6-flash", "gemini-3.6-flash", (45, 225), image_tokens=1098),
     _native("gemini-3-7-flash", "gemini-3.7-flash", (45, 225)),
-    _native("gemini-3-8-flash", "gemini-3.8-flash", (45, 225)),
+    replace(
+        _native("gemini-3-8-flash", "gemini-3.8-flash", (45, 225)),
+        efforts=("low", "medium", "high"),
+        failing_efforts=("minimal",),
+        honours_max_tokens=True,
+    ),
 )
 
 CHAT_ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType({row.model: row for row in _CHAT_ROWS})
@@ -143,7 +163,7 @@ def gateway_endpoint(name: Any) -> Endpoint | None:
     """Build the gateway's endpoint for the `model` of a body, `None` if it is not served."""
     if not isinstance(name, str) or name not in _GATEWAY_NAMES:
         return None
-    return Endpoint(name, "A", (0, 0), "gateway", exclusive=(), efforts=(), max_inline_bytes=None)
+    return Endpoint(name, "A", (0, 0), "gateway", exclusive=(), efforts=())
 
 
 def is_known_model(name: str) -> bool:

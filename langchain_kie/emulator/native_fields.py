@@ -14,6 +14,8 @@ from langchain_kie.emulator.errors import bad_request
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from langchain_kie.emulator.errors import ApiError
+
 Fields: TypeAlias = "Mapping[str, str]"
 
 _MESSAGES: Mapping[str, Fields] = {
@@ -82,6 +84,7 @@ _MESSAGES: Mapping[str, Fields] = {
         "thinkingConfig": "ThinkingConfig",
         "responseMimeType": "string",
         "responseSchema": "Schema",
+        "responseJsonSchema": "any",
         "responseModalities": "[string]",
         "stopSequences": "[string]",
         "maxOutputTokens": "integer",
@@ -183,6 +186,14 @@ def parse_request(body: Any) -> dict[str, Any]:
     return parsed
 
 
+def unknown_name(name: str, path: str) -> ApiError:
+    """Build the error for a field that Google does not have at `path`."""
+    place = f" at '{path}'" if path else ""
+    return bad_request(
+        f'Invalid JSON payload received. Unknown name "{name}"{place}: Cannot find field.'
+    )
+
+
 def _message(kind: str, value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _invalid_value(
@@ -193,10 +204,7 @@ def _message(kind: str, value: Any, path: str) -> dict[str, Any]:
     parsed = {}
     for name, child in value.items():
         if name not in known:
-            place = f" at '{path}'" if path else ""
-            raise bad_request(
-                f'Invalid JSON payload received. Unknown name "{name}"{place}: Cannot find field.'
-            )
+            raise unknown_name(name, path)
         field = known[name]
         if child is not None:
             child_path = f"{path}.{_snake(field)}" if path else _snake(field)

@@ -24,7 +24,7 @@ from langchain_kie.emulator.conversation import (
 from langchain_kie.emulator.errors import bad_request, unprocessable
 from langchain_kie.emulator.media import from_base64
 from langchain_kie.emulator.models import BUILTIN_TOOLS, NATIVE_ENDPOINTS
-from langchain_kie.emulator.native_fields import parse_request
+from langchain_kie.emulator.native_fields import parse_request, unknown_name
 from langchain_kie.emulator.schemas import read_gemini_schema
 from langchain_kie.emulator.signatures import is_call_signature, is_text_signature
 
@@ -66,8 +66,10 @@ class NativeRequest:
     include_thoughts: bool
 
 
-async def read_native_request(body: Any, endpoint: Endpoint, fetcher: UrlFetcher) -> NativeRequest:
-    """Parse a body.
+async def read_native_request(
+    body: Any, endpoint: Endpoint, fetcher: UrlFetcher, *, ignore_nullable: bool
+) -> NativeRequest:
+    """Parse a body; `ignore_nullable` is described in `Settings`.
 
     Raises:
         ApiError: If KIE or Gemini rejects it.
@@ -78,14 +80,16 @@ async def read_native_request(body: Any, endpoint: Endpoint, fetcher: UrlFetcher
         raise bad_request(rules.NO_CONTENTS)
     config = request.get("generationConfig", {})
     thinking = config.get("thinkingConfig", {})
-    functions, builtins = _read_tools(request.get("tools", []))
+    functions, builtins = _read_tools(request.get("tools", []), ignore_nullable=ignore_nullable)
     choice = _read_choice(request.get("toolConfig", {}).get("functionCallingConfig", {}))
     rules.check_choice(choice, functions)
-    json_answer, schema = _read_format(config)
+    json_answer, schema = _read_format(config, ignore_nullable=ignore_nullable)
     rules.check_features(
         endpoint, functions=bool(functions), builtins=builtins, json_answer=json_answer
     )
     effort = rules.check_effort(endpoint, thinking.get("thinkingLevel"), "thinkingLevel")
+    if int(thinking.get("thinkingBudget", -1)) == 0:
+        effort = "none"
     turns = _read_system(request.get("systemInstruction", {}))
     for position, content in enumerate(contents):
         turns += await _read_content(content, f"contents[{position}]", fetcher)
@@ -101,13 +105,16 @@ async def read_native_request(body: Any, endpoint: Endpoint, fetcher: UrlFetcher
         schema=schema,
         stop=tuple(stop for stop in config.get("stopSequences", ()) if stop),
         effort=effort,
+        max_tokens=int(config["maxOutputTokens"]) if "maxOutputTokens" in config else None,
     )
     return NativeRequest(
         conversation, request.get("stream", True), thinking.get("includeThoughts", True)
     )
 
 
-def _read_tools(tools: list[dict[str, Any]]) -> tuple[tuple[Function, ...], frozenset[str]]:
+def _read_tools(
+    tools: list[dict[str, Any]], *, ignore_nullable: bool
+) -> tuple[tuple[Function, ...], frozenset[str]]:
     functions: list[Function] = []
     builtins: set[str] = set()
     for position, tool in enumerate(tools):
@@ -117,7 +124,7 @@ def _read_tools(tools: list[dict[str, Any]]) -> tuple[tuple[Function, ...], froz
             for field in ("name", "description", "parameters"):  # documented as required
                 if field not in declared:
                     raise unprocessable(f"The '{path}.{field}' field is required.")
-            parameters = read_gemini_schema(declared["parameters"])
+            parameters = read_gemini_schema(declared["parameters"], ignore_nullable=ignore_nullable)
             if parameters.get("type") != "object":
                 raise bad_request(
                     f"* GenerateContentRequest.{path}.parameters: schema at top-level must be of "
@@ -138,7 +145,11 @@ def _read_choice(config: dict[str, Any]) -> ToolChoice:
     return ToolChoice(_MODES.get(mode, "auto"), names)
 
 
-def _read_format(config: dict[str, Any]) -> tuple[bool, dict[str, Any] | None]:
+def _read_format(
+    config: dict[str, Any], *, ignore_nullable: bool
+) -> tuple[bool, dict[str, Any] | None]:
+    if "responseJsonSchema" in config and not ignore_nullable:
+        raise unknown_name("responseJsonSchema", "generation_config")
     schema = config.get("responseSchema")
     json_answer = config.get("responseMimeType") == _JSON
     if schema is not None and not json_answer:
@@ -146,7 +157,9 @@ def _read_format(config: dict[str, Any]) -> tuple[bool, dict[str, Any] | None]:
             "* GenerateContentRequest.generation_config.response_schema: only allowed with "
             f"response_mime_type {_JSON}\n"
         )
-    return json_answer, None if schema is None else read_gemini_schema(schema)
+    if schema is None:
+        return json_answer, None
+    return json_answer, read_gemini_schema(schema, ignore_nullable=ignore_nullable)
 
 
 def _read_system(instruction: dict[str, Any]) -> list[Turn]:

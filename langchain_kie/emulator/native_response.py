@@ -47,7 +47,7 @@ class NativeAnswer:
         if self.reply.text or not parts:
             parts.append({"text": self.reply.text, **self._text_signature()})
         candidate: dict[str, Any] = {
-            "finishReason": "STOP",
+            "finishReason": self._finish_reason(),
             "index": 0,
             "content": {"role": "model", "parts": parts},
         }
@@ -69,12 +69,16 @@ class NativeAnswer:
                 "responseId": make_id("native", self.serial, length=22),
             }
             if number == len(parts):
-                candidate |= {"finishReason": "STOP"} | _url_context(self.reply.pages)
+                candidate |= {"finishReason": self._finish_reason()}
+                candidate |= _url_context(self.reply.pages)
                 if self.reply.grounding is not None:
                     metadata = _grounding_metadata(self.reply.grounding, self.reply.text)
                     candidate["groundingMetadata"] = metadata
                 response["credits_consumed"] = credits_for(self.endpoint, self.usage)
             yield encode_event(response)
+
+    def _finish_reason(self) -> str:
+        return "MAX_TOKENS" if self.reply.is_cut else "STOP"
 
     def _streamed_parts(self) -> Iterator[dict[str, Any]]:
         yield from self._leading_parts()

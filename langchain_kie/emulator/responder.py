@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_kie.emulator.arithmetic import evaluate, find_expression
 from langchain_kie.emulator.canned_answers import text_answer
 from langchain_kie.emulator.conversation import CodeRun, CurrentTurn, Grounding, Reply, Support
+from langchain_kie.emulator.errors import LOST_FILE
 from langchain_kie.emulator.hints import Hints, content_words, quotes_in, topic_of, urls_in
 from langchain_kie.emulator.instances import fill
 from langchain_kie.emulator.tool_selection import choose_calls
@@ -36,6 +37,8 @@ _CODE_WORDS = re.compile(r"\b(?:comput|calculat|run|execut|evaluat|code|sum|pyth
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?")
 _KEY = re.compile(r"[A-Za-z_][\w -]*")
 _EXCERPT_LENGTH = 80
+_PARAGRAPHS = {"none": 0, "low": 1, "medium": 2, "high": 3}
+_CALL_AS_TEXT = {"prose": "", "json": "{}", "fenced": "```json\n{}\n```"}
 _SITES = ("en.wikipedia.org", "britannica.com")
 _FINDINGS = (
     "{topic} is described by several sources \u2013 all of them recent.",
@@ -49,13 +52,31 @@ def page_urls(conversation: Conversation) -> list[str]:
     return urls_in(_current_turn(conversation).prompt) if is_enabled else []
 
 
-def respond(conversation: Conversation) -> Reply:
-    """Answer a conversation."""
+def respond(conversation: Conversation, ignored_choice: str | None = None) -> Reply:
+    """Answer a conversation.
+
+    Args:
+        conversation: The request.
+        ignored_choice: What comes instead of a required call: `ignore_tool_choice` in `Settings`.
+    """
+    if any(file.is_lost for turn in conversation.turns for file in turn.media):
+        return Reply((), LOST_FILE)
     turn = _current_turn(conversation)
     calls = choose_calls(conversation, turn)
+    call_as_text = ""
+    if ignored_choice and calls and conversation.choice.mode == "any":
+        args = json.dumps(dict(calls[0].args), ensure_ascii=False)
+        call_as_text = _truncate(_CALL_AS_TEXT[ignored_choice].format(args), conversation.stop)
+        calls = ()
     thoughts = _thoughts(conversation, turn, calls)
-    if calls:
-        return Reply(thoughts, calls=calls)
+    if calls or call_as_text:
+        return Reply(thoughts, call_as_text, calls)
+    return _respond_in_text(conversation, turn, thoughts)
+
+
+def _respond_in_text(
+    conversation: Conversation, turn: CurrentTurn, thoughts: tuple[str, ...]
+) -> Reply:
     is_search = "googleSearch" in conversation.builtins
     topic = topic_of(turn.prompt)
     if conversation.json_answer:
@@ -67,8 +88,7 @@ def respond(conversation: Conversation) -> Reply:
     grounding = _search(topic, len(text) + 1) if is_search else None
     text = _truncate(" ".join([text, *(_findings(topic) if is_search else ())]), conversation.stop)
     if grounding is not None:
-        remaining = tuple(s for s in grounding.supports if s.end <= len(text))
-        grounding = replace(grounding, supports=remaining)
+        grounding = grounding.up_to(len(text))
     return Reply(thoughts, text, grounding=grounding, code_run=code_run, pages=conversation.pages)
 
 
@@ -99,7 +119,7 @@ def _thoughts(
         f"**Weighing the options**\n\nI can call {len(conversation.functions)} functions.",
         f"**Deciding**\n\n{plan}",
     )
-    return paragraphs if conversation.effort == "high" else paragraphs[:1]
+    return paragraphs[: _PARAGRAPHS[conversation.effort]]
 
 
 def _truncate(text: str, stop: tuple[str, ...]) -> str:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from langchain_kie.emulator.errors import bad_request, unprocessable
+from langchain_kie.emulator.errors import (
+    SERVER_EXCEPTION,
+    ApiError,
+    GatewayTimeoutError,
+    bad_request,
+    unprocessable,
+)
 from langchain_kie.emulator.models import BUILTIN_TOOLS
 
 if TYPE_CHECKING:
@@ -75,10 +81,13 @@ def check_features(
 
 
 def check_effort(endpoint: Endpoint, effort: str | None, field: str) -> str:
-    """Reject an effort that is not documented; ignore it where the endpoint has no efforts."""
+    """Reject an effort that the endpoint does not accept; ignore it where there are no efforts."""
     if not endpoint.efforts or effort is None:
         return "high"
+    if effort in endpoint.failing_efforts:
+        is_native = endpoint.api == "generate_content"
+        raise ApiError(500, SERVER_EXCEPTION) if is_native else GatewayTimeoutError
     if effort not in endpoint.efforts:
-        documented = ", ".join(endpoint.efforts)
-        raise unprocessable(f"The '{field}' field must be one of: {documented}")
+        accepted = ", ".join(endpoint.efforts)
+        raise unprocessable(f"The '{field}' field must be one of: {accepted}")
     return effort

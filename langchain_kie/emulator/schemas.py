@@ -6,6 +6,7 @@ KIE's rules for `response_format` are in docs/wire.md 2; native schemas are a su
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 _VALUE_KEYWORDS = frozenset({"const", "default", "enum", "example", "examples"})
 """Keywords whose content is a value, not a schema."""
+
+IGNORED_NULLABLE = "x-ignored-nullable"
+"""A keyword for what is declared `nullable`, if the emulator ignores that."""
+
+_EMPTY_OBJECT: Schema = {"type": "object", "const": {}}
 
 _COUNTS = ("maxItems", "minItems", "minProperties", "maxProperties", "minLength", "maxLength")
 _MAX_COUNT = 10_000
@@ -46,13 +52,18 @@ def check_chat_schema(schema: Schema, path: str, *, answer: bool) -> None:
             raise bad_request(f"Invalid schema at '{path}': cannot resolve $ref '{reference}'")
 
 
-def read_gemini_schema(schema: Schema) -> Schema:
+def read_gemini_schema(schema: Schema, *, ignore_nullable: bool = False) -> Schema:
     """Convert a native schema, whose fields are already checked, to JSON Schema.
+
+    If `ignore_nullable`, `nullable` becomes `IGNORED_NULLABLE`, and a schema with a branch of type
+    NULL becomes that of an empty object.
 
     Raises:
         ApiError: If Gemini cannot serve it.
     """
-    converted = _from_gemini(schema)
+    if ignore_nullable and _has_null_branch(schema):
+        return _EMPTY_OBJECT
+    converted = _from_gemini(schema, ignore_nullable=ignore_nullable)
     _check_limits(converted)
     return converted
 
@@ -123,7 +134,16 @@ def _has_target(root: Schema, reference: str) -> bool:
     return reference.startswith("#") and isinstance(resolve_pointer(root, reference), dict | bool)
 
 
-def _from_gemini(schema: Schema) -> Schema:
+def _has_null_branch(schema: Schema) -> bool:
+    branches = schema.get("anyOf", [])
+    children = [*branches, *schema.get("properties", {}).values()]
+    children += [schema["items"]] if "items" in schema else []
+    is_null = any(branch.get("type", "").upper() == "NULL" for branch in branches)
+    return is_null or any(map(_has_null_branch, children))
+
+
+def _from_gemini(schema: Schema, *, ignore_nullable: bool) -> Schema:
+    convert = partial(_from_gemini, ignore_nullable=ignore_nullable)
     converted = {key: value for key, value in schema.items() if key not in {"nullable", "example"}}
     if "type" in converted:
         converted["type"] = converted["type"].lower()
@@ -131,14 +151,16 @@ def _from_gemini(schema: Schema) -> Schema:
         del converted["type"]
     if "example" in schema:
         converted["examples"] = [schema["example"]]
-    for keyword in _COUNTS:
-        if keyword in converted:
-            converted[keyword] = int(converted[keyword])
+    converted |= {keyword: int(converted[keyword]) for keyword in _COUNTS if keyword in converted}
     if "items" in schema:
-        converted["items"] = _from_gemini(schema["items"])
+        converted["items"] = convert(schema["items"])
     if "anyOf" in schema:
-        converted["anyOf"] = [_from_gemini(branch) for branch in schema["anyOf"]]
+        converted["anyOf"] = [convert(branch) for branch in schema["anyOf"]]
     if "properties" in schema:
         properties = schema["properties"].items()
-        converted["properties"] = {name: _from_gemini(value) for name, value in properties}
-    return {"anyOf": [converted, {"type": "null"}]} if schema.get("nullable") else converted
+        converted["properties"] = {name: convert(value) for name, value in properties}
+    if not schema.get("nullable"):
+        return converted
+    if ignore_nullable:
+        return converted | {IGNORED_NULLABLE: True}
+    return {"anyOf": [converted, {"type": "null"}]}

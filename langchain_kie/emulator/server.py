@@ -5,20 +5,17 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import uvicorn
 
 from langchain_kie.emulator.app import build_app
+from langchain_kie.emulator.settings import Settings
 from langchain_kie.emulator.state import ServerState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from langchain_kie.emulator.state import ReceivedRequest
-
-DEFAULT_API_KEY = "kie-emulator-key"
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
@@ -26,7 +23,8 @@ _POLL_SECONDS = 0.005
 _BACKLOG = 2048
 
 
-class Emulator:
+@dataclass(kw_only=True, eq=False, repr=False)
+class Emulator(Settings):
     """A local HTTP server that behaves like KIE.ai's Gemini API.
 
     Example:
@@ -37,37 +35,16 @@ class Emulator:
             )
         ```
 
-    Args:
-        port: The port to listen on; 0, the default, chooses a free one.
-        api_key: The only key that is accepted.
-        media: URLs that the emulator can fetch, and the bytes or the file of each. All other
-            URLs must be of loopback hosts.
-        host: The address to listen on.
-        fail_uploads: KIE's code to reject every upload with, such as 402; `None`, the default,
-            accepts uploads.
-        drops_media: Whether the media of a prompt are ignored without an error, as KIE does at
-            times.
+    The keywords are described in `Settings`; most of them can also be changed while it runs, as
+    in `emulator.rate_limit = True`.
 
     Attributes:
-        api_key: The key to use.
         requests: The received requests in order, without downloads of files.
     """
 
-    def __init__(
-        self,
-        *,
-        port: int = 0,
-        api_key: str = DEFAULT_API_KEY,
-        media: Mapping[str, bytes | Path] | None = None,
-        host: str = "127.0.0.1",
-        fail_uploads: int | None = None,
-        drops_media: bool = False,
-    ) -> None:
-        self.api_key = api_key
-        self._address = (host, port)
-        self._state = ServerState(
-            api_key, {} if media is None else media, fail_uploads, drops_media
-        )
+    def __post_init__(self) -> None:
+        """Prepare the state, which lasts until the emulator is deleted."""
+        self._state = ServerState(self)
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -89,26 +66,8 @@ class Emulator:
         """The received requests in order."""
         return self._state.requests
 
-    @property
-    def fail_uploads(self) -> int | None:
-        """The code to reject uploads with; `None` to accept them."""
-        return self._state.fail_uploads
-
-    @fail_uploads.setter
-    def fail_uploads(self, code: int | None) -> None:
-        self._state.fail_uploads = code
-
-    @property
-    def drops_media(self) -> bool:
-        """Whether the media of a prompt are ignored."""
-        return self._state.drops_media
-
-    @drops_media.setter
-    def drops_media(self, drops: bool) -> None:
-        self._state.drops_media = drops
-
     def expire_files(self) -> None:
-        """Set the clock forward by the three days after which uploaded files expire."""
+        """Set the clock of uploads forward by the 24 hours after which they expire."""
         self._state.files.expire()
 
     def clear(self) -> None:
@@ -119,7 +78,8 @@ class Emulator:
         """Start the server, and wait until it accepts requests."""
         if self._socket is not None:
             raise RuntimeError("The emulator serves already.")
-        self._socket = socket.create_server(self._address, backlog=_BACKLOG)
+        self._state.is_stopping = False
+        self._socket = socket.create_server((self.host, self.port), backlog=_BACKLOG)
         # Connections inherit this; without it each answer waits for a delayed ACK.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(
@@ -151,6 +111,7 @@ class Emulator:
 
     def __exit__(self, *_: object) -> None:
         """Stop the server, wait until its socket is closed, and delete the uploaded files."""
+        self._state.is_stopping = True
         if self._server is not None:
             self._server.should_exit = True
         if self._thread is not None:

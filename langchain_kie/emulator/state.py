@@ -1,19 +1,31 @@
-"""The state that the emulator keeps between requests, and the check of the API key."""
+"""The state that the emulator keeps between requests, and the checks that depend on it."""
 
 from __future__ import annotations
 
 import hmac
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from langchain_kie.emulator.errors import (
+    CHANNEL_NOT_SUPPORTED,
+    KEY_NOT_AUTHORIZED,
+    NO_CREDITS,
+    TOO_FAST,
+    UNAUTHORIZED,
+    ApiError,
+    unprocessable,
+)
 from langchain_kie.emulator.files import FileStore
+from langchain_kie.emulator.rate_limit import RateLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from starlette.requests import Request
+
+    from langchain_kie.emulator.models import Endpoint
+    from langchain_kie.emulator.settings import Settings
 
 _SECRET_HEADERS = frozenset({"authorization", "x-api-key", "x-goog-api-key"})
 
@@ -36,27 +48,27 @@ class ReceivedRequest:
     body: Any
 
 
-@dataclass(slots=True)
 class ServerState:
     """The state that the emulator keeps between requests.
 
     Attributes:
-        api_key: The only accepted key.
-        media: The URLs that can be fetched, and the bytes or the file of each.
-        fail_uploads: The code to reject uploads with; `None` to accept them.
-        drops_media: Whether prompts lose their media.
+        settings: The behaviour, which can change between requests.
         files: The uploaded files.
         requests: The received requests in order.
         serials: Unique numbers for ids and file names.
+        is_stopping: Whether requests that are never answered must end.
+        chat_limit: The limit of chat requests (docs/wire.md 8).
+        catalog_limit: The limit of requests about the models, which share one budget.
     """
 
-    api_key: str
-    media: Mapping[str, bytes | Path]
-    fail_uploads: int | None = None
-    drops_media: bool = False
-    files: FileStore = field(default_factory=FileStore)
-    requests: list[ReceivedRequest] = field(default_factory=list)
-    serials: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.files = FileStore(settings)
+        self.requests: list[ReceivedRequest] = []
+        self.serials: Iterator[int] = itertools.count(1)
+        self.is_stopping = False
+        self.chat_limit = RateLimit(20, 10.0)
+        self.catalog_limit = RateLimit(1, 1.0)
 
     def record(self, request: Request, body: Any) -> None:
         """Add a request to `requests`."""
@@ -67,4 +79,22 @@ class ServerState:
     def is_authorized(self, request: Request) -> bool:
         """Tell whether a request has the key."""
         given = request.headers.get("authorization", "").encode()
-        return hmac.compare_digest(given, f"Bearer {self.api_key}".encode())
+        return hmac.compare_digest(given, f"Bearer {self.settings.api_key}".encode())
+
+    def check_rate(self, limit: RateLimit) -> None:
+        """Reject a request that is too early, if the emulator limits the rate."""
+        if self.settings.rate_limit and not limit.accepts(self.settings.clock()):
+            raise ApiError(429, TOO_FAST)
+
+    def check_account(self, endpoint: Endpoint) -> None:
+        """Reject a model that the key must not use, and any model without credits."""
+        if endpoint.model in self.settings.unauthorized_models:
+            raise ApiError(UNAUTHORIZED, KEY_NOT_AUTHORIZED)
+        if endpoint.model in self.settings.unsupported_models:
+            raise unprocessable(CHANNEL_NOT_SUPPORTED)
+        if self.settings.credits <= 0:
+            raise ApiError(402, NO_CREDITS)
+
+    def charge(self, amount: float) -> None:
+        """Subtract the price of an answer; the balance has two decimals."""
+        self.settings.credits = max(0.0, round(self.settings.credits - amount, 2))

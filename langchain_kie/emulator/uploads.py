@@ -105,7 +105,7 @@ async def _save(request: Request, upload: _Upload, state: ServerState) -> dict[s
     mime_type = media_types.guess_from_name(str(name))
     summary = {"uploadPath": upload.folder, "fileName": upload.name}
     state.record(request, summary | {"size": upload.size, "mimeType": mime_type})
-    code = state.fail_uploads if state.is_authorized(request) else UNAUTHORIZED
+    code = state.settings.fail_uploads if state.is_authorized(request) else UNAUTHORIZED
     if code is not None:
         raise ApiError(code, _MESSAGES.get(code, "File upload failed"))
     path = f"{_USER_FOLDER}/{upload.folder}/{name}"

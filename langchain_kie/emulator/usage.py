@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _MEDIA_TOKENS: Mapping[str, int] = {  # of one second, or of one page
     "video/": 258 + 32,
     "application/pdf": 258,
 }
-_HIDDEN_THINKING = {"low": 24, "high": 96}
+_HIDDEN_THINKING = {"none": 0, "low": 24, "medium": 48, "high": 96}
 _MIN_CREDITS = 0.01
 
 
@@ -36,20 +36,35 @@ class Usage:
         return self.prompt + self.answer + self.thinking
 
 
-def count_usage(endpoint: Endpoint, conversation: Conversation, reply: Reply) -> Usage:
-    """Count the tokens of a call, including thoughts that are not shown."""
+def count_prompt(endpoint: Endpoint, conversation: Conversation) -> int:
+    """Count the tokens of a prompt."""
     turns = conversation.turns
     prompt = [turn.text for turn in turns]
     prompt += [result.text for turn in turns for result in turn.results]
     prompt += [json.dumps(dict(call.args)) for turn in turns for call in turn.calls]
     prompt += [f"{f.name}{f.description}{json.dumps(f.parameters)}" for f in conversation.functions]
-    media = [file for turn in turns for file in turn.media]
+    media = [file for turn in turns for file in turn.media if not file.is_lost]
+    return _text_tokens("".join(prompt)) + sum(_media_tokens(endpoint, file) for file in media)
+
+
+def count_usage(prompt: int, effort: str, reply: Reply) -> Usage:
+    """Count the tokens of a call, including thoughts that are not shown."""
     answer = reply.text + "".join(f"{c.name}{json.dumps(dict(c.args))}" for c in reply.calls)
-    return Usage(
-        prompt=_text_tokens("".join(prompt)) + sum(_media_tokens(endpoint, file) for file in media),
-        answer=_text_tokens(answer),
-        thinking=_text_tokens("".join(reply.thoughts)) + _HIDDEN_THINKING[conversation.effort],
-    )
+    thoughts = "".join(reply.thoughts)
+    thinking = (_text_tokens(thoughts) if thoughts else 0) + _HIDDEN_THINKING[effort]
+    return Usage(prompt, _text_tokens(answer), thinking)
+
+
+def limit_output(reply: Reply, usage: Usage, max_tokens: int) -> tuple[Reply, Usage]:
+    """Cut an answer after `max_tokens`, which include thinking; cut calls are left out."""
+    if usage.thinking + usage.answer <= max_tokens:
+        return reply, usage
+    thinking = max(0, min(usage.thinking, max_tokens))
+    answer = max(0, max_tokens - thinking)
+    text = reply.text[: answer * _CHARACTERS_PER_TOKEN]
+    grounding = None if reply.grounding is None else reply.grounding.up_to(len(text))
+    cut = replace(reply, text=text, calls=(), grounding=grounding, is_cut=True)
+    return cut, replace(usage, answer=answer, thinking=thinking)
 
 
 def credits_for(endpoint: Endpoint, usage: Usage) -> float:

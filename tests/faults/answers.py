@@ -30,7 +30,8 @@ class Answer:
         model: A model that answers in this form.
         pieces: Labels and bytes. The pieces of a stream are events; those of a document end
             inside the thought, the text and the arguments.
-        evidence: The label of the piece that proves the answer complete.
+        evidence: The label of the piece that proves the answer complete. An earlier piece
+            `pause` has a finish reason as well, but output follows.
         is_document: Whether it is one JSON document.
     """
 
@@ -57,6 +58,7 @@ class Point:
         column: The column of the printed matrix.
         label: The label of the last complete piece; empty for the start of the body.
         inside: Whether the fault strikes inside the next piece.
+        unterminated: Whether it strikes after the evidence, before the blank line of that event.
         stage: How far the exchange got.
     """
 
@@ -64,22 +66,30 @@ class Point:
     column: str
     label: str = ""
     inside: bool = False
+    unterminated: bool = False
     stage: Stage = "body"
 
     def exists_in(self, answer: Answer) -> bool:
+        if self.unterminated:
+            return not answer.is_document
         labels = ["", *answer.labels()]
         return self.label in labels and not (self.inside and labels[-1] == self.label)
 
     def complete_pieces(self, answer: Answer) -> tuple[tuple[str, bytes], ...]:
         """Return the complete pieces before the fault."""
         end = ["", *answer.labels()].index(self.label)
+        if self.unterminated:
+            end = answer.labels().index(answer.evidence)
         return answer.pieces[:end] if self.stage == "body" else ()
 
     def prefix(self, answer: Answer) -> bytes:
         """Return the bytes of the body before the fault."""
         pieces = self.complete_pieces(answer)
+        complete = b"".join(piece for _, piece in pieces)
+        if self.unterminated:
+            return complete + answer.pieces[len(pieces)][1].removesuffix(b"\n\n")
         cut = answer.pieces[len(pieces)][1] if self.inside else b""
-        return b"".join(piece for _, piece in pieces) + cut[: max(1, len(cut) // 2)]
+        return complete + cut[: max(1, len(cut) // 2)]
 
 
 POINTS = {
@@ -97,10 +107,12 @@ POINTS = {
         Point("in a thought", "thought", "thought", inside=True),
         Point("after text", "text", "text"),
         Point("in text", "text", "text", inside=True),
+        Point("intermediate finish reason", "text", "pause"),
         Point("after a call", "tool call", "call"),
         Point("in tool arguments", "tool call", "call", inside=True),
         Point("all but the end", "end", "content"),
         Point("in the end", "end", "content", inside=True),
+        Point("before the last blank line", "end", unterminated=True),
         Point("finish reason", "after it", "finish"),
         Point("usage", "after it", "usage"),
         Point("close", "after it", "end"),
@@ -128,12 +140,13 @@ def _call(shape: str, arguments: str, **first: Any) -> bytes:
     return _delta(shape, tool_calls=[{"index": 0, **first, "function": function}])
 
 
-def _chat_content(shape: str) -> tuple[tuple[str, bytes], ...]:
+def _chat_content(shape: str, *pause: tuple[str, bytes]) -> tuple[tuple[str, bytes], ...]:
     return (
         ("thought", _delta(shape, reasoning_content=THOUGHTS[0])),
         ("thought 2", _delta(shape, reasoning_content=THOUGHTS[1])),
         ("text", _delta(shape, content=TEXT[0])),
         ("text 2", _delta(shape, content=TEXT[1])),
+        *pause,
         ("call", _call(shape, ARGUMENTS[0], id="call_7", type="function")),
         ("arguments", _call(shape, ARGUMENTS[1])),
         ("content", _call(shape, ARGUMENTS[2])),
@@ -152,7 +165,7 @@ SHAPE_A = Answer(
     "gemini-3-flash",
     (
         ("role", _delta("a", role="assistant", content="")),
-        *_chat_content("a"),
+        *_chat_content("a", ("pause", _chat("a", {**_FINISH, "finish_reason": "stop"}))),
         ("finish", _chat("a", _FINISH)),
         ("usage", _chat("a", more=_BILL)),
         _DONE,
@@ -194,7 +207,8 @@ NATIVE = Answer(
         ("thought", sse(_native({"text": THOUGHTS[0], "thought": True}))),
         ("thought 2", sse(_native({"text": THOUGHTS[1], "thought": True}))),
         ("text", sse(_native({"text": TEXT[0]}))),
-        ("call", sse(_native({"text": TEXT[1]}))),
+        ("pause", sse(_native({"text": TEXT[1]}, finishReason="STOP"))),
+        ("call", sse(_native({"text": " I check."}))),
         ("content", sse(_native(_NATIVE_CALL))),
         ("end", sse(_native(**_NATIVE_END))),
     ),

@@ -8,12 +8,11 @@ import orjson
 from call_modes import FAULT_CALL_MODES
 from scripted_server import Scripted, sse
 
-from faults.answers import NATIVE, SHAPE_A, STREAMS, Answer, Point
+from faults.answers import NATIVE, SHAPE_A, STREAMS, TEXT, Answer, Point
 from faults.calls import CALLS
 from faults.fault import (
     CHAT_STREAMS,
     EMPTY,
-    ENDS,
     FEW,
     LEGAL,
     UNREADABLE,
@@ -22,8 +21,17 @@ from faults.fault import (
     Script,
     rows,
 )
-from faults.status import STATUSES
-from langchain_kie import KieAuthenticationError, KieRateLimitError, KieServerError
+from faults.status import CODES
+from langchain_kie import (
+    KieAuthenticationError,
+    KieEmptyResponseError,
+    KieError,
+    KieInvalidRequestError,
+    KieModelNotFoundError,
+    KiePermissionDeniedError,
+    KieRateLimitError,
+    KieServerError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +52,16 @@ ERROR_MESSAGES: dict[int, str] = {
     501: "Generation failed",
     524: "2 times retry fail",
 }
+TEXT_ERRORS: dict[str, tuple[int, type[KieError], int | None]] = {
+    "The channel is not supported": (422, KieModelNotFoundError, 0),
+    "The model name you specified is not supported.": (404, KieModelNotFoundError, 0),
+    "The API key is not authorized to use this model.": (401, KiePermissionDeniedError, 0),
+    "Your call frequency is too high": (455, KieRateLimitError, None),
+    "Inline data URL is too large. Upload the file": (400, KieInvalidRequestError, 0),
+    "The server is currently being maintained": (400, KieServerError, None),
+}
+"""Messages that count more than the code."""
+
 OPENAI_ERRORS: dict[str, tuple[Effect, bytes]] = {
     "an error object": (
         Effect(cls=KieServerError, retries=None),
@@ -53,6 +71,14 @@ OPENAI_ERRORS: dict[str, tuple[Effect, bytes]] = {
     "event: error": (
         Effect(cls=KieAuthenticationError, code=401),
         b"event: error\n" + sse({"error": {"message": "No", "code": 401}}),
+    ),
+    "an error in a list": (
+        Effect(cls=KieRateLimitError, retries=None, code=429),
+        sse('[{"error": {"code": 429, "message": "Slow"}}]'),
+    ),
+    "a nested error": (
+        Effect(cls=KieRateLimitError, retries=None, code=429),
+        sse({"error": {"error": {"code": 429, "message": "Slow"}}}),
     ),
     "type: error": (
         Effect(cls=KieRateLimitError, retries=None),
@@ -65,17 +91,23 @@ INVALID = {
     "an array": sse("[]"),
     "text": sse('"x"'),
     "a number": sse("42"),
-    "an unknown shape": sse({"hello": "world"}),
     "choices that are a number": sse({"choices": 5}),
     "content that is a number": sse({"choices": [{"delta": {"content": 5}}]}),
     "parts that are numbers": sse({"candidates": [{"content": {"parts": [5]}}]}),
 }
+SKIPPED = {
+    "a ping": sse({"type": "ping"}),
+    "an empty object": sse({}),
+    "an unknown shape": sse({"hello": "world"}),
+    "a long integer": sse('{"choices": [], "x": 12345678901234567890123}'),
+}
+"""Events without anything of the answer."""
+
 HOSTILE = {
     "NaN": sse('{"choices": [], "x": NaN}'),
     "Infinity": sse('{"choices": [], "x": Infinity}'),
     "5 000 digits": sse(f'{{"choices": [], "x": {"9" * 5000}}}'),
     "depth 100 000": sse(f'{{"choices": {"[" * 100_000}{"]" * 100_000}}}'),
-    "a lone surrogate": sse('{"choices": [{"delta": {"content": "\\ud800"}}]}'),
     "invalid UTF-8": b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n',
 }
 EMPTY_BODIES = {
@@ -88,6 +120,12 @@ EMPTY_BODIES = {
     "an empty choice": sse({"choices": [{"index": 0}]}),
     "candidates without content": sse({"candidates": [{"index": 0}]}),
     "an empty document": b"[]",
+    "zero usage": sse({"choices": [], "usage": {"total_tokens": 0}}, "[DONE]"),
+    "native zero usage": sse({"candidates": [], "usageMetadata": {"totalTokenCount": 0}}),
+}
+BILLED_BODIES = {
+    "usage without a choice": sse({"choices": [], "usage": {"total_tokens": 7}}, "[DONE]"),
+    "credits without a candidate": sse({"candidates": [], "credits_consumed": 0.1}),
 }
 _BLOCKED = {"promptFeedback": {"blockReason": "SAFETY"}, "credits_consumed": 0.0}
 _REFUSED = {"candidates": [{"content": {"parts": []}, "finishReason": "SAFETY"}]}
@@ -103,6 +141,12 @@ def _is_blocked(message: AIMessage) -> None:
     assert message.text == ""
     assert message.response_metadata["finish_reason"] == "content_filter"
     assert message.response_metadata["native_finish_reason"] == "SAFETY"
+
+
+def _has_replacement(message: AIMessage) -> None:
+    assert message.text.count("\ufffd") == 1
+    assert "".join(TEXT) in message.text.replace("\ufffd", "")
+    assert message.tool_calls
 
 
 def _inserted(event: bytes) -> Script:
@@ -170,7 +214,7 @@ CONTENT = (
     *(
         fault
         for code, message in ERROR_MESSAGES.items()
-        for effect in (Effect("reports", *STATUSES[code], code),)
+        for effect in (Effect("reports", *CODES[code], code),)
         for value in ({"code": code, "msg": message, "data": None},)
         for fault in (
             Fault("S1", f"code {code}", effect, _inserted(sse(value)), _IN_STREAM, STREAMS),
@@ -188,8 +232,35 @@ CONTENT = (
         Fault("S2", name, effect, _inserted(event), _IN_STREAM, STREAMS)
         for name, (effect, event) in OPENAI_ERRORS.items()
     ),
+    *(
+        Fault(
+            "S2",
+            message,
+            Effect("reports", cls, retries, code),
+            _inserted(sse({"code": code, "msg": message})),
+            ("first byte", "after text"),
+            STREAMS,
+        )
+        for message, (code, cls, retries) in TEXT_ERRORS.items()
+    ),
     *rows("S3", UNREADABLE, {n: _inserted(e) for n, e in INVALID.items()}, _IN_STREAM, STREAMS),
     *rows("S4", EMPTY, {n: _replaced(body) for n, body in EMPTY_BODIES.items()}, _FIRST, FEW),
+    *rows(
+        "S4",
+        Effect(cls=KieEmptyResponseError),
+        {name: _replaced(body) for name, body in BILLED_BODIES.items()},
+        _FIRST,
+        FEW,
+    ),
+    *rows("S5", LEGAL, {n: _inserted(e) for n, e in SKIPPED.items()}, _IN_STREAM, STREAMS),
+    Fault("S5", "only a ping", UNREADABLE, _replaced(SKIPPED["a ping"]), _FIRST, FEW),
+    Fault(
+        "S5",
+        "success in each event",
+        LEGAL,
+        _transformed(lambda b: b.replace(b"data: {", b'data: {"code":"success","success":true,')),
+        answers=STREAMS,
+    ),
     Fault("S6", "usage twice", LEGAL, _usage_twice(), answers=(SHAPE_A,)),
     Fault("S6", "usage grows", LEGAL, _usage_twice(usage=_SMALLER), answers=(SHAPE_A,)),
     Fault("S6", "two choices", LEGAL, _transformed(_with_second_choice), answers=(SHAPE_A,)),
@@ -203,6 +274,15 @@ CONTENT = (
     ),
     Fault("S8", "garbage", LEGAL, _transformed(lambda b: b + b"data: x\n\n\xff"), answers=STREAMS),
     *rows("S9", UNREADABLE, {n: _inserted(e) for n, e in HOSTILE.items()}, _IN_STREAM, STREAMS),
+    Fault(
+        "S9",
+        "a lone surrogate",
+        LEGAL,
+        _inserted(sse('{"choices": [{"delta": {"content": "\\ud800"}}]}')),
+        _IN_STREAM[:-1],
+        CHAT_STREAMS,
+        check=_has_replacement,
+    ),
     Fault("S9", "duplicate keys", LEGAL, _transformed(_with_keys_twice), answers=CHAT_STREAMS),
     Fault("S9", "64 MiB and more", UNREADABLE, _inserted(sse(" " * 67_108_864)), **_HEAVY),
     Fault("S9", "50 000 events", LEGAL, _inserted(sse({"choices": []}) * 50_000), **_HEAVY),
@@ -235,16 +315,15 @@ FRAMINGS: dict[str, dict[str, Callable[[bytes], bytes]]] = {
     "E7": {"id, retry, event": lambda body: body.replace(b"data:", _FIELDS)},
     "E8": {"several lines": lambda body: body.replace(b"data: {", b"data: {\ndata: ")},
     "E9": {"no space": lambda body: body.replace(b"data: ", b"data:")},
+    "E15": {"no last line end": lambda body: body.rstrip(b"\n")},
+    "E17": {
+        "one line end": lambda body: body.replace(b"\n\n", b"\n"),
+        "one line end, none at the end": lambda body: body.replace(b"\n\n", b"\n")[:-1],
+    },
     "E10": {"two spaces": lambda body: body.replace(b"data: {", b"data:  {")},
     "E12": {"NUL in an id": lambda body: body.replace(b"data:", b"id: \0\ndata:")},
     "E16": {"empty data": lambda body: body.replace(b"data: {", b"data:\n\ndata\n\ndata: {")},
 }
-
-
-def _unterminated(answer: Answer, point: Point) -> Scripted:
-    """Return the answer up to its evidence, without the last line end of that event."""
-    end = answer.labels().index(answer.evidence) + 1
-    return Scripted([b"".join(piece for _, piece in answer.pieces[:end])[:-1]])
 
 
 FRAMING = (
@@ -256,7 +335,6 @@ FRAMING = (
         )
     ),
     Fault("E2", "two BOMs", LEGAL, _transformed(lambda body: BOM + BOM + body), answers=(SHAPE_A,)),
-    Fault("E15", "no blank line", ENDS, _unterminated, ("all but the end",), STREAMS),
 )
 TOOL_CALLS = (
     Fault(

@@ -43,11 +43,21 @@ STATUSES: dict[int, tuple[type[KieError], int | None]] = {
     408: (KieTimeoutError, 1),
     429: (KieRateLimitError, None),
     501: (KieServerError, 1),
-    **dict.fromkeys((409, 455, 500, 502, 503, 504, 520, 522, 524), (KieServerError, None)),
+    **dict.fromkeys((409, 455, 500, 502, 503, 520), (KieServerError, None)),
+    **dict.fromkeys((504, 522, 524), (KieTimeoutError, 0)),
 }
 """docs/wire.md 7."""
 
+CODES = {**STATUSES, 524: (KieServerError, None)}
+"""KIE's codes in a body with status 200."""
+
+_1010 = b"<!DOCTYPE html><title>Access denied</title><span>Error</span> <span>1010</span>"
+_PAGE = b"<!DOCTYPE html><html><title>A timeout occurred</title></html>"
+_GOOGLE = b'[{"error":{"code":429,"message":"Slow","details":[{"retryDelay":"12s"}]}}]'
+_GZIPPED = gzip.compress(b'{"error":{"message":"Slow","code":429}}')
+
 ERROR_BODIES: dict[str, tuple[bytes, int | None]] = {
+    "Google's": (b'[{"error":{"code":503,"message":"Busy","status":"UNAVAILABLE"}}]', 503),
     "KIE's error": (b'{"code":503,"msg":"Busy","data":null}', 503),
     "OpenAI's error": (b'{"error":{"message":"Busy","type":"overloaded"}}', None),
     "an error that is text": (b'{"error":"Busy"}', None),
@@ -111,6 +121,38 @@ ROWS = (
             ("a body that breaks", _status(401, _401, missing=7, ending="hang-up")),
             ("a body that stalls", _status(401, _401, missing=7, ending="stall")),
         )
+    ),
+    *(
+        Fault(
+            "H2", f"{status}, HTML", _numbered(status, None), _status(status, _PAGE), _STATUS, FEW
+        )
+        for status in (504, 522, 524)
+    ),
+    Fault("H2", "403, error 1010", _numbered(403, None), _status(403, _1010), _STATUS, FEW),
+    Fault(
+        "H2",
+        "503, a named code",
+        Effect(cls=KieModelNotFoundError, status=503),
+        _status(503, b'{"error":{"message":"No channel","code":"model_not_found"}}'),
+        _STATUS,
+        FEW,
+    ),
+    Fault(
+        "H2",
+        "429, gzip",
+        _numbered(429, 429),
+        _status(429, _GZIPPED, Content_Encoding="gzip"),
+        _STATUS,
+        FEW,
+    ),
+    Fault(
+        "H7",
+        "429, RetryInfo",
+        _numbered(429, 429),
+        _status(429, _GOOGLE),
+        _STATUS,
+        FEW,
+        delays=[12.0],
     ),
     *(
         Fault(

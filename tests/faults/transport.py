@@ -40,7 +40,7 @@ def _in_bytes(answer: Answer, point: Point) -> Scripted:
 _FIN, _BREAK = _cut(ending="fin-unframed"), _cut(ending="fin-mid-chunk")
 _RST = _cut(ending="rst", pause=0.02)
 _TOO_LONG = _cut(ending="hang-up", framing="length", length=7)
-_BOUNDARIES = tuple(name for name in BODY if not POINTS[name].inside)
+_BOUNDARIES = tuple(name for name in BODY if not (POINTS[name].inside or POINTS[name].unterminated))
 _SLOW: dict[str, Any] = {"times_out": "read", "call_modes": FAULT_CALL_MODES[:4]}
 
 TRANSPORT = (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 
 import pytest
-from call_modes import fixture, model_at, server_sending
+from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
-from langchain_kie import ChatKieGemini, KieConfigurationError
+from langchain_kie import ChatKieGemini, KieConfigurationError, KieModelNotFoundError
 from langchain_kie._catalog import APIS, MODELS, profile_of, resolve
 
 # Friendly name, the chat path's slug, the native path's model: docs/wire.md 1.
@@ -29,10 +30,10 @@ DEFAULTS = {
     "gemini-3-flash": "/gemini-3-flash/v1/chat/completions",
     "gemini-3-pro": "/gemini-3-pro/v1/chat/completions",
     "gemini-3.1-pro": "/gemini-3.1-pro/v1/chat/completions",
-    "gemini-3.5-flash": "/gemini/v1/models/gemini-3-5-flash:streamGenerateContent",
-    "gemini-3.6-flash": "/gemini/v1/models/gemini-3-6-flash:streamGenerateContent",
-    "gemini-3.7-flash": "/gemini/v1/models/gemini-3-7-flash:streamGenerateContent",
-    "gemini-3.8-flash": "/gemini/v1/models/gemini-3-8-flash:streamGenerateContent",
+    "gemini-3.5-flash": "/gemini/v1/models/gemini-3-5-flash:streamGenerateContent?alt=sse",
+    "gemini-3.6-flash": "/gemini/v1/models/gemini-3-6-flash:streamGenerateContent?alt=sse",
+    "gemini-3.7-flash": "/gemini/v1/models/gemini-3-7-flash:streamGenerateContent?alt=sse",
+    "gemini-3.8-flash": "/gemini/v1/models/gemini-3-8-flash:streamGenerateContent?alt=sse",
 }
 
 
@@ -41,7 +42,7 @@ def chat_path(slug: str) -> str:
 
 
 def native_path(model: str) -> str:
-    return f"/gemini/v1/models/{model}:streamGenerateContent"
+    return f"/gemini/v1/models/{model}:streamGenerateContent?alt=sse"
 
 
 def test_the_catalog_has_these_models_and_no_others() -> None:
@@ -153,8 +154,8 @@ def test_a_profile_says_what_the_model_can(friendly: str) -> None:
         assert profile[capability] is True
     assert profile["image_outputs"] is False
     assert profile["reasoning_output"] is True
-    efforts = [] if friendly == "gemini-2.5-flash" else ["low", "high"]
-    assert profile["reasoning_effort_levels"] == efforts
+    efforts = {"gemini-2.5-flash": [], "gemini-3.8-flash": ["none", "low", "medium", "high"]}
+    assert profile["reasoning_effort_levels"] == efforts.get(friendly, ["low", "high"])
 
 
 def test_a_profile_does_not_promise_what_kie_forbids_to_agents() -> None:
@@ -168,6 +169,27 @@ def test_an_unknown_model_has_no_profile_and_a_given_one_is_kept() -> None:
     assert not ChatKieGemini(model="gemini-9", api_key="k").profile
     own = {"max_input_tokens": 5}
     assert ChatKieGemini(model="gemini-9", api_key="k", profile=own).profile == own
+
+
+def test_a_listed_model_is_in_kie_s_list_of_october_2026() -> None:
+    """docs/wire.md 1: the chat models of GET /api/v1/models."""
+    listed = {route.model for spec in MODELS for route in spec.routes.values() if route.is_listed}
+    flash = {f"gemini-3-{n}-flash{suffix}" for n in (5, 6, 7, 8) for suffix in ("", "-openai")}
+    assert listed == flash | {"gemini-2.5-pro", "gemini-3-pro", "gemini-3.1-pro"}
+
+
+async def test_an_unknown_model_s_error_names_near_and_listed_models() -> None:
+    refusal = b'{"code":422,"msg":"The model is not supported"}'
+    with server_sending(refusal) as server:
+        model = model_at(server, model="gemini-3.6-flahs")
+        for call_mode in BASIC_CALL_MODES:
+            with pytest.raises(KieModelNotFoundError) as caught:
+                await call_mode(model)
+            text = str(caught.value)
+            assert "Did you mean gemini-3.6-flash" in text
+            assert "gemini-3.8-flash" in text
+            assert "gemini-2.5-flash" not in text.partition("listed")[2]
+            assert str(pickle.loads(pickle.dumps(caught.value))) == text
 
 
 def test_resolving_is_pure_and_total_over_the_catalog() -> None:

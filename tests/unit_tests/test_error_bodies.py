@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from typing import Any
 
 import orjson
@@ -20,9 +22,12 @@ from langchain_kie import (
     KieProtocolError,
     KieRateLimitError,
     KieServerError,
+    KieTimeoutError,
 )
 
 MAINTENANCE = "The server is currently being maintained, please try again later~"
+
+NESTED = "Upstream failed"
 
 OBJECTS: list[tuple[dict[str, Any], type[KieError], str]] = [
     ({"error": {"message": "m", "type": "x"}}, KieServerError, "m"),
@@ -43,6 +48,20 @@ OBJECTS: list[tuple[dict[str, Any], type[KieError], str]] = [
     ({"msg": "Credits insufficient"}, KieInsufficientCreditsError, "Credits insufficient"),
     ({"success": False, "detail": "m"}, KieServerError, "m"),
     ({"status": 404, "error": "Not Found", "path": "/x"}, KieModelNotFoundError, "Not Found"),
+    ({"error": {"error": {"message": "m", "code": 429}}}, KieRateLimitError, "m"),
+    ({"error": {"code": 502, "metadata": {"raw": "Upstream failed"}}}, KieServerError, NESTED),
+    ({"error": {"message": "m", "code": "model_not_found"}}, KieModelNotFoundError, "m"),
+    (
+        {"error": {"message": "m", "code": "insufficient_user_quota"}},
+        KieInsufficientCreditsError,
+        "m",
+    ),
+    ({"code": "model_not_found", "message": "m"}, KieModelNotFoundError, "m"),
+    (
+        {"code": "success", "error": {"message": "m", "code": ["x"], "type": {}}},
+        KieServerError,
+        "m",
+    ),
     ({"code": 200, "data": None}, KieEmptyResponseError, "KIE sent an empty response"),
     ({"hello": 1}, KieProtocolError, "KIE sent an unknown JSON object, with the keys ['hello']"),
 ]
@@ -61,11 +80,16 @@ async def test_an_object_that_reports_an_error_is_that_error(body, cls, message)
 
 SPRING = b'{"timestamp":"2026-08-30T10:00:00","status":404,"error":"Not Found","path":"/x"}'
 BLOCKED = b"<html><body>Your request was blocked</body></html>"
+PAGE_1010 = (
+    b"<!DOCTYPE html><title>Access denied | api.kie.ai</title><body><h1>"
+    b'<span class="cf-error-type">Error</span>\n<span class="cf-error-code">1010</span></h1>'
+)
+ACCESS_DENIED = "an HTML page, 'Access denied | api.kie.ai'"
 CLOUDFLARE = "an HTML page, 'api.kie.ai | 524: A timeout occurred'"
 
 STATUSES: list[tuple[int, bytes, type[KieError], str]] = [
     (404, SPRING, KieModelNotFoundError, "Not Found"),
-    (524, fixture("gateway_524.html"), KieServerError, CLOUDFLARE),
+    (524, fixture("gateway_524.html"), KieTimeoutError, CLOUDFLARE),
     (403, BLOCKED, KiePermissionDeniedError, "an HTML page"),
     (500, b"", KieServerError, "the response has no body"),
     (401, b"", KieAuthenticationError, "the response has no body"),
@@ -74,6 +98,12 @@ STATUSES: list[tuple[int, bytes, type[KieError], str]] = [
     (400, b"{}", KieInvalidRequestError, "{}"),
     (502, b"\xff\xfe", KieServerError, "\ufffd\ufffd"),
     (500, b"[" * 100_000, KieServerError, "[" * 200),
+    (403, b"error code: 1010", KiePermissionDeniedError, "error code: 1010"),
+    (403, PAGE_1010, KiePermissionDeniedError, f"{ACCESS_DENIED}, error 1010"),
+    (504, b"<html><body>Gateway Timeout</body></html>", KieTimeoutError, "an HTML page"),
+    (522, b'{"error":{"message":"Timed out"}}', KieTimeoutError, "Timed out"),
+    (429, b'[{"error":{"code":429,"message":"Slow"}}]', KieRateLimitError, "Slow"),
+    (500, b'{"error":{"message":"half a pair: \\ud83c"}}', KieServerError, "half a pair: \ufffd"),
     (418, b"teapot", KieInvalidRequestError, "teapot"),
 ]
 
@@ -86,6 +116,106 @@ async def test_an_error_status_is_its_error_with_any_body(status, body, cls, mes
                 await call_mode(model_at(server))
             error = caught.value
             assert (type(error), error.message, error.status_code) == (cls, message, status)
+
+
+_NO_CHANNEL = {"message": "No available channel for model x", "type": "new_api_error"}
+NAMED_CODES: list[tuple[int, str, type[KieError]]] = [
+    (503, "model_not_found", KieModelNotFoundError),
+    (403, "insufficient_user_quota", KieInsufficientCreditsError),
+    (429, "insufficient_quota", KieInsufficientCreditsError),
+    (503, "unknown_code", KieServerError),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "cls"), NAMED_CODES)
+async def test_a_named_code_counts_more_than_the_status(status, code, cls, no_sleep) -> None:
+    body = orjson.dumps({"error": {**_NO_CHANNEL, "code": code}})
+    with server_sending(body, status=status) as server:
+        for call_mode in BASIC_CALL_MODES:
+            server.requests.clear()
+            with pytest.raises(KieError) as caught:
+                await call_mode(model_at(server, max_retries=1))
+            assert type(caught.value) is cls
+            assert len(server.requests) == (2 if cls is KieServerError else 1)
+
+
+ENVELOPES: list[dict[str, Any]] = [
+    *({"code": code} for code in ("success", "SUCCESS", "ok", "0", "200", 0, 200, 200.0, None)),
+    {"success": True},
+    {"success": True, "code": "ok", "msg": "success", "error": None},
+    {"success": True, "message": "ok", "error": ""},
+]
+GOOD = {"choices": [{"message": {"content": "pong"}, "finish_reason": "stop"}]}
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES, ids=str)
+async def test_an_envelope_of_success_is_no_error(envelope: dict[str, Any]) -> None:
+    for value in ({**envelope, **GOOD}, {**envelope, "data": GOOD}, {**envelope, "result": GOOD}):
+        for body in (orjson.dumps(value), orjson.dumps([value]), sse(value, "[DONE]")):
+            with server_sending(body) as server:
+                for call_mode in BASIC_CALL_MODES:
+                    assert (await call_mode(model_at(server))).text == "pong"
+
+
+_RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo"}
+RETRY_DELAYS: list[tuple[Any, float | None]] = [
+    ([{"reason": "x"}, {**_RETRY_INFO, "retryDelay": "12s"}], 12.0),
+    ([{**_RETRY_INFO, "retryDelay": "1.5s"}], 1.5),
+    ([{**_RETRY_INFO, "retryDelay": "0s"}], None),
+    ([{**_RETRY_INFO, "retryDelay": "-1s"}], None),
+    ([{**_RETRY_INFO, "retryDelay": "soon"}], None),
+    ([{**_RETRY_INFO, "retryDelay": 12}], None),
+    (["x", None], None),
+    ({"retryDelay": "12s"}, None),
+    (None, None),
+]
+
+
+@pytest.mark.parametrize(("details", "seconds"), RETRY_DELAYS, ids=str)
+async def test_google_s_retry_info_is_the_wait_before_a_retry(details, seconds) -> None:
+    error = {"error": {"code": 429, "message": "Slow", "details": details}}
+    for value in (error, [error]):
+        for status in (200, 429):
+            with server_sending(orjson.dumps(value), status=status) as server:
+                with pytest.raises(KieRateLimitError, match="Slow") as caught:
+                    model_at(server).invoke("hi")
+                assert caught.value.retry_after == seconds
+
+
+def test_a_retry_after_header_counts_more_than_retry_info() -> None:
+    details = [{**_RETRY_INFO, "retryDelay": "12s"}]
+    body = orjson.dumps({"error": {"message": "Slow", "details": details}})
+    with server_sending(body, status=429, headers={"Retry-After": "3"}) as server:
+        with pytest.raises(KieRateLimitError) as caught:
+            model_at(server).invoke("hi")
+        assert caught.value.retry_after == 3
+
+
+def _raw_deflate(body: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return compressor.compress(body) + compressor.flush()
+
+
+_BODY = b'{"error":{"message":"No such model","code":404}}'
+COMPRESSED: list[tuple[str, bytes, str]] = [
+    ("gzip", gzip.compress(_BODY), "No such model"),
+    ("x-gzip", gzip.compress(_BODY), "No such model"),
+    ("deflate", zlib.compress(_BODY), "No such model"),
+    ("deflate", _raw_deflate(_BODY), "No such model"),
+    ("gzip", _BODY, "No such model"),
+    ("gzip", gzip.compress(b"No such model" + b" " * 10_000_000), "No such model"),
+    ("gzip", gzip.compress(b"No such model")[:-8], "No such model"),
+    ("br", b"No such model", "No such model"),
+]
+
+
+@pytest.mark.parametrize(("encoding", "body", "message"), COMPRESSED)
+async def test_a_compressed_error_body_is_read(encoding, body, message) -> None:
+    with server_sending(body, status=404, headers={"Content-Encoding": encoding}) as server:
+        for call_mode in BASIC_CALL_MODES:
+            with pytest.raises(KieModelNotFoundError) as caught:
+                await call_mode(model_at(server))
+            assert caught.value.message == message
 
 
 def choice(**delta: Any) -> bytes:
@@ -178,6 +308,7 @@ ERROR_TEXTS: list[tuple[str, type[KieError]]] = [
     ("Internal Error, please try again later.", KieServerError),
 ]
 PROSE = [
+    "I cannot help with this, because it may violate Google's Generative AI Prohibited Use Policy.",
     "The server is currently being maintained, please try again later~ is what the page said.",
     'It says "Server exception, please try again later".',
     "An internal error is one that nobody outside can see.",

@@ -59,12 +59,14 @@ class Row:
 
     Attributes:
         retries: `None` for as many as the model allows.
+        hint: A part of the hint.
     """
 
     code: int
     message: str
     cls: type[KieError]
     retries: int | None = 0
+    hint: str = ""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -75,6 +77,16 @@ _DOWNLOAD = "The image URL <https://a.b/c> image download failed: HTTP 403: Forb
 _EMPTY_TEXT = "The 'text' field within the message content cannot be empty."
 _SCHEMA = "$.response_format.json_schema.schema.properties.type must be string or array"
 
+_TOO_LARGE = (
+    "The image URL<data:image/png;base64,…(truncated,len=2676538)> Inline data URL is too large. "
+    "Upload the file and pass an HTTP(S) URL instead."
+)
+_FREQUENCY = "Your call frequency is too high, please try again later"
+_NOT_ENABLED = "The API key is not authorized to use this model."
+_UNSUPPORTED = "The model name you specified is not supported. Please verify it."
+GATEWAY_TIMEOUTS = {504, 522, 524}
+"""HTTP statuses that are time-outs; as codes in a body of status 200 they are none."""
+
 ROWS = [
     Row(400, "Invalid parameter: messages", KieInvalidRequestError),
     Row(400, _DOWNLOAD, KieInvalidRequestError),
@@ -83,12 +95,21 @@ ROWS = [
     Row(400, MAINTENANCE, KieServerError, None),
     Row(400, "input token count 2000000 exceeds the maximum", KieContextOverflowError),
     Row(401, UNAUTHORIZED, KieAuthenticationError),
+    Row(400, "x is not a valid model ID", KieModelNotFoundError),
+    Row(400, "Invalid model name passed in model=x", KieModelNotFoundError),
+    Row(400, _TOO_LARGE, KieInvalidRequestError, hint="media_upload"),
+    Row(400, _FREQUENCY, KieRateLimitError, None),
+    Row(401, _NOT_ENABLED, KiePermissionDeniedError, hint="https://kie.ai/api-key"),
     Row(401, "You do not have access permissions", KieAuthenticationError),
     Row(402, CREDITS, KieInsufficientCreditsError),
     Row(402, "no money", KieInsufficientCreditsError),
+    Row(402, "Insufficient", KieInsufficientCreditsError, hint="Add credits"),
     Row(403, "Your request was blocked", KiePermissionDeniedError),
     Row(403, "Insufficient permissions", KiePermissionDeniedError),
+    Row(403, "error code: 1010", KiePermissionDeniedError, hint="default_headers"),
+    Row(403, "Error 1010: Access denied", KiePermissionDeniedError, hint="User-Agent"),
     Row(404, "Not found", KieModelNotFoundError),
+    Row(404, _UNSUPPORTED, KieModelNotFoundError),
     Row(408, "Upstream is timed out", KieTimeoutError, 1),
     Row(408, "Request timeout, please try again later", KieTimeoutError, 1),
     Row(413, "Payload too large", KieInvalidRequestError),
@@ -96,23 +117,32 @@ ROWS = [
     Row(422, _SCHEMA, KieInvalidRequestError),
     Row(422, "The model is not supported", KieModelNotFoundError),
     Row(422, "channel not supported", KieModelNotFoundError),
+    Row(422, "The channel is not supported", KieModelNotFoundError),
+    Row(422, _UNSUPPORTED, KieModelNotFoundError),
     Row(422, "validation failed", KieInvalidRequestError),
     Row(429, "Too many requests", KieRateLimitError, None),
     Row(429, "Rate limit: you must be patient, please try again later", KieRateLimitError, None),
     Row(429, "Credits insufficient", KieInsufficientCreditsError),
     Row(433, "The sub-key has reached its spending limit", KieInsufficientCreditsError),
+    Row(429, _FREQUENCY, KieRateLimitError, None, hint="fewer requests"),
     Row(433, "limit", KieInsufficientCreditsError),
     Row(455, "Service unavailable: maintenance", KieServerError, None),
     Row(455, "later", KieServerError, None),
+    Row(455, _FREQUENCY, KieRateLimitError, None),
     Row(500, "Server exception, please try again later", KieServerError, None),
     Row(500, "Internal error, please contact support", KieServerError, None),
     Row(500, "The server must be restarted", KieServerError, None),
     Row(500, "oops", KieServerError, None),
+    Row(500, _FREQUENCY, KieRateLimitError, None),
+    Row(500, _TOO_LARGE, KieInvalidRequestError, hint="inline_media_limit"),
     Row(500, "The page does not exist", KieModelNotFoundError),
     Row(500, CREDITS, KieInsufficientCreditsError),
     Row(501, "Generation failed", KieServerError, 1),
     Row(502, "Bad gateway", KieServerError, None),
     Row(503, "insufficient resources", KieServerError, None),
+    Row(503, _FREQUENCY, KieRateLimitError, None),
+    Row(503, "The channel is not supported", KieModelNotFoundError),
+    Row(504, "Gateway timeout", KieServerError, None),
     Row(505, "The feature is disabled", KiePermissionDeniedError),
     Row(520, "Unknown", KieServerError, None),
     Row(522, "Timed out", KieServerError, None),
@@ -194,8 +224,10 @@ async def test_a_failure_is_the_same_error_wherever_it_is_reported(row: Row, pla
             with pytest.raises(KieError) as caught:
                 await call_mode(model_at(server, model="gemini-3.1-pro"))
             error = caught.value
-            assert type(error) is row.cls
-            assert isinstance(error, CORE[row.cls])
+            cls = KieTimeoutError if response.status in GATEWAY_TIMEOUTS else row.cls
+            assert type(error) is cls
+            assert isinstance(error, CORE[cls])
+            assert row.hint in str(error).removeprefix(row.message)
             assert error.code == (row.code if PLACES[place].in_body else None)
             assert error.status_code == response.status
             assert error.message == row.message

@@ -31,6 +31,7 @@ from langchain_kie import (
     KieInvalidRequestError,
     KieProtocolError,
     KieServerError,
+    KieTimeoutError,
     media_block,
 )
 from langchain_kie._conversation.media import HEAD_BYTES
@@ -353,7 +354,7 @@ FAILURES: dict[str, tuple[Scripted, type[KieError], str]] = {
     ),
     "gateway": (
         Scripted([fixture("gateway_524.html")], status=524),
-        KieServerError,
+        KieTimeoutError,
         "the upload failed: an HTML page",
     ),
     "too large": (Scripted([b"Too Large"], status=413), KieInvalidRequestError, "upload failed"),

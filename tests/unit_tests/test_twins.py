@@ -24,6 +24,7 @@ TWINS: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
     (pools._open_pool, pools._open_async_pool),
     (ChatKieGemini._generate, ChatKieGemini._agenerate),
     (ChatKieGemini._stream, ChatKieGemini._astream),
+    (ChatKieGemini._call, ChatKieGemini._acall),
     (ChatKieGemini._with_uploads, ChatKieGemini._awith_uploads),
     (KieFiles.upload, KieFiles.aupload),
 ]

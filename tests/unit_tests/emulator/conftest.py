@@ -14,3 +14,12 @@ def client():
         client = EmulatorClient(emulator)
         yield client
         client.http.close()
+
+
+@pytest.fixture
+def isolated():
+    """A client of an emulator that no other test uses."""
+    with Emulator() as emulator:
+        client = EmulatorClient(emulator)
+        yield client
+        client.http.close()

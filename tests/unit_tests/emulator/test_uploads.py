@@ -51,15 +51,6 @@ def data_url(mime_type, data):
     return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
 
 
-@pytest.fixture
-def isolated():
-    """A client of an emulator that no other test uses."""
-    with Emulator() as emulator:
-        client = EmulatorClient(emulator)
-        yield client
-        client.http.close()
-
-
 @pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS.keys())
 def test_upload_and_download(client, upload):
     """The answer is the documented one, and a download needs no key."""
@@ -262,7 +253,7 @@ def test_same_name_overwrites(client):
     assert httpx.get(first["downloadUrl"], trust_env=False).text == "second"
 
 
-def test_files_expire_after_three_days(isolated):
+def test_files_expire_after_a_day(isolated):
     """Later uploads do not expire."""
     first = stream(isolated, FOLDER)["data"]["downloadUrl"]
     isolated.emulator.expire_files()
@@ -272,6 +263,33 @@ def test_files_expire_after_three_days(isolated):
     assert (
         f"{first} image download failed: HTTP 404: Not Found" in ask_about(isolated, first)["msg"]
     )
+
+
+@pytest.mark.parametrize(("age", "status"), [(24 * 3600 - 1, 200), (24 * 3600, 404)])
+def test_clock_determines_the_age_of_files(isolated, age, status):
+    """The clock can be replaced, so that a test need not wait."""
+    isolated.emulator.clock = lambda: 1_800_000_000.0
+    data = stream(isolated, FOLDER)["data"]
+    isolated.emulator.clock = lambda: 1_800_000_000.0 + age
+    assert httpx.get(data["downloadUrl"], trust_env=False).status_code == status
+    assert data["uploadedAt"] == "2027-01-15T08:00:00.000Z"
+
+
+def test_lost_files_as_text(isolated):
+    """The error of a lost file can be the text of the answer, with both APIs."""
+    url = stream(isolated, FOLDER)["data"]["downloadUrl"]
+    part = {"fileData": {"mimeType": "image/png", "fileUri": url}}
+    isolated.emulator.expire_files()
+    for switch in (False, True):
+        isolated.emulator.lost_files_as_text = switch
+        chat = ask_about(isolated, url)
+        native = isolated.native([{"role": "user", "parts": [part]}])
+        if switch:
+            (text,) = native["candidates"][0]["content"]["parts"]
+            assert text_of(chat) == text["text"] == "Failed to get file information"
+        else:
+            assert "image download failed" in chat["msg"]
+            assert chat == native
 
 
 def test_uploads_are_recorded_without_their_content(isolated):
@@ -388,19 +406,35 @@ def test_media_tokens(client, slug, mime_type, data, tokens):
     assert answer["usage"]["prompt_tokens"] == tokens + 1
 
 
-@pytest.mark.parametrize("slug", ["gemini-2.5-flash", "gemini-3-5-flash-openai"])
-@pytest.mark.parametrize(
-    ("sizes", "accepted"),
-    [([1_770_000], True), ([2_010_000], False), ([1_770_000, 1_770_000], False)],
+HEAD = "data:image/png;x=yyy;base64,"  # 28 characters, so that its data can fill groups of 4
+MAX_INLINE = 2_360_000
+TOO_LARGE = (
+    "The image URL<data:...(truncated,len={})> Inline data URL is too large. Upload the file and "
+    "pass an HTTP(S) URL instead."
 )
-def test_inline_media_are_limited(client, slug, sizes, accepted):
-    """The limit of September 2026 applies to the sum of the inline data of a request."""
-    answer = ask_about(client, *(data_url("image/png", b"x" * size) for size in sizes), slug=slug)
-    assert ("choices" in answer) == accepted
-    assert accepted or (answer["code"], "Inline data URL is too large" in answer["msg"]) == (
-        400,
-        True,
-    )
+INLINE = {
+    "the maximum": ((MAX_INLINE,), None),
+    "the maximum twice": ((MAX_INLINE, MAX_INLINE), None),
+    "one group of base64 more": ((MAX_INLINE + 4,), MAX_INLINE + 4),
+    "a second one that is larger": ((40, MAX_INLINE + 40), MAX_INLINE + 40),
+}
+
+
+@pytest.mark.parametrize(("lengths", "refused"), INLINE.values(), ids=INLINE.keys())
+@pytest.mark.parametrize("slug", ["gemini-2.5-flash", "gemini-3-8-flash-openai", "native"])
+def test_inline_media_are_limited(client, slug, lengths, refused):
+    """The limit is the length of one data URL; with the native API, of the base64 text."""
+    if slug == "native":
+        blobs = [{"mimeType": "image/png", "data": "A" * length} for length in lengths]
+        parts = [{"inlineData": blob} for blob in blobs]
+        answer = client.native([{"role": "user", "parts": parts}])
+    else:
+        urls = [HEAD + "A" * (length - len(HEAD)) for length in lengths]
+        answer = ask_about(client, *urls, slug=slug)
+    if refused is None:
+        assert "msg" not in answer
+    else:
+        assert answer == {"code": 400, "msg": TOO_LARGE.format(refused), "data": None}
 
 
 def test_uploaded_files_are_not_limited(client):

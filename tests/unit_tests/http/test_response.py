@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-import pytest
-from call_modes import DOCUMENTS, fixture, response_reader
+import time
+from typing import TYPE_CHECKING, Any
 
-from langchain_kie import KieEmptyResponseError, KieProtocolError, KieStreamInterruptedError
+import orjson
+import pytest
+from call_modes import (
+    BASIC_CALL_MODES,
+    DOCUMENTS,
+    fixture,
+    model_at,
+    response_reader,
+    server_sending,
+)
+from scripted_server import Scripted, ScriptedServer, sse
+
+from langchain_kie import (
+    KieEmptyResponseError,
+    KieError,
+    KieProtocolError,
+    KieStreamInterruptedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TERMINAL_EVENTS = {
     "shape_a.sse": 6,
@@ -22,7 +42,7 @@ TERMINAL_EVENTS = {
 def test_a_stream_cut_at_any_byte_raises_before_its_terminal_event_and_never_after(name) -> None:
     body = fixture(name)
     events = body.split(b"\n\n")[: TERMINAL_EVENTS[name] + 1]
-    evidence = sum(len(event) + 2 for event in events)
+    evidence = sum(len(event) + 2 for event in events) - len("\n\n")
     for end in range(len(body) + 1):
         reader = response_reader()
         try:
@@ -49,3 +69,166 @@ def test_a_document_cut_at_any_byte_is_a_protocol_error(name: str) -> None:
     reader.feed(body)
     assert reader.is_complete
     assert len(reader.close()) == 1
+
+
+# --- output after a finish reason --------------------------------------------------------------
+
+
+def chat(text: str = "", finish_reason: str | None = None, **members: Any) -> dict[str, Any]:
+    """Return an event of `chat_completions`."""
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish_reason}
+    return {"choices": [choice], **members}
+
+
+def native(text: str = "", finish_reason: str | None = None, **members: Any) -> dict[str, Any]:
+    """Return an event of `generate_content`, which has token counts in each event."""
+    candidate = {"content": {"parts": [{"text": text}] if text else []}}
+    if finish_reason:
+        candidate["finishReason"] = finish_reason
+    counts = {"promptTokenCount": 10, "totalTokenCount": 15}
+    return {"candidates": [candidate], "usageMetadata": counts, **members}
+
+
+USAGE = {"choices": [], "usage": {"prompt_tokens": 3, "total_tokens": 5}}
+NATIVE_USAGE = {"usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 5}}
+CREDITS = {"choices": [], "credits_consumed": 0.1}
+PING = {"type": "ping"}
+
+EVIDENCE: list[tuple[Sequence[dict[str, Any] | str], bool, bool, bool]] = [
+    ([chat("a")], False, True, False),
+    ([chat("a", "stop")], True, True, False),
+    ([chat("a", "stop"), chat("b")], False, True, False),
+    ([chat("a", "stop"), chat("b", "stop")], True, True, False),
+    ([chat("a", "stop"), chat()], True, True, False),
+    ([chat("a", "stop"), PING], True, True, False),
+    ([chat("a", "stop"), USAGE], True, False, False),
+    ([chat("a", "stop"), USAGE, chat("b")], False, False, False),
+    ([chat("a", "stop"), USAGE, chat("b", "stop")], True, True, False),
+    ([chat("a"), chat("", "stop", usage=USAGE["usage"])], True, False, False),
+    ([chat("a"), USAGE], True, False, False),
+    ([chat("a", "stop"), CREDITS], True, False, True),
+    ([chat("a", "stop"), CREDITS, chat("b")], False, False, False),
+    ([chat("a"), "[DONE]"], True, False, True),
+    ([chat("a", "stop"), "[DONE]", chat("b")], True, False, True),
+    ([native("a", "STOP")], True, True, False),
+    ([native("a", "STOP"), native("b")], False, True, False),
+    ([native("a", "STOP"), native()], True, True, False),
+    ([native("a", "STOP"), NATIVE_USAGE], True, False, False),
+    ([native("a", "STOP"), native("b", "STOP", credits_consumed=0.1)], True, False, True),
+]
+"""Events; whether the answer is complete after them, output can follow, and reading can stop."""
+
+
+@pytest.mark.parametrize(("events", "complete", "can_follow", "can_stop"), EVIDENCE, ids=str)
+def test_output_after_a_finish_reason_withdraws_the_evidence(
+    events, complete: bool, can_follow: bool, can_stop: bool
+) -> None:
+    body = sse(*events)
+    for pieces in ([body], [body[:-9], body[-9:]], sse(*events).splitlines(keepends=True)):
+        reader = response_reader()
+        for piece in pieces:
+            reader.feed(piece)
+        assert (reader.has_terminal_event, reader.is_complete) == (complete, complete)
+        assert reader.can_stop_reading == can_stop
+        if complete:
+            assert reader.output_can_follow == can_follow
+            reader.close()
+        else:
+            with pytest.raises(KieStreamInterruptedError, match="may have billed"):
+                reader.close()
+
+
+@pytest.mark.parametrize("event", [chat, native], ids=["chat", "native"])
+@pytest.mark.parametrize("ending", ["chunk-end", "stall", "fin-mid-chunk"])
+async def test_an_answer_that_goes_on_after_a_finish_reason_is_read_to_its_end(
+    event, ending, monkeypatch
+) -> None:
+    monkeypatch.setattr("langchain_kie._http.read_deadline.USAGE_TIMEOUT", 0.01)
+    pieces = [sse(event("a", "STOP")), b": here\n\n", sse(event("b")), sse(event("c", "STOP"))]
+    response = Scripted(pieces, ending=ending, pause=0.1)
+    for call_mode in BASIC_CALL_MODES:
+        with ScriptedServer(response) as server:
+            assert (await call_mode(model_at(server, timeout=1.5))).text == "abc"
+
+
+@pytest.mark.parametrize("event", [chat, native], ids=["chat", "native"])
+async def test_a_real_end_costs_no_wait(event) -> None:
+    body = sse(event("a", "STOP"), event("b", "STOP", credits_consumed=0.1))
+    for response in (Scripted([body]), Scripted([body], ending="stall")):
+        for call_mode in BASIC_CALL_MODES:
+            with ScriptedServer(response) as server:
+                start = time.monotonic()
+                assert (await call_mode(model_at(server, timeout=60))).text == "ab"
+                assert time.monotonic() - start < 10
+
+
+# --- answers of nothing, and objects that are no events ----------------------------------------
+
+ZEROS = {"prompt_tokens": 0, "completion_tokens": 0, "completion_tokens_details": {"audio": 0}}
+NATIVE_ZEROS = {"promptTokenCount": 0, "totalTokenCount": 0}
+FREE: list[dict[str, Any]] = [
+    {"choices": [], "usage": ZEROS},
+    {"choices": [], "usage": ZEROS, "credits_consumed": 0},
+    {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}], "usage": ZEROS},
+    {"candidates": [], "usageMetadata": NATIVE_ZEROS},
+    {"candidates": [], "usageMetadata": NATIVE_ZEROS, "credits_consumed": 0.0},
+    {"code": 200, "msg": "success", "data": None},
+]
+
+
+@pytest.mark.parametrize("body", FREE, ids=str)
+async def test_an_empty_answer_that_cost_nothing_is_retried(body, no_sleep) -> None:
+    for sent in (orjson.dumps(body), sse(body, "[DONE]")):
+        with server_sending(sent) as server:
+            for call_mode in BASIC_CALL_MODES:
+                server.requests.clear()
+                with pytest.raises(KieEmptyResponseError):
+                    await call_mode(model_at(server, max_retries=1))
+                assert len(server.requests) == 2
+
+
+BILLED: list[tuple[dict[str, Any], str]] = [
+    ({"choices": [], "usage": {"prompt_tokens": 321}}, '"prompt_tokens":321'),
+    ({"choices": [], "credits_consumed": 0.25}, '"credits_consumed":0.25'),
+    ({"candidates": [], "usageMetadata": {"promptTokenCount": 321}}, '"promptTokenCount":321'),
+]
+
+
+@pytest.mark.parametrize(("body", "bill"), BILLED, ids=str)
+async def test_a_billed_answer_without_a_choice_is_not_retried(body, bill, no_sleep) -> None:
+    for sent in (orjson.dumps(body), sse(body, "[DONE]")):
+        with server_sending(sent) as server:
+            for call_mode in BASIC_CALL_MODES:
+                server.requests.clear()
+                with pytest.raises(KieEmptyResponseError) as caught:
+                    await call_mode(model_at(server, max_retries=1))
+                assert bill in caught.value.message
+                assert (caught.value.partial, caught.value.max_retries) == (False, 0)
+                assert caught.value.is_retryable
+                assert len(server.requests) == 1
+
+
+UNKNOWN: list[dict[str, Any]] = [PING, {}, {"id": "x", "object": "chunk"}, {"type": "pong", "n": 1}]
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN, ids=str)
+async def test_an_object_that_is_no_event_is_skipped_in_a_stream(unknown, no_sleep) -> None:
+    events = (unknown, chat("a"), unknown, chat("b", "stop"), unknown)
+    for sent in (sse(*events), sse(*events, newline=b"\r\n"), orjson.dumps(events)):
+        with server_sending(sent) as server:
+            for call_mode in BASIC_CALL_MODES:
+                assert (await call_mode(model_at(server))).text == "ab"
+    for sent in (sse(unknown, unknown), sse(unknown, "[DONE]"), orjson.dumps(unknown)):
+        with server_sending(sent) as server:
+            for call_mode in BASIC_CALL_MODES:
+                server.requests.clear()
+                with pytest.raises(KieError, match="unknown JSON object") as caught:
+                    await call_mode(model_at(server, max_retries=1))
+                assert type(caught.value) is KieProtocolError
+                assert len(server.requests) == 1
+
+
+def test_an_object_that_is_no_event_does_not_extend_the_deadline() -> None:
+    reader = response_reader()
+    reader.feed(sse(chat("a"), PING, PING))
+    assert reader.event_count == 1

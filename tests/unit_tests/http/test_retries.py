@@ -213,6 +213,22 @@ async def test_a_timeout_is_retried_on_request_before_the_first_item(
                 assert len(requests) == (3 if retry_on_timeout and not pieces else 1)
 
 
+@pytest.mark.parametrize("status", [504, 522, 524])
+@pytest.mark.parametrize(("retry_on_timeout", "requests"), [(False, 1), (True, 3)])
+async def test_a_timeout_of_a_gateway_is_retried_on_request(
+    status: int, retry_on_timeout: bool, requests: int, no_sleep
+) -> None:
+    page = fixture("gateway_524.html")
+    for call_mode in BASIC_CALL_MODES:
+        with ScriptedServer(Scripted([page], status=status)) as server:
+            model = model_at(server, max_retries=2, retry_on_timeout=retry_on_timeout)
+            with pytest.raises(KieTimeoutError, match="may have billed") as caught:
+                await call_mode(model)
+            assert caught.value.is_retryable
+            assert caught.value.status_code == status
+            assert len(server.requests) == requests
+
+
 async def test_an_error_that_is_not_of_this_package_is_not_retried(no_sleep) -> None:
     def fail(request: httpx.Request) -> httpx.Response:
         requests.append(request)

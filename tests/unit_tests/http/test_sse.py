@@ -90,10 +90,24 @@ def test_invalid_utf8_is_an_error_and_not_replaced(invalid: bytes) -> None:
         (b'data: {"a":\ndata: 1}\n\n', [{"a": 1}]),
         (b'data:  {"a":1}\n\n', [{"a": 1}]),
         (b'data: {"a":1}\r\r', [{"a": 1}]),
-        (b'data: {"a":1}\n', []),
-        (b'data: {"a":1}', []),
-        (b'data: {"a":1}\n\ndata: {"b":2}\n', [{"a": 1}]),
+        (b'data: {"a":1}\n', [{"a": 1}]),
+        (b'data: {"a":1}', [{"a": 1}]),
+        (b'data: {"a":1}\n\ndata: {"b":2}\n', [{"a": 1}, {"b": 2}]),
+        (b'data: {"a":1}\n\ndata: {"b":2', [{"a": 1}]),
+        (b'data: {"a":\ndata: 1}', [{"a": 1}]),
+        (b'data: {"a":\ndata: 1}\n', [{"a": 1}]),
+        (b'data: {"a":\ndata: 1\n', []),
+        (b'data: {"a":\ndata: {"b":1}\ndata: }\n\n', [{"a": {"b": 1}}]),
+        (b'data: {"a":1}\ndata: {"b":2}\ndata: [DONE]', [{"a": 1}, {"b": 2}, DONE]),
+        (b'data: {"a":1}\rdata: {"b":2}\r', [{"a": 1}, {"b": 2}]),
+        (b'data: {"a":1}\ndata: {"b":2}\n\ndata: {"c":3}\n\n', [{"a": 1}, {"b": 2}, {"c": 3}]),
+        (b'data: {"a":1}\n: x\nid: 7\ndata: {"b":2}\n', [{"a": 1}, {"b": 2}]),
+        (b'data: {"a":1}\ndata: {"b"\n\n', [{"a": 1}, KieProtocolError]),
+        (b'data: {"a":1}\ndata: {"b"', [{"a": 1}]),
+        (b"data: null\n\n", [None]),
         (b"data: [DONE]\n\n", [DONE]),
+        (b"data: [DONE]", [DONE]),
+        (b"data: [DON", []),
         (b"", []),
         (b"\n\n", []),
         (b": hello\n\n: again\n\n", []),
@@ -114,3 +128,42 @@ def test_invalid_utf8_is_an_error_and_not_replaced(invalid: bytes) -> None:
 def test_an_unusual_or_invalid_body(body: bytes, expected: list[Any]) -> None:
     half = len(body) // 2
     assert parse(body) == parse(body[:half], body[half:]) == expected
+
+
+LONG = 12_345_678_901_234_567_890_123
+JSON_VALUES: list[tuple[str, Any]] = [
+    (str(LONG), LONG),
+    (str(-LONG), -LONG),
+    (str(2**64), 2**64),
+    (str(2**64 - 1), 2**64 - 1),
+    (str(-(2**63) - 1), -(2**63) - 1),
+    ("9" * 400, int("9" * 400)),
+    (f'[{LONG}, 1.5, "{LONG}"]', [LONG, 1.5, str(LONG)]),
+    (f'[{LONG}, "\\ud83c\\udf24 \\ud83c \\\\ud83c"]', [LONG, "🌤 \ufffd \\ud83c"]),
+    ('"\\ud83c\\udf24"', "🌤"),
+    ('"a\\ud83c"', "a\ufffd"),
+    ('"\\udf24\\ud83c b"', "\ufffd\ufffd b"),
+    ('"\\ud83c\\ud83c\\udf24"', "\ufffd🌤"),
+    ('"\\\\ud83c \\uD83C"', "\\ud83c \ufffd"),
+    ('"1234567890123456789012345"', "1234567890123456789012345"),
+    ("0.1234567890123456789012345", 0.1234567890123456789012345),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), JSON_VALUES, ids=lambda value: str(value)[:30])
+def test_long_integers_are_exact_and_half_surrogate_pairs_are_replaced(text, value) -> None:
+    """A reader of JSON is exact in a document, in an event, and in one of several lines."""
+    body = f'{{"a": {text}}}'.encode()
+    first, lines = b'data: {"a":0}\n\n', b"data: " + body[:4] + b"\ndata: " + body[4:]
+    for framed in (body, b"data: " + body + b"\n\n", b"data: " + body, lines + b"\n\n"):
+        [parsed] = parse(framed)
+        assert (parsed, type(parsed["a"])) == ({"a": value}, type(value))
+    assert parse(first, b"data: " + body + b"\n\n") == [{"a": 0}, {"a": value}]
+
+
+@pytest.mark.parametrize(
+    "invalid", ["NaN", "Infinity", "[" * 100_000 + "]" * 100_000, "01", '"\xff']
+)
+def test_invalid_json_with_a_long_integer_is_an_error(invalid: str) -> None:
+    text = f'{{"n":{LONG},"s":"\\ud83c","a":{invalid}}}'.encode("latin-1")
+    assert parse(text) == parse(b"data: " + text + b"\n\n") == [KieProtocolError]

@@ -40,6 +40,8 @@ def test_a_timeout_says_what_did_not_happen_and_is_retried_if_not_billed(
     )
     assert (error.message, error.model) == (message, "gemini-3-flash")
     assert error.is_retryable
+    was_sent = cls not in {httpx.ConnectTimeout, httpx.PoolTimeout}
+    assert ("may have billed" in str(error)) is was_sent
     may_retry = retry_on_timeout or cls is httpx.ConnectTimeout
     assert (error.max_retries > 0) is (may_retry and not after_first_item)
 
@@ -109,7 +111,11 @@ def exchange(monkeypatch) -> SimpleNamespace:
         200, request=request, stream=stream, extensions={"network_stream": stream}
     )
     reader = SimpleNamespace(
-        event_count=0, has_terminal_event=False, can_stop_reading=False, is_complete=False
+        event_count=0,
+        has_terminal_event=False,
+        output_can_follow=False,
+        can_stop_reading=False,
+        is_complete=False,
     )
     pieces = read_pieces(response, reader)
     return SimpleNamespace(now=now, stream=stream, response=response, reader=reader, pieces=pieces)
@@ -133,16 +139,42 @@ def test_an_event_starts_a_new_deadline(exchange) -> None:
     assert exchange.stream.timeouts == [2.0] * 4
 
 
-@pytest.mark.parametrize(("can_stop", "limit"), [(False, 2.0), (True, 0.1)])
-def test_a_complete_answer_shortens_the_deadline(exchange, can_stop: bool, limit: float) -> None:
+@pytest.mark.parametrize(
+    ("can_follow", "can_stop", "limit"),
+    [(True, False, 2.0), (False, False, 0.5), (False, True, 0.1)],
+    ids=["finish reason", "token counts", "credits"],
+)
+def test_token_counts_and_credits_shorten_the_deadline_and_a_finish_reason_does_not(
+    exchange, monkeypatch, can_follow: bool, can_stop: bool, limit: float
+) -> None:
+    monkeypatch.setattr("langchain_kie._http.read_deadline.USAGE_TIMEOUT", 0.5)
     next(exchange.pieces)
     exchange.reader.event_count = 1
     exchange.reader.has_terminal_event = exchange.reader.is_complete = True
+    exchange.reader.output_can_follow = can_follow
     exchange.reader.can_stop_reading = can_stop
+    next(exchange.pieces)
     next(exchange.pieces)
     assert exchange.stream.timeouts[-1] == limit
     exchange.now[0] += limit + 0.01
     assert [*exchange.pieces] == []
+
+
+def test_output_after_a_complete_answer_restores_the_deadline(exchange) -> None:
+    next(exchange.pieces)
+    exchange.reader.event_count = 1
+    exchange.reader.has_terminal_event = exchange.reader.can_stop_reading = True
+    for _ in range(2):
+        next(exchange.pieces)
+    assert exchange.stream.timeouts[-1] == 0.1
+    exchange.reader.event_count = 2
+    exchange.reader.has_terminal_event = False
+    for _ in range(2):
+        next(exchange.pieces)
+    assert exchange.stream.timeouts[-1] == 2.0
+    exchange.now[0] += 2.01
+    with pytest.raises(httpx.ReadTimeout):
+        next(exchange.pieces)
 
 
 def test_a_closed_response_leaves_the_connection_its_own_timeouts(exchange) -> None:

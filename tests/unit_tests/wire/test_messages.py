@@ -286,11 +286,11 @@ def test_messages_are_sent_in_the_format_of_each_api(
         "stream": False,
     }
     assert send.path == "/v1/chat/completions"
-    expected = {"contents": contents, "stream": False}
+    expected = {"contents": contents, "stream": True}
     if system:
         expected["systemInstruction"] = {"parts": system[0]}
     assert send(messages, model=NATIVE) == expected
-    assert send.path == "/gemini/v1/models/gemini-3-5-flash:streamGenerateContent"
+    assert send.path == "/gemini/v1/models/gemini-3-5-flash:streamGenerateContent?alt=sse"
     assert [vars(message) for message in messages] == before
 
 
@@ -311,10 +311,11 @@ async def test_every_call_mode_sends_the_same_except_stream(send: RequestSender)
         for call_mode in BASIC_CALL_MODES:
             await call_mode(model, [SystemMessage("s"), HI])
         bodies = [request.json for request in send.server.requests]
-        assert [body.pop("stream") for body in bodies] == [False, False, True, True]
+        streams = [True] * 4 if name == NATIVE else [False, False, True, True]
+        assert [body.pop("stream") for body in bodies] == streams
         assert all(body == bodies[0] for body in bodies)
         queries = [request.path.partition("?")[2] for request in send.server.requests]
-        assert queries == (["", "", "alt=sse", "alt=sse"] if name == NATIVE else [""] * 4)
+        assert queries == ["alt=sse" if name == NATIVE else ""] * 4
         for request in send.server.requests:
             assert request.method == "POST"
             assert request.headers["authorization"] == "Bearer test-key"

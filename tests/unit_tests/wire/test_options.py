@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -53,7 +54,7 @@ def test_options_are_sent_in_the_format_of_each_api_if_they_are_set(
         }
         assert send([HI], model=NATIVE, **copy.deepcopy(given)) == {
             "contents": [user(text("hi"))],
-            "stream": False,
+            "stream": True,
             **native,
         }
 
@@ -87,9 +88,9 @@ def test_the_model_of_a_call_is_in_the_url_the_body_and_the_metadata(
     for options, path in (
         ({"model": "gemini-2.5-pro"}, "/gemini-2.5-pro/v1/chat/completions"),
         ({"model_name": "gemini-3.1-pro"}, "/gemini-3.1-pro/v1/chat/completions"),
-        ({"model": NATIVE}, "/gemini/v1/models/gemini-3-5-flash:streamGenerateContent"),
+        ({"model": NATIVE}, "/gemini/v1/models/gemini-3-5-flash:streamGenerateContent?alt=sse"),
         ({"api": "generate_content"},
-         "/gemini/v1/models/gemini-3-flash-v1betamodels:streamGenerateContent"),
+         "/gemini/v1/models/gemini-3-flash-v1betamodels:streamGenerateContent?alt=sse"),
         ({"api": "gateway", "model": "m"}, "/v1/chat/completions"),
     ):  # fmt: skip
         send.server.requests.clear()
@@ -115,6 +116,30 @@ def test_an_undocumented_effort_becomes_the_nearest_one_with_a_warning(
     with pytest.warns(UserWarning, match=effort):
         body = send([HI], model=NATIVE, fields={"reasoning_effort": effort})
     assert body["generationConfig"]["thinkingConfig"] == {"thinkingLevel": sent}
+
+
+@pytest.mark.parametrize(
+    ("effort", "chat", "native"),
+    [
+        ("none", "none", {"thinkingBudget": 0}),
+        ("low", "low", {"thinkingLevel": "low"}),
+        ("medium", "medium", {"thinkingLevel": "medium"}),
+        ("MEDIUM", "medium", {"thinkingLevel": "medium"}),
+        ("minimal", "low", {"thinkingLevel": "low"}),
+        ("max", "high", {"thinkingLevel": "high"}),
+    ],
+)
+def test_an_effort_that_was_measured_is_sent(
+    effort: str, chat: str, native: Json, send: RequestSender
+) -> None:
+    """docs/wire.md 2: 3.8 Flash, on both APIs."""
+    model = "gemini-3.8-flash"
+    for api, expected in (("chat_completions", chat), ("generate_content", native)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore" if effort in {"minimal", "max"} else "error")
+            body = send([HI], model=model, api=api, reasoning_effort=effort)
+        sent = body.get("reasoning_effort") or body["generationConfig"]["thinkingConfig"]
+        assert sent == expected
 
 
 def test_an_effort_is_omitted_if_the_model_has_none_and_unchanged_if_it_is_unknown(

@@ -92,10 +92,10 @@ def test_a_built_in_tool_in_any_form_is_sent_in_the_format_of_each_api(
 def test_a_native_search_always_streams_because_its_sources_would_be_lost(
     send: RequestSender,
 ) -> None:
-    body = send([HI], model=NATIVE, tools=[{"google_search": {}}])
-    assert body["stream"] is True
-    assert send.path.endswith("?alt=sse")
-    assert send([HI], model=NATIVE, tools=[{"url_context": {}}])["stream"] is False
+    for built_in, streams in (({"google_search": {}}, True), ({"url_context": {}}, False)):
+        body = send([HI], model=NATIVE, tools=[built_in], stream_invoke=False)
+        assert body["stream"] is streams
+        assert send.path.endswith("?alt=sse") is streams
     assert send([HI], model=CHAT, tools=[{"google_search": {}}])["stream"] is False
 
 

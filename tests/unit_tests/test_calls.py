@@ -1,0 +1,115 @@
+"""One call from beginning to end: streaming over HTTP in `invoke`, and lost uploads."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from call_modes import BASIC_CALL_MODES, astream, fixture, model_at, server_sending, stream
+from langchain_core.messages import HumanMessage
+from scripted_server import Scripted, ScriptedServer, sse
+
+from langchain_kie import KieError, KieInvalidRequestError, KieStreamInterruptedError
+from langchain_kie._catalog import MODELS
+
+NATIVE_MODELS = [spec.name for spec in MODELS if "generate_content" in spec.routes]
+PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(64)).decode()
+LOST = [
+    b'{"code":400,"msg":"Image download failed"}',
+    b'{"code":500,"msg":"Failed to get file information"}',
+]
+
+
+def native(text: str, **members: Any) -> dict[str, Any]:
+    return {"candidates": [{"content": {"parts": [{"text": text}]}, **members}]}
+
+
+# --- streaming over HTTP -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NATIVE_MODELS)
+async def test_every_native_call_streams_over_http(name: str) -> None:
+    """docs/wire.md 2: KIE was seen to hang on native calls with `stream: false`."""
+    body = sse(native("po"), native("ng", finishReason="STOP"))
+    with server_sending(body) as server:
+        for call_mode in BASIC_CALL_MODES:
+            model = model_at(server, model=name, api="generate_content")
+            assert (await call_mode(model)).text == "pong"
+        assert all(request.json["stream"] is True for request in server.requests)
+        assert all(request.path.endswith("?alt=sse") for request in server.requests)
+
+
+@pytest.mark.parametrize(
+    ("name", "stream_invoke", "sent"),
+    [
+        ("gemini-3.5-flash", None, True),
+        ("gemini-3.5-flash", False, False),
+        ("gemini-3.1-pro", None, False),
+        ("gemini-3.1-pro", True, True),
+    ],
+)
+def test_stream_invoke_overrides_the_catalog(name: str, stream_invoke, sent: bool) -> None:
+    body = fixture("native.sse" if "flash" in name else "shape_b.sse")
+    with server_sending(body) as server:
+        on_model = model_at(server, model=name, stream_invoke=stream_invoke).invoke("hi")
+        on_call = model_at(server, model=name).invoke("hi", stream_invoke=stream_invoke)
+        assert [request.json["stream"] for request in server.requests] == [sent, sent]
+    assert on_model.text == on_call.text
+
+
+async def test_a_native_answer_that_is_cut_is_an_error_and_not_retried() -> None:
+    with server_sending(sse(native("po"))) as server:
+        for call_mode in BASIC_CALL_MODES:
+            server.requests.clear()
+            model = model_at(server, model="gemini-3.5-flash", max_retries=2)
+            with pytest.raises(KieStreamInterruptedError, match="billed") as caught:
+                await call_mode(model)
+            assert caught.value.partial is (call_mode in {stream, astream})
+            assert len(server.requests) == 1
+
+
+# --- lost uploads ---------------------------------------------------------------------------------
+
+
+def receipt(number: int) -> Scripted:
+    url = f"https://files.example/{number}.png"
+    return Scripted([b'{"code":200,"data":{"downloadUrl":"%b"}}' % url.encode()])
+
+
+@pytest.mark.parametrize("lost", LOST)
+async def test_a_lost_file_is_uploaded_again_within_the_call(lost: bytes) -> None:
+    for number, call_mode in enumerate(BASIC_CALL_MODES):
+        data = base64.b64encode(base64.b64decode(PIXEL) + lost + b"%d" % number).decode()
+        prompt = [HumanMessage([{"type": "image", "base64": data, "mime_type": "image/png"}])]
+        answer = Scripted([fixture("shape_b.sse")])
+        responses = (receipt(1), Scripted([lost]), receipt(2), answer)
+        with ScriptedServer(*responses) as server:
+            model = model_at(server, media_upload="always", upload_url=server.base_url)
+            assert (await call_mode(model, prompt)).text == "The sky is blue."
+            sent = [request.body for request in server.requests]
+        assert len(sent) == 4
+        assert b"files.example/1.png" in sent[1]
+        assert b"files.example/2.png" in sent[3]
+
+
+async def test_a_file_that_stays_lost_is_an_error_after_one_repetition() -> None:
+    for number, call_mode in enumerate(BASIC_CALL_MODES):
+        data = base64.b64encode(base64.b64decode(PIXEL) + b"stays %d" % number).decode()
+        prompt = [HumanMessage([{"type": "image", "base64": data, "mime_type": "image/png"}])]
+        responses = (receipt(1), Scripted([LOST[0]]), receipt(2), Scripted([LOST[0]]))
+        with ScriptedServer(*responses) as server:
+            model = model_at(server, media_upload="always", upload_url=server.base_url)
+            with pytest.raises(KieInvalidRequestError, match="download failed"):
+                await call_mode(model, prompt)
+            assert len(server.requests) == 4
+
+
+async def test_a_lost_file_of_the_user_s_is_an_error_at_once() -> None:
+    prompt = [HumanMessage([{"type": "image", "url": "https://files.example/mine.png"}])]
+    with server_sending(LOST[0]) as server:
+        for call_mode in BASIC_CALL_MODES:
+            server.requests.clear()
+            with pytest.raises(KieError):
+                await call_mode(model_at(server), prompt)
+            assert len(server.requests) == 1

@@ -1,6 +1,6 @@
 """Text that is not sent before it is known what it is.
 
-Text may be JSON in a Markdown fence, or JSON that stands for a required tool call. Pure.
+Text may be JSON in a Markdown fence, or JSON that stands for a required tool call. No I/O.
 """
 
 from __future__ import annotations
@@ -73,4 +73,5 @@ def _fitted(args: Json, schema: Json) -> Json | None:
         unknown = args.keys() - properties.keys()
         if unknown:
             return None
-    return fit(args, schema)
+    fitted, matches = fit(args, schema)
+    return fitted if matches else None

@@ -123,6 +123,17 @@ def test_a_converted_schema_is_stable_and_not_much_larger(schema: Schema, conver
 
 
 @sized(200)
+@given(schemas())
+def test_for_gemini_no_property_must_be_null(schema: Schema) -> None:
+    with suppress(ValueError):
+        for inner in walk_schemas(to_gemini_schema(schema)):
+            properties = inner.get("properties", {})
+            required = [properties[name] for name in inner.get("required", ())]
+            assert not any(one.get("nullable") or one.get("type") == "NULL" for one in required)
+            assert all(branch.get("type") != "NULL" for branch in inner.get("anyOf", ()))
+
+
+@sized(200)
 @given(schemas(), st.sampled_from(MODELS[:2]), st.booleans())
 def test_the_emulator_accepts_every_schema_that_is_sent(
     schema: Schema, model: ChatKieGemini, is_answer: bool

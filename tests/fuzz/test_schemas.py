@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from langchain_core.messages import HumanMessage
 
 from fuzz.bodies import JSON, words
-from fuzz.laws import MODELS, asked, sized
+from fuzz.laws import MODELS, accepted_body, sized
 from fuzz.shapes import ARGS
 from langchain_kie._json import to_json
 from langchain_kie._json_schema.coerce import coerce
@@ -142,7 +142,7 @@ def test_the_emulator_accepts_every_schema_that_is_sent(
     answer = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
     options = {"response_format": answer} if is_answer else {"tools": [function]}
     with suppress(ValueError):
-        assert asyncio.run(asked(model, [HumanMessage("hi")], options))
+        assert asyncio.run(accepted_body(model, [HumanMessage("hi")], options))
         event("accepted")
 
 

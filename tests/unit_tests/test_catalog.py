@@ -147,7 +147,7 @@ def test_a_model_of_the_body_wins_over_none_only_when_the_user_gives_it() -> Non
 
 
 @pytest.mark.parametrize("friendly", DEFAULTS)
-def test_a_profile_says_what_the_model_can(friendly: str) -> None:
+def test_a_profile_lists_the_features_of_the_model(friendly: str) -> None:
     profile = ChatKieGemini(model=friendly, api_key="k").profile
     assert profile is not None
     assert profile["max_input_tokens"] == 1_048_576

@@ -18,14 +18,10 @@ from langchain_kie._settings import ALIASES, ModelOptions
 
 FOLDER = Path(__file__).parents[1] / "type_checks"
 MYPY = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", "/dev/null"]
-<<<<<<< HEAD
 PYRIGHT = [
     *(sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable),
     *("--level", "error", "--outputjson"),
 ]
-=======
-PYRIGHT = [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable, "--outputjson"]
->>>>>>> t11
 
 
 def lines_mypy_rejects(file: Path) -> set[int]:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _MEDIA_UPLOADS = get_args(MediaUpload)
 
-_CALL_ONLY = ("tools", "tool_choice", "parallel_tool_calls", "response_format")
+_CALL_ONLY = (
+    *("tools", "tool_choice", "parallel_tool_calls", "response_format", "require_tool_call"),
+)
 
 
 @dataclass(kw_only=True)
@@ -37,6 +39,8 @@ class Options(ModelOptions):
         builtins: Gemini's built-in tools: catalog names, each with its configuration.
         tool_choice: Which tools the model may or must call.
         parallel_tool_calls: Whether the model may make several calls at once.
+        require_tool_call: Whether an answer without the call that `tool_choice` requires is an
+            error.
         response_format: OpenAI's form, `json_schema` or `json_object`.
         answer_function: The name of the function, if any, whose arguments are the answer.
         extra: Additional members of the body, as the user wrote them.
@@ -47,6 +51,7 @@ class Options(ModelOptions):
     builtins: Sequence[tuple[str, dict[str, Any]]] = ()
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
+    require_tool_call: bool = True
     response_format: dict[str, Any] | None = None
     answer_function: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
@@ -85,6 +90,7 @@ def options_for(
         **values,
         **_tool_options(call_kwargs, model.route if values["check_combinations"] else None),
         parallel_tool_calls=call_kwargs.get("parallel_tool_calls"),
+        require_tool_call=call_kwargs.get("require_tool_call", True),
         extra={**extra, **_unknown(call_kwargs)},
     )
     if options.check_combinations:

@@ -138,6 +138,8 @@ def _required_functions(options: Options) -> Sequence[str] | None:
     An answer without the answer function is not an error here: a parser reports it.
     """
     choice = options.tool_choice
-    if choice is None or choice.mode != "required" or options.answer_function:
+    if choice is None or choice.mode != "required" or not options.require_tool_call:
+        return None
+    if options.answer_function:
         return None
     return choice.names or [function["name"] for function in options.functions]

@@ -619,6 +619,8 @@ class ChatKieGemini(BaseChatModel):
                 or `{"type": "google_search"}`, also in Gemini's spelling (`googleSearch`).
             tool_choice: `"auto"`, `"none"`, `"any"` or `True` (the model must call a tool), the
                 name of a tool or a list of names, or OpenAI's dict. By default the model decides.
+                An answer without a required call is a `KieToolCallMissingError`, because agents
+                would repeat the call without end; `require_tool_call=False` returns it instead.
             strict: Whether arguments must match the schema exactly, on APIs that support it.
             parallel_tool_calls: Whether the model may make several calls at once, on APIs that
                 support it.
@@ -728,6 +730,7 @@ class ChatKieGemini(BaseChatModel):
         }
         if method == "function_calling":
             name = normalize_tool(schema)[0]["function"]["name"]
+            options["require_tool_call"] = False  # the parser reports a missing call
             bound = self.bind_tools([schema, *(tools or ())], tool_choice=name, **options)
             parser = structured_output.build_tool_parser(schema)
         else:

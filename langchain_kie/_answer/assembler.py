@@ -16,7 +16,7 @@ from langchain_kie._answer.citations import (
     citation_spans,
     merge_metadata,
 )
-from langchain_kie._answer.event import LIMIT, STOP, TOOL_CALLS, ToolCallDelta
+from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, ToolCallDelta
 from langchain_kie._answer.event_filter import EventFilter
 from langchain_kie._answer.held_text import HeldText, bare_json, call_from_text
 from langchain_kie._answer.messages import PROVIDER, last_chunk, message_chunk
@@ -184,6 +184,8 @@ class MessageAssembler:
         finish_reason = self._finish_reason
         if finish_reason in {STOP, TOOL_CALLS}:
             finish_reason = TOOL_CALLS if self._tool_calls else STOP
+        if finish_reason is STOP and self._has_refusal:
+            finish_reason = BLOCKED
         self._metadata["finish_reason"] = finish_reason.word
         closing_chunks = calls + self._tool_calls.closing_chunks()
         return last_chunk(
@@ -285,8 +287,9 @@ class MessageAssembler:
             self._parse_usage = event.parse_usage
         if event.message_extra:
             self._signatures.add_message_extra(event.message_extra)
-        if event.finish_reason:
-            self._finish_reason = event.finish_reason
+        reason = event.finish_reason
+        if reason and (self._finish_reason.is_normal or not reason.is_normal):
+            self._finish_reason = reason
             self._metadata["native_finish_reason"] = event.native_finish_reason
         for key, value in event.metadata.items():
             if key == "id":

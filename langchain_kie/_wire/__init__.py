@@ -45,11 +45,15 @@ _EVENT_PARSERS: Mapping[str, Callable[[Json], AnswerEvent]] = {
     "credits_consumed": chat_completions.parse_event,
 }
 
-_FINISH_REASONS = {
-    word.lower(): row
+_CHAT, _NATIVE = (
+    {word.lower(): row for word, row in table.items()}
     for table in (chat_completions.FINISH_REASONS, generate_content.FINISH_REASONS)
-    for word, row in table.items()
+)
+_FINISH_REASONS: Mapping[Callable[[Json], AnswerEvent], Mapping[str, FinishReason]] = {
+    chat_completions.parse_event: {**_NATIVE, **_CHAT},
+    generate_content.parse_event: {**_CHAT, **_NATIVE},
 }
+"""The table of each codec; relays also send the words of the other API."""
 
 _NO_FINISH_REASONS = frozenset(
     {"null", "finish_reason_unspecified", "block_reason_unspecified", "blocked_reason_unspecified"}
@@ -72,8 +76,9 @@ def parse_event(event: Json) -> AnswerEvent:
             break
     else:
         return AnswerEvent()
+    parser = _EVENT_PARSERS[key]
     try:
-        parsed = _EVENT_PARSERS[key](event)
+        parsed = parser(event)
         credits_consumed = event.get("credits_consumed")
         if credits_consumed is not None:
             parsed.is_terminal = True
@@ -82,11 +87,11 @@ def parse_event(event: Json) -> AnswerEvent:
     except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
         raise KieProtocolError(f"cannot read {key!r} in KIE's answer: {error}") from None
     if parsed.native_finish_reason:
-        _set_finish_reason(parsed)
+        _set_finish_reason(parsed, _FINISH_REASONS[parser])
     return parsed
 
 
-def _set_finish_reason(parsed: AnswerEvent) -> None:
+def _set_finish_reason(parsed: AnswerEvent, rows: Mapping[str, FinishReason]) -> None:
     """Set the row of the finish reason, unless its word says that there is none.
 
     Gemini sends `STOP` with code that it runs, and then goes on.
@@ -100,12 +105,7 @@ def _set_finish_reason(parsed: AnswerEvent) -> None:
         return
     if word == "error":
         raise error_for("the answer ended with the finish reason 'error'")
-    parsed.finish_reason = parsed.finish_reason or _finish_reason(word)
+    parsed.finish_reason = parsed.finish_reason or rows.get(word) or FinishReason(word)
     last = parsed.outputs[-1] if parsed.outputs else None
     if not (isinstance(last, dict) and last["type"] in _SERVER_TOOL_BLOCKS):
         parsed.is_terminal = True
-
-
-def _finish_reason(word: str) -> FinishReason:
-    """The row of a finish reason in lower case, whichever API it is of; else the word."""
-    return _FINISH_REASONS.get(word) or FinishReason(word)

@@ -386,6 +386,7 @@ def _parse_usage(usage: Json) -> UsageMetadata:
     hidden = max(0, usage.get("total_tokens", 0) - prompt - completion)
     output_details = usage.get("completion_tokens_details", {})
     input_details = usage.get("prompt_tokens_details", {})
+    reasoning = output_details.get("reasoning_tokens")
     return common.usage_metadata(
         prompt,
         completion + hidden,
@@ -394,7 +395,7 @@ def _parse_usage(usage: Json) -> UsageMetadata:
             "audio": input_details.get("audio_tokens") or None,
         },
         {
-            "reasoning": max(output_details.get("reasoning_tokens", 0), hidden),
+            "reasoning": max(reasoning or 0, hidden) or reasoning,
             "audio": output_details.get("audio_tokens") or None,
         },
     )

@@ -65,6 +65,15 @@ ENDINGS = [
         "a refusal",
         completion(content=None, refusal="I will not."),
         extra={"refusal": "I will not."},
+        metadata=ended("content_filter", "stop", id="x"),
+    ),
+    native_row(
+        "a block that is followed by a normal end",
+        sse(
+            {"candidates": [{"finishReason": "SAFETY"}]},
+            {"candidates": [{"finishReason": "STOP"}]},
+        ),
+        metadata=ended("content_filter", "SAFETY"),
     ),
     *(
         native_row(

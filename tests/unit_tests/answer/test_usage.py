@@ -59,8 +59,8 @@ NATIVE_DETAILED = {
 }
 CHAT = [
     Row("no usage", sse(delta("stop", content="hi"), "[DONE]"), text="hi"),
-    chat_row("credits", counts(2, 3, 5), usage(2, 3, reasoning=0), credits_consumed=1),
-    chat_row("no credits", counts(2, 3, 5), usage(2, 3, reasoning=0), credits_consumed=0),
+    chat_row("credits", counts(2, 3, 5), usage(2, 3), credits_consumed=1),
+    chat_row("no credits", counts(2, 3, 5), usage(2, 3), credits_consumed=0),
     *(
         chat_row(
             f"reasoning that is only in the total, {prompt}+{completion}->{total}",
@@ -69,7 +69,7 @@ CHAT = [
         )
         for prompt, completion, total in ((5, 7, 77), (20, 7, 257), (8, 1, 115))
     ),
-    chat_row("no total", counts(4, 6), usage(4, 6, reasoning=0)),
+    chat_row("no total", counts(4, 6), usage(4, 6)),
     chat_row(
         "cached and audio tokens",
         DETAILED,
@@ -92,19 +92,19 @@ CHAT = [
             "[DONE]",
         ),
         text="123",
-        usage=usage(9, 3, reasoning=0),
+        usage=usage(9, 3),
         metadata={**STOP, "credits_consumed": 0.3},
     ),
     Row(
         "usage before the finish reason",
         sse(delta(content="hi"), {"choices": [], "usage": counts(1, 1)}, delta("stop"), "[DONE]"),
         text="hi",
-        usage=usage(1, 1, reasoning=0),
+        usage=usage(1, 1),
     ),
     Row(
         "an empty answer that was billed",
         orjson.dumps({**orjson.loads(completion(content="")), "usage": counts(3, 0, 3)}),
-        usage=usage(3, 0, reasoning=0),
+        usage=usage(3, 0),
         metadata={**STOP, "empty_answer": True},
     ),
     chat_row(
@@ -115,7 +115,7 @@ CHAT = [
             "completion_tokens_details": {"reasoning_tokens": -1, "audio_tokens": [1]},
             "cost": "free",
         },
-        {**usage(7, 5, reasoning=0), "input_token_details": {"cache_read": 3}},
+        {**usage(7, 5), "input_token_details": {"cache_read": 3}},
     ),
     *(
         Row(

@@ -57,7 +57,7 @@ RECORDED = [
             ("get_weather", {"location": "Beijing"}, "call_1"),
             ("get_weather", {"location": "Oslo"}, "call_2"),
         ],
-        usage=usage(20, 12, reasoning=0),
+        usage=usage(20, 12),
         metadata=ended(
             "tool_calls", id="chatcmpl-t", model_version="gemini-3-pro", credits_consumed=0.03
         ),

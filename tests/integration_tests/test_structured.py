@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from scripted_server import ScriptedServer, sse
 from typing_extensions import TypedDict
 
-from langchain_kie import ChatKieGemini, KieServerError
+from langchain_kie import ChatKieGemini, KieServerError, KieToolCallMissingError
 from langchain_kie._catalog import MODELS
 
 SPELLINGS = [(spec.name, api, route.model) for spec in MODELS for api, route in spec.routes.items()]
@@ -122,12 +122,14 @@ def test_an_empty_answer_is_a_parsing_error():
         model_at(server).with_structured_output(Weather).invoke("?")
 
 
-def test_a_missing_tool_call_is_parsed_as_none():
+def test_a_missing_tool_call_is_an_error_after_one_request():
     with _server(_event("I would rather not.")) as server:
         chain = model_at(server).with_structured_output(
             Weather, method="function_calling", include_raw=True
         )
-        assert chain.invoke("?")["parsed"] is None
+        with pytest.raises(KieToolCallMissingError, match="I would rather not"):
+            chain.invoke("?")
+        assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("piece", [1, 5, 1000])

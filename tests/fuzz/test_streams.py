@@ -146,6 +146,8 @@ OPTIONS: list[dict[str, Any]] = [
     {},
     {"tools": [TOOL]},
     {"tools": [TOOL], "response_format": FORMAT},
+    {"tools": [TOOL], "tool_choice": "any"},
+    {"response_format": {"type": "json_object"}},
 ]
 
 

@@ -73,4 +73,5 @@ def _fitted(args: Json, schema: Json) -> Json | None:
         unknown = args.keys() - properties.keys()
         if unknown:
             return None
-    return fit(args, schema)
+    fitted, matches = fit(args, schema)
+    return fitted if matches and isinstance(fitted, dict) else None

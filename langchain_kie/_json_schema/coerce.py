@@ -41,20 +41,21 @@ def coerce(args: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
         The converted arguments; `args` itself if there is nothing to convert, or if the schema
         is too complex.
     """
-    try:
-        coerced, _ = _Coercion(schema).fit(args, schema)
-    except _TooComplexError:
-        return args
+    coerced, _ = fit(args, schema)
     return coerced if isinstance(coerced, dict) else args
 
 
-def fit(args: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | None:
-    """Convert as `coerce` does; `None` if the arguments do not match the schema then."""
+def fit(value: Any, schema: Any) -> tuple[Any, bool]:
+    """Convert a value to the types that `schema` expects, as `coerce`.
+
+    Returns:
+        The converted value, and whether it matches the types, the values of enums and the
+        required properties of the schema; `value` itself and True if the schema is too complex.
+    """
     try:
-        fitted, matches = _Coercion(schema).fit(args, schema)
+        return _Coercion(schema).fit(value, schema)
     except _TooComplexError:
-        return None
-    return fitted if matches and isinstance(fitted, dict) else None
+        return value, True
 
 
 class _TooComplexError(Exception):

@@ -1,6 +1,6 @@
 """One call, checked, up to the bytes that are sent.
 
-Pure. Knows nothing of sockets; `_uploads` may replace media by URLs before `build`.
+No I/O; `_uploads` may replace media by URLs before `build`.
 """
 
 from __future__ import annotations
@@ -81,10 +81,10 @@ class PreparedCall:
         Raises:
             ValueError: It names the kind of media and the model.
         """
-        for medium in self.media:
-            if (profile or {}).get(_INPUTS.get(medium.kind, "")) is False:
+        for part in self.media:
+            if (profile or {}).get(_INPUTS.get(part.kind, "")) is False:
                 raise ValueError(
-                    f"{self._model_name} does not support {medium.kind} input (see its profile)"
+                    f"{self._model_name} does not support {part.kind} input (see its profile)"
                 )
 
     def build(self, *, stream: bool) -> tuple[HttpCall[AnswerEvent], MessageAssembler]:
@@ -109,7 +109,6 @@ class PreparedCall:
             path=path,
             body=to_json(body),
             parse_event=parse_event,
-            ends_without_evidence=model.route.ends_without_evidence,
             timeout=self._timeout,
         )
         assembler = MessageAssembler(

@@ -7,7 +7,6 @@ and I/O.
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._answer.citations import (
@@ -25,6 +24,7 @@ from langchain_kie._answer.tool_calls import ToolCalls
 from langchain_kie._conversation.thought_signatures import SignatureLog
 from langchain_kie._error_bodies import error_from_text
 from langchain_kie._json import to_json
+from langchain_kie._warnings import warn
 from langchain_kie.errors import (
     KieMediaNotSeenError,
     KieProtocolError,
@@ -257,10 +257,7 @@ class MessageAssembler:
         """Mark an empty answer that was billed, with a warning: an agent would end with it."""
         tokens = usage["total_tokens"] if usage else 0
         self._metadata["empty_answer"] = True
-        warnings.warn(
-            f"{self._model_name}: the answer is empty, but {tokens} tokens were counted",
-            stacklevel=2,
-        )
+        warn(f"{self._model_name}: the answer is empty, but {tokens} tokens were counted")
 
     def _checked_usage(self) -> UsageMetadata | None:
         """Add the token counts to the metadata, and check that they include the media.

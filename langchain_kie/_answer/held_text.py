@@ -1,6 +1,6 @@
 """Text that is not sent before it is known what it is.
 
-Text may be JSON in a Markdown fence, or JSON that stands for a required tool call. Pure.
+Text may be JSON in a Markdown fence, or JSON that stands for a required tool call. No I/O.
 """
 
 from __future__ import annotations
@@ -74,4 +74,4 @@ def _fitted(args: Json, schema: Json) -> Json | None:
         if unknown:
             return None
     fitted, matches = fit(args, schema)
-    return fitted if matches and isinstance(fitted, dict) else None
+    return fitted if matches else None

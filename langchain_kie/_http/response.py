@@ -83,7 +83,6 @@ class HttpCall(Generic[ItemT]):
         path: The URL's path and query, relative to the base URL.
         body: JSON, or a multipart body.
         parse_event: Decodes an event; raises `KieError` if it cannot.
-        ends_without_evidence: Whether a stream may end without a terminal event.
         timeout: Seconds, or an `httpx.Timeout`; `None` for the transport's.
     """
 
@@ -91,7 +90,6 @@ class HttpCall(Generic[ItemT]):
     path: str
     body: bytes | MultipartBody
     parse_event: Callable[[dict[str, Any]], ItemT]
-    ends_without_evidence: bool = False
     timeout: Any = None
 
 
@@ -195,7 +193,7 @@ class ResponseReader(Generic[ItemT]):
             raise self._with_context(error)
         has_finish_reason = self._last_item is not None and self._last_item.has_finish_reason
         is_complete = self.has_terminal_event or has_finish_reason or self._parser.is_document
-        if not (is_complete or self._call.ends_without_evidence):
+        if not is_complete:
             message = "the stream ended before the answer was complete"
             raise self._with_context(KieStreamInterruptedError(message))
         if not self._has_choice:

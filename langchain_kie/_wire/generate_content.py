@@ -5,7 +5,6 @@ Pure. Sources: docs/wire.md 1 to 6.
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import orjson
@@ -26,6 +25,7 @@ from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOT
 from langchain_kie._error_bodies import raise_if_error
 from langchain_kie._json import RawJson, raw_list, without_none
 from langchain_kie._json_schema.gemini import to_gemini_schema
+from langchain_kie._warnings import warn
 from langchain_kie._wire import common
 from langchain_kie._wire.replay import model_parts
 
@@ -94,9 +94,9 @@ def build_request(
     Raises:
         ValueError: A part of the conversation cannot be sent.
     """
-    stream = stream or any(name == "google_search" for name, _ in options.builtins)
+    stream = stream or any(BUILTIN_TOOLS_BY_NAME[name].must_stream for name, _ in options.builtins)
     if options.parallel_tool_calls is False:
-        warnings.warn("generate_content cannot disable parallel tool calls", stacklevel=2)
+        warn("generate_content cannot disable parallel tool calls")
     system: list[Json] = []
     contents: list[Json] = []
     for turn in turns:

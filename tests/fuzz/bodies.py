@@ -44,12 +44,6 @@ def cut(body: bytes, places: Sequence[int]) -> list[bytes]:
     return [piece for piece in pieces if piece]
 
 
-def sse(events: Sequence[Any]) -> bytes:
-    """Events as a stream; strings are not encoded."""
-    data = [event.encode() if isinstance(event, str) else orjson.dumps(event) for event in events]
-    return b"".join(b"data: %s\n\n" % text for text in data)
-
-
 def _values(path: Path) -> list[Any]:
     """The values of an answer; a document is one value."""
     if path.suffix == ".json":

@@ -209,7 +209,7 @@ COMPRESSED: list[tuple[str, bytes, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("encoding", "body", "message"), COMPRESSED)
+@pytest.mark.parametrize(("encoding", "body", "message"), COMPRESSED, ids=range(len(COMPRESSED)))
 async def test_a_compressed_error_body_is_read(encoding, body, message) -> None:
     with server_sending(body, status=404, headers={"Content-Encoding": encoding}) as server:
         for call_mode in BASIC_CALL_MODES:

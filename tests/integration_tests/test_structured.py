@@ -10,13 +10,17 @@ from typing import Annotated, Any, Literal
 import pytest
 from call_modes import model_at, server_sending
 from langchain.agents import create_agent
-from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain.agents.structured_output import (
+    ProviderStrategy,
+    StructuredOutputValidationError,
+    ToolStrategy,
+)
 from langchain_core.exceptions import OutputParserException
 from pydantic import BaseModel, Field
 from scripted_server import ScriptedServer, sse
 from typing_extensions import TypedDict
 
-from langchain_kie import ChatKieGemini, KieServerError
+from langchain_kie import ChatKieGemini, KieServerError, KieToolCallMissingError
 from langchain_kie._catalog import MODELS
 
 SPELLINGS = [(spec.name, api, route.model) for spec in MODELS for api, route in spec.routes.items()]
@@ -185,6 +189,31 @@ def test_json_that_does_not_match_is_the_same_error_with_every_method(method, te
 def _call_event(name: str, arguments: str, finish_reason: str = "tool_calls") -> dict[str, Any]:
     call = {"index": 0, "id": "c1", "function": {"name": name, "arguments": arguments}}
     return {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": finish_reason}]}
+
+
+def _native_event(text: str) -> dict[str, Any]:
+    return {"candidates": [{"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}]}
+
+
+OSLO = '{"city": "Oslo", "sky": "blue"}'
+
+
+@pytest.mark.parametrize("text", [OSLO, f"```json\n{OSLO}\n```", "I do not know."])
+@pytest.mark.parametrize(("name", "api", "spelling"), SPELLINGS, ids="-".join)
+async def test_an_agent_ends_after_one_answer_without_the_required_call(name, api, spelling, text):
+    """docs/wire.md 2: a forced tool choice was seen to be ignored."""
+    event = _native_event(text) if api == "generate_content" else _event(text)
+    question = {"messages": [{"role": "user", "content": "Describe the weather."}]}
+    with server_sending(sse(event)) as server:
+        model = model_at(server, model=spelling, api=api)
+        agent = create_agent(model, tools=[], response_format=Weather)
+        if text.startswith("I"):
+            with pytest.raises((KieToolCallMissingError, StructuredOutputValidationError)):
+                await agent.ainvoke(question)
+        else:
+            result = await agent.ainvoke(question)
+            assert result["structured_response"] == Weather(city="Oslo", sky="blue")
+        assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,8 @@ def to_object_schema(schema: Any, name: str) -> Json | None:
     if not _COMBINING_KEYWORDS.isdisjoint(schema):
         normalized = normalize_schema(schema)
         if "anyOf" in normalized:
-            schema, kinds = _merge_alternatives(normalized), ["object"]
+            kinds = [branch.get("type", "object") for branch in normalized["anyOf"]]
+            schema = _merge_alternatives(normalized)
         else:
             kinds = type_names(normalized.get("type"))
     kinds = kinds or [key for key in ("enum", "const") if key in schema] or ["object"]

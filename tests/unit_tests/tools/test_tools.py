@@ -259,9 +259,10 @@ def test_a_valid_name_is_accepted(name: str) -> None:
             {**FUNCTION, "parameters": {"$ref": "#/$defs/A", "$defs": {"A": {"type": "string"}}}},
             "must be an object",
         ),
+        ({**FUNCTION, "parameters": {"type": ["array", "null"], "allOf": []}}, "not 'array'"),
         ({**FUNCTION, "parameters": "city"}, "not a JSON schema"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_an_invalid_tool_is_rejected(form: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):

@@ -28,13 +28,13 @@ $(READY): pyproject.toml constraints.txt
 	fi
 	@touch $@
 
-demo: $(READY) ## Watch an agent think, call tools and answer (MODEL=..., API=..., ASK="...", IMAGE=path)
+demo: $(READY) ## Run an agent that thinks, calls tools and answers (MODEL=..., API=..., ASK="...", IMAGE=path)
 	@$(BIN)/python -m demo --model "$(MODEL)" $(if $(API),--api "$(API)") $(if $(ASK),--ask "$(ASK)") $(if $(IMAGE),--image "$(IMAGE)")
 
 emulator: $(READY) ## Serve the KIE emulator on this machine (PORT=...)
 	@$(BIN)/python -m langchain_kie.emulator --port $(PORT)
 
-# The peers have an environment of their own: they do not go with every pin of the tests'.
+# A separate environment, because the other packages conflict with the pinned test dependencies.
 $(BENCH)/.ready: $(READY) benchmarks/constraints.txt
 	@echo "Setting up $(BENCH) ..."
 	@$(BIN)/python -m venv $(BENCH)
@@ -42,10 +42,10 @@ $(BENCH)/.ready: $(READY) benchmarks/constraints.txt
 	@$(BENCH)/bin/python -m pip install --quiet -c benchmarks/constraints.txt -e . --group bench
 	@touch $@
 
-bench: $(BENCH)/.ready ## Measure what it costs, beside its peers (BENCH_ARGS="--quick --only stream --clients ours")
+bench: $(BENCH)/.ready ## Measure CPU and memory, compared with other packages (BENCH_ARGS="--quick --only stream --clients ours")
 	@$(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
 
-test: lint typing unit_test $(READY) ## Lint, type check, and all tests, on the emulator
+test: lint typing unit_test $(READY) ## Run lint, type checks and all tests, on the emulator
 	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/integration_tests -n auto $(TEST_ARGS)
 
 lint: $(READY) ## Check style and format
@@ -53,17 +53,17 @@ lint: $(READY) ## Check style and format
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/lint-imports
 
-audit: $(READY) ## Look for known vulnerabilities in what is pinned; without a network it says so
+audit: $(READY) ## Check the pinned packages for known vulnerabilities (needs the network)
 	@rm -f $(VENV)/audit.json
 	@$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off \
 		--format json --output $(VENV)/audit.json 2>$(VENV)/audit.log; status=$$?; \
 	if [ -s $(VENV)/audit.json ]; then \
 		tail -n 20 $(VENV)/audit.log; \
-		echo "Not looked up: $$(grep -o skip_reason $(VENV)/audit.json | wc -l)."; \
+		echo "Not checked: $$(grep -o skip_reason $(VENV)/audit.json | wc -l)."; \
 		exit $$status; \
-	else echo "The list of vulnerabilities cannot be reached: nothing was audited."; fi
+	else echo "The list of vulnerabilities is not available; no package was checked."; fi
 
-format: $(READY) ## Format, and fix what can be fixed
+format: $(READY) ## Format, and apply the automatic fixes
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
@@ -73,14 +73,14 @@ typing: $(READY) ## Check types, strictly
 unit_test: $(READY) ## Run the unit tests
 	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/unit_tests tests/faults tests/fuzz -n auto $(TEST_ARGS)
 
-faults: $(READY) ## Run the whole fault matrix, and print it
+faults: $(READY) ## Run the complete fault matrix, and print it
 	FAULTS=full $(BIN)/pytest tests/faults -q -n 4 $(TEST_ARGS)
 
-fuzz: $(READY) ## Look for what breaks the package (MINUTES=...); finds are kept, and tried first
+fuzz: $(READY) ## Run the fuzz tests (MINUTES=...); failing examples are stored and run first
 	env -u KIE_API_KEY -u KIE_BASE_URL PYTHONPATH=tests $(BIN)/python -m fuzz.run --minutes $(MINUTES)
 
 integration_test: $(READY) ## Run the integration tests: on KIE with KIE_API_KEY, else on the emulator
 	$(BIN)/pytest tests/integration_tests $(TEST_ARGS)
 
-clean: ## Remove what the other targets made
+clean: ## Remove the files that the other targets create
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

@@ -1,1 +1,1 @@
-"""What `langchain_kie` costs, beside the least that any integration could cost, and its peers."""
+"""The cost of `langchain_kie`, compared with minimal integrations and with other packages."""

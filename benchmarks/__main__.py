@@ -1,4 +1,4 @@
-"""Measure, show, and write what was found into `docs`."""
+"""Measure, print the tables, and write them into `docs`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def main() -> None:
         share = cpu_seconds(base_url) / time.process_time()
         rate = socket_rate(base_url)
     note = (
-        f"The server took {share:.0%} of the CPU that this process took; "
+        f"The server used {share:.0%} of the CPU time of this process; "
         f"a bare socket reads {rate:,.0f} chunks per second from it."
     )
     print(f"\n{note}\n\n{report.tables(rows)}")
@@ -63,7 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="less exact, without peers unless named; nothing is written",
+        help="less exact, only this package unless --clients is given; nothing is written",
     )
     parser.add_argument("--only", type=names, default=[], help=f"of {','.join(_KEYS)}")
     families = dict.fromkeys(client.family for client in CLIENTS)

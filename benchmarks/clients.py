@@ -1,4 +1,4 @@
-"""The clients that are compared: a row each. Knows how each is made, and nothing else of it."""
+"""The clients that are compared, one row each. Knows only how each is constructed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One client on one wire.
+    """One client with one API.
 
     Attributes:
-        family: What it is called.
-        wire: `chat` or `native`; its costs are compared with `Plain` on the same.
-        package: What is imported for it.
-        make: A model that talks to a base URL, with further settings.
+        family: The name of the client, without its API.
+        wire: The API, `chat` or `native`; the baseline is `Plain` with the same.
+        package: The package to import.
+        make: Returns a model for a base URL, with further settings.
     """
 
     family: str
@@ -30,23 +30,23 @@ class Client:
 
     @property
     def name(self) -> str:
-        """Its name among all."""
+        """The name with the API, which is unique."""
         return f"{self.family} {self.wire}"
 
     @property
     def baseline(self) -> str:
-        """What it is compared with."""
+        """The name of the client that it is compared with."""
         return f"plain {self.wire}"
 
     @property
     def is_installed(self) -> bool:
-        """Whether its package is there."""
+        """Whether the package is installed."""
         return find_spec(self.package) is not None
 
 
 def _wire(wire: str) -> Callable[..., Any]:
     def make(base_url: str) -> Any:
-        from benchmarks.floors import Wire
+        from benchmarks.baselines import Wire
 
         return Wire(wire, base_url)
 
@@ -54,14 +54,14 @@ def _wire(wire: str) -> Callable[..., Any]:
 
 
 def _core(base_url: str, **settings: Any) -> Any:
-    from benchmarks.floors import Core
+    from benchmarks.baselines import Core
 
     return Core(count=int(base_url.rpartition("-")[2]), **settings)
 
 
 def _plain(wire: str) -> Callable[..., Any]:
     def make(base_url: str, **settings: Any) -> Any:
-        from benchmarks.floors import Plain
+        from benchmarks.baselines import Plain
 
         return Plain(wire=wire, base_url=base_url, **settings)
 
@@ -109,4 +109,4 @@ CLIENTS = (
     Client("openai", "chat", "langchain_openai", _openai),
     Client("google-genai", "native", "langchain_google_genai", _google_genai),
 )
-"""Of those, `plain` and `core` are always measured: the others are compared with them."""
+"""`plain` and `core` are always measured, because the others are compared with them."""

@@ -1,6 +1,6 @@
-"""What only a fresh process can tell: import, construction, memory.
+"""Measurements that need a fresh process: import, construction, memory.
 
-Run as `python -m benchmarks.fresh WHAT CLIENT BASE_URL [COUNT]` it prints its figures as JSON.
+`python -m benchmarks.fresh MEASUREMENT CLIENT BASE_URL COUNT` prints the figures as JSON.
 """
 
 from __future__ import annotations
@@ -35,9 +35,17 @@ def import_seconds(modules: str) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def ask(what: str, client: Client, base_url: str, count: int = 0) -> dict[str, Any]:
-    """What a fresh process says."""
-    command = [sys.executable, "-m", "benchmarks.fresh", what, client.name, base_url, str(count)]
+def measure(measurement: str, client: Client, base_url: str, count: int = 0) -> dict[str, Any]:
+    """Run a measurement in a fresh process."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.fresh",
+        measurement,
+        client.name,
+        base_url,
+        str(count),
+    ]
     answer = subprocess.run(command, check=True, capture_output=True)  # noqa: S603
     return json.loads(answer.stdout)
 
@@ -46,7 +54,7 @@ def _construct(client: Client, base_url: str, _: int) -> dict[str, Any]:
     """CPU seconds of the first construction, and of the next ones."""
     importlib.import_module(client.package)
     if client.family == "core":
-        importlib.import_module("benchmarks.floors")
+        importlib.import_module("benchmarks.baselines")
     start = time.process_time()
     client.make(base_url)
     first = time.process_time() - start
@@ -57,7 +65,7 @@ def _construct(client: Client, base_url: str, _: int) -> dict[str, Any]:
 
 
 def _memory(client: Client, base_url: str, count: int) -> dict[str, Any]:
-    """RSS after a call, and how it grows over many more."""
+    """The RSS after one call, and its growth over many more."""
     model = client.make(base_url)
     model.invoke("Hello")
     after_one = _rss()
@@ -77,8 +85,8 @@ def _rss() -> int:
     return pages * os.sysconf("SC_PAGESIZE")
 
 
-class _Watch:
-    """Notes which unwanted packages anything looks for."""
+class _ImportRecorder:
+    """Records the unwanted packages that any code tries to import."""
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
@@ -89,25 +97,25 @@ class _Watch:
 
 
 def _unwanted(client: Client, *_: Any) -> dict[str, Any]:
-    """The unwanted packages that importing the client looks for beyond LangChain's own."""
-    watch = _Watch()
-    sys.meta_path.insert(0, watch)
+    """The unwanted packages that the client tries to import, in addition to those of LangChain."""
+    recorder = _ImportRecorder()
+    sys.meta_path.insert(0, recorder)
     importlib.import_module(CORE)
-    watch.seen.clear()
+    recorder.seen.clear()
     importlib.import_module(client.package)
-    return {"seen": sorted(watch.seen)}
+    return {"seen": sorted(recorder.seen)}
 
 
-_WHATS: Mapping[str, Callable[..., dict[str, Any]]] = {
+_MEASUREMENTS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "construct": _construct,
     "memory": _memory,
     "unwanted": _unwanted,
 }
 
 
-def _main(what: str, name: str, base_url: str, count: str) -> None:
+def _main(measurement: str, name: str, base_url: str, count: str) -> None:
     client = next(client for client in CLIENTS if client.name == name)
-    json.dump(_WHATS[what](client, base_url, int(count)), sys.stdout)
+    json.dump(_MEASUREMENTS[measurement](client, base_url, int(count)), sys.stdout)
 
 
 if __name__ == "__main__":

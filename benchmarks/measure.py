@@ -1,4 +1,4 @@
-"""Takes samples: interleaved, in rounds, client by client.
+"""Takes samples of every client in interleaved rounds.
 
 Knows clocks and statistics. Knows nothing of what is measured.
 """
@@ -25,12 +25,12 @@ _LEAST_ROUNDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What one client took.
+    """The cost of one client.
 
     Attributes:
-        value: The median, per unit: seconds, or megabytes.
-        ratio: The median of the rounds' ratios to the baseline, `None` where there is none.
-        spread: Their interquartile range, where there was more than one round.
+        value: The median per unit, in seconds or megabytes.
+        ratio: The median of the ratios to the baseline in each round; `None` without a baseline.
+        spread: The interquartile range of the ratios; `None` with only one round.
     """
 
     value: float
@@ -40,9 +40,9 @@ class Figure:
 
 @dataclass(slots=True)
 class Sampler:
-    """Does a work with a model, often enough that the clock's grain is nothing.
+    """Repeats a work with a model until the resolution of the clock does not matter.
 
-    CPU seconds of this process, or what the work itself returns.
+    A sample is in CPU seconds of this process, or is what the work returns.
     """
 
     work: Work
@@ -59,7 +59,7 @@ class Sampler:
         self.repeats = max(1, min(_MOST_REPEATS, int(seconds / spent)))
 
     def __call__(self) -> float:
-        """One sample: seconds per unit."""
+        """Take one sample, in seconds per unit."""
         return self._spend(time.process_time) / self.work.units
 
     def _spend(self, clock: Callable[[], float]) -> float:
@@ -72,7 +72,7 @@ class Sampler:
         return spent if returned[0] is None else median(returned)
 
     async def _spend_async(self, clock: Callable[[], float]) -> float:
-        """Likewise, with as many connections open as it needs, or none."""
+        """As `_spend`; before the start, open the connections that are needed, or close all."""
         if self.work.is_cold:
             self.close_connections()
         else:
@@ -87,10 +87,10 @@ class Sampler:
 def interleaved(
     cases: Mapping[str, Callable[[], float]], rounds: int, patience: float
 ) -> dict[str, list[float]]:
-    """A sample of each case a round, beginning with another one every time.
+    """Take a sample of each case in every round; each round starts with another case.
 
-    What takes more than `patience` seconds gets fewer rounds.
-    What is there before, modules and clients, is kept out of the garbage collector's rounds.
+    After `patience` seconds, no round is started. The garbage collector ignores the objects that
+    exist before, such as modules and clients.
     """
     gc.unfreeze()
     gc.collect()
@@ -108,7 +108,7 @@ def interleaved(
 
 
 def figures(samples: Mapping[str, list[float]], baselines: Mapping[str, str]) -> dict[str, Figure]:
-    """What each took, and how that compares with its baseline round by round."""
+    """The median cost of each case, and its ratio to the baseline in the same round."""
     return {
         name: _figure(taken, samples.get(baselines.get(name, "")))
         for name, taken in samples.items()

@@ -31,22 +31,22 @@ _DISTRIBUTIONS = (
 _MANY = 1000
 _SCALES = {"µs": 1e6, "ms": 1e3, "MB": 1.0}
 _TABLES = {
-    "calls": "CPU, as a multiple of `plain` on the same wire in the same round",
-    "scaling": "What one more costs among many, as a multiple of what it costs among few",
+    "calls": "CPU, as a multiple of `plain` with the same API in the same round",
+    "scaling": "Cost of one more among many, as a multiple of its cost among few",
     "process": "Measured in a fresh process",
 }
 _LEGEND = """\
-`plain` is the least integration that is still correct, written with ordinary constructors on
-httpx, httpx-sse and orjson; `wire` parses the events and builds nothing; `core` is what LangChain
-itself takes for ready-made chunks. All connect to a server process on the loopback interface
-that sends prepared bytes. Medians of interleaved rounds, ± the interquartile range;
-ratios, because absolute times are not stable; only `plain` shows its time. Starred rows are one
-whole call on the native wire, which has no argument deltas.
+`plain` is the smallest correct integration, written with ordinary constructors on httpx,
+httpx-sse and orjson. `wire` parses the events and creates no messages. `core` is the cost of
+LangChain itself for prepared chunks. All connect to a server process on the loopback interface
+that sends prepared bytes. The figures are medians of interleaved rounds, ± the interquartile
+range. They are ratios, because absolute times are not stable; only `plain` shows its time. Rows
+with a star are one complete call with the native API, which has no argument deltas.
 """
 
 
 def environment() -> str:
-    """The machine, the versions and the day."""
+    """The date, the machine and the versions."""
     return (
         f"{datetime.now(tz=UTC):%Y-%m-%d}; {_machine()}; Python {platform.python_version()}; "
         + (", ".join(_versions()))
@@ -74,7 +74,7 @@ def _versions() -> Iterator[str]:
 
 
 def value(figure: Figure) -> float:
-    """What a target is compared with."""
+    """The value that is compared with a target."""
     return figure.value if figure.ratio is None else figure.ratio
 
 
@@ -114,13 +114,13 @@ def tables(rows: Sequence[Row]) -> str:
     """All tables."""
     parts: list[str] = []
     for table, title in _TABLES.items():
-        if mine := [row for row in rows if row.table == table]:
-            columns = _columns(mine)
+        if shown := [row for row in rows if row.table == table]:
+            columns = _columns(shown)
             parts += [
                 f"## {title}\n",
                 f"| work | target | {' | '.join(columns)} |",
                 f"|{'---|' * (len(columns) + 2)}",
-                *(line(row, columns) for row in mine),
+                *(line(row, columns) for row in shown),
                 "",
             ]
     failures = [
@@ -142,7 +142,7 @@ _MARKERS = {"ours": "o", "wire": "|", "core": "|", "plain": "|"}
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:
-    """A line for each work, a mark for each client, on a logarithmic scale."""
+    """Plot a line for each work and a mark for each client, on a logarithmic scale."""
     import matplotlib as mpl
 
     mpl.use("svg")

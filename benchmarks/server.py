@@ -1,7 +1,7 @@
-"""A loopback server that answers every client's paths with bytes made beforehand.
+"""A loopback server that sends prepared bytes for the paths of every client.
 
 The first segment of a path names the answer (`text-2000`); the rest of the path and the body
-tell the wire shape and whether to stream. Knows both wires and sockets. Knows no client.
+determine the API and whether to stream. Knows both APIs and sockets. Knows no client.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ def _chat_event(delta: Json, finish_reason: str | None = None, **members: Any) -
     }
 
 
-def _native_event(part: Json, said: int, **members: Any) -> Json:
+def _native_event(part: Json, output_tokens: int, **members: Any) -> Json:
     return {
         "candidates": [{"content": {"role": "model", "parts": [part]}, "index": 0, **members}],
         "usageMetadata": {
             "promptTokenCount": PROMPT_TOKENS,
-            "candidatesTokenCount": said,
-            "totalTokenCount": PROMPT_TOKENS + said,
+            "candidatesTokenCount": output_tokens,
+            "totalTokenCount": PROMPT_TOKENS + output_tokens,
         },
         "modelVersion": MODEL,
         "responseId": "response-1",
@@ -58,12 +58,12 @@ def _native_event(part: Json, said: int, **members: Any) -> Json:
 
 
 def _pieces(count: int) -> list[str]:
-    """As many pieces of the arguments `{"text": "word0 word1 ..."}`."""
+    """The arguments in `count` pieces: `{"text": "word0 word1 ..."}`."""
     return ['{"text": "', *(f"word{n} " for n in range(count - 2)), '"}']
 
 
 def _chat_deltas(kind: str, count: int) -> Iterator[Json]:
-    """What the answer's deltas hold, one each."""
+    """The delta of each event."""
     if kind == "tool":
         for n, piece in enumerate(_pieces(count)):
             call: Json = {"index": 0, "function": {"arguments": piece}}
@@ -80,7 +80,7 @@ def _chat_deltas(kind: str, count: int) -> Iterator[Json]:
 
 
 def _native_parts(kind: str, count: int) -> Iterator[Json]:
-    """What the answer's events hold, one each; a call is always whole (docs/wire.md 5)."""
+    """The part of each event; a tool call is always in one part (docs/wire.md 5)."""
     if kind == "tool":
         arguments = json.loads("".join(_pieces(count)))
         yield {"functionCall": {"name": "write", "args": arguments, "id": "call_1"}}
@@ -118,7 +118,7 @@ def _events(kind: str, count: int, *, native: bool) -> list[bytes]:
     return lines if native else [*lines, b"data: [DONE]\n\n"]
 
 
-def _whole(count: int, *, native: bool) -> bytes:
+def _document(count: int, *, native: bool) -> bytes:
     text = "".join(f"word{n} " for n in range(count))
     if native:
         body = _native_event({"text": text}, count, finishReason="STOP")
@@ -141,9 +141,9 @@ def _framed(piece: bytes) -> bytes:
 
 @cache
 def answer(kind: str, count: int, *, native: bool, stream: bool) -> list[bytes]:
-    """What to write: all at once, but for a paced answer, whose events are a write each."""
+    """The writes of an answer: one, except for a paced answer, which has one for each event."""
     if not stream:
-        body = _whole(count, native=native)
+        body = _document(count, native=native)
         length = b"Content-Length: %d" % len(body)
         return [_HEAD % (b"application/json", length) + body]
     head = _HEAD % (b"text/event-stream", b"Transfer-Encoding: chunked")
@@ -191,7 +191,7 @@ class _Connection(asyncio.Protocol):
         if key in {"cpu", "close"}:
             if key == "close":
                 for other in self.every - {self}:
-                    other._transport.close()  # noqa: SLF001 - its own kind
+                    other._transport.close()  # noqa: SLF001 - a connection of this class
             spent = b"%.6f" % time.process_time()
             length = b"Content-Length: %d" % len(spent)
             self._transport.write(_HEAD % (b"text/plain", length) + spent)
@@ -221,13 +221,13 @@ async def _serve() -> None:
     server = await loop.create_server(_Connection, "127.0.0.1", 0, backlog=1024)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
-    await loop.run_in_executor(None, sys.stdin.read)  # the parent's end is ours
+    await loop.run_in_executor(None, sys.stdin.read)  # ends when the parent ends
     server.close()
 
 
 @contextmanager
 def running() -> Iterator[str]:
-    """Run the server in a process of its own; the value is its base URL."""
+    """Run the server in a separate process; the value is its base URL."""
     command = [sys.executable, "-m", "benchmarks.server"]
     with subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -239,9 +239,9 @@ def running() -> Iterator[str]:
 
 
 def cpu_seconds(base_url: str, *, close: bool = False) -> float:
-    """What the server has spent so far; it can be told to close its connections, too."""
-    what = "close" if close else "cpu"
-    with urllib.request.urlopen(f"{base_url}/{what}") as response:  # noqa: S310
+    """The CPU seconds of the server so far; `close` makes it close its connections, too."""
+    command = "close" if close else "cpu"
+    with urllib.request.urlopen(f"{base_url}/{command}") as response:  # noqa: S310
         return float(response.read())
 
 

@@ -1,4 +1,4 @@
-"""The rows of the tables: which clients do which work, and what they are compared with.
+"""The rows of the tables: which clients are measured with which work and which baseline.
 
 Knows the works, the clients and the samplers. Knows nothing of how rows are shown.
 """
@@ -33,13 +33,13 @@ class Row:
     """One row of a table.
 
     Attributes:
-        key: What `--only` calls it.
-        title: What it shows.
-        table: The table that it stands in.
-        figures: By client; who cannot do it is not there.
-        target: The most that ours may be, `None` where there is none.
-        unit: Of the absolute figures.
-        failures: Why a client is not there, when it should be.
+        key: The name for `--only`.
+        title: The title in the table.
+        table: The table that has this row.
+        figures: By client, without the clients that do not support the work.
+        target: The maximum for this package; `None` without a target.
+        unit: The unit of the absolute figures.
+        failures: The error of each client that failed.
     """
 
     key: str
@@ -56,15 +56,15 @@ class Suite:
     """Everything that is measured.
 
     Attributes:
-        base_url: The server's.
-        runner: The event loop of all that is async.
-        families: The clients to measure, all when empty; `plain` and `core` always are.
-        only: The rows to measure, all when empty.
-        rounds: How often each is measured.
-        patience: After how many seconds two rounds of a row are enough.
-        seconds: How long a sample takes, at least.
-        calls: Over how many calls memory is watched.
-        shrinking: By how much the largest sizes are divided.
+        base_url: The URL of the server.
+        runner: The event loop of the async calls.
+        families: The clients to measure, all if empty; `plain` and `core` are always measured.
+        only: The rows to measure, all if empty.
+        rounds: The number of samples of each case.
+        patience: Seconds after which a row gets no more rounds, except the first two.
+        seconds: The minimum duration of a sample.
+        calls: The number of calls over which the memory growth is measured.
+        shrinking: The divisor of the largest sizes.
     """
 
     base_url: str
@@ -78,7 +78,7 @@ class Suite:
     shrinking: int = 1
 
     def rows(self) -> Iterator[Row]:
-        """Measure, row by row."""
+        """Measure and yield the rows."""
         for work in WORKS:
             if self._wants(work.key):
                 yield self._compare(work)
@@ -93,7 +93,7 @@ class Suite:
             yield from self._memory()
 
     def clients(self) -> list[Client]:
-        """The clients that are there and asked for."""
+        """The clients that are installed and selected."""
         return [
             client
             for client in CLIENTS
@@ -113,7 +113,7 @@ class Suite:
     def _samplers(
         self, work: Work, clients: list[Client], failures: dict[str, str]
     ) -> dict[str, Sampler]:
-        """Ready samplers of the clients that can do the work."""
+        """The samplers of the clients that support the work, warmed up."""
         close = partial(cpu_seconds, self.base_url, close=True)
         ready: dict[str, Sampler] = {}
         for client in clients:
@@ -121,7 +121,7 @@ class Suite:
                 model = client.make(f"{self.base_url}/{work.answer}", **work.settings)
                 sampler = Sampler(work, work.prepare(model), self.runner, close)
                 sampler.warm_up(self.seconds)
-            except Exception as error:  # noqa: BLE001 - a peer may fail as it likes
+            except Exception as error:  # noqa: BLE001 - another package may raise anything
                 if client.family != "wire":
                     failures[client.name] = f"{type(error).__name__}: {error}"[:120]
             else:
@@ -129,7 +129,7 @@ class Suite:
         return ready
 
     def _scale(self, scale: Scale) -> Row:
-        """What one more costs among many, over what it costs among few; with its baseline."""
+        """The cost of one more among many, with the cost among few as the baseline."""
         failures: dict[str, str] = {}
         clients = [client for client in self.clients() if client.family in scale.families]
         cases: dict[str, Sampler] = {}
@@ -154,16 +154,16 @@ class Suite:
 
     # --- fresh processes --------------------------------------------------------------------
 
-    def _one_a_family(self) -> list[Client]:
+    def _one_per_family(self) -> list[Client]:
         return list({client.family: client for client in reversed(self.clients())}.values())[::-1]
 
     def _import(self) -> Row:
-        """What an import adds to LangChain's own, the interpreter's start taken off.
+        """The import time in addition to LangChain's, without the start of the interpreter.
 
-        LangChain comes first in all, since its own time depends on how deep it is imported.
+        LangChain is always imported first, because its time depends on the depth of the import.
         """
         modules = {"bare": "sys", "core chat": fresh.CORE}
-        for client in self._one_a_family():
+        for client in self._one_per_family():
             if client.family not in {"wire", "core", "plain"}:
                 modules[client.name] = f"{fresh.CORE}, {client.package}"
         for module in modules.values():
@@ -180,18 +180,18 @@ class Suite:
         }
         found = figures(above, dict.fromkeys(above.keys() - {"core chat"}, "core chat"))
         ours = next((client for client in self.clients() if client.family == "ours"), None)
-        seen = fresh.ask("unwanted", ours, self.base_url)["seen"] if ours else []
-        failures = {"ours chat": f"looks for {', '.join(seen)}"} if seen else {}
+        seen = fresh.measure("unwanted", ours, self.base_url)["seen"] if ours else []
+        failures = {"ours chat": f"tries to import {', '.join(seen)}"} if seen else {}
         return Row(
             "import", "import, CPU, x LangChain's own", "process", found, 1.08, "ms", failures
         )
 
     def _construct(self) -> Iterator[Row]:
-        clients = [client for client in self._one_a_family() if client.family != "wire"]
+        clients = [client for client in self._one_per_family() if client.family != "wire"]
         taken: dict[str, dict[str, list[float]]] = {"first": {}, "next": {}}
         for _ in range(max(1, self.rounds // 3)):
             for client in clients:
-                answer = fresh.ask("construct", client, f"{self.base_url}/text-20")
+                answer = fresh.measure("construct", client, f"{self.base_url}/text-20")
                 for which, seconds in answer.items():
                     taken[which].setdefault(client.name, []).append(seconds)
         for which, samples in taken.items():
@@ -207,7 +207,7 @@ class Suite:
             if client.family in {"wire", "core"}:
                 continue
             calls = self.calls if client.family in {"ours", "plain"} else 0
-            answer = fresh.ask("memory", client, f"{self.base_url}/text-20", calls)
+            answer = fresh.measure("memory", client, f"{self.base_url}/text-20", calls)
             after_one[client.name] = Figure(answer["after_one"] / _MEGABYTE)
             if calls:
                 growth[client.name] = Figure(answer["growth"] / _MEGABYTE)
@@ -217,7 +217,7 @@ class Suite:
 
 
 def socket_rate(base_url: str) -> float:
-    """The chunks per second that a bare socket reads: what the server can do, at least."""
+    """The chunks per second that a plain socket reads: a lower bound of the server's speed."""
     parts = urlsplit(base_url)
     body = b'{"stream":true}'
     request = b"POST /text-2000/v1/chat/completions HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s"

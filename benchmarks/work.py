@@ -1,4 +1,4 @@
-"""What the clients are made to do: a row each, with its target.
+"""The works of the benchmark, one row each with its target.
 
 Knows LangChain's interface. Knows no client.
 """
@@ -28,32 +28,32 @@ HELLO: list[BaseMessage] = [HumanMessage("Hello")]
 
 
 def conversation(rounds: int) -> list[BaseMessage]:
-    """Rounds of question, call, result and answer, and a last question."""
+    """Rounds of a question, a tool call, its result and an answer, and a last question."""
     messages: list[BaseMessage] = []
     for n in range(rounds):
         call = {"name": "search", "args": {"query": f"word {n}", "limit": n}, "id": f"call_{n}"}
         messages += [
-            HumanMessage(f"Question {n}: what do you know of word {n}?"),
+            HumanMessage(f"Question {n}: what is word {n}?"),
             AIMessage("", tool_calls=[call]),
-            ToolMessage(f"Result {n}: a line or two of what was found.", tool_call_id=f"call_{n}"),
-            AIMessage(f"Answer {n}: so that is what there is to know of it."),
+            ToolMessage(f"Result {n}: a line or two of text as result.", tool_call_id=f"call_{n}"),
+            AIMessage(f"Answer {n}: that is all there is about it."),
         ]
     return [*messages, HumanMessage("And now?")]
 
 
 class _Place(BaseModel):
-    """Where something is."""
+    """A place."""
 
     city: str = Field(description="The city")
     country: str = "PT"
 
 
 def tools(count: int) -> list[type[BaseModel]]:
-    """As many pydantic classes."""
+    """Return `count` pydantic classes."""
     return [
         create_model(
             f"Tool{n}",
-            __doc__=f"Do thing {n}, and nothing else.",
+            __doc__=f"Do task number {n} only.",
             query=(str, Field(description="What to look for")),
             limit=(int, Field(10, ge=1, le=100, description="How many at most")),
             tags=(list[str], Field(default_factory=list)),
@@ -64,7 +64,7 @@ def tools(count: int) -> list[type[BaseModel]]:
 
 
 class _Handler(BaseCallbackHandler):
-    """Hears every token."""
+    """Counts the tokens."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -82,12 +82,12 @@ _CALLBACKS: Any = {"callbacks": [_Handler()]}
 
 
 def stream(model: Any) -> None:
-    """Read a whole stream."""
+    """Read a complete stream."""
     for _ in model.stream(HELLO):
         pass
 
 
-def _heard(model: Any) -> None:
+def _stream_with_handler(model: Any) -> None:
     for _ in model.stream(HELLO, _CALLBACKS):
         pass
 
@@ -98,7 +98,7 @@ async def _astream(model: Any) -> None:
 
 
 def invoke(model: Any) -> None:
-    """Ask for a whole answer."""
+    """Call once without streaming."""
     model.invoke(HELLO)
 
 
@@ -107,7 +107,7 @@ async def _ainvoke(model: Any) -> None:
 
 
 def invoke_with(messages: list[BaseMessage]) -> Callable[[Any], None]:
-    """Ask for a whole answer to a conversation."""
+    """Return a work that sends a conversation."""
 
     def run(model: Any) -> None:
         model.invoke(messages)
@@ -149,9 +149,9 @@ def _bind(model: Any) -> None:
 
 
 def bound(count: int) -> Callable[[Any], Any]:
-    """The model with as many tools."""
-    offered = TOOLS if count == len(TOOLS) else tools(count)
-    return lambda model: model.bind_tools(offered)
+    """Return a function that binds `count` tools."""
+    definitions = TOOLS if count == len(TOOLS) else tools(count)
+    return lambda model: model.bind_tools(definitions)
 
 
 # --- rows -------------------------------------------------------------------------------------
@@ -159,18 +159,18 @@ def bound(count: int) -> Callable[[Any], Any]:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One thing to do.
+    """One task of a client.
 
     Attributes:
-        key: What `--only` calls it.
-        title: What the tables call it.
+        key: The name for `--only`.
+        title: The title in the tables.
         answer: The server's answer.
-        run: Does it once; the seconds that count, if it returns any.
-        units: How many chunks or calls it is divided by.
-        target: The most that ours may take, as a multiple of `Plain`'s.
+        run: Runs once; if it returns seconds, these are the sample.
+        units: The number of chunks or calls that the sample is divided by.
+        target: The maximum for this package, as a multiple of `Plain`.
         settings: Further settings of the model.
-        prepare: What is done to the model beforehand.
-        is_cold: Whether it begins with no connection that is open.
+        prepare: Changes the model before the measurement.
+        is_cold: Whether all connections are closed before each sample.
     """
 
     key: str
@@ -190,7 +190,14 @@ WORKS = (
     Work("stream", "`stream()`, 2,000 chunks, per chunk", "text-2000", stream, 0.70, 2000),
     Work("astream", "`astream()`, the same", "text-2000", _astream, 0.75, 2000),
     Work("paced", "`stream()`, a chunk every ms, per chunk", "paced-200", stream, 0.85, 200),
-    Work("handler", "`stream()` with a handler, per chunk", "text-2000", _heard, 0.70, 2000),
+    Work(
+        "handler",
+        "`stream()` with a handler, per chunk",
+        "text-2000",
+        _stream_with_handler,
+        0.70,
+        2000,
+    ),
     Work("streaming", "`streaming=True`, per chunk", "text-2000", invoke, 0.70, 2000, _STREAMING),
     Work("first", "time to the first chunk (wall)", "text-20", _first_chunk, 1.0),
     Work("invoke", "`invoke()`, small", "text-20", invoke, 0.95),
@@ -228,15 +235,15 @@ def _tools(n: int) -> Work:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """One thing to do in three sizes; what the smallest costs is taken off the others.
+    """One task in three sizes; the cost of the smallest is subtracted from the others.
 
     Attributes:
-        key: What `--only` calls it.
-        title: What the tables call it.
-        sizes: How many chunks, messages, tools.
-        work: The work of a size.
-        target: The most that one more may cost among many, as a multiple of among few.
-        families: Who does it.
+        key: The name for `--only`.
+        title: The title in the tables.
+        sizes: The numbers of chunks, messages or tools.
+        work: Returns the work of a size.
+        target: The maximum cost of one more among many, as a multiple of its cost among few.
+        families: The clients that are measured.
     """
 
     key: str
@@ -248,7 +255,7 @@ class Scale:
 
 
 _FEW = frozenset({"ours", "core"})
-"""All but `plain`, whose one client takes half a minute for a thousand streams at once."""
+"""All except `plain`, whose one client takes half a minute for a thousand concurrent streams."""
 
 SCALES = (
     Scale("chunks", "`stream()`, per chunk", (2, 200, 20_000), _chunks("text", stream)),

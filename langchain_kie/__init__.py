@@ -19,6 +19,7 @@ from langchain_kie.errors import (
     KieServerError,
     KieStreamInterruptedError,
     KieTimeoutError,
+    KieToolCallMissingError,
 )
 from langchain_kie.files import KieFile, KieFiles, media_block
 
@@ -42,6 +43,7 @@ __all__ = [
     "KieServerError",
     "KieStreamInterruptedError",
     "KieTimeoutError",
+    "KieToolCallMissingError",
     "__version__",
     "media_block",
 ]

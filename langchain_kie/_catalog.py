@@ -7,13 +7,13 @@ model, add a row to `MODELS`.
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from functools import cache
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from langchain_kie._warnings import warn
 from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ PATHS: Mapping[Api, str] = MappingProxyType(
     }
 )
 """The URL path of each API; without `{model}` in it, the request body names the model."""
+
+_STREAMING_APIS: frozenset[Api] = frozenset({"generate_content"})
+"""Where `invoke` streams over HTTP, for models without a row."""
 
 _PATH_SEGMENT = re.compile(r"[A-Za-z0-9._~@:+-]+")
 
@@ -68,8 +71,6 @@ class Route:
             exist, `None` where nothing is known.
         limits_schemas: Whether `response_format` refuses properties named `type` and loses
             maps.
-        ends_without_evidence: Whether complete streams are known to end without a finish
-            reason, credits, a usage chunk or `[DONE]`.
         streams_invoke: Whether `invoke` streams over HTTP too.
         is_listed: Whether KIE's model list has it, on `LISTED_ON`. A model that is not listed
             may work, a listed one may be disabled for a key.
@@ -80,7 +81,6 @@ class Route:
     exclusive: tuple[frozenset[Feature], ...] = _NOT_TOGETHER
     efforts: tuple[str, ...] | None = _LOW_HIGH
     limits_schemas: bool = True
-    ends_without_evidence: bool = False
     streams_invoke: bool = False
     is_listed: bool = True
 
@@ -217,15 +217,17 @@ class BuiltinTool:
         name: LangChain's name for it, as in `{"type": "google_search"}`.
         wire_name: Gemini's name: the key of a native tool, the function's name on other APIs.
         feature: Its name in the catalog's rows, if KIE documents rules for it.
+        must_stream: Whether answers lose something without a stream (docs/wire.md 3).
     """
 
     name: str
     wire_name: str
     feature: Feature | None = None
+    must_stream: bool = False
 
 
 BUILTIN_TOOLS: tuple[BuiltinTool, ...] = (
-    BuiltinTool("google_search", "googleSearch", feature="search"),
+    BuiltinTool("google_search", "googleSearch", feature="search", must_stream=True),
     BuiltinTool("code_execution", "codeExecution"),
     BuiltinTool("url_context", "urlContext"),
 )
@@ -273,11 +275,12 @@ def resolve(model: str, api: Api | None = None) -> ResolvedModel:
     """Look a model up.
 
     One of KIE's spellings chooses its API, unless `api` is given. An unlisted name is sent
-    unchanged, because models appear monthly and accounts differ; a Gemini name inherits the
-    newest row of its family, with one warning, any other has no rules.
+    unchanged, because models appear monthly and accounts differ. A name of the Flash or Pro
+    family inherits the newest row of its family, with one warning; any other has no rules, nor
+    has any name on the gateway.
 
     Args:
-        model: A friendly name, or one of KIE's spellings.
+        model: A friendly name, or one of KIE's spellings; upper and lower case are the same.
         api: The API, or `None` to choose by the catalog.
 
     Raises:
@@ -285,17 +288,20 @@ def resolve(model: str, api: Api | None = None) -> ResolvedModel:
     """
     if api is not None and api not in APIS:
         raise KieConfigurationError(f"api must be one of {', '.join(APIS)}; got {api!r}")
-    spec = _BY_SPELLING.get(model)
+    spec = _BY_SPELLING.get(model.lower())
     if spec:
-        chosen = api or _api_of_spelling(model, spec)
+        chosen = api or _api_of_spelling(model.lower(), spec)
         return ResolvedModel(
             spec.name, chosen, spec.routes.get(chosen) or _no_rules(model, chosen), spec
         )
     chosen = api or DEFAULT_API
     route = _no_rules(model, chosen)
     spec = _newest_of_family(model)
-    if spec and chosen in spec.routes:
-        route = replace(spec.routes[chosen], model=model, is_listed=False)
+    if spec and chosen != "gateway":
+        inherited = spec.routes.get(chosen) or next(iter(spec.routes.values()))
+        route = replace(
+            inherited, model=model, streams_invoke=route.streams_invoke, is_listed=False
+        )
     return ResolvedModel(model, chosen, route, spec)
 
 
@@ -307,7 +313,7 @@ def _api_of_spelling(model: str, spec: ModelSpec) -> Api:
 
 
 def _no_rules(model: str, api: Api) -> Route:
-    """A route of which nothing is known.
+    """A route without rules, for what KIE does not document.
 
     Raises:
         KieConfigurationError: The name cannot be part of the URL path.
@@ -321,21 +327,19 @@ def _no_rules(model: str, api: Api) -> Route:
         exclusive=(),
         efforts=None,
         limits_schemas=False,
-        streams_invoke=api == "generate_content",
+        streams_invoke=api in _STREAMING_APIS,
+        is_listed=False,
     )
 
 
-@cache
+@lru_cache(maxsize=256)
 def _newest_of_family(model: str) -> ModelSpec | None:
     """The newest row of an unlisted name's family; warns, once for each name."""
     found = _GEMINI_NAME.search(model)
     if not found:
         return None
     spec = _NEWEST[found[1].lower()]
-    warnings.warn(
-        f"{model!r} is not in langchain_kie's table of models; it is treated as {spec.name}",
-        stacklevel=2,
-    )
+    warn(f"{model!r} is not in langchain_kie's table of models; it is treated as {spec.name}")
     return spec
 
 

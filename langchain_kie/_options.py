@@ -1,20 +1,20 @@
 """The options of one call, checked against the catalog, in one form for all APIs.
 
-Pure. Knows the catalog's rules. Knows nothing of request bodies.
+No I/O. Knows the catalog's rules. Knows nothing of request bodies.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
-from langchain_kie._catalog import EFFORTS
+from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME, EFFORTS
 from langchain_kie._settings import OPTION_NAMES, MediaUpload, ModelOptions, stop_list
 from langchain_kie._tools.answer_function import build_answer_function, needs_answer_function
 from langchain_kie._tools.cache import Function, cached_function, normalize_tools
 from langchain_kie._tools.choice import ToolChoice, normalize_tool_choice
 from langchain_kie._tools.structured_output import build_response_format
+from langchain_kie._warnings import warn
 from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _MEDIA_UPLOADS = get_args(MediaUpload)
 
-_CALL_ONLY = ("tools", "tool_choice", "parallel_tool_calls", "response_format")
+_CALL_ONLY = (
+    *("tools", "tool_choice", "parallel_tool_calls", "response_format", "require_tool_call"),
+)
 
 
 @dataclass(kw_only=True)
@@ -37,6 +39,8 @@ class Options(ModelOptions):
         builtins: Gemini's built-in tools: catalog names, each with its configuration.
         tool_choice: Which tools the model may or must call.
         parallel_tool_calls: Whether the model may make several calls at once.
+        require_tool_call: Whether an answer without the call that `tool_choice` requires is an
+            error.
         response_format: OpenAI's form, `json_schema` or `json_object`.
         answer_function: The name of the function, if any, whose arguments are the answer.
         extra: Additional members of the body, as the user wrote them.
@@ -47,6 +51,7 @@ class Options(ModelOptions):
     builtins: Sequence[tuple[str, dict[str, Any]]] = ()
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
+    require_tool_call: bool = True
     response_format: dict[str, Any] | None = None
     answer_function: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
@@ -85,6 +90,7 @@ def options_for(
         **values,
         **_tool_options(call_kwargs, model.route if values["check_combinations"] else None),
         parallel_tool_calls=call_kwargs.get("parallel_tool_calls"),
+        require_tool_call=call_kwargs.get("require_tool_call", True),
         extra={**extra, **_unknown(call_kwargs)},
     )
     if options.check_combinations:
@@ -137,10 +143,8 @@ def _unknown(call_kwargs: dict[str, Any]) -> dict[str, Any]:
         if name not in OPTION_NAMES and name not in _CALL_ONLY
     }
     if unknown:
-        warnings.warn(
-            f"{', '.join(sorted(unknown))}: not a known option; sent in the request body unchanged",
-            stacklevel=5,
-        )
+        names = ", ".join(sorted(unknown))
+        warn(f"{names}: not a known option; sent in the request body unchanged")
     return unknown
 
 
@@ -164,10 +168,7 @@ def _effort_for(effort: str | None, model: ResolvedModel) -> str | None:
     rank = EFFORTS.index(effort)
     nearest = min(reversed(known), key=lambda e: abs(EFFORTS.index(e) - rank), default=None)
     instead = f"{nearest!r} is sent instead" if nearest else "it is not sent"
-    warnings.warn(
-        f"{model.name} is not known to accept reasoning_effort {effort!r}; {instead}",
-        stacklevel=2,
-    )
+    warn(f"{model.name} is not known to accept reasoning_effort {effort!r}; {instead}")
     return nearest
 
 
@@ -182,8 +183,8 @@ def _check_features(options: Options, model: ResolvedModel) -> None:
         used.add("functions")
     if options.response_format:
         used.add("response_format")
-    if any(name == "google_search" for name, _ in options.builtins):
-        used.add("search")
+    features = (BUILTIN_TOOLS_BY_NAME[name].feature for name, _ in options.builtins)
+    used.update(feature for feature in features if feature)
     for pair in model.route.exclusive:
         if pair <= used:
             raise ValueError(

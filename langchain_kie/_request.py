@@ -1,6 +1,6 @@
 """One call, checked, up to the bytes that are sent.
 
-Pure. Knows nothing of sockets; `_uploads` may replace media by URLs before `build`.
+No I/O; `_uploads` may replace media by URLs before `build`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from langchain_kie._answer.event import AnswerEvent
     from langchain_kie._catalog import ResolvedModel
     from langchain_kie._http.response import HttpCall
+    from langchain_kie._options import Options
 
+
+_JSON_FORMATS = ("json_schema", "json_object")
 
 _INPUTS = {
     "image": "image_inputs",
@@ -78,10 +81,10 @@ class PreparedCall:
         Raises:
             ValueError: It names the kind of media and the model.
         """
-        for medium in self.media:
-            if (profile or {}).get(_INPUTS.get(medium.kind, "")) is False:
+        for part in self.media:
+            if (profile or {}).get(_INPUTS.get(part.kind, "")) is False:
                 raise ValueError(
-                    f"{self._model_name} does not support {medium.kind} input (see its profile)"
+                    f"{self._model_name} does not support {part.kind} input (see its profile)"
                 )
 
     def build(self, *, stream: bool) -> tuple[HttpCall[AnswerEvent], MessageAssembler]:
@@ -106,7 +109,6 @@ class PreparedCall:
             path=path,
             body=to_json(body),
             parse_event=parse_event,
-            ends_without_evidence=model.route.ends_without_evidence,
             timeout=self._timeout,
         )
         assembler = MessageAssembler(
@@ -114,6 +116,8 @@ class PreparedCall:
             self._model_name,
             functions=options.functions,
             answer_function=options.answer_function,
+            required=_required_functions(options),
+            expects_json=(options.response_format or {}).get("type") in _JSON_FORMATS,
             detect_error_text=options.detect_error_text,
             media_count=len(self.media),
             min_prompt_tokens=self._min_prompt_tokens(),
@@ -126,3 +130,16 @@ class PreparedCall:
             return 0
         calls = [tool.call["args"] for turn in self._turns for tool in turn.tools]
         return min_prompt_tokens(all_parts(self._turns), [*self.options.functions, *calls])
+
+
+def _required_functions(options: Options) -> Sequence[str] | None:
+    """The names of the functions one of which the model must call; `None` if it need not.
+
+    An answer without the answer function is not an error here: a parser reports it.
+    """
+    choice = options.tool_choice
+    if choice is None or choice.mode != "required" or not options.require_tool_call:
+        return None
+    if options.answer_function:
+        return None
+    return choice.names or [function["name"] for function in options.functions]

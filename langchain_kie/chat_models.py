@@ -8,7 +8,6 @@ where they are used, so that importing this package and constructing a model are
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, overload
@@ -43,6 +42,7 @@ from langchain_kie._settings import (
     resolve_aliases,
     stop_list,
 )
+from langchain_kie._warnings import warn
 from langchain_kie.errors import KieConfigurationError, KieError, KieModelNotFoundError
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ if TYPE_CHECKING:
         top_p: float | None
         max_tokens: int | None
         max_output_tokens: int | None
-        stop: list[str] | str | None
-        stop_sequences: list[str] | str | None
+        stop: Sequence[str] | None
+        stop_sequences: Sequence[str] | None
         reasoning_effort: str | None
         thinking_level: str | None
         include_thoughts: bool | None
@@ -110,7 +110,8 @@ if TYPE_CHECKING:
 
 else:
     BaseTool = Any
-    """LangChain reads the hints of `bind_tools` at run time; its own class takes 5 ms to import."""
+    """LangChain's fallbacks read the hints of `bind_tools` at run time; importing the class takes
+    5 ms (langchain-core 1.7.2). It can go when `langchain_core.language_models` imports it."""
 
 SchemaT = TypeVar("SchemaT")
 
@@ -149,7 +150,7 @@ class ChatKieGemini(BaseChatModel):
         base_url: The URL of the API; by default `KIE_BASE_URL`, else `https://api.kie.ai`.
         api: `chat_completions`, `generate_content` or `gateway`; `None` chooses by the catalog.
             `gateway` accepts any model name.
-        temperature: Sampling temperature; sent only when set.
+        temperature: Sampling temperature, for Gemini 0 to 2; sent only when set.
         top_p: Nucleus sampling, 0 to 1; sent only when set.
         max_tokens: The longest answer, in tokens, thinking included. Some models ignore it;
             gemini-2.5-flash cuts long answers without it (docs/wire.md 2). Alias:
@@ -161,26 +162,30 @@ class ChatKieGemini(BaseChatModel):
         include_thoughts: Whether thoughts come with the answer; `None` leaves it to the server.
         check_combinations: Whether to refuse combinations that KIE documents as impossible, such
             as search with functions, and to request through a function an answer that
-            `response_format` cannot carry. `False` sends everything unchanged.
-        media_upload: Which media are uploaded and sent as URLs: `auto` uploads the largest until
-            the rest is within `inline_media_limit`, `always` uploads all, `never` none. Whoever
-            knows the URL of an uploaded file can read it; KIE keeps it for 24 hours.
-        inline_media_limit: Bytes of media that may go inline in one request.
+            `response_format` cannot carry. By default it does; `False` sends everything unchanged.
+        media_upload: Which media are uploaded and sent as URLs: `auto` (the default) uploads the
+            largest until the rest is within `inline_media_limit`, `always` uploads all, `never`
+            none. An uploaded file is public to everybody who has its URL; KIE keeps it for 24
+            hours.
+        inline_media_limit: Bytes of media that may go inline in one request; by default
+            1,500,000.
         require_media_seen: Whether to raise `KieMediaNotSeenError` when the counted prompt tokens
             are fewer than its media must cost. KIE's counter is not always right, so it is off
             by default.
         detect_error_text: Whether an answer that is exactly one of the upstream's known error
-            messages ("image download failed", "Internal error") is raised as an error.
+            messages ("image download failed", "Internal error") is raised as an error. By default
+            it is.
         stream_invoke: Whether `invoke` streams over HTTP and assembles the answer itself. `None`
             chooses by the catalog: on `generate_content` it does, because KIE was measured to
             hang on calls that do not stream (docs/wire.md 2).
         upload_url: The URL of the file upload; by default `KIE_UPLOAD_URL`, else KIE's upload
             host, or `base_url` if that is not KIE's.
-        streaming: Whether `invoke` streams too.
+        streaming: Whether `invoke` streams too, for callbacks; by default not.
         timeout: Seconds, or an `httpx.Timeout`. `None` is 10 s to connect, 180 s between two
             events of an answer, 60 s to send and to wait for a connection. Alias:
             `request_timeout`.
-        max_retries: How often a call that failed before its answer began is retried.
+        max_retries: How often a call that failed before its answer began is retried, 0 or more;
+            by default 2.
         retry_on_timeout: Whether a call that timed out after it was sent is retried too. KIE may
             have billed it, so it is off by default.
         default_headers: Headers to send with every request. They may be secret, so they are not
@@ -251,11 +256,8 @@ class ChatKieGemini(BaseChatModel):
             known[name] = value
         extra = {name: known.pop(name) for name in known.keys() - cls.model_fields.keys()}
         if extra:
-            warnings.warn(
-                f"{', '.join(sorted(extra))}: not a parameter of ChatKieGemini; "
-                "sent in the request body unchanged (model_kwargs)",
-                stacklevel=4,
-            )
+            names = ", ".join(sorted(extra))
+            warn(f"{names}: not a parameter of ChatKieGemini; sent in the request body unchanged")
             known["model_kwargs"] = {**extra, **(known.get("model_kwargs") or {})}
         return known
 
@@ -263,9 +265,9 @@ class ChatKieGemini(BaseChatModel):
     def _check_model(self) -> ChatKieGemini:
         """Look up the model, and its profile.
 
-        LangChain checks the keys of a profile that `_resolve_model_profile` returns, each time,
-        which takes longer than everything else (langchain-core 1.7.2); a profile of the user's
-        has been checked by now.
+        LangChain checks the keys of a profile that `_resolve_model_profile` returns each time,
+        which takes longer than everything else (langchain-core 1.7.2; this can go when it is
+        checked once). A profile of the user's has been checked by now.
         """
         resolved = resolve(self.model, self.api)
         if self.profile is None:
@@ -276,11 +278,12 @@ class ChatKieGemini(BaseChatModel):
     def __get_pydantic_json_schema__(
         cls, _core_schema: Any, _handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        """The parameters that this class adds; LangChain's own hold objects without a schema."""
+        """The parameters that this class adds: those of LangChain hold objects without a schema."""
         properties = {
             name: {
                 **TypeAdapter(field.rebuild_annotation()).json_schema(),
                 "description": field.description,
+                **({} if field.is_required() else {"default": field.get_default()}),
             }
             for name, field in cls.model_fields.items()
             if field.description
@@ -296,7 +299,7 @@ class ChatKieGemini(BaseChatModel):
 
     @property
     def model_name(self) -> str:
-        """The model name, under the name that some of LangChain reads."""
+        """The model name; LangChain's tracing reads it under this name."""
         return self.model
 
     @property
@@ -342,7 +345,14 @@ class ChatKieGemini(BaseChatModel):
         return params
 
     def get_num_tokens(self, text: str) -> int:
-        """Estimate the tokens of a text, at four characters each, without a tokenizer."""
+        """Estimate the tokens of a text, at four characters each, without a tokenizer.
+
+        Args:
+            text: The text.
+
+        Returns:
+            The number of tokens, rounded up.
+        """
         return -(-len(text) // _settings.CHARS_PER_TOKEN)
 
     def get_num_tokens_from_messages(
@@ -357,6 +367,9 @@ class ChatKieGemini(BaseChatModel):
         Args:
             messages: The messages.
             tools: Tools, as `bind_tools` takes them.
+
+        Returns:
+            The number of tokens.
 
         Raises:
             ValueError: A message contains a block that cannot be sent.
@@ -606,6 +619,8 @@ class ChatKieGemini(BaseChatModel):
                 or `{"type": "google_search"}`, also in Gemini's spelling (`googleSearch`).
             tool_choice: `"auto"`, `"none"`, `"any"` or `True` (the model must call a tool), the
                 name of a tool or a list of names, or OpenAI's dict. By default the model decides.
+                An answer without a required call is a `KieToolCallMissingError`, because agents
+                would repeat the call without end; `require_tool_call=False` returns it instead.
             strict: Whether arguments must match the schema exactly, on APIs that support it.
             parallel_tool_calls: Whether the model may make several calls at once, on APIs that
                 support it.
@@ -652,11 +667,22 @@ class ChatKieGemini(BaseChatModel):
             schema: dict[str, Any] | type,
             *,
             method: Method = ...,
-            include_raw: bool = ...,
+            include_raw: Literal[True],
             strict: bool | None = ...,
             tools: Sequence[Any] | None = ...,
             **kwargs: Any,
         ) -> Runnable[LanguageModelInput, dict[str, Any]]: ...
+        @overload
+        def with_structured_output(
+            self,
+            schema: dict[str, Any] | type,
+            *,
+            method: Method = ...,
+            include_raw: bool = ...,
+            strict: bool | None = ...,
+            tools: Sequence[Any] | None = ...,
+            **kwargs: Any,
+        ) -> Runnable[LanguageModelInput, Any]: ...
 
     def with_structured_output(
         self,
@@ -704,6 +730,7 @@ class ChatKieGemini(BaseChatModel):
         }
         if method == "function_calling":
             name = normalize_tool(schema)[0]["function"]["name"]
+            options["require_tool_call"] = False  # the parser reports a missing call
             bound = self.bind_tools([schema, *(tools or ())], tool_choice=name, **options)
             parser = structured_output.build_tool_parser(schema)
         else:

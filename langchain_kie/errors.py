@@ -13,6 +13,7 @@
     │   └── KieEmptyResponseError      a response without an answer
     ├── KieProtocolError               a response that cannot be parsed
     ├── KieMediaNotSeenError           an answer for which the model did not see the media
+    ├── KieToolCallMissingError        an answer without the tool call that was required
     ├── KieTimeoutError                no connection or response in time, HTTP 504, 522, 524
     └── KieConnectionError             no connection, or a lost one
         └── KieStreamInterruptedError  a stream that ended before the answer was complete
@@ -157,6 +158,12 @@ class KieProtocolError(KieError, core.ModelAPIError):
 
 class KieMediaNotSeenError(KieError, core.ModelAPIError):
     """The token count shows that the model cannot have seen the media it answered about."""
+
+
+class KieToolCallMissingError(KieError, core.ModelAPIError):
+    """The answer has no tool call, although `tool_choice` requires one; it was billed."""
+
+    is_retryable = False
 
 
 class KieTimeoutError(KieError, core.ModelTimeoutError):

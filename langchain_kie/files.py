@@ -66,7 +66,7 @@ class KieFile:
         name: The file name at KIE.
         mime_type: The MIME type, `None` if unknown.
         size: The size in bytes, `None` if KIE does not report it.
-        expires_at: When KIE deletes the file, in UTC: at most 3 days after the upload.
+        expires_at: When KIE deletes the file, in UTC: at most 24 hours after the upload.
     """
 
     url: str
@@ -176,7 +176,7 @@ class KieFiles:
                 begins at 0 again. An exception that it raises ends the upload.
 
         Returns:
-            The uploaded file, which is public and expires after 3 days.
+            The uploaded file, which is public and expires after 24 hours.
 
         Raises:
             OSError: The file cannot be read.
@@ -205,7 +205,7 @@ class KieFiles:
             on_progress: As in `upload`; it is called in threads.
 
         Returns:
-            The uploaded file, which is public and expires after 3 days.
+            The uploaded file, which is public and expires after 24 hours.
 
         Raises:
             OSError: The file cannot be read.
@@ -291,6 +291,7 @@ class _Receipt:
 
     file: KieFile
     has_output: bool = True
+    has_finish_reason: bool = False
     is_empty: bool = False
     is_terminal: bool = True
     is_last: bool = True

@@ -1,22 +1,22 @@
-"""The ways to ask a model; whatever the way, the message must be the same."""
+"""The methods that call a model; all must return the same message."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 from langchain_core.runnables import RunnableBinding
+from pydantic import SecretStr
 from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie import ChatKieGemini
 from langchain_kie._http.response import HttpCall, ResponseReader
+from langchain_kie._http.transport import BearerAuth
 from langchain_kie._wire import parse_event
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 FIXTURES = Path(__file__).parent / "unit_tests" / "fixtures"
 KEY = "test-key"
@@ -32,24 +32,27 @@ DOCUMENTS = ["chat_whole.json", "chat_docs.json", "native_whole.json", "native_d
 
 
 def fixture(name: str) -> bytes:
-    """The bytes of a fixture; where they are from is told in fixtures/README.md."""
+    """The bytes of a fixture; fixtures/README.md lists their sources."""
     return (FIXTURES / name).read_bytes()
 
 
 def server_sending(*bodies: bytes, **response: Any) -> ScriptedServer:
-    """A server that answers with each body in turn, the last again and again."""
+    """A server that sends the bodies in order, and repeats the last one."""
     return ScriptedServer(*(Scripted([body] if body else [], **response) for body in bodies))
 
 
 def model_at(server: ScriptedServer, **fields: Any) -> ChatKieGemini:
-    """A model that asks `server`, once."""
+    """A model that calls `server`, without retries."""
     defaults = {"model": "gemini-3-flash", "api_key": KEY, "max_retries": 0}
     return ChatKieGemini(base_url=server.base_url, **{**defaults, **fields})
 
 
-def response_reader(status: int = 200) -> ResponseReader[Any]:
+def response_reader(
+    call: HttpCall[Any] | None = None, status: int = 200, headers: Any = None, key: str = KEY
+) -> ResponseReader[Any]:
     """A reader of a response, without a connection."""
-    return ResponseReader(HttpCall("m", "/", b"", parse_event), status, {}, lambda text: text)
+    call = call or HttpCall("m", "/", b"", parse_event)
+    return ResponseReader(call, status, headers or {}, BearerAuth(SecretStr(key)).redact)
 
 
 def with_fields(model: Any, **fields: Any) -> Any:
@@ -65,7 +68,7 @@ def v1(model: ChatKieGemini) -> ChatKieGemini:
 
 
 def sum_chunks(chunks: list[AIMessageChunk]) -> AIMessage:
-    """What chunks add up to, one after the other; only the last may tell of tokens."""
+    """The sum of chunks, added one by one; only the last may have token counts."""
     assert chunks, "a stream must have chunks"
     assert [chunk.usage_metadata for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
     message = message_chunk_to_message(reduce(add, chunks))
@@ -81,12 +84,22 @@ async def ainvoke(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
     return await model.ainvoke(prompt)
 
 
-async def stream(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
-    return sum_chunks([*model.stream(prompt)])
+async def stream(
+    model: ChatKieGemini, prompt: Any = "hi", chunks: list[Any] | None = None
+) -> AIMessage:
+    chunks = [] if chunks is None else chunks
+    for chunk in model.stream(prompt):
+        chunks.append(chunk)
+    return sum_chunks(chunks)
 
 
-async def astream(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
-    return sum_chunks([chunk async for chunk in model.astream(prompt)])
+async def astream(
+    model: ChatKieGemini, prompt: Any = "hi", chunks: list[Any] | None = None
+) -> AIMessage:
+    chunks = [] if chunks is None else chunks
+    async for chunk in model.astream(prompt):
+        chunks.append(chunk)
+    return sum_chunks(chunks)
 
 
 async def streaming(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
@@ -106,6 +119,14 @@ async def aevents(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
     return await running.output
 
 
+async def batch(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
+    return model.batch([prompt])[0]
+
+
+async def abatch(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
+    return (await model.abatch([prompt]))[0]
+
+
 async def v1_invoke(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
     return v1(model).invoke(prompt)
 
@@ -122,7 +143,9 @@ async def v1_astream(model: ChatKieGemini, prompt: Any = "hi") -> AIMessage:
     return await astream(v1(model), prompt)
 
 
-CALL_MODES: list[Callable[..., Awaitable[AIMessage]]] = [
+CallMode = Callable[..., Awaitable[AIMessage]]
+
+CALL_MODES: list[CallMode] = [
     invoke,
     ainvoke,
     stream,
@@ -144,48 +167,29 @@ def blocks_of(message: AIMessage) -> list[dict[str, Any]]:
     return [{k: v for k, v in block.items() if k != "index"} for block in message.content_blocks]
 
 
-async def _batch(model: ChatKieGemini, prompt: str) -> AIMessage:
-    return model.batch([prompt])[0]
-
-
-async def _abatch(model: ChatKieGemini, prompt: str) -> AIMessage:
-    return (await model.abatch([prompt]))[0]
-
-
-_COMPLETE: dict[str, Callable[..., Awaitable[AIMessage]]] = {
-    "invoke": invoke,
-    "ainvoke": ainvoke,
-    "events": events,
-    "aevents": aevents,
-    "batch": _batch,
-    "abatch": _abatch,
-}
-
-FAULT_CALL_MODES = (
-    "invoke",
-    "astream",
-    "stream",
-    "ainvoke",
-    "events",
-    "abatch",
-    "batch",
-    "aevents",
-)
-"""All ways to ask; every second one is async."""
+_FAULT_CALL_MODES: list[CallMode] = [
+    invoke,
+    astream,
+    stream,
+    ainvoke,
+    events,
+    abatch,
+    batch,
+    aevents,
+]
+FAULT_CALL_MODES = tuple(call_mode.__name__ for call_mode in _FAULT_CALL_MODES)
+"""The names of the call modes of the fault matrix; every second one is async."""
 
 STREAMING_CALL_MODES = frozenset({"stream", "astream"})
 PARTIAL_CALL_MODES = STREAMING_CALL_MODES | {"events", "aevents"}
-"""Ways that deliver before the end, so that their errors can be partial."""
+"""The call modes that return chunks before the end, so that their errors can be partial."""
 
 
-async def call(call_mode: str, model: ChatKieGemini, prompt: str, chunks: list[Any]) -> AIMessage:
-    """The answer, asked for in a way; chunks are kept, should the rest not come."""
-    if call_mode in _COMPLETE:
-        return await _COMPLETE[call_mode](model, prompt)
-    if call_mode == "stream":
-        for chunk in model.stream(prompt):
-            chunks.append(chunk)
-    else:
-        async for chunk in model.astream(prompt):
-            chunks.append(chunk)
-    return sum_chunks(chunks)
+async def call(name: str, model: ChatKieGemini, prompt: str, chunks: list[Any]) -> AIMessage:
+    """Call a model; the chunks of a stream are added to `chunks`, also if it fails."""
+    call_mode = _FAULT_CALL_MODES[FAULT_CALL_MODES.index(name)]
+    return await (
+        call_mode(model, prompt, chunks)
+        if name in STREAMING_CALL_MODES
+        else call_mode(model, prompt)
+    )

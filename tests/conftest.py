@@ -1,4 +1,4 @@
-"""What every test runs under: a clean environment, and warnings that are errors."""
+"""For every test: a clean environment, and warnings that are errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that happens to be set on this machine can change a result."""
+    """Remove the environment variables that could change a result."""
     for name in list(os.environ):
         if name.upper().startswith(_PREFIXES) or name.lower() in _PROXIES:
             monkeypatch.delenv(name)
@@ -25,20 +25,20 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def garbage_is_told_of_where_it_was_made():
-    """A socket or loop that a module forgot is found at the module's end, not in another's."""
+def collect_garbage_after_module():
+    """Report sockets and event loops that a module left open in that module, not in a later one."""
     yield
     gc.collect()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Warnings are errors in unit tests, save LangChain's of itself; a module has one loop."""
-    own = [
+    """Make warnings errors in unit tests, except LangChain's; give each module one event loop."""
+    unit_tests = [
         item
         for item in items
         if "unit_tests" in item.path.parts and "emulator" not in item.path.parts
     ]
-    for item in own:
+    for item in unit_tests:
         if item.path.name == "test_standard.py":
             continue
         if is_async_test(item):
@@ -53,22 +53,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def no_sleep(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Retries do not wait; the list holds the seconds that they would have waited."""
+    """Make retries not wait; the list has the seconds that they would have waited."""
     slept: list[float] = []
-    really_sleep, really_asleep = time.sleep, asyncio.sleep
-    own_thread = threading.get_ident()
+    original_sleep, original_asleep = time.sleep, asyncio.sleep
+    test_thread = threading.get_ident()
 
     def sleep(delay: float) -> None:
-        if threading.get_ident() != own_thread:
-            return really_sleep(delay)
+        if threading.get_ident() != test_thread:
+            return original_sleep(delay)
         return slept.append(delay)
 
     async def asleep(delay: float, *args: object) -> None:
-        if threading.get_ident() != own_thread:
-            return await really_asleep(delay, *args)
+        if threading.get_ident() != test_thread:
+            return await original_asleep(delay, *args)
         if delay:
             slept.append(delay)
-        return await really_asleep(0)
+        return await original_asleep(0)
 
     monkeypatch.setattr("time.sleep", sleep)
     monkeypatch.setattr("asyncio.sleep", asleep)

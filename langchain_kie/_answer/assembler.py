@@ -16,12 +16,21 @@ from langchain_kie._answer.citations import (
     citation_spans,
     merge_metadata,
 )
-from langchain_kie._answer.event import STOP, TOOL_CALLS
+from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, ToolCallDelta
+from langchain_kie._answer.event_filter import EventFilter
+from langchain_kie._answer.held_text import HeldText, bare_json, call_from_text
 from langchain_kie._answer.messages import PROVIDER, last_chunk, message_chunk
 from langchain_kie._answer.tool_calls import ToolCalls
 from langchain_kie._conversation.thought_signatures import SignatureLog
 from langchain_kie._error_bodies import error_from_text
-from langchain_kie.errors import KieMediaNotSeenError, KieProtocolError
+from langchain_kie._json import to_json
+from langchain_kie._warnings import warn
+from langchain_kie.errors import (
+    KieMediaNotSeenError,
+    KieProtocolError,
+    KieToolCallMissingError,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +44,7 @@ if TYPE_CHECKING:
 
 _ERROR_LENGTH = 200
 """The length of the longest text that is compared with KIE's error messages."""
+_MAX_QUOTED_CHARS = 80
 
 
 class MessageAssembler:
@@ -45,6 +55,8 @@ class MessageAssembler:
         model_name: The model's name as the caller wrote it.
         functions: The functions that were sent to the model.
         answer_function: The function, if any, whose arguments are the answer.
+        required: The names of the functions one of which must be called; `None` if none must.
+        expects_json: Whether the text of the answer must be JSON.
         detect_error_text: Whether an answer that is one of KIE's error messages raises.
         media_count: The number of media in the prompt.
         min_prompt_tokens: The lowest plausible number of prompt tokens.
@@ -60,6 +72,8 @@ class MessageAssembler:
         *,
         functions: Sequence[Json] = (),
         answer_function: str | None = None,
+        required: Sequence[str] | None = None,
+        expects_json: bool = False,
         detect_error_text: bool = True,
         media_count: int = 0,
         min_prompt_tokens: int = 0,
@@ -71,76 +85,109 @@ class MessageAssembler:
         self._min_prompt_tokens = min_prompt_tokens
         self._signatures = SignatureLog(model)
         self._tool_calls = ToolCalls(functions, answer_function, self._signatures)
-        self._text_outside_answer = "" if answer_function else None
+        self._has_answer_function = answer_function is not None
+        self._required = None
+        if required is not None:
+            self._required = [function for function in functions if function["name"] in required]
+        until_end = self._has_answer_function or self._required is not None
+        self._held = HeldText(until_end=until_end) if until_end or expects_json else None
+        self._filter = EventFilter()
+        self._has_refusal = False
         self._text_length = 0
         self._text_index = FIRST_TEXT
         self._texts: dict[str, list[str]] = {FIRST_TEXT: []}
         self._block_count = 0
         self._server_call_id: str | None = None
-        self._usage: Any = None
+        self._replays_tools = False
+        self._usage: Json = {}
         self._parse_usage: Callable[[Json], UsageMetadata] | None = None
         self._finish_reason = STOP
         self._metadata: Json = {"model_provider": PROVIDER, "model_name": model_name}
 
     def feed(self, event: AnswerEvent) -> AIMessageChunk | None:
         """Return the chunk of an event, `None` if it has no output."""
+        event = self._filter.apply(event)
         self._record(event)
         if not (event.outputs or event.reasoning or event.refusal):
             return None
-        self.has_output = True
         tool_call_chunks: dict[int, ToolCallChunk] = {}
         content = self._event_content(event, tool_call_chunks)
         additional_kwargs: Json = {}
         if event.reasoning:
             additional_kwargs["reasoning_content"] = event.reasoning
         if event.refusal:
+            self._has_refusal = True
             additional_kwargs["refusal"] = event.refusal
+        if not (content or tool_call_chunks or additional_kwargs):
+            return None
+        self.has_output = True
         return message_chunk(content, additional_kwargs, [*tool_call_chunks.values()])
 
     def _event_content(self, event: AnswerEvent, tool_call_chunks: dict[int, ToolCallChunk]) -> Any:
         """The text and blocks of an event; its tool calls are added to `tool_call_chunks`."""
         outputs, signatures = event.outputs, event.signatures
-        is_plain = not (self._block_count or signatures) and self._text_outside_answer is None
+        is_plain = not (self._block_count or signatures) and self._held is None
         if is_plain and len(outputs) == 1 and isinstance(outputs[0], str):
             return self._add_text(outputs[0], None)
         content: list[Any] = []
         for position, output in enumerate(outputs):
+            signature = signatures.get(position)
             if isinstance(output, str):
-                if self._text_outside_answer is not None:
-                    self._text_outside_answer += output
-                elif text := self._add_text(output, signatures.get(position)):
-                    content.append(text)
+                content += self._hold_or_add(output, signature)
             elif isinstance(output, dict):
-                content.append(self._add_block(output, signatures.get(position)))
-            elif answer := self._tool_calls.add(output, self._text_length, tool_call_chunks):
-                content.append(self._add_text(answer, None))
+                native_part = event.native_parts.get(position)
+                content.append(self._add_block(output, signature, native_part))
+            else:
+                if not self._has_answer_function:
+                    content += self._release()
+                if answer := self._tool_calls.add(output, self._text_length, tool_call_chunks):
+                    content.append(self._add_text(answer, None))
         return content if self._block_count else "".join(content)
+
+    def _hold_or_add(self, text: str, signature: str | None) -> list[Any]:
+        """Add text, unless it is held; return what can be sent."""
+        if self._held is None:
+            added = self._add_text(text, signature)
+            return [added] if added else []
+        return [] if self._held.add(text, signature) else self._release()
+
+    def _release(self) -> list[Any]:
+        """Return the text that was held; what follows is not held."""
+        pieces = self._held.pieces if self._held else []
+        self._held = None
+        return [text for piece in pieces if (text := self._add_text(*piece))]
 
     def finish(self) -> AIMessageChunk:
         """Return the last chunk, with the values that are final only at the end.
 
         Raises:
-            KieError: The complete text is one of KIE's error messages.
+            KieError: The answer is one of KIE's error messages, or lacks what it must have.
         """
         additional_kwargs: Json = {}
         content: str | Json = ""
-        if self._text_outside_answer and self._tool_calls.answer:
-            additional_kwargs["reasoning_content"] = self._text_outside_answer
-        elif self._text_outside_answer:
-            content = self._add_text(self._text_outside_answer, None)
-        texts = {index: "".join(pieces) for index, pieces in self._texts.items() if pieces}
-        if self._detect_error_text and not self._tool_calls and self._text_length <= _ERROR_LENGTH:
-            error = error_from_text("".join(texts.values()), model=self._model_name)
-            if error:
-                raise error
+        held = str(self._held or "")
+        texts = self._joined_texts()
+        self._raise_if_error("".join(texts.values()) + held)
         usage = self._checked_usage()
+        calls: list[ToolCallChunk] = []
+        if self._required is not None and not self._tool_calls:
+            calls = self._required_call(held, "".join(texts.values()) + held)
+        if held and self._tool_calls.answer:
+            additional_kwargs["reasoning_content"] = held
+        elif held and not calls:
+            content = self._add_held(held)
+            texts = self._joined_texts()
+        if not (self.has_output or held or calls) and self._finish_reason.is_normal:
+            self._mark_empty(usage)
         if spans := citation_spans(self._metadata, texts):
             self._metadata[CITATION_SPANS_KEY] = spans
         finish_reason = self._finish_reason
         if finish_reason in {STOP, TOOL_CALLS}:
             finish_reason = TOOL_CALLS if self._tool_calls else STOP
+        if finish_reason is STOP and self._has_refusal:
+            finish_reason = BLOCKED
         self._metadata["finish_reason"] = finish_reason.word
-        closing_chunks = self._tool_calls.closing_chunks()
+        closing_chunks = calls + self._tool_calls.closing_chunks()
         return last_chunk(
             content if isinstance(content, str) else [content],
             {**self._signatures.additional_kwargs(), **additional_kwargs},
@@ -149,18 +196,78 @@ class MessageAssembler:
             usage,
         )
 
+    def _joined_texts(self) -> dict[str, str]:
+        """The text of each text block, by the index of the block."""
+        return {index: "".join(pieces) for index, pieces in self._texts.items() if pieces}
+
+    def _raise_if_error(self, text: str) -> None:
+        """Raise the error that the text or the finish reason of the answer reports, if any.
+
+        Raises:
+            KieError: The text is one of KIE's error messages, or the model's only tool call failed.
+        """
+        if self._tool_calls:
+            return
+        if self._detect_error_text and len(text) <= _ERROR_LENGTH:
+            error = error_from_text(text, model=self._model_name)
+            if error:
+                raise error
+        if self._finish_reason.is_failed_call and not (text or self._block_count):
+            details = self._metadata.get("finish_message") or "the server did not explain it"
+            raise KieProtocolError(
+                f"the model's tool call failed ({self._finish_reason.word}): {details}",
+                model=self._model_name,
+                is_retryable=True,
+                max_retries=0,
+            )
+
+    def _required_call(self, held: str, text: str) -> list[ToolCallChunk]:
+        """The tool call that was required, if the text that is held is the JSON of its arguments.
+
+        Raises:
+            KieToolCallMissingError: It is something else; `text` is the complete text.
+        """
+        chunks: dict[int, ToolCallChunk] = {}
+        found = call_from_text(held, self._required or ())
+        if found:
+            name, args = found
+            delta = ToolCallDelta(name, to_json(args).decode(), is_complete=True)
+            self._tool_calls.add(delta, 0, chunks)
+            return [*chunks.values()]
+        if self._finish_reason.is_refusal or self._has_refusal:
+            reason = f"the model refused ({self._finish_reason.word})"
+        elif self._finish_reason == LIMIT:
+            reason = "the answer was cut at max_tokens"
+        else:
+            reason = "the model ignored it"
+        quoted = shortened(text, _MAX_QUOTED_CHARS)
+        names = ", ".join(function["name"] for function in self._required or ())
+        raise KieToolCallMissingError(
+            f"tool_choice requires a call of {names}, but {reason}; its answer: {quoted!r}",
+            model=self._model_name,
+        )
+
+    def _add_held(self, text: str) -> Any:
+        """Add the text that was held until the end, without a Markdown fence if it is JSON."""
+        bare = bare_json(text)
+        if bare != text:
+            return self._add_text(bare, None)
+        self._release()
+        return self._text_content(text)
+
+    def _mark_empty(self, usage: UsageMetadata | None) -> None:
+        """Mark an empty answer that was billed, with a warning: an agent would end with it."""
+        tokens = usage["total_tokens"] if usage else 0
+        self._metadata["empty_answer"] = True
+        warn(f"{self._model_name}: the answer is empty, but {tokens} tokens were counted")
+
     def _checked_usage(self) -> UsageMetadata | None:
         """Add the token counts to the metadata, and check that they include the media.
 
         Raises:
             KieMediaNotSeenError: There are fewer prompt tokens than the media need.
-            KieProtocolError: The counts cannot be read.
         """
-        try:
-            usage = self._parse_usage(self._usage) if self._parse_usage else None
-        except (TypeError, AttributeError, ValueError) as error:
-            message = f"cannot read KIE's token usage: {error}"
-            raise KieProtocolError(message, model=self._model_name) from None
+        usage = self._parse_usage(self._usage) if self._parse_usage else None
         if usage:
             self._metadata["token_usage"] = _token_usage(usage)
         if self._media_count:
@@ -176,9 +283,13 @@ class MessageAssembler:
     def _record(self, event: AnswerEvent) -> None:
         """Store the values that later events can replace."""
         if event.parse_usage:
-            self._usage, self._parse_usage = event.usage, event.parse_usage
-        if event.finish_reason:
-            self._finish_reason = event.finish_reason
+            self._usage = _merge_counts(self._usage, event.usage)
+            self._parse_usage = event.parse_usage
+        if event.message_extra:
+            self._signatures.add_message_extra(event.message_extra)
+        reason = event.finish_reason
+        if reason and (self._finish_reason.is_normal or not reason.is_normal):
+            self._finish_reason = reason
             self._metadata["native_finish_reason"] = event.native_finish_reason
         for key, value in event.metadata.items():
             if key == "id":
@@ -195,11 +306,15 @@ class MessageAssembler:
         self._texts[self._text_index].append(text)
         if signature:
             self._signatures.add_text(start, self._text_length, signature)
+        return self._text_content(text) if self._block_count else text
+
+    def _text_content(self, text: str) -> Any:
+        """Text, or a block of text after another block."""
         if not self._block_count or not text:
             return text
         return {"type": "text", "text": text, "index": self._text_index}
 
-    def _add_block(self, block: Json, signature: str | None) -> Json:
+    def _add_block(self, block: Json, signature: str | None, native_part: Json | None) -> Json:
         """Return a block that is not text, with an index, so that LangChain does not merge it.
 
         If a call of a server tool has no id, one is generated; its result gets the same.
@@ -208,7 +323,11 @@ class MessageAssembler:
         self._block_count += 1
         self._text_index = f"lc_txt_{self._block_count}"
         self._texts[self._text_index] = []
-        if signature:
+        self._replays_tools = self._replays_tools or bool(signature)
+        if native_part and (self._replays_tools or block["type"] == "non_standard"):
+            self._replays_tools = True
+            self._signatures.add_part(index, self._text_length, native_part)
+        elif signature:
             self._signatures.add_block(index, signature)
         if block["type"] == "server_tool_call":
             self._server_call_id = block["id"] or f"{block['name']}_{self._block_count}"
@@ -216,6 +335,17 @@ class MessageAssembler:
         elif block["type"] == "server_tool_result":
             block = {**block, "tool_call_id": block["tool_call_id"] or self._server_call_id}
         return {**block, "index": index}
+
+
+def _merge_counts(old: Json, new: Json) -> Json:
+    """The last counts, where they are not zero."""
+    merged = dict(old)
+    for name, value in new.items():
+        if isinstance(value, dict):
+            merged[name] = _merge_counts(merged.get(name, {}), value)
+        elif value or name not in merged:
+            merged[name] = value
+    return merged
 
 
 _COUNTS = {"cache_read": "cached_tokens", "reasoning": "reasoning_tokens", "audio": "audio_tokens"}

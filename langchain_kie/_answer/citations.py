@@ -12,6 +12,7 @@ text. For a message without them, they are computed again. Pure; knows no API.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,11 +103,25 @@ def _merge_member(member: str) -> Callable[[Json, Json], Json]:
     return lambda old, new: {**old, **new, member: _union(_list(old, member), _list(new, member))}
 
 
+def _join_lists(old: Json, new: Json) -> Json:
+    """Two objects, with the lists of both one after the other."""
+    lists = {
+        name: old[name] + value
+        for name, value in new.items()
+        if isinstance(value, list) and isinstance(old.get(name), list)
+    }
+    return {**old, **new, **lists}
+
+
 _MERGES: Mapping[str, tuple[type, Callable[[Any, Any], Any]]] = {
     "grounding_metadata": (dict, merge_grounding),
     "url_context_metadata": (dict, _merge_member("urlMetadata")),
     "citation_metadata": (dict, _merge_member("citationSources")),
     "annotations": (list, _union),
+    "logprobs": (dict, _join_lists),
+    "logprobs_result": (dict, _join_lists),
+    "reasoning_details": (list, operator.add),
+    "extra_content": (dict, operator.or_),
 }
 MERGED_KEYS = _MERGES.keys()
 """The keys whose values are merged; for other keys the value of the last event counts."""

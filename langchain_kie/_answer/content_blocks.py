@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from langchain_core.messages.block_translators import register_translator
 
 from langchain_kie._answer.citations import FIRST_TEXT, add_sources
+from langchain_kie._answer.messages import PROVIDER
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, AIMessageChunk
@@ -80,4 +81,4 @@ def _content_blocks(message: AIMessage) -> list[Json]:
 
 def register() -> None:
     """Make LangChain use these functions for messages of the provider `"kie"`."""
-    register_translator("kie", translate_content, translate_content_chunk)
+    register_translator(PROVIDER, translate_content, translate_content_chunk)

@@ -23,11 +23,13 @@ class FinishReason(NamedTuple):
         word: LangChain's word.
         is_refusal: Whether the prompt or the answer was blocked.
         is_normal: Whether it is a normal end; without output, such an answer is empty.
+        is_failed_call: Whether the model tried to call a function, and failed.
     """
 
     word: str
     is_refusal: bool = False
     is_normal: bool = False
+    is_failed_call: bool = False
 
 
 STOP = FinishReason("stop", is_normal=True)
@@ -49,22 +51,26 @@ class ToolCallDelta:
         is_complete: Whether no other fragment of this call will follow.
         extra: Undocumented members (signatures among them), to be sent back.
         signature: The thought signature of the part that held the call.
+        partial_args: Pieces of the arguments, each with its JSON path; `None` if `args` has them.
     """
 
     name: str | None
     args: str
     id: str | None = None
-    index: int | None = None
+    index: int | str | None = None
     is_complete: bool = False
     extra: Json | None = None
     signature: str | None = None
+    partial_args: list[Json] | None = None
 
     def __post_init__(self) -> None:
-        """Reject values of the wrong type before they reach LangChain's validation.
+        """Convert an index that is text; reject values of the wrong type.
 
         Raises:
             TypeError: The name or the id is not a string, or the index is not an integer.
         """
+        if isinstance(self.index, str) and self.index.isdecimal():
+            self.index = int(self.index)
         if not isinstance(self.name or "", str) or not isinstance(self.id or "", str):
             raise TypeError("the name and the id of a tool call must be strings")
         if not isinstance(self.index or 0, int):
@@ -82,9 +88,15 @@ class AnswerEvent:
     Attributes:
         outputs: Text, blocks and tool calls, in order.
         signatures: The signatures of outputs that are text or blocks, by position.
+        native_parts: The parts of server-side tools as the server sent them, by position of
+            their output.
+        message_extra: Members with signatures that were next to the content, to be sent back.
+        choice: The index of the choice or candidate, `None` if there was none.
+        is_message: Whether it is a complete message and not a piece of one.
+        is_tagged_thought: Whether its text is a thought in `<thought>` tags.
         reasoning: The text of thoughts.
         refusal: The model's explanation of a refusal.
-        usage: The token counts so far, as the server sent them; the last ones count.
+        usage: The token counts so far, as the server sent them; not set if all are zero.
         parse_usage: Converts `usage`; `None` if there is none.
         finish_reason: The row of the finish reason, `None` if there is none.
         native_finish_reason: The finish reason as the server sent it.
@@ -94,6 +106,11 @@ class AnswerEvent:
 
     outputs: list[Output] = field(default_factory=list)
     signatures: dict[int, str] = field(default_factory=dict)
+    native_parts: dict[int, Json] = field(default_factory=dict)
+    message_extra: Json | None = None
+    choice: int | None = None
+    is_message: bool = False
+    is_tagged_thought: bool = False
     reasoning: str = ""
     refusal: str = ""
     usage: Any = None
@@ -109,9 +126,14 @@ class AnswerEvent:
         return bool(self.outputs or self.reasoning or self.refusal)
 
     @property
+    def has_finish_reason(self) -> bool:
+        """Whether it has a finish reason, also one that does not prove the end."""
+        return self.finish_reason is not None
+
+    @property
     def is_last(self) -> bool:
         """Whether nothing relevant follows: the credits come last."""
-        is_end = self.native_finish_reason or not (self.outputs or self.reasoning)
+        is_end = self.native_finish_reason or not self.has_output
         return bool(is_end and "credits_consumed" in self.metadata)
 
     @property
@@ -119,14 +141,7 @@ class AnswerEvent:
         """Whether it has no output, no costs, and at most a normal finish reason."""
         return not (
             self.has_output
-            or (self.parse_usage and has_counts(self.usage))
+            or self.parse_usage
             or self.metadata.get("credits_consumed")
             or (self.finish_reason and not self.finish_reason.is_normal)
         )
-
-
-def has_counts(usage: Any) -> bool:
-    """Return whether token counts are not all zero; details do not count."""
-    if not isinstance(usage, dict):
-        return True
-    return any(count for count in usage.values() if not isinstance(count, (dict, list)))

@@ -5,6 +5,7 @@ Independent of APIs and I/O.
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,17 +13,20 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
-from langchain_kie._json import to_json
+from langchain_kie._answer.event import ToolCallDelta
+from langchain_kie._answer.partial_args import PartialArgs
+from langchain_kie._json import parse_json, to_json
 from langchain_kie._json_schema.coerce import coerce
 from langchain_kie._json_schema.keywords import type_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langchain_kie._answer.event import ToolCallDelta
     from langchain_kie._conversation.thought_signatures import SignatureLog
     from langchain_kie._json import Json
 
+_NO_ARGUMENTS = frozenset({"", "null"})
+_LONG_INTEGER = re.compile("[0-9]{19}")
 _INDIRECT = frozenset({"$ref", "allOf", "anyOf", "oneOf", "additionalProperties"})
 
 
@@ -63,27 +67,35 @@ class _ToolCall:
     Attributes:
         index: Its position among the tool calls of the answer.
         native_index: The index that the server sends with its fragments.
+        native_id: The id that the server sent.
         id: The server's id, or a generated one.
         name: The name of the function.
         schema: The schema of its arguments, if the function is known.
         is_buffered: Whether its arguments are emitted only when they are complete.
         is_answer: Whether its arguments are the text of the answer.
+        is_announced: Whether its name and id were emitted.
         is_emitted: Whether its arguments were emitted, at least in part.
         is_complete: Whether no more fragments will come.
+        emitted_args: Its arguments as they were emitted, if they were converted.
+        partial_args: The pieces of its arguments, if these have JSON paths.
         fragments: The fragments of its arguments.
         nesting: The JSON nesting of the fragments that were scanned.
         scanned_count: The number of fragments that were scanned.
     """
 
     index: int
-    native_index: int | None
+    native_index: int | str | None
+    native_id: str | None
     id: str | None
-    name: str
-    schema: Json | None
-    is_buffered: bool
-    is_answer: bool
+    name: str = ""
+    schema: Json | None = None
+    is_buffered: bool = False
+    is_answer: bool = False
+    is_announced: bool = False
     is_emitted: bool = False
     is_complete: bool = False
+    emitted_args: Json | None = None
+    partial_args: PartialArgs | None = None
     fragments: list[str] = field(default_factory=list)
     nesting: _JsonNesting = field(default_factory=_JsonNesting)
     scanned_count: int = 0
@@ -92,15 +104,48 @@ class _ToolCall:
         """Return the arguments so far."""
         return "".join(self.fragments)
 
+    def add_arguments(self, delta: ToolCallDelta) -> str:
+        """Add the arguments of a fragment, and return them.
+
+        Before the object starts, nothing but white space or `null` is no arguments.
+        """
+        if self.partial_args:
+            self.partial_args.add(delta.partial_args or ())
+            if not delta.is_complete:
+                return ""
+            text = to_json(self.partial_args.args).decode()
+            args = text[:-1] if self.partial_args.is_open else text
+        elif not self.fragments and delta.args.strip() in _NO_ARGUMENTS:
+            return ""
+        else:
+            args = delta.args
+        self.fragments.append(args)
+        return args
+
     def has_complete_arguments(self) -> bool:
         """Whether its arguments are a complete JSON value, so that a fragment cannot follow."""
-        return self.is_complete or (not self.is_open() and _parse(self.arguments()) is not None)
+        if self.is_complete:
+            return True
+        return not self.is_open() and parse_arguments(self.arguments()) is not None
 
     def is_open(self) -> bool:
         """Whether its arguments have open brackets or strings; faster than parsing them."""
         self.nesting.scan("".join(self.fragments[self.scanned_count :]))
         self.scanned_count = len(self.fragments)
         return self.nesting.in_string or bool(self.nesting.open_brackets)
+
+    def differs_from(self, delta: ToolCallDelta) -> bool:
+        """Whether a fragment has another id or another name."""
+        return bool(
+            (delta.id and self.native_id and delta.id != self.native_id)
+            or (delta.name and self.name and delta.name != self.name)
+        )
+
+    def is_repeated_by(self, delta: ToolCallDelta) -> bool:
+        """Whether a fragment that does not differ has the complete arguments of this call."""
+        if delta.partial_args is not None or not self.has_complete_arguments():
+            return False
+        return bool(_arguments_value(delta.args) == _arguments_value(self.arguments()))
 
 
 class ToolCalls:
@@ -129,10 +174,12 @@ class ToolCalls:
 
     def __bool__(self) -> bool:
         """Whether there are tool calls that need a result."""
-        return any(not call.is_answer for call in self._calls)
+        return any(call.name and not call.is_answer for call in self._calls)
 
     def add(self, delta: ToolCallDelta, text_length: int, chunks: dict[int, ToolCallChunk]) -> str:
         """Add a tool call or a fragment to the chunks of its event; a call has one chunk there.
+
+        A call without a name is emitted once its name is known.
 
         Args:
             delta: The tool call or fragment.
@@ -142,26 +189,30 @@ class ToolCalls:
         Returns:
             The fragment's arguments, if they are text of the answer.
         """
-        call = self._find(delta)
-        is_new = call is None
-        if call is None:
-            call = self._start(delta)
-        call.fragments.append(delta.args)
+        call, is_repeated = self._find_or_start(delta)
+        if is_repeated:
+            return ""
+        args = call.add_arguments(delta)
         call.is_complete = call.is_complete or delta.is_complete
+        if delta.name and not call.name:
+            self._set_name(call, delta.name, is_complete=delta.is_complete)
+            args = call.arguments()
         if call.is_answer:
-            return delta.args if call is self.answer else ""
+            return args if call is self.answer else ""
         if delta.extra:
             self._signatures.add_extra(call.index, delta.extra)
         if delta.signature:
             self._signatures.add_call(call.index, text_length, delta.signature)
+        if not call.name:
+            return ""
         chunk = chunks.get(call.index) or tool_call_chunk(args="", index=call.index)
-        if is_new:
+        if not call.is_announced:
+            call.is_announced = True
             chunk["name"], chunk["id"] = call.name, call.id
         if delta.id and not call.id:
-            call.id = chunk["id"] = self._unique_id(delta.id)
-        if delta.name and not call.name:
-            call.name = chunk["name"] = delta.name
-        chunk["args"] = (chunk["args"] or "") + _arguments_to_emit(call, delta)
+            call.native_id, call.id = delta.id, self._unique_id(delta.id)
+            chunk["id"] = call.id
+        chunk["args"] = (chunk["args"] or "") + _arguments_to_emit(call, args)
         chunks[call.index] = chunk
         return ""
 
@@ -173,57 +224,84 @@ class ToolCalls:
         call; it can go when LangChain no longer repairs JSON.
         """
         chunks = []
-        for call in [call for call in self._calls if not call.is_answer]:
+        for call in [call for call in self._calls if call.name and not call.is_answer]:
+            rest = ""
+            if call.partial_args and not call.is_complete:
+                end = ToolCallDelta(None, "", is_complete=True)
+                rest = _arguments_to_emit(call, call.add_arguments(end))
             arguments = call.arguments()
-            is_broken = arguments.strip() != "" and not isinstance(_parse(arguments), dict)
+            parsed = _arguments_value(arguments)
+            is_broken = not isinstance(parsed, dict)
             new_id = None if call.id else self._unique_id(None)
-            if is_broken or new_id:
+            if is_broken or new_id or rest:
                 call.id = call.id or new_id
-                rest = "" if call.is_emitted else arguments
-                args = rest + _unrepairable_suffix(arguments) if is_broken else ""
+                rest = rest if call.is_emitted else arguments
+                args = rest + (_unrepairable_suffix(arguments) if is_broken else "")
                 chunks.append(tool_call_chunk(args=args, id=new_id, index=call.index))
-            self._signatures.set_call_id(call.index, call.id)
+            self._signatures.set_call_id(call.index, call.id, call.emitted_args or parsed)
         return chunks
 
-    def _find(self, delta: ToolCallDelta) -> _ToolCall | None:
-        """Return the tool call that a fragment continues, `None` if it starts one.
+    def _find_or_start(self, delta: ToolCallDelta) -> tuple[_ToolCall, bool]:
+        """Return the call of a fragment, and whether the fragment only repeats the call.
 
-        It is found by the server's index, else by its id, else it is the last one; but a new
-        id, another name, or a name after complete arguments starts a new call (docs/wire.md 5).
+        The call is found by the server's index, else by its id, else it is the last one; but a
+        new id, another name, or a name or an object after complete arguments starts a new call
+        (docs/wire.md 5).
         """
-        if delta.is_complete or not self._calls:
-            return None
-        if delta.index is not None:
-            candidates = [call for call in self._calls if call.native_index == delta.index]
-        elif delta.id:
-            candidates = [call for call in self._calls if call.id == delta.id]
-        else:
-            candidates = self._calls
-        if not candidates:
-            return None
-        call = candidates[-1]
-        if delta.id and call.id:
-            return call if delta.id == call.id else None
-        if delta.name and call.name and (delta.name != call.name or call.has_complete_arguments()):
-            return None
-        return call
+        call = self._candidate(delta)
+        if call is None or ((delta.id or delta.name) and call.differs_from(delta)):
+            return self._start(delta, delta.name), False
+        if call.partial_args and not call.is_complete and (delta.id or not delta.name):
+            return call, False
+        args = delta.args
+        starts_object = "{" in args and args.lstrip()[0] == "{"
+        is_object = delta.is_complete or starts_object or args == "null"
+        if is_object and call.is_repeated_by(delta):
+            return call, True
+        is_named = delta.name and call.name and not (delta.id and call.native_id)
+        if (is_object or is_named) and call.has_complete_arguments():
+            return self._start(delta, delta.name or call.name), False
+        return call, False
 
-    def _start(self, delta: ToolCallDelta) -> _ToolCall:
-        matching = (f for f in self._functions if f["name"] == delta.name)
-        schema = next((function.get("parameters") or {} for function in matching), None)
+    def _candidate(self, delta: ToolCallDelta) -> _ToolCall | None:
+        """Return the call that a fragment may continue or repeat."""
+        candidates = self._calls
+        if delta.index is not None:
+            candidates = [call for call in candidates if call.native_index == delta.index]
+        elif delta.id:
+            candidates = [call for call in candidates if call.native_id == delta.id]
+        elif delta.is_complete and delta.partial_args is None:
+            return None
+        if not candidates and delta.id:
+            same_id = [call for call in self._calls if call.native_id == delta.id]
+            candidates = [
+                call
+                for call in same_id
+                if not call.differs_from(delta) and call.is_repeated_by(delta)
+            ]
+        return candidates[-1] if candidates else None
+
+    def _start(self, delta: ToolCallDelta, name: str | None) -> _ToolCall:
         call = _ToolCall(
             index=len(self._calls),
             native_index=delta.index,
+            native_id=delta.id,
             id=self._unique_id(delta.id) if delta.id or delta.is_complete else None,
-            name=delta.name or "",
-            schema=schema,
-            is_buffered=schema is not None and (delta.is_complete or not _is_text_only(schema)),
-            is_answer=delta.name is not None and delta.name == self._answer_function,
+            partial_args=None if delta.partial_args is None else PartialArgs(),
         )
+        if name:
+            self._set_name(call, name, is_complete=delta.is_complete)
         self._calls.append(call)
+        return call
+
+    def _set_name(self, call: _ToolCall, name: str, *, is_complete: bool) -> None:
+        matching = (f for f in self._functions if f["name"] == name)
+        schema = next((function.get("parameters") or {} for function in matching), None)
+        call.name, call.schema = name, schema
+        call.is_buffered = schema is not None and (is_complete or not _is_text_only(schema))
+        call.is_answer = name == self._answer_function
         if call.is_answer and not self.answer:
             self.answer = call
-        return call
 
     def _unique_id(self, call_id: str | None) -> str:
         """Return `call_id` if it is not in use, else a generated id."""
@@ -232,25 +310,28 @@ class ToolCalls:
         return f"call_{uuid.uuid4().hex}"
 
 
-def _arguments_to_emit(call: _ToolCall, delta: ToolCallDelta) -> str:
-    """Return the arguments to emit after `delta` was added to `call`.
+def _arguments_to_emit(call: _ToolCall, args: str) -> str:
+    """Return the arguments to emit after `args` were added to `call`.
 
     Arguments that are all strings are emitted fragment by fragment. Others are emitted when they
     are complete, converted to the types of the tool's schema.
     """
     if call.schema is None or not call.is_buffered:
         call.is_emitted = True
-        return delta.args
-    if call.is_emitted or not delta.args.rstrip().endswith("}"):
+        return args
+    if call.is_emitted or not args.rstrip().endswith("}"):
         return ""
     if len(call.fragments) > 1 and call.is_open():
         return ""
-    arguments = _parse(call.arguments())
+    arguments = parse_arguments(call.arguments())
     if not isinstance(arguments, dict):
         return ""
     call.is_emitted = True
     converted = coerce(arguments, call.schema)
-    return call.arguments() if converted is arguments else to_json(converted).decode()
+    if converted is arguments:
+        return call.arguments()
+    call.emitted_args = converted
+    return to_json(converted).decode()
 
 
 def _is_text_only(schema: Json) -> bool:
@@ -261,11 +342,17 @@ def _is_text_only(schema: Json) -> bool:
     )
 
 
-def _parse(text: str) -> Any:
-    """Return the value of JSON text, `None` if it is invalid."""
+def _arguments_value(text: str) -> Any:
+    """Return the value of arguments; nothing, or `null`, is an empty object."""
+    return {} if text.strip() in _NO_ARGUMENTS else parse_arguments(text)
+
+
+def parse_arguments(text: str) -> Any:
+    """Return the value of JSON text, with all digits of integers; `None` if it is invalid."""
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        value = orjson.loads(text)
+        return parse_json(text.encode()) if _LONG_INTEGER.search(text) else value
+    except ValueError:
         return None
 
 

@@ -7,7 +7,6 @@ fetches no URL.
 from __future__ import annotations
 
 import json
-import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,6 +22,7 @@ from langchain_kie._conversation.media import (
     media_from_url,
     media_kind,
 )
+from langchain_kie._warnings import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +75,7 @@ def _parse_block(block: Json, message: BaseMessage) -> list[Part]:
     except ValueError as error:
         reason = str(error)
         if is_tool_result:
-            warnings.warn(f"sent as JSON: {_block_summary(block, message)}: {reason}", stacklevel=3)
+            warn(f"sent as JSON: {_block_summary(block, message)}: {reason}")
             return [_to_json_text({"not sent": reason, "block": _without_data(block)})]
     if is_tool_result:
         return [_to_json_text(block.get("json", block.get("value", block)))]

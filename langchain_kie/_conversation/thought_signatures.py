@@ -7,22 +7,30 @@ survives LangChain's merging of chunks, v1 output, JSON, pickle and checkpoints:
     message.additional_kwargs["thought_signatures"] = {
         "gemini-3.5-flash": [
             {"type": "text", "start": 0, "end": 12, "signature": "..."},
-            {"type": "tool_call", "id": "call_1", "at": 12, "signature": "..."},
+            {"type": "tool_call", "id": "call_1", "at": 12, "signature": "...", "digest": "..."},
             {"type": "block", "index": "lc_block_0", "signature": "..."},
+            {"type": "block", "index": "lc_block_1", "at": 12, "part": {"executableCode": {...}}},
             {"type": "tool_call", "id": "call_1", "extra": {"extra_content": {...}}},
+            {"type": "message", "extra": {"extra_content": {...}}},
         ]
     }
 
-The key is the model that produced them, because other models cannot use them. `start`, `end` and
-`at` are positions in the message's text, `index` is the `index` of a content block that is not
-text, and `extra` holds the unknown members of a tool call of `chat_completions`. Pure.
+The key is the model that produced them, because other models cannot use them. `start`, `end`
+and `at` are positions in the text of the message. `index` is that of a content block which is not
+text. `part` is a native part of a server-side tool. `extra` has undocumented members of a tool call
+or message of `chat_completions`. `digest` is that of the arguments: a call that was changed since
+is sent without its old signature. Older messages have none. Pure; knows no API.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from langchain_core.messages import BaseMessage
 
     from langchain_kie._json import Json
@@ -33,9 +41,11 @@ PLACEHOLDER_SIGNATURE = "skip_thought_signature_validator"
 """Google's documented signature for a function call that a person or another model wrote; Gemini 3
 refuses a request without one (docs/wire.md 6)."""
 
+_SIGNATURE_KEYS = frozenset({"thought_signature", "thoughtSignature", "signature"})
+
 
 class SignatureLog:
-    """Collects the thought signatures of one answer.
+    """Collects the signatures of one answer.
 
     Args:
         model: The model's name in the catalog.
@@ -53,39 +63,103 @@ class SignatureLog:
         """Add the signature of a content block that is not text."""
         self._entries.append({"type": "block", "index": index, "signature": signature})
 
+    def add_part(self, index: str, at: int, part: Json) -> None:
+        """Add a native part of a server-side tool, which came after `at` characters of text."""
+        self._entries.append({"type": "block", "index": index, "at": at, "part": part})
+
+    def add_message_extra(self, extra: Json) -> None:
+        """Add members of the message."""
+        self._entries.append({"type": "message", "extra": extra})
+
     def add_call(self, index: int, at: int, signature: str) -> None:
-        """Add the signature of the tool call at `index`, which follows `at` characters of text."""
+        """Add the signature of the tool call number `index`, after `at` characters of text."""
         self._entries.append({"type": "tool_call", "id": index, "at": at, "signature": signature})
 
     def add_extra(self, index: int, extra: Json) -> None:
-        """Add unknown members of the tool call at `index`, unless they were added before."""
+        """Add members of a tool call, once."""
         entry = {"type": "tool_call", "id": index, "extra": extra}
         if entry not in self._entries:
             self._entries.append(entry)
 
-    def set_call_id(self, index: int, call_id: str | None) -> None:
-        """Replace the index of a tool call with its id, once the id is final."""
+    def set_call_id(self, index: int, call_id: str | None, args: Any) -> None:
+        """Set the id of the tool call number `index`, and the digest of its arguments."""
         for entry in self._entries:
             if entry["type"] == "tool_call" and entry["id"] == index:
                 entry["id"] = call_id
+                if "signature" in entry or has_signature(entry["extra"]):
+                    entry["digest"] = digest_of(args)
 
     def additional_kwargs(self) -> Json:
-        """The `additional_kwargs` that store the signatures in a message."""
-        return {_STORE_KEY: {self._model: self._entries}} if self._entries else {}
+        """Return the member of the message; a call that was never named has no entry."""
+        entries = [entry for entry in self._entries if not isinstance(entry.get("id"), int)]
+        return {_STORE_KEY: {self._model: entries}} if entries else {}
+
+
+def digest_of(args: Any) -> str:
+    """A short digest of the arguments of a tool call, whatever the order of its members."""
+    text = json.dumps(args, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def signature_for(entry: Mapping[str, Any], args: Any) -> str:
+    """The signature of a tool call, or the placeholder if its arguments were changed since."""
+    return str(entry["signature"]) if _is_unchanged(entry, args) else PLACEHOLDER_SIGNATURE
+
+
+def has_signature(value: Any) -> bool:
+    """Whether a JSON value has a signature, or an encrypted thought, at any depth."""
+    if isinstance(value, dict):
+        is_encrypted = str(value.get("type")).endswith("encrypted")
+        return is_encrypted or any(
+            key in _SIGNATURE_KEYS or has_signature(inner) for key, inner in value.items()
+        )
+    return isinstance(value, list) and any(map(has_signature, value))
 
 
 def stored_signatures(message: BaseMessage, model: str) -> list[Json]:
-    """The entries of a message that `model` itself produced, in the order of the answer."""
+    """The signatures of a message that `model` gave, in the order in which they came."""
     stored = message.additional_kwargs.get(_STORE_KEY)
     if not stored or message.response_metadata.get("model_provider", "kie") != "kie":
         return []
     return list(stored.get(model, ())) if isinstance(stored, dict) else []
 
 
-def stored_extras(message: BaseMessage, model: str) -> dict[str, Json]:
-    """The unknown members of a message's tool calls, by the id of the call."""
+def stored_extras(
+    message: BaseMessage, model: str, calls: Iterable[Mapping[str, Any]]
+) -> dict[str, Json]:
+    """The undocumented members of tool calls, by the id of the call."""
     extras: dict[str, Json] = {}
+    if not message.additional_kwargs:
+        return extras
+    args = {call["id"]: call["args"] for call in calls}
     for entry in stored_signatures(message, model):
-        if "extra" in entry:
-            extras.setdefault(entry["id"], {}).update(entry["extra"])
+        if entry["type"] == "tool_call" and "extra" in entry:
+            is_unchanged = _is_unchanged(entry, args.get(entry["id"]))
+            extra = entry["extra"] if is_unchanged else _with_placeholder(entry["extra"])
+            extras.setdefault(entry["id"], {}).update(extra)
     return extras
+
+
+def stored_message_extra(message: BaseMessage, model: str) -> Json:
+    """The members that were next to the content of a message and have signatures."""
+    extra: Json = {}
+    for entry in stored_signatures(message, model):
+        if entry["type"] == "message":
+            for name, value in entry["extra"].items():
+                both_lists = isinstance(value, list) and isinstance(extra.get(name), list)
+                extra[name] = extra[name] + value if both_lists else value
+    return extra
+
+
+def _is_unchanged(entry: Mapping[str, Any], args: Any) -> bool:
+    return "digest" not in entry or entry["digest"] == digest_of(args)
+
+
+def _with_placeholder(value: Any) -> Any:
+    """A JSON value with `PLACEHOLDER_SIGNATURE` in place of its signatures."""
+    if isinstance(value, dict):
+        return {
+            key: PLACEHOLDER_SIGNATURE if key in _SIGNATURE_KEYS else _with_placeholder(inner)
+            for key, inner in value.items()
+        }
+    return list(map(_with_placeholder, value)) if isinstance(value, list) else value

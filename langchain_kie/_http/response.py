@@ -41,6 +41,8 @@ class Decoded(Protocol):
 
     Attributes:
         has_output: The event has a piece of the answer.
+        has_finish_reason: The event has a finish reason, also one after which more can come; it
+            proves the end only if the body ends properly after it.
         is_empty: The event has no output and no usage, and does not explain a refusal.
         is_terminal: The event proves that the answer is complete: it has a finish reason,
             credits, or usage in an event without output.
@@ -49,6 +51,8 @@ class Decoded(Protocol):
 
     @property
     def has_output(self) -> bool: ...
+    @property
+    def has_finish_reason(self) -> bool: ...
     @property
     def is_empty(self) -> bool: ...
     @property
@@ -79,7 +83,6 @@ class HttpCall(Generic[ItemT]):
         path: The URL's path and query, relative to the base URL.
         body: JSON, or a multipart body.
         parse_event: Decodes an event; raises `KieError` if it cannot.
-        ends_without_evidence: Whether a stream may end without a terminal event.
         timeout: Seconds, or an `httpx.Timeout`; `None` for the transport's.
     """
 
@@ -87,7 +90,6 @@ class HttpCall(Generic[ItemT]):
     path: str
     body: bytes | MultipartBody
     parse_event: Callable[[dict[str, Any]], ItemT]
-    ends_without_evidence: bool = False
     timeout: Any = None
 
 
@@ -135,6 +137,7 @@ class ResponseReader(Generic[ItemT]):
         self._error_body = bytearray()
         self._ignores_events = False
         self._has_choice = False
+        self._last_item: ItemT | None = None
         self._bill: dict[str, Any] = {}
         self._unknown_object: dict[str, Any] | None = None
         encoding = headers.get("content-encoding", "identity")
@@ -188,8 +191,9 @@ class ResponseReader(Generic[ItemT]):
             if self._unknown_object is not None and not self._buffered:
                 error = unknown_object_error(self._unknown_object)
             raise self._with_context(error)
-        is_complete = self.has_terminal_event or self._parser.is_document
-        if not (is_complete or self._call.ends_without_evidence):
+        has_finish_reason = self._last_item is not None and self._last_item.has_finish_reason
+        is_complete = self.has_terminal_event or has_finish_reason or self._parser.is_document
+        if not is_complete:
             message = "the stream ended before the answer was complete"
             raise self._with_context(KieStreamInterruptedError(message))
         if not self._has_choice:
@@ -219,6 +223,7 @@ class ResponseReader(Generic[ItemT]):
                 break
             if not self._has_choice:
                 self._has_choice, self._bill = has_choice(event), {**self._bill, **event}
+            self._last_item = item
             if item.is_terminal or self.has_terminal_event:
                 self._weigh_evidence(item, event)
             if self._buffered is None:

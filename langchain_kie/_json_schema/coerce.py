@@ -1,7 +1,8 @@
-"""Arguments of a tool call, in the types that the tool's JSON schema expects.
+"""Arguments of a tool call, and answers, in the types that a JSON schema expects.
 
-Models write `"2"` or `2.0` for 2, and an object as JSON text. A value is only converted where it
-means the same in the new type; anything else is left for the tool to reject. Pure.
+Models write `"2"` or `2.0` for 2, an object as JSON text, and `""` or nothing for null. A value is
+only converted where it means the same in the new type; anything else is left for the tool, or for
+the class of the answer, to reject. Pure.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._json_schema.keywords import (
+    VALUE_CHECKS,
     is_number,
     resolve_reference,
     type_names,
@@ -24,6 +27,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 _NUMERAL = re.compile(r"-?(0|[1-9][0-9]{0,300})(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,3})?")
+_NULL_TEXTS = ("", "null")
+"""What KIE's models write where they cannot write null (seen natively in 2026-09)."""
+
+_FORMATS_OF_VALUES = frozenset(
+    {"date", "date-time", "time", "duration", "email", "idn-email", "name-email", "hostname"}
+    | {"idn-hostname", "ipv4", "ipv6", "uri", "iri", "uuid", "uuid1", "uuid3", "uuid4", "uuid5"}
+    | {"ipv4network", "ipv6network", "ipv4interface", "ipv6interface", "ipvanyaddress"}
+    | {"ipvanynetwork", "ipvanyinterface", "file-path", "directory-path"}
+)
+"""The formats of a text, by their names in JSON Schema and pydantic, that none of `_NULL_TEXTS`
+has."""
+
 _MAX_STEPS = 100_000
 _MAX_DEPTH = 100
 _NOTHING = object()
@@ -33,6 +48,8 @@ _NOTHING = object()
 def coerce(args: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     """Convert the values in `args` to the types that `schema` expects.
 
+    A required property that is absent becomes `None` if its schema accepts null.
+
     Args:
         args: The arguments of a call; not changed.
         schema: The parameters of the function, as the user defined them.
@@ -41,11 +58,26 @@ def coerce(args: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
         The converted arguments; `args` itself if there is nothing to convert, or if the schema
         is too complex.
     """
-    try:
-        coerced, _ = _Coercion(schema).fit(args, schema)
-    except _TooComplexError:
-        return args
+    coerced, _ = fit(args, schema)
     return coerced if isinstance(coerced, dict) else args
+
+
+def fit(value: Any, schema: Any, *, is_partial: bool = False) -> tuple[Any, bool]:
+    """Convert a value to the types that `schema` expects, as `coerce`.
+
+    Args:
+        value: Any JSON value; not changed.
+        schema: The schema of the value.
+        is_partial: Whether absent properties may still follow, so that they are not added.
+
+    Returns:
+        The converted value, and whether it matches the types, the values of enums and the
+        required properties of the schema; `value` itself and True if the schema is too complex.
+    """
+    try:
+        return _Coercion(schema, adds_nulls=not is_partial).fit(value, schema)
+    except _TooComplexError:
+        return value, True
 
 
 class _TooComplexError(Exception):
@@ -58,10 +90,12 @@ class _Coercion:
 
     Attributes:
         root: The schema in which references are resolved.
+        adds_nulls: Whether absent required properties that can be null are added.
         steps: How many schemas have been applied.
     """
 
     root: dict[str, Any]
+    adds_nulls: bool
     steps: int = 0
 
     def fit(self, value: Any, schema: Any, depth: int = 0) -> tuple[Any, bool]:
@@ -70,9 +104,7 @@ class _Coercion:
         Raises:
             _TooComplexError: It takes too many steps.
         """
-        self.steps += 1
-        if self.steps > _MAX_STEPS or depth > _MAX_DEPTH:
-            raise _TooComplexError
+        self._count_step(depth)
         if not isinstance(schema, dict):
             return value, schema is not False
         value, matches = self._fit_type(value, schema, depth)
@@ -86,6 +118,11 @@ class _Coercion:
                 matches = matches and fits
         return value, matches
 
+    def _count_step(self, depth: int) -> None:
+        self.steps += 1
+        if self.steps > _MAX_STEPS or depth > _MAX_DEPTH:
+            raise _TooComplexError
+
     def _referenced(self, schema: dict[str, Any]) -> list[Any]:
         reference = schema.get("$ref")
         try:
@@ -94,15 +131,18 @@ class _Coercion:
             return []
 
     def _fit_any(self, value: Any, branches: Iterable[Any], depth: int) -> tuple[Any, bool]:
-        """Keep a value that matches a branch, else fit it to the first branch possible."""
-        first = _NOTHING
+        """Keep a value that matches a branch, else fit it to the first branch possible.
+
+        A branch to which no property has to be added is preferred.
+        """
+        possible: list[Any] = []
         for branch in branches:
             fitted, fits = self.fit(value, branch, depth)
             if fits and fitted is value:
                 return value, True
-            if fits and first is _NOTHING:
-                first = fitted
-        return (value, False) if first is _NOTHING else (first, True)
+            possible += [fitted] if fits else []
+        same_names = (fitted for fitted in possible if _has_names_of(value, fitted))
+        return next(same_names, possible[0] if possible else value), bool(possible)
 
     def _fit_type(self, value: Any, schema: dict[str, Any], depth: int) -> tuple[Any, bool]:
         """Fit a value to the keywords of a schema that do not combine schemas."""
@@ -112,9 +152,10 @@ class _Coercion:
             types = list(dict.fromkeys(map(value_type, values)))
         if types and schema.get("nullable") is True:
             types = [*types, "null"]
-        if types and not _is_allowed(value, types, values):
-            value = _converted(value, types, values)
         matches = not types or _is_allowed(value, types, values)
+        if types and (not matches or _is_placeholder(value, schema)):
+            value = _converted(value, types, values)
+            matches = _is_allowed(value, types, values) and not _is_placeholder(value, schema)
         fits = True
         if isinstance(value, (dict, list)):
             value, fits = self._fit_members(value, schema, depth)
@@ -124,6 +165,8 @@ class _Coercion:
         self, value: dict[str, Any] | list[Any], schema: dict[str, Any], depth: int
     ) -> tuple[Any, bool]:
         """Fit the values of an object, or the items of an array, each to its schema."""
+        if isinstance(value, dict) and self.adds_nulls:
+            value = self._with_absent_nulls(value, schema, depth)
         members = value.values() if isinstance(value, dict) else value
         fitted, is_changed, fits = [], False, True
         for member, inner in zip(members, _schemas_of_members(value, schema), strict=False):
@@ -137,16 +180,46 @@ class _Coercion:
             return value, fits
         return dict(zip(value, fitted, strict=True)) if isinstance(value, dict) else fitted, fits
 
+    def _with_absent_nulls(
+        self, value: dict[str, Any], schema: dict[str, Any], depth: int
+    ) -> dict[str, Any]:
+        """Add the required properties that are absent and can be null."""
+        properties = _properties(schema)
+        absent = [
+            name
+            for name in _list_at(schema, "required")
+            if name in properties and name not in value
+            if self._is_nullable(properties[name], depth + 1)
+        ]
+        return {**value, **dict.fromkeys(absent)} if absent else value
+
+    def _is_nullable(self, schema: Any, depth: int) -> bool:
+        """Whether a schema accepts null explicitly; one of any value does not."""
+        self._count_step(depth)
+        if not isinstance(schema, dict):
+            return False
+        if schema.get("nullable") is True or "null" in type_names(schema.get("type")):
+            return True
+        if None in _list_at(schema, "enum") or schema.get("const", "") is None:
+            return True
+        keys = ("allOf", "anyOf", "oneOf")
+        inner = chain(self._referenced(schema), *(_list_at(schema, key) for key in keys))
+        return any(self._is_nullable(one, depth + 1) for one in inner)
+
 
 def _schemas_of_members(value: dict[str, Any] | list[Any], schema: dict[str, Any]) -> Iterable[Any]:
     if isinstance(value, list):
         items = schema.get("items", True)
         rest = schema.get("additionalItems", True) if isinstance(items, list) else items
         return chain(_list_at(schema, "prefixItems") or _list_at(schema, "items"), repeat(rest))
-    properties = schema.get("properties")
-    properties = properties if isinstance(properties, dict) else {}
+    properties = _properties(schema)
     others = True if "patternProperties" in schema else schema.get("additionalProperties", True)
     return (properties.get(name, others) for name in value)
+
+
+def _properties(schema: dict[str, Any]) -> dict[str, Any]:
+    properties = schema.get("properties")
+    return properties if isinstance(properties, dict) else {}
 
 
 def _list_at(schema: dict[str, Any], key: str) -> list[Any]:
@@ -165,6 +238,25 @@ def _is_allowed(value: Any, types: list[str], values: list[Any] | None) -> bool:
     return any(value == one and is_boolean == isinstance(one, bool) for one in values)
 
 
+def _has_names_of(value: Any, fitted: Any) -> bool:
+    return not isinstance(value, dict) or (isinstance(fitted, dict) and len(fitted) == len(value))
+
+
+def _is_placeholder(value: Any, schema: dict[str, Any]) -> bool:
+    """Whether a value is text in place of null, which the schema of a text does not accept.
+
+    Only these texts are compared with a pattern, since a pattern may take exponential time.
+    """
+    if not isinstance(value, str) or value not in _NULL_TEXTS:
+        return False
+    if schema.get("format") in _FORMATS_OF_VALUES:
+        return True
+    least, pattern = schema.get("minLength", 0), schema.get("pattern", "")
+    if is_number(least) and len(value) < least:
+        return True
+    return VALUE_CHECKS["pattern"](pattern) and re.search(pattern, value) is None
+
+
 def _converted(value: Any, types: list[str], values: list[Any] | None) -> Any:
     """The same value in the first of `types` that can represent it, else the value itself."""
     for name in types:
@@ -177,10 +269,11 @@ def _converted(value: Any, types: list[str], values: list[Any] | None) -> Any:
 
 
 def _to_integer(value: Any) -> Any:
-    number = _to_number(value)
-    if isinstance(number, float) and number.is_integer():
-        return int(number)
-    return number if isinstance(number, int) else _NOTHING
+    if isinstance(value, str) and _NUMERAL.fullmatch(value.strip()):
+        value = Decimal(value.strip())
+    elif not is_number(value):
+        return _NOTHING
+    return int(value) if value == int(value) else _NOTHING
 
 
 def _to_number(value: Any) -> Any:
@@ -206,7 +299,7 @@ _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "integer": _to_integer,
     "number": _to_number,
     "boolean": _to_boolean,
-    "null": lambda value: None if value == "null" else _NOTHING,
+    "null": lambda value: None if value in _NULL_TEXTS else _NOTHING,
     "string": lambda value: json.dumps(value) if is_number(value) else _NOTHING,
     "array": partial(_from_json, kind=list),
     "object": partial(_from_json, kind=dict),

@@ -15,6 +15,7 @@ from langchain_kie._json_schema.keywords import (
     VALUE_CHECKS,
     Schema,
     instance_of,
+    map_subschemas,
     subschemas,
 )
 from langchain_kie._json_schema.normalize import (
@@ -81,22 +82,55 @@ _ANY_VALUE: Sequence[Schema] = (
     {"type": "boolean"},
     {"type": "object"},
     {"type": "array", "items": {"type": "string"}},
-    {"type": "null"},
 )
+"""Without null, which would make every property of any type optional."""
+
+_MAY_BE_ABSENT = "Leave out if there is none."
+_MAY_BE_NULL = "null if there is none."
 
 
 def to_gemini_schema(schema: Schema) -> Schema:
     """A JSON schema as Gemini's `Schema`; one that is a Gemini schema already is only copied.
 
+    Properties that can be null are optional in both cases.
+
     Raises:
         ValueError: A reference points to nothing.
     """
-    if _is_gemini_schema(schema):
-        return copy.deepcopy(schema)
-    converted = _convert(normalize_schema(schema))
+    is_gemini = _is_gemini_schema(schema)
+    converted = copy.deepcopy(schema) if is_gemini else _convert(normalize_schema(schema))
     if converted.get("type") == "OBJECT":
         converted.setdefault("properties", {})
-    return converted
+    return _with_optional_nulls(converted)
+
+
+def _with_optional_nulls(schema: Schema) -> Schema:
+    """A Gemini schema in which the model never has to write null, which KIE does not let it do.
+
+    KIE ignores `nullable`, so that a required property gets an invented value, and fails on a
+    `NULL` in `anyOf` (seen with gemini-3.8-flash in 2026-09).
+    """
+    schema = map_subschemas(schema, _with_optional_nulls)
+    if "anyOf" in schema:
+        all_branches = schema.pop("anyOf")
+        branches = [one for one in all_branches if one.get("type") != "NULL"] or [{"type": "NULL"}]
+        if len(branches) < len(all_branches) or any(map(_is_nullable, branches)):
+            schema["nullable"] = True
+        schema = {**branches[0], **schema} if len(branches) == 1 else {"anyOf": branches, **schema}
+    properties = schema.get("properties", {})
+    for name in filter(lambda name: _is_nullable(properties[name]), properties):
+        properties[name] = with_description(properties[name], _MAY_BE_ABSENT)
+    if "required" in schema:
+        required = [name for name in schema["required"] if not _is_nullable(properties[name])]
+        schema = {k: v for k, v in schema.items() if k != "required"}
+        schema |= {"required": required} if required else {}
+    if _is_nullable(schema.get("items", {})):
+        schema["items"] = with_description(schema["items"], _MAY_BE_NULL)
+    return schema
+
+
+def _is_nullable(schema: Schema) -> bool:
+    return bool(schema.get("nullable")) or schema.get("type") == "NULL"
 
 
 def _is_gemini_schema(schema: Any, depth: int = 0) -> bool:
@@ -120,7 +154,8 @@ def _convert(schema: Schema) -> Schema:
     if "anyOf" not in schema and "type" not in schema:
         schema = {**schema, "anyOf": _ANY_VALUE}
     if "anyOf" in schema:
-        branches = [branch for branch in schema["anyOf"] if branch != {"type": "null"}]
+        null = {"type": "null"}
+        branches = [one for one in schema["anyOf"] if one.get("type") != "null"] or [null]
         nullable = {"nullable": True} if len(branches) < len(schema["anyOf"]) else {}
         if len(branches) == 1:
             outside = {key: value for key, value in schema.items() if key != "anyOf"}

@@ -16,7 +16,7 @@ from langchain_core.utils.function_calling import convert_to_openai_function
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
 from langchain_kie._catalog import BUILTIN_TOOLS, BUILTIN_TOOLS_BY_NAME
-from langchain_kie._json_schema.keywords import without_titles
+from langchain_kie._json_schema.keywords import type_names, without_titles
 from langchain_kie._json_schema.normalize import normalize_schema
 
 if TYPE_CHECKING:
@@ -155,19 +155,26 @@ def to_object_schema(schema: Any, name: str) -> Json | None:
         return None
     if not isinstance(schema, dict):
         raise ValueError(f"the parameters of {name!r} are not a JSON schema")
+    schema = {k: v for k, v in schema.items() if k != "nullable"}
+    kinds = type_names(schema.get("type"))
     if not _COMBINING_KEYWORDS.isdisjoint(schema):
         normalized = normalize_schema(schema)
         if "anyOf" in normalized:
+            kinds = [branch.get("type", "object") for branch in normalized["anyOf"]]
             schema = _merge_alternatives(normalized)
-    kind = schema.get("type") or next((k for k in ("enum", "const") if k in schema), "object")
-    if str(kind).lower() != "object":
-        raise ValueError(f"the parameters of {name!r} must be an object, not {kind!r}")
-    return schema if "type" in schema or "$ref" in schema else {"type": "object", **schema}
+        else:
+            kinds = type_names(normalized.get("type"))
+    kinds = kinds or [key for key in ("enum", "const") if key in schema] or ["object"]
+    if "object" not in kinds:
+        raise ValueError(f"the parameters of {name!r} must be an object, not {kinds[0]!r}")
+    return schema if type_names(schema.get("type")) == ["object"] else {**schema, "type": "object"}
 
 
 def _merge_alternatives(schema: Json) -> Json:
     """Alternative objects as one object, which has the properties of all."""
     branches = [branch for branch in schema["anyOf"] if branch.get("type") == "object"]
+    if len(branches) == 1:
+        return {**branches[0], **{key: value for key, value in schema.items() if key != "anyOf"}}
     properties: dict[str, list[Any]] = {}
     for branch in branches:
         for key, inner in branch.get("properties", {}).items():
@@ -175,7 +182,7 @@ def _merge_alternatives(schema: Json) -> Json:
             seen += [] if inner in seen else [inner]
     required = [set(branch.get("required", ())) for branch in branches]
     forms = [" and ".join(branch.get("required", ())) or "nothing" for branch in branches]
-    sentence = f"Required: {', or '.join(forms)}."
+    sentence = f"Required: {', or '.join(forms)}." if forms else None
     return {
         "type": "object",
         "description": " ".join(filter(None, (schema.get("description"), sentence))),

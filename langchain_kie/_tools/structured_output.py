@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import json
 import re
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_core.exceptions import OutputParserException
+from langchain_core.messages import BaseMessage, BaseMessageChunk
 from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
-from langchain_core.output_parsers.openai_tools import (
-    JsonOutputKeyToolsParser,
-    PydanticToolsParser,
-)
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
-from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
+from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap
+from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
-from langchain_kie._json_schema.coerce import coerce
+from langchain_kie._json_schema.coerce import fit
+from langchain_kie._json_schema.normalize import as_json_text
 from langchain_kie._settings import Method
-from langchain_kie._tools.definitions import pydantic_schema
+from langchain_kie._tools.definitions import normalize_tool, pydantic_schema
 
 if TYPE_CHECKING:
-    from langchain_core.output_parsers.base import BaseLLMOutputParser
-    from langchain_core.outputs import Generation
+    from collections.abc import AsyncIterator, Iterator
+
+    from langchain_core.output_parsers import BaseOutputParser
 
 METHODS: tuple[Method, ...] = get_args(Method)
 
@@ -73,18 +72,33 @@ def _to_json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
     return convert_to_json_schema(schema)
 
 
-def build_json_parser(schema: dict[str, Any] | type) -> BaseLLMOutputParser[Any]:
+def build_json_parser(schema: dict[str, Any] | type) -> BaseOutputParser[Any]:
     """The parser of an answer that is JSON text, with or without a Markdown fence."""
-    model_class = schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None
-    return CompleteJsonOutputParser(json_schema=_to_json_schema(schema), model_class=model_class)
+    return StructuredOutputParser(
+        json_schema=_to_json_schema(schema), model_class=_model_class(schema)
+    )
 
 
-class CompleteJsonOutputParser(BaseCumulativeTransformOutputParser[Any]):
+def build_tool_parser(schema: dict[str, Any] | type) -> BaseOutputParser[Any]:
+    """The parser of an answer that is a call of the function of a schema."""
+    function = normalize_tool(schema)[0]["function"]
+    return StructuredOutputParser(
+        json_schema=function.get("parameters") or {},
+        model_class=_model_class(schema),
+        function_name=function["name"],
+    )
+
+
+def _model_class(schema: dict[str, Any] | type) -> Any:
+    return schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None
+
+
+class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
     """Parses an answer that is one complete JSON value, and converts it to the schema's types.
 
-    LangChain's JSON parsers (seen in langchain-core 1.7.2) complete a truncated answer and return
-    it like a complete one; here that is only done for the partial results of a stream. This
-    class can be replaced by theirs once they reject truncated JSON.
+    LangChain's parsers (seen in langchain-core 1.7.2) complete a truncated answer and return it
+    like a complete one, end a stream of any other text without an error, and return `None` for a
+    missing function call. This class can be replaced by theirs once they raise in these cases.
     """
 
     json_schema: dict[str, Any]
@@ -93,27 +107,12 @@ class CompleteJsonOutputParser(BaseCumulativeTransformOutputParser[Any]):
     model_class: Any = None
     """The pydantic class, of version 1 or 2, that is returned; `None` for a dict."""
 
+    function_name: str | None = None
+    """The function whose arguments are the answer; `None` if the answer is text."""
+
     def parse(self, text: str) -> Any:
-        """Parse the text of an answer.
-
-        Args:
-            text: JSON, with or without a Markdown fence.
-
-        Returns:
-            The JSON value, or an instance of `model_class`.
-
-        Raises:
-            OutputParserException: The text is not complete JSON, or does not match the schema.
-        """
-        text = text.strip()
-        fenced = None if text[:1] in {"{", "["} else _FENCED.search(text)
-        try:
-            return self._validate(json.loads(fenced[1] if fenced else text, strict=False))
-        except json.JSONDecodeError as error:
-            message = f"the answer is not complete JSON ({error})"
-        except ValueError as error:
-            message = f"the answer does not match the schema: {error}"
-        raise OutputParserException(message, llm_output=text)
+        """Parse the text of an answer; as `parse_result`."""
+        return self.parse_result([Generation(text=text)])
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
         """Parse an answer, or the part of it that has arrived.
@@ -123,36 +122,117 @@ class CompleteJsonOutputParser(BaseCumulativeTransformOutputParser[Any]):
             partial: Whether the answer may be incomplete.
 
         Returns:
-            As `parse`; `None` for an incomplete answer that cannot be parsed yet.
+            The JSON value, or an instance of `model_class`; `None` for an answer that only calls
+            other tools, and for an incomplete answer that cannot be parsed yet.
 
         Raises:
-            OutputParserException: `partial` is False, and `parse` fails.
+            OutputParserException: `partial` is False, and the answer is not complete JSON, does
+                not match the schema, or does not call the function.
         """
-        if not partial:
-            return self.parse(result[0].text)
+        text, message = result[0].text, getattr(result[0], "message", None)
+        calls = getattr(message, "tool_calls", [])
+        answers = [call["args"] for call in calls if call["name"] == self.function_name]
         try:
-            return self._validate(parse_json_markdown(result[0].text.strip()))
-        except ValueError:
-            return None
+            if answers:
+                return self._validate(answers[0], partial=partial)
+            return self._parse_text(text, partial=partial)
+        except (ValueError, RecursionError) as error:
+            if partial or (calls and not answers):
+                return None
+            text = as_json_text(answers[0]) if answers else text
+            reason = self._reason(error, text, message)
+            raise OutputParserException(reason, llm_output=text) from error
 
-    def _validate(self, value: Any) -> Any:
-        value = coerce(value, self.json_schema) if isinstance(value, dict) else value
+    def _parse_text(self, text: str, *, partial: bool) -> Any:
+        """Parse JSON text, which must fit the schema if a function call was expected.
+
+        KIE was seen to ignore a required function call and to answer in text.
+
+        Raises:
+            ValueError: The text is not complete JSON, or does not match the schema.
+        """
+        text = text.strip()
+        if partial:
+            value = parse_json_markdown(text)
+        else:
+            fenced = None if text[:1] in {"{", "["} else _FENCED.search(text)
+            value = json.loads(fenced[1] if fenced else text, strict=False)
+        return self._validate(value, partial=partial, must_fit=self.function_name is not None)
+
+    def _validate(self, value: Any, *, partial: bool, must_fit: bool = False) -> Any:
+        """Fit a value to the schema; `must_fit` rejects one that does not match its types.
+
+        Raises:
+            ValueError: The value does not match.
+        """
+        value, fits = fit(value, self.json_schema, is_partial=partial)
+        if must_fit and not (isinstance(value, dict) and (fits or partial)):
+            raise ValueError(f"it is {as_json_text(value)}")
         if self.model_class is None:
             return value
         validate = getattr(self.model_class, "model_validate", None) or self.model_class.parse_obj
         return validate(value)
 
+    def _reason(self, error: Exception, text: str, message: Any) -> str:
+        """Why an answer cannot be parsed."""
+        if getattr(message, "response_metadata", {}).get("finish_reason") == "length":
+            return "the answer was cut at max_tokens"
+        if invalid := getattr(message, "invalid_tool_calls", None):
+            return f"the arguments of the call of {invalid[0]['name']!r} are not complete JSON"
+        if not text.strip():
+            return "the answer is empty"
+        if isinstance(error, json.JSONDecodeError):
+            call = f"has no call of {self.function_name!r} and " if self.function_name else ""
+            return f"the answer {call}is not complete JSON ({error})"
+        return f"the answer does not match the schema: {error}"
 
-def build_tool_parser(schema: dict[str, Any] | type) -> BaseLLMOutputParser[Any]:
-    """The parser of an answer that is a call of the function of a schema."""
-    if isinstance(schema, type) and is_basemodel_subclass(schema):
-        return PydanticToolsParser(tools=[schema], first_tool_only=True)
-    name = convert_to_openai_tool(schema)["function"]["name"]
-    return JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
+    def _transform(self, input: Iterator[str | BaseMessage]) -> Iterator[Any]:  # noqa: A002
+        """Yield each new partial result; at the end, parse the complete answer as `invoke`."""
+        received: Any = None
+        latest: Any = _NOTHING
+        for chunk in input:
+            received = _add_chunk(received, chunk)
+            parsed = self.parse_result([received], partial=True)
+            if parsed is not None and parsed != latest:
+                latest = parsed
+                yield parsed
+        final = self.parse_result([received or Generation(text="")])
+        if final != latest:
+            yield final
+
+    async def _atransform(
+        self,
+        input: AsyncIterator[str | BaseMessage],  # noqa: A002
+    ) -> AsyncIterator[Any]:
+        received: Any = None
+        latest: Any = _NOTHING
+        async for chunk in input:
+            received = _add_chunk(received, chunk)
+            parsed = await self.aparse_result([received], partial=True)
+            if parsed is not None and parsed != latest:
+                latest = parsed
+                yield parsed
+        final = await self.aparse_result([received or Generation(text="")])
+        if final != latest:
+            yield final
+
+
+_NOTHING = object()
+
+
+def _add_chunk(received: Any, chunk: str | BaseMessage) -> Any:
+    """The generation received so far; a complete message replaces it."""
+    if isinstance(chunk, str):
+        added: Any = GenerationChunk(text=chunk)
+    elif isinstance(chunk, BaseMessageChunk):
+        added = ChatGenerationChunk(message=chunk)
+    else:
+        return ChatGeneration(message=chunk)
+    return added if received is None else received + added
 
 
 def pipe_to_parser(
-    model: Runnable[Any, Any], parser: BaseLLMOutputParser[Any], *, include_raw: bool
+    model: Runnable[Any, Any], parser: BaseOutputParser[Any], *, include_raw: bool
 ) -> Runnable[Any, Any]:
     """Connect a model to a parser.
 
@@ -160,13 +240,25 @@ def pipe_to_parser(
         model: The model, with its options bound.
         parser: The parser of its answer.
         include_raw: Whether the result is `{"raw", "parsed", "parsing_error"}`, in which an error
-            of the parser is a value; else it is raised.
+            of the parser is a value, also in a stream; else it is raised.
     """
     if not include_raw:
-        return model | parser  # type: ignore[operator,no-any-return]
-    parsed = RunnablePassthrough.assign(
-        parsed=itemgetter("raw") | parser,  # type: ignore[operator]
-        parsing_error=lambda _: None,
-    )
-    unparsed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=model) | parsed.with_fallbacks([unparsed], exception_key="parsing_error")
+        return model | parser
+
+    def parse(result: dict[str, Any], config: Any) -> dict[str, Any]:
+        parsed, error = None, None
+        try:
+            parsed = parser.invoke(result["raw"], config)
+        except Exception as raised:  # noqa: BLE001 - validators of a class may raise any error
+            error = raised
+        return {**result, "parsed": parsed, "parsing_error": error}
+
+    async def aparse(result: dict[str, Any], config: Any) -> dict[str, Any]:
+        parsed, error = None, None
+        try:
+            parsed = await parser.ainvoke(result["raw"], config)
+        except Exception as raised:  # noqa: BLE001
+            error = raised
+        return {**result, "parsed": parsed, "parsing_error": error}
+
+    return RunnableMap(raw=model) | RunnableLambda(parse, aparse)

@@ -6,16 +6,16 @@ a body; `parse_event` converts one JSON object of an answer to an `AnswerEvent`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from langchain_kie._answer.event import FinishReason
+from langchain_kie._answer.event import AnswerEvent, FinishReason
 from langchain_kie._wire import chat_completions, generate_content
-from langchain_kie.errors import KieProtocolError
+from langchain_kie.errors import KieProtocolError, error_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from langchain_kie._answer.event import AnswerEvent
     from langchain_kie._catalog import Api, ResolvedModel
     from langchain_kie._conversation.turns import Turn
     from langchain_kie._json import Json
@@ -45,41 +45,67 @@ _EVENT_PARSERS: Mapping[str, Callable[[Json], AnswerEvent]] = {
     "credits_consumed": chat_completions.parse_event,
 }
 
-_FINISH_REASONS = {
-    word.lower(): row
+_CHAT, _NATIVE = (
+    {word.lower(): row for word, row in table.items()}
     for table in (chat_completions.FINISH_REASONS, generate_content.FINISH_REASONS)
-    for word, row in table.items()
+)
+_FINISH_REASONS: Mapping[Callable[[Json], AnswerEvent], Mapping[str, FinishReason]] = {
+    chat_completions.parse_event: {**_NATIVE, **_CHAT},
+    generate_content.parse_event: {**_CHAT, **_NATIVE},
 }
+"""The table of each codec; relays also send the words of the other API."""
+
+_NO_FINISH_REASONS = frozenset(
+    {"null", "finish_reason_unspecified", "block_reason_unspecified", "blocked_reason_unspecified"}
+)
+_SERVER_TOOL_BLOCKS = frozenset({"server_tool_call", "server_tool_result"})
 
 
 def parse_event(event: Json) -> AnswerEvent:
     """Parse one object of an answer of any API.
 
     The members of the object decide, because KIE documents answers of `chat_completions` in
-    the format of `generate_content` (docs/wire.md 3).
+    the format of `generate_content` (docs/wire.md 3). An object without any of them, such as
+    `{"type": "ping"}`, is an empty event.
 
     Raises:
-        KieProtocolError: The format of the object is unknown.
+        KieError: The object cannot be read, or its choice reports an error.
     """
     for key in _EVENT_PARSERS:
         if key in event:
             break
     else:
-        raise KieProtocolError(f"an event of an unknown format, with keys {sorted(event)[:8]}")
+        return AnswerEvent()
+    parser = _EVENT_PARSERS[key]
     try:
-        parsed = _EVENT_PARSERS[key](event)
+        parsed = parser(event)
         credits_consumed = event.get("credits_consumed")
         if credits_consumed is not None:
-            parsed.metadata["credits_consumed"] = float(credits_consumed)
             parsed.is_terminal = True
-    except (TypeError, AttributeError, KeyError, ValueError) as error:
+            with suppress(TypeError, ValueError):
+                parsed.metadata["credits_consumed"] = float(credits_consumed)
+    except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
         raise KieProtocolError(f"cannot read {key!r} in KIE's answer: {error}") from None
     if parsed.native_finish_reason:
-        parsed.finish_reason = parsed.finish_reason or _finish_reason(parsed.native_finish_reason)
-        parsed.is_terminal = True
+        _set_finish_reason(parsed, _FINISH_REASONS[parser])
     return parsed
 
 
-def _finish_reason(word: str) -> FinishReason:
-    """The row of a finish reason, whichever API and case it has; else the word in lower case."""
-    return _FINISH_REASONS.get(word.lower()) or FinishReason(word.lower())
+def _set_finish_reason(parsed: AnswerEvent, rows: Mapping[str, FinishReason]) -> None:
+    """Set the row of the finish reason, unless its word says that there is none.
+
+    Gemini sends `STOP` with code that it runs, and then goes on.
+
+    Raises:
+        KieError: The word reports an error.
+    """
+    word = parsed.native_finish_reason.lower()
+    if word in _NO_FINISH_REASONS:
+        parsed.finish_reason, parsed.native_finish_reason = None, ""
+        return
+    if word == "error":
+        raise error_for("the answer ended with the finish reason 'error'")
+    parsed.finish_reason = parsed.finish_reason or rows.get(word) or FinishReason(word)
+    last = parsed.outputs[-1] if parsed.outputs else None
+    if not (isinstance(last, dict) and last["type"] in _SERVER_TOOL_BLOCKS):
+        parsed.is_terminal = True

@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Any
 from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, AnswerEvent, ToolCallDelta
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._conversation.content import text_and_media
-from langchain_kie._conversation.thought_signatures import stored_extras
+from langchain_kie._conversation.thought_signatures import (
+    has_signature,
+    stored_extras,
+    stored_message_extra,
+)
 from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE, ToolTurn, Turn
+from langchain_kie._error_bodies import raise_if_error
 from langchain_kie._json import RawJson, raw_list, to_json, without_none
 from langchain_kie._json_schema.normalize import normalize_schema
 from langchain_kie._wire import common
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from langchain_core.messages.ai import UsageMetadata
 
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 _CALL_MEMBERS = frozenset({"index", "id", "type", "function"})
 _FUNCTION_MEMBERS = frozenset({"name", "arguments"})
 _THOUGHT_TYPES = ("reasoning", "thought", "thinking")
+_THOUGHT_MARK = {"google": {"thought": True}}
 _METADATA = {"id": "id", "model": "model_version"}
 
 FINISH_REASONS = {
@@ -86,7 +92,7 @@ def _messages(turns: Sequence[Turn], target: ResolvedModel) -> list[Json]:
             _add_tool_calls(messages, turn, target)
             messages += _tool_results(turn.tools)
         elif turn.parts:
-            messages.append(_message(turn))
+            messages.append(_message(turn, target))
         elif turn.role == "user":
             raise ValueError(common.EMPTY_MESSAGE)
     if all(message["role"] == "system" for message in messages):
@@ -94,10 +100,13 @@ def _messages(turns: Sequence[Turn], target: ResolvedModel) -> list[Json]:
     return messages
 
 
-def _message(turn: Turn) -> Json:
+def _message(turn: Turn, target: ResolvedModel) -> Json:
     message = {"role": turn.role, "content": _content(turn.parts) if turn.parts else ""}
-    name = turn.message.name
-    return message if name is None else {**message, "name": name}
+    if turn.message.name is not None:
+        message["name"] = turn.message.name
+    if turn.message.additional_kwargs:
+        message |= stored_message_extra(turn.message, target.name)
+    return message
 
 
 def _add_tool_calls(messages: list[Json], turn: Turn, target: ResolvedModel) -> None:
@@ -105,9 +114,9 @@ def _add_tool_calls(messages: list[Json], turn: Turn, target: ResolvedModel) -> 
 
     Gemini rejects a tool call that does not directly follow a user message or a tool result.
     """
-    extras = stored_extras(turn.message, target.name)
+    extras = stored_extras(turn.message, target.name, [tool.call for tool in turn.tools])
     calls = [_tool_call(tool, extras.get(tool.call["id"])) for tool in turn.tools]
-    message = {**_message(turn), "tool_calls": calls}
+    message = {**_message(turn, target), "tool_calls": calls}
     while (last := _last_of_conversation(messages)) and last["role"] == "assistant":
         messages[:] = [m for m in messages if m is not last]
         message["content"] = _content_parts(last["content"]) + _content_parts(message["content"])
@@ -215,22 +224,32 @@ def _response_format(response_format: Json | None) -> Json | None:
 
 
 def parse_event(event: Json) -> AnswerEvent:
-    """Parse a chunk of a stream, or a completion: both have `choices`."""
+    """Parse a chunk of a stream, or a completion: both have `choices`.
+
+    Raises:
+        KieError: The choice reports an error.
+    """
     parsed = AnswerEvent()
     choices = event.get("choices") or []
-    for choice in common.first_choice(choices):
-        message = choice.get("delta") or choice.get("message") or {}
-        _parse_message(message, parsed, is_complete="delta" not in choice)
+    for choice in choices if len(choices) == 1 else common.first_choice(choices):
+        parsed.choice = choice.get("index") or 0
+        if "error" in choice:
+            raise_if_error({"error": choice["error"]})
+        delta = choice.get("delta")
+        parsed.is_message = not delta
+        _parse_message(delta or choice.get("message") or {}, parsed)
         if finish_reason := choice.get("finish_reason"):
             parsed.native_finish_reason = common.require_text(finish_reason)
+        if logprobs := choice.get("logprobs"):
+            parsed.metadata["logprobs"] = logprobs
     if usage := event.get("usage"):
-        parsed.usage, parsed.parse_usage = usage, _parse_usage
+        common.set_usage(parsed, usage, _parse_usage)
         parsed.is_terminal = not choices
     common.copy_metadata(event, _METADATA, parsed)
     return parsed
 
 
-def _parse_message(message: Json, parsed: AnswerEvent, *, is_complete: bool) -> None:
+def _parse_message(message: Json, parsed: AnswerEvent) -> None:
     content = message.get("content")
     if isinstance(content, str):
         if content:
@@ -238,28 +257,111 @@ def _parse_message(message: Json, parsed: AnswerEvent, *, is_complete: bool) -> 
     else:
         for part in [content] if isinstance(content, dict) else content or []:
             _parse_content_part(part, parsed)
-    if reasoning := message.get("reasoning_content"):
-        parsed.reasoning += reasoning
-    if refusal := message.get("refusal"):
-        parsed.refusal = common.require_text(refusal)
-    if annotations := message.get("annotations"):
-        parsed.metadata["annotations"] = annotations
-    for call in message.get("tool_calls") or []:
-        parsed.outputs.append(_parse_tool_call(call, is_complete=is_complete))
+    for name in _MEMBER_PARSERS:
+        if name in message and (value := message[name]):
+            _MEMBER_PARSERS[name](value, parsed)
 
 
 def _parse_content_part(part: str | Json, parsed: AnswerEvent) -> None:
-    """Parse a part of a content that is a list: text, or a thought (docs/wire.md 3)."""
+    """Parse a part of a content that is a list: text, a thought or an image (docs/wire.md 3)."""
     if isinstance(part, str):
         if part:
             parsed.outputs.append(part)
     elif part.get("type") in _THOUGHT_TYPES:
-        texts = (part[key] for key in ("text", *_THOUGHT_TYPES) if part.get(key) is not None)
-        parsed.reasoning += common.require_text(next(texts, "") or "")
-    elif "text" in part:
+        parsed.reasoning += _thought_text(part)
+    elif part.get("text"):
         parsed.outputs.append(common.require_text(part["text"]))
-    else:
+    elif part.get("image_url"):
+        parsed.outputs.append(_image_block(part["image_url"]))
+    elif "text" not in part:
         parsed.outputs.append({"type": "non_standard", "value": part})
+
+
+def _thought_text(thought: Any) -> str:
+    """The text of a thought, which may be a part of a content or a list of parts."""
+    if isinstance(thought, list):
+        return "".join(map(_thought_text, thought))
+    if isinstance(thought, dict):
+        if "type" not in thought:
+            raise TypeError("a thought has no type")
+        texts = (thought[key] for key in ("text", *_THOUGHT_TYPES) if thought.get(key))
+        return _thought_text(next(texts, ""))
+    return common.require_text(thought)
+
+
+def _image_block(image: str | Json) -> Json:
+    url = common.require_text(image["url"] if isinstance(image, dict) else image)
+    head, is_inline, data = url.partition(";base64,")
+    if is_inline and head[:5].lower() == "data:":
+        return {"type": "image", "base64": data, "mime_type": head[5:].partition(";")[0]}
+    return {"type": "image", "url": url}
+
+
+def _parse_reasoning_content(thought: Any, parsed: AnswerEvent) -> None:
+    parsed.reasoning += _thought_text(thought)
+
+
+def _parse_reasoning(thought: Any, parsed: AnswerEvent) -> None:
+    """Parse the name that other servers have for `reasoning_content`; some send both."""
+    parsed.reasoning = parsed.reasoning or _thought_text(thought)
+
+
+def _parse_refusal(refusal: Any, parsed: AnswerEvent) -> None:
+    parsed.refusal = common.require_text(refusal)
+
+
+def _parse_annotations(annotations: Any, parsed: AnswerEvent) -> None:
+    parsed.metadata["annotations"] = annotations
+
+
+def _parse_reasoning_details(details: Any, parsed: AnswerEvent) -> None:
+    _keep_member("reasoning_details", details, parsed)
+
+
+def _parse_extra_content(extra: Any, parsed: AnswerEvent) -> None:
+    """Parse Google's additional members: the mark of a thought, or a signature."""
+    if extra == _THOUGHT_MARK:
+        parsed.is_tagged_thought = True
+    else:
+        _keep_member("extra_content", extra, parsed)
+
+
+def _keep_member(name: str, value: Any, parsed: AnswerEvent) -> None:
+    """Keep a member in the metadata, and to be sent back if it has a signature."""
+    parsed.metadata[name] = value
+    if has_signature(value):
+        parsed.message_extra = {**(parsed.message_extra or {}), name: value}
+
+
+def _parse_images(images: Any, parsed: AnswerEvent) -> None:
+    for image in images:
+        part = {"image_url": image} if isinstance(image, str) else image
+        _parse_content_part(part, parsed)
+
+
+def _parse_tool_calls(calls: Any, parsed: AnswerEvent) -> None:
+    for call in calls:
+        parsed.outputs.append(_parse_tool_call(call, is_complete=parsed.is_message))
+
+
+def _parse_function_call(function: Any, parsed: AnswerEvent) -> None:
+    """Parse OpenAI's older form of a tool call; some servers send it with the newer one."""
+    if not any(isinstance(output, ToolCallDelta) for output in parsed.outputs):
+        _parse_tool_calls([{"function": function}], parsed)
+
+
+_MEMBER_PARSERS: Mapping[str, Callable[[Any, AnswerEvent], None]] = {
+    "reasoning_content": _parse_reasoning_content,
+    "reasoning": _parse_reasoning,
+    "refusal": _parse_refusal,
+    "annotations": _parse_annotations,
+    "reasoning_details": _parse_reasoning_details,
+    "extra_content": _parse_extra_content,
+    "images": _parse_images,
+    "tool_calls": _parse_tool_calls,
+    "function_call": _parse_function_call,
+}
+"""The members of a message after its content, in the order in which they are read."""
 
 
 def _parse_tool_call(call: Json, *, is_complete: bool) -> ToolCallDelta:
@@ -271,7 +373,7 @@ def _parse_tool_call(call: Json, *, is_complete: bool) -> ToolCallDelta:
     return ToolCallDelta(
         name=function.get("name") or None,
         args=common.arguments_text(arguments),
-        id=call.get("id") or None,
+        id=common.id_text(call.get("id")),
         index=call.get("index"),
         is_complete=is_complete or isinstance(arguments, dict),
         extra=extra or None,
@@ -280,11 +382,11 @@ def _parse_tool_call(call: Json, *, is_complete: bool) -> ToolCallDelta:
 
 def _parse_usage(usage: Json) -> UsageMetadata:
     """Parse token counts; what `total_tokens` has beyond their sum is hidden reasoning."""
-    prompt = usage.get("prompt_tokens") or 0
-    completion = usage.get("completion_tokens") or 0
-    hidden = max(0, (usage.get("total_tokens") or 0) - prompt - completion)
-    output_details = usage.get("completion_tokens_details") or {}
-    input_details = usage.get("prompt_tokens_details") or {}
+    prompt, completion = usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0)
+    hidden = max(0, usage.get("total_tokens", 0) - prompt - completion)
+    output_details = usage.get("completion_tokens_details", {})
+    input_details = usage.get("prompt_tokens_details", {})
+    reasoning = output_details.get("reasoning_tokens")
     return common.usage_metadata(
         prompt,
         completion + hidden,
@@ -293,7 +395,7 @@ def _parse_usage(usage: Json) -> UsageMetadata:
             "audio": input_details.get("audio_tokens") or None,
         },
         {
-            "reasoning": max(output_details.get("reasoning_tokens") or 0, hidden),
+            "reasoning": max(reasoning or 0, hidden) or reasoning,
             "audio": output_details.get("audio_tokens") or None,
         },
     )

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from langchain_kie._json import Json
     from langchain_kie._tools.cache import Function
 
+_DETAILS = frozenset({"prompt_tokens_details", "completion_tokens_details"})
+_FIRST = (None, 0, "0")
+
 EMPTY_MESSAGE = "a user message is empty, and KIE rejects empty text"
 
 
@@ -43,6 +46,11 @@ def arguments_text(arguments: Any) -> str:
     return "" if arguments is None else to_json(arguments).decode()
 
 
+def id_text(call_id: Any) -> str | None:
+    """The id of a tool call, which can be a number; `None` if it is empty."""
+    return str(call_id) if isinstance(call_id, int) else call_id or None
+
+
 def require_text(value: Any) -> str:
     """Return a value that must be a string.
 
@@ -52,6 +60,34 @@ def require_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected a string, got {type(value).__name__}")
     return value
+
+
+def set_usage(parsed: AnswerEvent, usage: Any, parse: Callable[[Json], UsageMetadata]) -> None:
+    """Set the token counts of an event; counts that are all zero are none."""
+    counts = _readable_counts(usage)
+    for name, count in counts.items():
+        if count and name not in _DETAILS:
+            parsed.usage, parsed.parse_usage = counts, parse
+            return
+
+
+def _readable_counts(usage: Any) -> Json:
+    """The counts in a usage, and in its objects, that are numbers; some servers send text."""
+    counts: Json = {}
+    for name, value in usage.items() if isinstance(usage, dict) else ():
+        if name in _DETAILS:
+            counts[name] = _readable_counts(value)
+            continue
+        if value.__class__ is int and value >= 0:
+            counts[name] = value
+            continue
+        try:
+            number = int(float(value)) if isinstance(value, str) else int(value)
+        except (TypeError, ValueError, OverflowError):
+            continue
+        if number >= 0:
+            counts[name] = number
+    return counts
 
 
 def usage_metadata(
@@ -65,10 +101,9 @@ def usage_metadata(
         input_details: Details of the prompt's tokens; `None` for unknown counts.
         output_details: Details of the answer's tokens; `None` for unknown counts.
     """
-    prompt, answer = int(prompt), int(answer)
     usage: Json = {"input_tokens": prompt, "output_tokens": answer, "total_tokens": prompt + answer}
     for side, details in ("input", input_details), ("output", output_details):
-        if known := {name: int(count) for name, count in details.items() if count is not None}:
+        if known := {name: count for name, count in details.items() if count is not None}:
             usage[f"{side}_token_details"] = known
     return cast("UsageMetadata", usage)
 
@@ -81,5 +116,5 @@ def copy_metadata(source: Json, names: Mapping[str, str], parsed: AnswerEvent) -
 
 
 def first_choice(choices: list[Json]) -> list[Json]:
-    """The choice that is the answer, if a server sends several; an empty list without one."""
-    return [choice for choice in choices if not choice.get("index")][:1]
+    """Of several choices, the one with index 0; an empty list without one."""
+    return [choice for choice in choices if choice.get("index") in _FIRST][:1]

@@ -5,27 +5,36 @@ Pure. Sources: docs/wire.md 1 to 6.
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import orjson
 
-from langchain_kie._answer.event import BLOCKED, FILTERED, LIMIT, STOP, AnswerEvent, ToolCallDelta
+from langchain_kie._answer.event import (
+    BLOCKED,
+    FILTERED,
+    LIMIT,
+    STOP,
+    AnswerEvent,
+    FinishReason,
+    ToolCallDelta,
+)
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._conversation.content import text_and_media
 from langchain_kie._conversation.thought_signatures import PLACEHOLDER_SIGNATURE, stored_signatures
 from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE, ToolTurn, Turn
-from langchain_kie._json import raw_list, without_none
+from langchain_kie._error_bodies import raise_if_error
+from langchain_kie._json import RawJson, raw_list, without_none
 from langchain_kie._json_schema.gemini import to_gemini_schema
+from langchain_kie._warnings import warn
 from langchain_kie._wire import common
 from langchain_kie._wire.replay import model_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from langchain_core.messages import BaseMessage
     from langchain_core.messages.ai import UsageMetadata
 
-    from langchain_kie._answer.event import Output
     from langchain_kie._catalog import ResolvedModel
     from langchain_kie._conversation.content import Part
     from langchain_kie._json import Json
@@ -34,7 +43,12 @@ if TYPE_CHECKING:
     from langchain_kie._tools.choice import ToolChoice
 
 _CALLING_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
-_SIGNATURES = frozenset({"thoughtSignature", "thought_signature"})
+_SERVER_TOOL_BLOCKS = frozenset({"server_tool_call", "server_tool_result", "non_standard"})
+_NO_OUTPUT = frozenset({"thought", "thoughtSignature", "thought_signature"})
+_TEXT_MEMBERS = frozenset({"text", "thought"})
+_SERVER_TOOL_MEMBERS = frozenset(
+    {"executableCode", "codeExecutionResult", "toolCall", "toolResponse"}
+)
 _METADATA = {
     "responseId": "id",
     "modelVersion": "model_version",
@@ -44,6 +58,8 @@ _METADATA = {
     "groundingMetadata": "grounding_metadata",
     "urlContextMetadata": "url_context_metadata",
     "citationMetadata": "citation_metadata",
+    "logprobsResult": "logprobs_result",
+    "avgLogprobs": "avg_logprobs",
 }
 
 FINISH_REASONS = {
@@ -61,8 +77,10 @@ FINISH_REASONS = {
     "IMAGE_OTHER": FILTERED,
     "NO_IMAGE": FILTERED,
     "LANGUAGE": FILTERED,
+    "MALFORMED_FUNCTION_CALL": FinishReason("malformed_function_call", is_failed_call=True),
+    "UNEXPECTED_TOOL_CALL": FinishReason("unexpected_tool_call", is_failed_call=True),
 }
-"""Others, such as `OTHER` and `MALFORMED_FUNCTION_CALL`, have no equivalent in LangChain."""
+"""Others, such as `OTHER`, have no equivalent in LangChain."""
 
 
 # --- messages and options to a body ---------------------------------------------------------
@@ -76,9 +94,9 @@ def build_request(
     Raises:
         ValueError: A part of the conversation cannot be sent.
     """
-    stream = stream or any(name == "google_search" for name, _ in options.builtins)
+    stream = stream or any(BUILTIN_TOOLS_BY_NAME[name].must_stream for name, _ in options.builtins)
     if options.parallel_tool_calls is False:
-        warnings.warn("generate_content cannot disable parallel tool calls", stacklevel=2)
+        warn("generate_content cannot disable parallel tool calls")
     system: list[Json] = []
     contents: list[Json] = []
     for turn in turns:
@@ -120,9 +138,8 @@ def _add_model_turn(contents: list[Json], turn: Turn, target: ResolvedModel) -> 
     that does not directly follow a user's turn or a tool result.
     """
     calls = [(tool.call["id"] or tool.id, _function_call(tool)) for tool in turn.tools]
-    parts = model_parts(
-        turn.parts, calls, stored_signatures(turn.message, target.name), _native_part
-    )
+    entries = _entries(turn.message, target.name) if turn.message.additional_kwargs else ()
+    parts = model_parts(turn.parts, calls, entries, _native_part)
     if calls and target.spec and target.spec.replays_signatures:
         _, first = calls[0]
         first.setdefault("thoughtSignature", PLACEHOLDER_SIGNATURE)
@@ -133,6 +150,15 @@ def _add_model_turn(contents: list[Json], turn: Turn, target: ResolvedModel) -> 
     if calls:
         responses = [part for tool in turn.tools for part in _function_response(tool)]
         contents.append({"role": "user", "parts": responses})
+
+
+def _entries(message: BaseMessage, model: str) -> list[Json]:
+    """The signatures of a message; parts of server tools only if it still has their blocks."""
+    content = message.content if isinstance(message.content, list) else []
+    has_tools = any(isinstance(b, dict) and b.get("type") in _SERVER_TOOL_BLOCKS for b in content)
+    return [
+        entry for entry in stored_signatures(message, model) if has_tools or "part" not in entry
+    ]
 
 
 def _user_parts(turn: Turn) -> list[Json]:
@@ -154,15 +180,17 @@ def _function_response(turn: ToolTurn) -> list[Json]:
     return [{"functionResponse": result}, *map(_native_part, media)]
 
 
-def _response_object(text: str, *, is_error: bool) -> Json:
-    """A tool result in Google's format: an object unchanged, anything else as `output`."""
+def _response_object(text: str, *, is_error: bool) -> Json | RawJson:
+    """A tool result in Google's format: a JSON object unchanged, anything else as `output`."""
     if is_error:
         return {"error": text}
     if text.lstrip().startswith("{"):
         try:
-            return cast("Json", orjson.loads(text))
+            orjson.loads(text)
         except orjson.JSONDecodeError:
             pass
+        else:
+            return RawJson(text.encode())
     return {"output": text}
 
 
@@ -224,9 +252,17 @@ def _response_config(response_format: Json | None) -> Json:
 
 
 def parse_event(event: Json) -> AnswerEvent:
-    """Parse a `GenerateContentResponse`, of a stream or alone."""
+    """Parse a `GenerateContentResponse`, of a stream or alone.
+
+    Raises:
+        KieError: The candidate reports an error.
+    """
     parsed = AnswerEvent()
-    for candidate in common.first_choice(event.get("candidates") or []):
+    candidates = event.get("candidates") or []
+    for candidate in candidates if len(candidates) == 1 else common.first_choice(candidates):
+        parsed.choice = candidate.get("index") or 0
+        if "error" in candidate:
+            raise_if_error({"error": candidate["error"]})
         content = candidate.get("content") or {}
         for part in content.get("parts") or []:
             _parse_part(part, parsed)
@@ -238,46 +274,70 @@ def parse_event(event: Json) -> AnswerEvent:
     if feedback and not parsed.native_finish_reason and (reason := feedback.get("blockReason")):
         parsed.finish_reason, parsed.native_finish_reason = BLOCKED, common.require_text(reason)
     if usage := event.get("usageMetadata"):
-        parsed.usage, parsed.parse_usage = usage, _parse_usage
+        common.set_usage(parsed, usage, _parse_usage)
     return parsed
 
 
 def _parse_part(part: Json, parsed: AnswerEvent) -> None:
-    """Parse a part; a signature without an output that is kept signs an empty text."""
+    """Parse a part: its text, then its function call, media, code or other members.
+
+    The signature is that of the last output. If no output is kept, it signs an empty text.
+    """
+    outputs = parsed.outputs
+    if part.keys() <= _TEXT_MEMBERS:
+        if text := common.require_text(part.get("text") or ""):
+            if part.get("thought"):
+                parsed.reasoning += text
+            else:
+                outputs.append(text)
+        return
+    count = len(outputs)
+    _parse_part({name: part[name] for name in _TEXT_MEMBERS if name in part}, parsed)
     signature = part.get("thoughtSignature") or part.get("thought_signature")
-    output: Output | None = None
-    if "text" in part:
-        output = common.require_text(part["text"] or "")
-        if part.get("thought"):
-            parsed.reasoning += output
-            output = None
-    elif call := part.get("functionCall"):
-        output = ToolCallDelta(
-            name=call.get("name"),
-            args=common.arguments_text(call.get("args") or {}),
-            id=call.get("id") or None,
-            is_complete=True,
-            signature=signature,
-        )
-        signature = None
-    else:
-        output = _content_block(part)
+    call = part.get("functionCall")
+    if call is not None:
+        outputs.append(_tool_call_delta(call, signature))
+        return
+    others = {name: value for name, value in part.items() if name != "text" and value is not None}
+    is_server_tool = not _SERVER_TOOL_MEMBERS.isdisjoint(others)
+    blocks = [*_content_blocks(others)]
+    if not blocks and (is_server_tool or not part.get("text")) and others.keys() - _NO_OUTPUT:
+        blocks.append({"type": "non_standard", "value": others})
+    if is_server_tool and blocks:
+        parsed.native_parts[len(outputs)] = others
+    outputs += blocks
     if signature:
-        parsed.signatures[len(parsed.outputs)] = signature
-    if output or signature:
-        parsed.outputs.append(output or "")
+        if len(outputs) == count:
+            outputs.append("")
+        parsed.signatures[len(outputs) - 1] = signature
 
 
-def _content_block(part: Json) -> Json | None:
-    """A part that is neither text nor a function call, as LangChain's standard block."""
+def _tool_call_delta(call: Json, signature: str | None) -> ToolCallDelta:
+    """A function call; Vertex AI can send its arguments in pieces with JSON paths."""
+    partial_args = call.get("partialArgs")
+    will_continue = bool(call.get("willContinue"))
+    if will_continue or not call:
+        partial_args = partial_args or []
+    return ToolCallDelta(
+        name=call.get("name") or None,
+        args=common.arguments_text(call.get("args") or {}),
+        id=common.id_text(call.get("id")),
+        is_complete=not will_continue,
+        signature=signature,
+        partial_args=partial_args,
+    )
+
+
+def _content_blocks(part: Json) -> Iterator[Json]:
+    """The members that are neither text nor a function call, as LangChain's standard blocks."""
     inline = part.get("inlineData") or part.get("inline_data")
     if inline and not part.get("thought"):
         mime_type = inline.get("mimeType") or inline.get("mime_type")
         kind = str(mime_type).partition("/")[0]
         block_type = kind if kind in {"image", "audio", "video"} else "file"
-        return {"type": block_type, "base64": inline["data"], "mime_type": mime_type}
+        yield {"type": block_type, "base64": inline["data"], "mime_type": mime_type}
     if code := part.get("executableCode"):
-        return {
+        yield {
             "type": "server_tool_call",
             "id": code.get("id"),
             "name": "code_execution",
@@ -285,21 +345,20 @@ def _content_block(part: Json) -> Json | None:
         }
     if result := part.get("codeExecutionResult"):
         is_ok = result.get("outcome") == "OUTCOME_OK"
-        return {
+        yield {
             "type": "server_tool_result",
             "tool_call_id": result.get("id"),
             "status": "success" if is_ok else "error",
             "output": result.get("output"),
         }
-    return {"type": "non_standard", "value": part} if part.keys() - _SIGNATURES else None
 
 
 def _parse_usage(usage: Json) -> UsageMetadata:
     """Parse token counts; the candidates' do not include thinking (docs/wire.md 3)."""
     thinking = usage.get("thinkingTokenCount", usage.get("thoughtsTokenCount"))
-    prompt = (usage.get("promptTokenCount") or 0) + (usage.get("toolUsePromptTokenCount") or 0)
-    answer = usage.get("candidatesTokenCount") or 0
-    hidden = max(0, (usage.get("totalTokenCount") or 0) - prompt - answer - (thinking or 0))
+    prompt = usage.get("promptTokenCount", 0) + usage.get("toolUsePromptTokenCount", 0)
+    answer = usage.get("candidatesTokenCount", 0)
+    hidden = max(0, usage.get("totalTokenCount", 0) - prompt - answer - (thinking or 0))
     if hidden:
         thinking = (thinking or 0) + hidden
     return common.usage_metadata(

@@ -5,10 +5,12 @@ Pure; `generate_content` only.
 
 from __future__ import annotations
 
+import math
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from langchain_kie._conversation.media import Media
+from langchain_kie._conversation.thought_signatures import signature_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,19 +39,19 @@ def model_parts(
     if not entries and len(parts) < 2:  # noqa: PLR2004 - several texts are joined
         return [*map(encode, parts), *[part for _, part in calls]]
     text = ""
-    placed: list[tuple[int, int, Json]] = []
+    placed: list[tuple[tuple[int, float], int, Json]] = []
     blocks: dict[str, Json] = {}
     for part in parts:
         if isinstance(part, Media):
             block = blocks[part.index or ""] = encode(part)
-            placed.append((len(text), len(text), block))
+            placed.append(((len(text), _block_number(part.index)), len(text), block))
         else:
             text += part
     remaining = list(calls)
     placed += _signed_parts(entries, text, remaining, blocks)
     result: list[Json] = []
     position = 0
-    for start, end, native_part in sorted(placed, key=itemgetter(0)):
+    for (start, _), end, native_part in sorted(placed, key=itemgetter(0)):
         if position < start:
             result.append(encode(text[position:start]))
         result.append(native_part)
@@ -61,27 +63,38 @@ def model_parts(
 
 def _signed_parts(
     entries: Sequence[Json], text: str, calls: list[tuple[str, Json]], blocks: dict[str, Json]
-) -> Iterator[tuple[int, int, Json]]:
+) -> Iterator[tuple[tuple[int, float], int, Json]]:
     """Sign the parts that `entries` refer to; an entry whose part is missing is skipped.
 
-    Yields the signed texts and calls, with the calls before those, each with its start and end
-    in the text. Removes these calls from `calls`; modifies `blocks`.
+    Yields the signed texts and calls, with the calls before those, and the parts of server-side
+    tools. Each has its start in the text, its order among the parts that start there, and its
+    end. Removes these calls from `calls`; modifies `blocks`.
     """
     position = 0
     for entry in entries:
+        if "part" in entry:
+            at = min(entry["at"], len(text))
+            yield (at, _block_number(entry["index"])), at, entry["part"]
         if "signature" not in entry:
             continue
         signature = {"thoughtSignature": entry["signature"]}
         match entry["type"]:
             case "text" if position <= entry["start"] <= entry["end"] <= len(text):
                 start, position = entry["start"], entry["end"]
-                yield start, position, {"text": text[start:position], **signature}
+                yield (start, math.inf), position, {"text": text[start:position], **signature}
             case "tool_call" if entry["id"] in dict(calls):
                 position = max(position, min(entry["at"], len(text)))
                 call_id = None
                 while call_id != entry["id"]:
                     call_id, call = calls.pop(0)
-                    yield position, position, call
-                call.update(signature)
+                    yield (position, math.inf), position, call
+                args = call["functionCall"]["args"]
+                call["thoughtSignature"] = signature_for(entry, args)
             case "block" if entry["index"] in blocks:
                 blocks[entry["index"]].update(signature)
+
+
+def _block_number(index: str | None) -> float:
+    """The number of a content block of an answer, by which blocks are in order."""
+    number = str(index).rpartition("_")[2]
+    return int(number) if number.isdecimal() else -1

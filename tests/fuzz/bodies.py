@@ -44,12 +44,6 @@ def cut(body: bytes, places: Sequence[int]) -> list[bytes]:
     return [piece for piece in pieces if piece]
 
 
-def sse(events: Sequence[Any]) -> bytes:
-    """Events as a stream; strings are not encoded."""
-    data = [event.encode() if isinstance(event, str) else orjson.dumps(event) for event in events]
-    return b"".join(b"data: %s\n\n" % text for text in data)
-
-
 def _values(path: Path) -> list[Any]:
     """The values of an answer; a document is one value."""
     if path.suffix == ".json":
@@ -72,9 +66,13 @@ def _keys(value: Any) -> set[str]:
     return set().union(*map(_keys, value)) if isinstance(value, list) else set()
 
 
-_KEYS = sorted(_keys(RECORDED) | {"error", "msg", "status", "data", "detail", "thought_signature"})
+_UNRECORDED = words("""error msg status data detail thought_signature reasoning images image_url
+    function_call reasoning_details extra_content logprobs logprobsResult toolCall toolResponse
+    partialArgs jsonPath stringValue willContinue executableCode codeExecutionResult""")
+_KEYS = sorted({*_keys(RECORDED), *_UNRECORDED})
 _WORDS = words("""stop length STOP SAFETY MALFORMED_FUNCTION_CALL tool_calls text thought function
-    {} {"a":1} {"a image/png OUTCOME_OK error call_1 get_weather url_citation AAAA web_search_1""")
+    null $.a[0] ```json {} {"a":1} {"a image/png OUTCOME_OK error call_1 get_weather url_citation
+    AAAA web_search_1""")
 
 JSON = st.recursive(
     st.none()

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import orjson
+from call_modes import response_reader
 from hypothesis import HealthCheck, Phase, settings
 from langchain_core.load import dumps, loads
 from langchain_core.messages import HumanMessage, ToolMessage, message_chunk_to_message
-from pydantic import SecretStr
 
 from langchain_kie import ChatKieGemini, KieError
 from langchain_kie._answer.messages import merge_chunks
-from langchain_kie._http.response import ResponseReader
-from langchain_kie._http.transport import BearerAuth
 from langchain_kie.emulator import Emulator
 from langchain_kie.emulator.app import build_app
 
@@ -70,17 +68,12 @@ def body_of(model: ChatKieGemini, messages: Sequence[BaseMessage], **options: An
     return orjson.loads(prepared(model, messages, **options)[0].body)
 
 
-def response_reader(call: Any, status: int = 200, headers: Any = None) -> ResponseReader[Any]:
-    """A reader of a response, without a connection."""
-    return ResponseReader(call, status, headers or {}, BearerAuth(SecretStr(KEY)).redact)
-
-
 def chunks_of(
     pieces: Sequence[bytes], model: ChatKieGemini = NATIVE, **options: Any
 ) -> list[AIMessageChunk]:
     """The chunks of a response, as the model yields them."""
     call, assembler = prepared(model, [HumanMessage("hi")], **options)
-    response = response_reader(call)
+    response = response_reader(call, key=KEY)
     chunks = [assembler.feed(event) for piece in pieces for event in response.feed(piece)]
     chunks += [assembler.feed(event) for event in response.close()]
     return [*(chunk for chunk in chunks if chunk), assembler.finish()]
@@ -139,7 +132,7 @@ _EMULATOR = Emulator(api_key=KEY, media=_ImageAtEveryUrl())
 _APP = build_app(_EMULATOR._state)
 
 
-async def asked(
+async def accepted_body(
     model: ChatKieGemini, messages: Sequence[BaseMessage], options: dict[str, Any]
 ) -> Any:
     """The body that the emulator received and accepted, in this process."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from hypothesis import strategies as st
+from scripted_server import sse
 
-from fuzz.bodies import PLACES, sse
+from fuzz.bodies import PLACES
 from fuzz.laws import CHAT, NATIVE
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Shape:
 
     @property
     def stream(self) -> bytes:
-        return sse(self.events)
+        return sse(*self.events)
 
     @property
     def text(self) -> str:
@@ -102,13 +103,13 @@ def _native(
 ) -> tuple[Json, list[Any]]:
     """One part in each event; text without a signature is split further."""
     thought = [{"text": text, "thought": True} for text in thoughts]
-    whole, pieces = list(thought), list(thought)
+    complete, pieces = list(thought), list(thought)
     for part in parts:
         signed = {"thoughtSignature": part.attached} if part.attached else {}
         sent = {"functionCall": part.call} if part.call else {"text": part.text}
-        whole.append({**sent, **signed})
+        complete.append({**sent, **signed})
         is_cut = not (part.call or signed)
-        pieces += [{"text": t} for t in _cut(part.text, places)] if is_cut else [whole[-1]]
+        pieces += [{"text": t} for t in _cut(part.text, places)] if is_cut else [complete[-1]]
 
     def event(parts: list[Json], **more: Any) -> Json:
         return {"candidates": [{"content": {"role": "model", "parts": parts}, **more}]}
@@ -120,7 +121,7 @@ def _native(
     early_usage = {"usageMetadata": {"promptTokenCount": prompt, "candidatesTokenCount": 0}}
     events = [{**event([piece]), **early_usage} for piece in pieces]
     last = {**event([], finishReason="STOP"), **end}
-    return {**event(whole, finishReason="STOP"), **end}, [*events, last]
+    return {**event(complete, finishReason="STOP"), **end}, [*events, last]
 
 
 def _chat(
@@ -140,8 +141,12 @@ def _chat(
             head = {"id": call["id"], "type": "function", **extra} if n == 0 else {}
             function = {"arguments": piece, **({"name": call["name"]} if n == 0 else {})}
             deltas.append({"tool_calls": [{"index": index, **head, "function": function}]})
-        whole = {"id": call["id"], "function": {"name": call["name"], "arguments": args}, **extra}
-        message.setdefault("tool_calls", []).append(whole)
+        complete = {
+            "id": call["id"],
+            "function": {"name": call["name"], "arguments": args},
+            **extra,
+        }
+        message.setdefault("tool_calls", []).append(complete)
     details = {"reasoning_tokens": counts[2]}
     usage = {"prompt_tokens": counts[0], "completion_tokens": counts[1] + counts[2]}
     usage |= {"total_tokens": sum(counts), "completion_tokens_details": details}

@@ -10,14 +10,16 @@ from urllib.parse import unquote
 
 import httpx
 import orjson
+from call_modes import response_reader
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import HumanMessage
 from pydantic import SecretStr
+from scripted_server import sse
 
 from fuzz import bodies
 from fuzz.bodies import words
-from fuzz.laws import KEY, NATIVE, prepared, response_reader, sized
+from fuzz.laws import KEY, NATIVE, prepared, sized
 from langchain_kie import ChatKieGemini, KieConfigurationError, KieError
 from langchain_kie._http.retry import parse_retry_after
 from langchain_kie._settings import checked_base_url, checked_key
@@ -54,9 +56,9 @@ _VALUES = st.recursive(
 )
 _FAILURES = st.one_of(
     _VALUES.map(orjson.dumps),
-    st.lists(_VALUES, max_size=2).map(bodies.sse),
+    st.lists(_VALUES, max_size=2).map(lambda values: sse(*values)),
     _MESSAGE_TEXTS.map(str.encode),
-    _MESSAGE_TEXTS.map(lambda talk: bodies.sse([talk])),
+    _MESSAGE_TEXTS.map(sse),
     bodies.SOUP,
 )
 _HEADERS = st.dictionaries(
@@ -69,7 +71,7 @@ _HEADERS = st.dictionaries(
 def failure(status: int, headers: dict[str, str], body: bytes) -> KieError | None:
     """The error that a response raises, if any."""
     raw = httpx.Headers([(name, value.encode("latin-1")) for name, value in headers.items()])
-    answer = response_reader(prepared(NATIVE, [HumanMessage("hi")])[0], status, raw)
+    answer = response_reader(prepared(NATIVE, [HumanMessage("hi")])[0], status, raw, KEY)
     try:
         for _ in (*answer.feed(body), *answer.close()):
             pass

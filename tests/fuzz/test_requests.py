@@ -20,7 +20,7 @@ from fuzz.laws import (
     KEEPERS,
     MODELS,
     NATIVE,
-    asked,
+    accepted_body,
     body_of,
     chunks_of,
     continued,
@@ -56,7 +56,7 @@ def test_valid_conversation_is_sent_completely_and_accepted(
     history: histories.History, model: ChatKieGemini, options: dict[str, Any]
 ) -> None:
     before = as_text(history.messages), copy.deepcopy(options)
-    texts = histories.texts_in(asyncio.run(asked(model, history.messages, options)))
+    texts = histories.texts_in(asyncio.run(accepted_body(model, history.messages, options)))
     assert (as_text(history.messages), options) == before
     for expected in [*history.ordered_texts, *history.sent]:
         assert any(expected in text for text in texts), f"{expected!r} is lost"
@@ -83,9 +83,9 @@ def test_invalid_conversation_is_a_request_or_a_value_error(
 @sized(200)
 @given(shaped(), bodies.PLACES, st.sampled_from(sorted(KEEPERS)), st.booleans())
 def test_answer_is_sent_back_unchanged(
-    answer: Shape, places: list[int], keeper: str, is_whole: bool
+    answer: Shape, places: list[int], keeper: str, is_document: bool
 ) -> None:
-    body = orjson.dumps(answer.document) if is_whole else answer.stream
+    body = orjson.dumps(answer.document) if is_document else answer.stream
     message = merge_chunks(chunks_of(bodies.cut(body, places), answer.model))
     sent = body_of(answer.model, continued(KEEPERS[keeper](message)))
     read = _native_turn if answer.model is NATIVE else _chat_turn

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from langchain_core.messages import HumanMessage
 
 from fuzz.bodies import JSON, words
-from fuzz.laws import MODELS, asked, sized
+from fuzz.laws import MODELS, accepted_body, sized
 from fuzz.shapes import ARGS
 from langchain_kie._json import to_json
 from langchain_kie._json_schema.coerce import coerce
@@ -123,6 +123,17 @@ def test_a_converted_schema_is_stable_and_not_much_larger(schema: Schema, conver
 
 
 @sized(200)
+@given(schemas())
+def test_for_gemini_no_property_must_be_null(schema: Schema) -> None:
+    with suppress(ValueError):
+        for inner in walk_schemas(to_gemini_schema(schema)):
+            properties = inner.get("properties", {})
+            required = [properties[name] for name in inner.get("required", ())]
+            assert not any(one.get("nullable") or one.get("type") == "NULL" for one in required)
+            assert all(branch.get("type") != "NULL" for branch in inner.get("anyOf", ()))
+
+
+@sized(200)
 @given(schemas(), st.sampled_from(MODELS[:2]), st.booleans())
 def test_the_emulator_accepts_every_schema_that_is_sent(
     schema: Schema, model: ChatKieGemini, is_answer: bool
@@ -131,7 +142,7 @@ def test_the_emulator_accepts_every_schema_that_is_sent(
     answer = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
     options = {"response_format": answer} if is_answer else {"tools": [function]}
     with suppress(ValueError):
-        assert asyncio.run(asked(model, [HumanMessage("hi")], options))
+        assert asyncio.run(accepted_body(model, [HumanMessage("hi")], options))
         event("accepted")
 
 

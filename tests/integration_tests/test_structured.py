@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import json
+from datetime import date
+from enum import Enum
+from typing import Annotated, Any, Literal
 
 import pytest
 from call_modes import model_at, server_sending
 from langchain.agents import create_agent
-from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain.agents.structured_output import (
+    ProviderStrategy,
+    StructuredOutputValidationError,
+    ToolStrategy,
+)
 from langchain_core.exceptions import OutputParserException
 from pydantic import BaseModel, Field
 from scripted_server import ScriptedServer, sse
 from typing_extensions import TypedDict
 
-from langchain_kie import ChatKieGemini, KieServerError
+from langchain_kie import ChatKieGemini, KieServerError, KieToolCallMissingError
 from langchain_kie._catalog import MODELS
 
 SPELLINGS = [(spec.name, api, route.model) for spec in MODELS for api, route in spec.routes.items()]
@@ -122,12 +129,291 @@ def test_an_empty_answer_is_a_parsing_error():
         model_at(server).with_structured_output(Weather).invoke("?")
 
 
-def test_a_missing_tool_call_is_parsed_as_none():
-    with _server(_event("I would rather not.")) as server:
-        chain = model_at(server).with_structured_output(
-            Weather, method="function_calling", include_raw=True
-        )
-        assert chain.invoke("?")["parsed"] is None
+METHODS = ["json_schema", "function_calling", "json_mode"]
+WEATHER_DICT = {"title": "Weather", **Weather.model_json_schema()}
+GOOD = '{"city": "Oslo", "sky": "blue"}'
+FAILED_ANSWERS = [
+    ("I would rather not.", "stop", "not complete JSON"),
+    ("", "stop", "is empty"),
+    (" \n", "length", "cut at max_tokens"),
+    ('{"city": "Oslo", "sk', "stop", "not complete JSON"),
+    ('{"city": "Oslo", "sk', "length", "cut at max_tokens"),
+    ('```json\n{"city": "Oslo", "sk', "length", "cut at max_tokens"),
+    (f"{GOOD}{GOOD}", "stop", "not complete JSON"),
+]
+
+
+def _text_answer(text: str, finish_reason: str) -> dict[str, Any]:
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    choice = {"delta": {"content": text}, "finish_reason": finish_reason}
+    return {"choices": [choice], "usage": usage}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("schema", [Weather, WEATHER_DICT], ids=["class", "dict"])
+@pytest.mark.parametrize(("text", "finish_reason", "match"), FAILED_ANSWERS)
+async def test_an_answer_that_is_not_json_is_the_same_error_in_every_call_mode(
+    text, finish_reason, match, schema, method
+):
+    with _server(_text_answer(text, finish_reason)) as server:
+        chain = model_at(server).with_structured_output(schema, method=method)
+        with pytest.raises(OutputParserException, match=match):
+            chain.invoke("?")
+        with pytest.raises(OutputParserException, match=match):
+            await chain.ainvoke("?")
+        with pytest.raises(OutputParserException, match=match):
+            list(chain.stream("?"))
+        with pytest.raises(OutputParserException, match=match):
+            [part async for part in chain.astream("?")]
+        raw = model_at(server).with_structured_output(schema, method=method, include_raw=True)
+        results = [raw.invoke("?"), await raw.ainvoke("?"), *raw.stream("?")]
+        results += [part async for part in raw.astream("?")]
+    assert len(results) == 4
+    for result in results:
+        assert result["parsed"] is None
+        assert isinstance(result["parsing_error"], OutputParserException)
+        assert match in str(result["parsing_error"])
+        assert result["raw"].response_metadata["finish_reason"] == finish_reason
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("text", ['{"city": "Oslo"}', '{"city": "Oslo", "sky": 5.5e1, "x": "'])
+def test_json_that_does_not_match_is_the_same_error_with_every_method(method, text):
+    with _server(_text_answer(text, "stop")) as server:
+        chain = model_at(server).with_structured_output(Weather, method=method)
+        for ask in (chain.invoke, lambda prompt: list(chain.stream(prompt))):
+            with pytest.raises(OutputParserException):
+                ask("?")
+
+
+def _call_event(name: str, arguments: str, finish_reason: str = "tool_calls") -> dict[str, Any]:
+    call = {"index": 0, "id": "c1", "function": {"name": name, "arguments": arguments}}
+    return {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": finish_reason}]}
+
+
+def _native_event(text: str) -> dict[str, Any]:
+    return {"candidates": [{"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}]}
+
+
+OSLO = '{"city": "Oslo", "sky": "blue"}'
+
+
+@pytest.mark.parametrize("text", [OSLO, f"```json\n{OSLO}\n```", "I do not know."])
+@pytest.mark.parametrize(("name", "api", "spelling"), SPELLINGS, ids="-".join)
+async def test_an_agent_ends_after_one_answer_without_the_required_call(name, api, spelling, text):
+    """docs/wire.md 2: a forced tool choice was seen to be ignored."""
+    event = _native_event(text) if api == "generate_content" else _event(text)
+    question = {"messages": [{"role": "user", "content": "Describe the weather."}]}
+    with server_sending(sse(event)) as server:
+        model = model_at(server, model=spelling, api=api)
+        agent = create_agent(model, tools=[], response_format=Weather)
+        if text.startswith("I"):
+            with pytest.raises((KieToolCallMissingError, StructuredOutputValidationError)):
+                await agent.ainvoke(question)
+        else:
+            result = await agent.ainvoke(question)
+            assert result["structured_response"] == Weather(city="Oslo", sky="blue")
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "finish_reason", "match"),
+    [
+        ('{"city": "Oslo"}', "tool_calls", "does not match the schema"),
+        ('{"city": "Oslo", "sk', "tool_calls", "not complete JSON"),
+        ('{"city": "Oslo", "sk', "length", "cut at max_tokens"),
+        ('{"beats": [null, null]}', "tool_calls", "does not match the schema"),
+    ],
+)
+def test_a_call_that_does_not_match_is_a_parsing_error(arguments, finish_reason, match):
+    with _server(_call_event("Weather", arguments, finish_reason)) as server:
+        model = model_at(server)
+        chain = model.with_structured_output(Weather, method="function_calling")
+        with pytest.raises(OutputParserException, match=match):
+            chain.invoke("?")
+        with pytest.raises(OutputParserException, match=match):
+            list(chain.stream("?"))
+        raw = model.with_structured_output(Weather, method="function_calling", include_raw=True)
+        result = raw.invoke("?")
+    assert isinstance(result["parsing_error"], OutputParserException)
+    assert result["parsed"] is None
+
+
+@pytest.mark.parametrize("text", [GOOD, f"```json\n{GOOD}\n```", f"Here:\n```\n{GOOD}\n```"])
+@pytest.mark.parametrize("schema", [Weather, WEATHER_DICT], ids=["class", "dict"])
+async def test_json_text_in_place_of_the_call_is_accepted(schema, text):
+    with _server(_event(text)) as server:
+        chain = model_at(server).with_structured_output(schema, method="function_calling")
+        streamed = [part async for part in chain.astream("?")]
+        values = [chain.invoke("?"), await chain.ainvoke("?"), [*chain.stream("?")][-1]]
+    for value in (*values, streamed[-1]):
+        assert value in (Weather(city="Oslo", sky="blue"), json.loads(GOOD))
+
+
+@pytest.mark.parametrize("text", ['{"city": "Oslo"}', "[]", '"Oslo"', '{"city": 1.5, "sky": []}'])
+def test_json_text_of_another_form_is_not_the_call(text):
+    with _server(_event(text)) as server:
+        chain = model_at(server).with_structured_output(WEATHER_DICT, method="function_calling")
+        with pytest.raises(OutputParserException, match="does not match the schema"):
+            chain.invoke("?")
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+async def test_a_call_of_another_tool_is_no_error(method):
+    with _server(_call_event("get_weather", '{"city": "Oslo"}')) as server:
+        options = {"method": method, "tools": [get_weather]}
+        chain = model_at(server).with_structured_output(Weather, **options)
+        assert chain.invoke("?") is None
+        assert await chain.ainvoke("?") is None
+        assert list(chain.stream("?")) == [None]
+        raw = model_at(server).with_structured_output(Weather, include_raw=True, **options)
+        result = raw.invoke("?")
+    assert result["parsed"] is None
+    assert result["parsing_error"] is None
+    assert [call["name"] for call in result["raw"].tool_calls] == ["get_weather"]
+
+
+class Kind(Enum):
+    """A kind."""
+
+    SMALL = "small"
+    LARGE = "large"
+
+
+class Part(BaseModel):
+    """A part."""
+
+    name: str
+    count: int | None
+
+
+class Order(BaseModel):
+    """An order, with every kind of property that may be null."""
+
+    name: str
+    age: int | None
+    rate: float | None = None
+    level: Literal["low", "high"] | None
+    kind: Kind | None
+    due: date | None
+    parts: list[Part] | None
+    first: Part | None
+    tags: list[str | None]
+    amount: int | str
+    choice: Part | Kind
+    scores: dict[str, int]
+
+
+FULL_ORDER: dict[str, Any] = {
+    "name": "n",
+    "age": 3,
+    "rate": 0.5,
+    "level": "low",
+    "kind": Kind.LARGE,
+    "due": date(2026, 1, 2),
+    "parts": [Part(name="p", count=1), Part(name="q", count=None)],
+    "first": Part(name="f", count=None),
+    "tags": ["a", None],
+    "amount": 5,
+    "choice": Part(name="c", count=2),
+    "scores": {"x": 1},
+}
+PLAIN_ORDER = Order(**FULL_ORDER).model_dump(mode="json")
+NULLABLE = ["age", "rate", "level", "kind", "due", "parts", "first"]
+NO_NULLS = Order(**FULL_ORDER | dict.fromkeys(NULLABLE))
+ORDERS: dict[str, tuple[dict[str, Any], Order]] = {
+    "complete": (PLAIN_ORDER, Order(**FULL_ORDER)),
+    "null": (PLAIN_ORDER | dict.fromkeys(NULLABLE), NO_NULLS),
+    "absent": ({k: v for k, v in PLAIN_ORDER.items() if k not in NULLABLE}, NO_NULLS),
+    "empty text": (PLAIN_ORDER | dict.fromkeys(NULLABLE, ""), NO_NULLS),
+    "the text null": (PLAIN_ORDER | dict.fromkeys(NULLABLE, "null"), NO_NULLS),
+    "nested": (
+        PLAIN_ORDER | {"parts": [{"name": "p"}, {"name": "q", "count": ""}], "first": {"name": ""}},
+        Order(**FULL_ORDER | {
+            "parts": [Part(name="p", count=None), Part(name="q", count=None)],
+            "first": Part(name="", count=None),
+        }),
+    ),
+    "texts for numbers": (
+        PLAIN_ORDER | {"age": "3", "rate": "0.5", "scores": {"x": "1"}}, Order(**FULL_ORDER)
+    ),
+    "no map": (PLAIN_ORDER | {"scores": {}}, Order(**FULL_ORDER | {"scores": {}})),
+}  # fmt: skip
+
+
+def _order_server(api: str, method: str, answer: dict[str, Any]) -> ScriptedServer:
+    """A server that answers as KIE does: with JSON text, or with a call."""
+    arguments = json.dumps(answer)
+    if api == "generate_content":
+        call = {"functionCall": {"name": "Order", "args": answer}}
+        part = {"text": arguments} if method == "json_schema" else call
+        candidate = {"content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}
+        return server_sending(sse(json.dumps({"candidates": [candidate]})))
+    if method == "json_schema":
+        return _server(_event(arguments))
+    return _server(_call_event("Order", arguments))
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize(("answer", "expected"), ORDERS.values(), ids=ORDERS)
+async def test_values_that_may_be_null_are_read_as_the_server_writes_them(
+    api, method, answer, expected
+):
+    with _order_server(api, method, answer) as server:
+        chain = model_at(server, api=api).with_structured_output(Order, method=method)
+        streamed = [part async for part in chain.astream("?")]
+        values = [chain.invoke("?"), await chain.ainvoke("?"), [*chain.stream("?")][-1]]
+    assert [*values, streamed[-1]] == [expected] * 4
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize(
+    "wrong", [{"parts": [None, None]}, {"name": None}, {"scores": None}, {"amount": None}]
+)
+def test_values_that_may_not_be_null_are_an_error(api, method, wrong):
+    with _order_server(api, method, PLAIN_ORDER | wrong) as server:
+        chain = model_at(server, api=api).with_structured_output(Order, method=method)
+        with pytest.raises(OutputParserException, match="does not match the schema"):
+            chain.invoke("?")
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
+@pytest.mark.parametrize("digits", ["12345678901234567890123", "-98765432109876543210"])
+def test_integers_in_json_text_keep_their_digits(api, digits):
+    order = {**PLAIN_ORDER, "amount": int(digits), "scores": {"x": digits}}
+    with _order_server(api, "json_schema", order) as server:
+        chain = model_at(server, api=api).with_structured_output(Order)
+        answers = [chain.invoke("?"), *chain.stream("?")]
+    for answer in (answers[0], answers[-1]):
+        assert answer.amount == int(digits)
+        assert answer.scores == {"x": int(digits)}
+
+
+class Box(BaseModel):
+    """A box, without a map, which no `response_format` can carry."""
+
+    name: str
+    kind: Kind | None
+    parts: list[Part] | None
+
+
+def test_natively_the_model_never_has_to_write_null():
+    with _order_server("generate_content", "json_schema", {"name": "b"}) as server:
+        model = model_at(server, api="generate_content")
+        assert model.with_structured_output(Box).invoke("?") == Box(name="b", kind=None, parts=None)
+        config = server.requests[0].json["generationConfig"]
+        model.bind_tools([Box]).invoke("?")
+        [tools] = server.requests[1].json["tools"]
+    [function] = tools["functionDeclarations"]
+    assert config.keys() == {"responseMimeType", "responseSchema"}
+    for schema in (config["responseSchema"], function["parameters"]):
+        assert schema["required"] == ["name"]
+        assert schema["properties"]["kind"]["enum"] == ["small", "large"]
+        assert "Leave out" in schema["properties"]["kind"]["description"]
+        assert schema["properties"]["parts"]["items"]["required"] == ["name"]
+        assert '"NULL"' not in json.dumps(schema)
 
 
 @pytest.mark.parametrize("piece", [1, 5, 1000])

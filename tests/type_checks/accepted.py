@@ -30,3 +30,5 @@ assert_type(model.with_structured_output(Place, method="json_mode").invoke("hi")
 model.with_structured_output({"title": "A"}, include_raw=True).invoke("hi")["raw"]
 model.with_structured_output(Person, include_raw=True).invoke("hi")["parsed"]
 model.bind_tools([Person], tool_choice="any").invoke("hi").tool_calls
+model.with_structured_output(Person, include_raw=bool(model.tags)).invoke("hi")
+ChatKieGemini(model="x", stop=("a", "b"))

@@ -97,6 +97,7 @@ def test_an_unlisted_name_or_api_is_sent_unchanged(name, api, path) -> None:
         ("gemini-9-flash-lite-preview", "gateway", "gemini-3.8-flash"),
         ("google/gemini-9-pro", "gateway", "gemini-3.1-pro"),
         ("gemini-9-pro", "chat_completions", "gemini-3.1-pro"),
+        ("Gemini-9-Pro", "generate_content", "gemini-3.1-pro"),
     ],
 )
 def test_an_unlisted_gemini_name_inherits_its_family_s_newest_row(name, api, newest) -> None:
@@ -104,8 +105,9 @@ def test_an_unlisted_gemini_name_inherits_its_family_s_newest_row(name, api, new
     with pytest.warns(UserWarning, match=f"{name}.*{newest}") as caught:
         resolved, *_ = [resolve(name, api) for _ in range(3)]
     assert len(caught) == 1
+    assert caught[0].filename == __file__
     assert resolved.name == resolved.route.model == name
-    listed = resolve(newest, resolved.api)
+    listed = resolve(newest, resolved.api if api != "generate_content" else None)
     assert resolved.spec is listed.spec
     assert resolved.route.efforts == listed.route.efforts
     profile = {**profile_of(listed), "name": name}
@@ -145,7 +147,7 @@ def test_a_model_of_the_body_wins_over_none_only_when_the_user_gives_it() -> Non
 
 
 @pytest.mark.parametrize("friendly", DEFAULTS)
-def test_a_profile_says_what_the_model_can(friendly: str) -> None:
+def test_a_profile_lists_the_features_of_the_model(friendly: str) -> None:
     profile = ChatKieGemini(model=friendly, api_key="k").profile
     assert profile is not None
     assert profile["max_input_tokens"] == 1_048_576

@@ -40,6 +40,7 @@ from langchain_kie import (
     KieServerError,
     KieStreamInterruptedError,
     KieTimeoutError,
+    KieToolCallMissingError,
 )
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ CORE: dict[type[KieError], type[core.ModelError]] = {
     KieServerError: core.ModelAPIError,
     KieEmptyResponseError: core.ModelAPIError,
     KieMediaNotSeenError: core.ModelAPIError,
+    KieToolCallMissingError: core.ModelAPIError,
     KieProtocolError: core.ModelAPIError,
     KieTimeoutError: core.ModelTimeoutError,
     KieConnectionError: core.ModelConnectionError,

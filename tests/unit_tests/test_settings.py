@@ -83,7 +83,7 @@ def test_a_malformed_block_is_refused_by_its_type(block: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    ("own", "asked", "sent"),
+    ("model_stop", "call_stop", "sent"),
     [
         ("END", None, ["END"]),
         (["A"], "END", ["END"]),
@@ -91,13 +91,13 @@ def test_a_malformed_block_is_refused_by_its_type(block: dict[str, Any]) -> None
         (None, ["A", "B"], ["A", "B"]),
     ],
 )
-def test_stop_may_be_one_or_several_or_taken_back(own, asked, sent) -> None:
+def test_stop_of_a_call_replaces_stop_of_the_model(model_stop, call_stop, sent) -> None:
     with server_sending(WHOLE) as server:
-        model_at(server, stop=own).invoke("hi", stop=asked)
+        model_at(server, stop=model_stop).invoke("hi", stop=call_stop)
         assert server.requests[0].json.get("stop") == sent
 
 
-def test_further_members_of_a_body_do_not_replace_what_stands_beside_them() -> None:
+def test_model_kwargs_are_merged_into_the_body() -> None:
     body = fixture("native_whole.json")
     extra = {"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}, "cachedContent": "c"}
     with server_sending(body) as server:
@@ -124,21 +124,21 @@ def test_an_effort_may_be_in_capitals(given: str, sent: str) -> None:
         assert server.requests[0].json["reasoning_effort"] == sent
 
 
-def test_the_gateway_has_no_rules_of_its_own() -> None:
+def test_the_gateway_accepts_any_reasoning_effort() -> None:
     with server_sending(WHOLE) as server:
         model = model_at(server, model="gemini-2.5-flash", api="gateway")
         model.invoke("hi", reasoning_effort="ultra")
         assert server.requests[0].json["reasoning_effort"] == "ultra"
 
 
-def test_aliases_reach_the_trace() -> None:
+def test_aliases_are_traced_by_their_field_names() -> None:
     model = ChatKieGemini(model="gemini-3-flash", api_key="k")
-    asked = {"model_name": "gemini-3-pro", "max_output_tokens": 50, "stop_sequences": ["Z"]}
-    params = model._get_ls_params(**asked)
+    aliases = {"model_name": "gemini-3-pro", "max_output_tokens": 50, "stop_sequences": ["Z"]}
+    params = model._get_ls_params(**aliases)
     assert params["ls_model_name"] == "gemini-3-pro"
     assert params["ls_max_tokens"] == 50
     assert params["ls_stop"] == ["Z"]
-    assert model._get_invocation_params(**asked)["model"] == "gemini-3-pro"
+    assert model._get_invocation_params(**aliases)["model"] == "gemini-3-pro"
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,8 @@ def test_aliases_reach_the_trace() -> None:
         ("https://api.kie.ai.example", "https://api.kie.ai.example"),
     ],
 )
-def test_files_go_to_kie_only_with_a_key_of_kie_s(base_url: str, upload_url: str) -> None:
+def test_files_are_uploaded_to_kie_only_if_the_model_calls_kie(
+    base_url: str, upload_url: str
+) -> None:
     assert upload_url_for(base_url, None) == upload_url
     assert upload_url_for(base_url, "https://files.example/") == "https://files.example"

@@ -1,4 +1,4 @@
-"""LangChain's standard unit tests, once for each dialect and the gateway."""
+"""LangChain's standard unit tests, once for each `api`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from langchain_kie import ChatKieGemini
 
 
 class StandardTests(ChatModelUnitTests):
-    """What all dialects promise."""
+    """The features that every `api` has."""
 
-    server_sending: ClassVar[dict[str, str]]
+    model_parameters: ClassVar[dict[str, str]]
 
     chat_model_class = ChatKieGemini
     supports_json_mode = True
@@ -27,28 +27,28 @@ class StandardTests(ChatModelUnitTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return self.server_sending
+        return self.model_parameters
 
     @property
     def init_from_env_params(self) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
         environment = {"KIE_API_KEY": "a-key", "KIE_BASE_URL": "https://relay.example/kie"}
         expected = {"api_key": "a-key", "base_url": "https://relay.example/kie"}
-        return environment, self.server_sending, expected
+        return environment, self.model_parameters, expected
 
 
 class TestChatCompletions(StandardTests):
-    """The OpenAI-shaped dialect."""
+    """Chat Completions, in the format of OpenAI."""
 
-    server_sending: ClassVar = {"model": "gemini-3-flash", "api": "chat_completions"}
+    model_parameters: ClassVar = {"model": "gemini-3-flash", "api": "chat_completions"}
 
 
 class TestGenerateContent(StandardTests):
-    """The native dialect."""
+    """Gemini's native format."""
 
-    server_sending: ClassVar = {"model": "gemini-3.5-flash", "api": "generate_content"}
+    model_parameters: ClassVar = {"model": "gemini-3.5-flash", "api": "generate_content"}
 
 
 class TestGateway(StandardTests):
-    """The shared path, with the model in the body."""
+    """Chat Completions at the shared URL, with the model in the body."""
 
-    server_sending: ClassVar = {"model": "gemini-3-flash", "api": "gateway"}
+    model_parameters: ClassVar = {"model": "gemini-3-flash", "api": "gateway"}

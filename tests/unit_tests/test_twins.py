@@ -1,37 +1,104 @@
-"""Sync functions and their async twins differ only in `await`, `async` and names."""
+"""Sync functions and their async twins differ only in `await`, `async` and names.
+
+The pairs are found by their names, in every module and class of the package.
+"""
 
 from __future__ import annotations
 
 import ast
-import inspect
 import re
-import textwrap
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from langchain_kie import ChatKieGemini, KieFiles
-from langchain_kie._http import pools, read_deadline
-from langchain_kie._http.transport import Transport
+import langchain_kie
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Iterator
 
-TWINS: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
-    (Transport.stream, Transport.astream),
-    (Transport._send, Transport._asend),
-    (read_deadline.read_pieces, read_deadline.aread_pieces),
-    (pools._open_pool, pools._open_async_pool),
-    (ChatKieGemini._generate, ChatKieGemini._agenerate),
-    (ChatKieGemini._stream, ChatKieGemini._astream),
-    (ChatKieGemini._call, ChatKieGemini._acall),
-    (ChatKieGemini._with_uploads, ChatKieGemini._awith_uploads),
-    (KieFiles.upload, KieFiles.aupload),
-]
+PACKAGE = Path(langchain_kie.__file__).parent
+
+DIFFERENT_CODE = {
+    "pools.pooled_transport": "all threads share pools; each event loop has its pools",
+    "transport.Transport._request": "the async one adds to the request of the sync one",
+    "_uploads.choose_uploads": "the async one calls the sync one in a thread",
+    "_uploads.upload_all": "the async one uploads concurrently",
+    "_uploads._upload_once": "the async one reads in threads, and waits in the event loop",
+}
+"""The pairs that are not compared, by the name of the sync one, and why."""
+
+AWAITED = {
+    "time.sleep": "asyncio.sleep",
+    "response.close": "response.aclose",
+    "pool.send": "pool.send",
+    "pool.handle_request": "pool.handle_async_request",
+    "_upload_call": "_upload_call",
+}
+"""Calls outside the pairs that an async twin must await, here or in a thread, and their names."""
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+class Pair(NamedTuple):
+    """A sync function or class and its async twin."""
+
+    sync: Definition
+    twin: Definition
+
+    @property
+    def must_await(self) -> bool:
+        """Whether a call of the twin must be in an `await`, `async for` or `async with`."""
+        return not isinstance(self.twin, ast.FunctionDef)
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether the twin is an async generator."""
+        return any(isinstance(node, ast.Yield) for node in ast.walk(self.twin))
+
+
+def _sync_names(name: str) -> Iterator[str]:
+    """Yield the names that the sync twin may use for a name of the async one."""
+    yield name
+    yield name.replace("async_", "sync_")
+    yield name.replace("async_", "")
+    yield name.replace("Async", "")
+    yield name.replace("Async", "Sync")
+    yield re.sub(r"^(_*)a", r"\1", name)
+    yield name.replace("asyncio", "time")
+
+
+def _pairs(source: str) -> dict[str, Pair]:
+    """Return the pairs in a module and its classes, by the name of the sync one."""
+    found: dict[str, Pair] = {}
+    module = ast.parse(source)
+    scopes = [("", module.body)]
+    scopes += [(f"{n.name}.", n.body) for n in module.body if isinstance(n, ast.ClassDef)]
+    for prefix, body in scopes:
+        definitions = {node.name: node for node in body if isinstance(node, Definition)}
+        for name, twin in definitions.items():
+            names = (n for n in _sync_names(name) if n != name and n in definitions)
+            if sync_name := next(names, None):
+                found[prefix + sync_name] = Pair(definitions[sync_name], twin)
+    return found
+
+
+PAIRS = {
+    f"{path.stem}.{name}": pair
+    for path in sorted(PACKAGE.rglob("*.py"))
+    for name, pair in _pairs(path.read_text()).items()
+}
 
 
 class _Normalizer(ast.NodeTransformer):
-    """Rewrites sync and async code to one form, without docstrings and annotations."""
+    """Rewrites sync and async code to one form, without docstrings and annotations.
+
+    Attributes:
+        awaited: The expressions that were in an `await`, `async for` or `async with`.
+    """
+
+    def __init__(self) -> None:
+        self.awaited: set[ast.AST] = set()
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> Any:
         return self.visit(ast.FunctionDef(**vars(node)))
@@ -49,13 +116,18 @@ class _Normalizer(ast.NodeTransformer):
         return self.visit(ast.Assign([node.target], node.value))
 
     def visit_AsyncFor(self, node: ast.AsyncFor) -> Any:
+        self.awaited.add(node.iter)
         return self.visit(ast.For(**vars(node)))
 
     def visit_AsyncWith(self, node: ast.AsyncWith) -> Any:
+        for item in node.items:
+            self.awaited.update(ast.walk(item.context_expr))
         return self.visit(ast.With(**vars(node)))
 
     def visit_Await(self, node: ast.Await) -> Any:
-        return self.visit(node.value)
+        value = self.visit(node.value)
+        self.awaited.add(value)
+        return value
 
     def visit_Expr(self, node: ast.Expr) -> Any:
         """Write `yield from` as a loop, since async code has no other form."""
@@ -73,64 +145,141 @@ class _Normalizer(ast.NodeTransformer):
     def visit_ListComp(self, node: ast.ListComp) -> Any:
         """Write `[item async for item in items]` as `items`."""
         (generator,) = node.generators
-        generator.is_async = 0
+        if generator.is_async:
+            self.awaited.add(generator.iter)
+            generator.is_async = 0
         if ast.unparse(node.elt) == ast.unparse(generator.target) and not generator.ifs:
             return self.visit(generator.iter)
         return self.generic_visit(node)
 
 
-def _normalized(function: Callable[..., Any]) -> str:
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    return ast.unparse(ast.fix_missing_locations(_Normalizer().visit(tree)))
+def _normalized(definition: Definition) -> tuple[ast.AST, set[ast.AST]]:
+    """Return a copy in the common form, and the expressions that it awaits."""
+    normalizer = _Normalizer()
+    tree = normalizer.visit(ast.parse(ast.unparse(definition)).body[0])
+    return ast.fix_missing_locations(tree), normalizer.awaited
 
 
-def _sync_names(name: str) -> Iterator[str]:
-    """Yield the names that the sync twin may use for a name of the async one."""
-    yield name
-    yield name.replace("async_", "")
-    yield name.replace("Async", "")
-    yield name.replace("Async", "Sync")
-    yield re.sub(r"^(_*)a", r"\1", name)
-    yield name.replace("asyncio", "time")
-
-
-def _lines(sync: Callable[..., Any], twin: Callable[..., Any]) -> tuple[list[str], list[str]]:
+def _lines(sync: ast.AST, twin: ast.AST) -> tuple[list[str], list[str]]:
     """Return the code of both, with the sync names."""
-    code = _normalized(sync)
+    code = ast.unparse(sync)
     words = {*re.findall(r"\w+", code)}
 
     def to_sync(match: re.Match[str]) -> str:
         return next((name for name in _sync_names(match[0]) if name in words), match[0])
 
-    twin_code = re.sub(r"\w+", to_sync, _normalized(twin))
-    return code.splitlines(), twin_code.splitlines()
+    return code.splitlines(), re.sub(r"\w+", to_sync, ast.unparse(twin)).splitlines()
 
 
-@pytest.mark.parametrize(("sync", "twin"), TWINS, ids=lambda function: function.__qualname__)
-def test_twins_are_the_same_code(sync: Callable[..., Any], twin: Callable[..., Any]) -> None:
+def _blocking_calls(
+    sync: ast.AST, twin: ast.AST, awaited: set[ast.AST], pairs: dict[str, Pair]
+) -> list[str]:
+    """Return the calls of the twin that have an async form, and are not async or not awaited."""
+    by_name = {pair.sync.name: pair for pair in pairs.values()}
+    passed_on = {n.value for n in ast.walk(twin) if isinstance(n, (ast.Assign, ast.Return))}
+    found: list[str] = []
+    for call, twin_call in zip(ast.walk(sync), ast.walk(twin), strict=True):
+        if not (isinstance(call, ast.Call) and isinstance(twin_call, ast.Call)):
+            continue
+        owner, dot, name = ast.unparse(call.func).rpartition(".")
+        expected, must_await = AWAITED.get(owner + dot + name), True
+        if pair := by_name.get(name):
+            expected = owner + dot + pair.twin.name
+            must_await = pair.must_await and not (pair.is_generator and twin_call in passed_on)
+        if expected and (
+            ast.unparse(twin_call.func) != expected or (must_await and twin_call not in awaited)
+        ):
+            found.append(ast.unparse(twin_call))
+    return found
+
+
+def check_pair(pair: Pair, pairs: dict[str, Pair]) -> None:
+    """Check that both have the same code, and that the twin blocks nowhere."""
+    (sync, _), (twin, awaited) = _normalized(pair.sync), _normalized(pair.twin)
     lines, twin_lines = _lines(sync, twin)
     assert twin_lines == lines
+    assert _blocking_calls(sync, twin, awaited, pairs) == []
 
 
-def double(numbers: Iterator[int]) -> Iterator[int]:
+@pytest.mark.parametrize("name", sorted(PAIRS.keys() - DIFFERENT_CODE.keys()))
+def test_twins_are_the_same_code(name: str) -> None:
+    check_pair(PAIRS[name], PAIRS)
+
+
+def test_every_exception_is_a_pair() -> None:
+    assert DIFFERENT_CODE.keys() < PAIRS.keys()
+
+
+@pytest.mark.parametrize("name", DIFFERENT_CODE)
+def test_a_twin_with_different_code_does_not_sleep(name: str) -> None:
+    assert "time.sleep" not in ast.unparse(PAIRS[name].twin)
+
+
+EXAMPLE = """
+def double(numbers):
     for number in numbers:
         yield from [number, number]
 
-
-async def adouble(numbers: AsyncIterator[int]) -> AsyncIterator[int]:
+async def adouble(numbers):
     async for number in numbers:
         for item in [number, number]:
             yield item
 
+class Client:
+    def send(self, numbers):
+        time.sleep(1)
+        for number in double(numbers):
+            self.post(number)
 
-async def ashorter(numbers: AsyncIterator[int]) -> AsyncIterator[int]:
-    async for number in numbers:
-        for item in [number]:
-            yield item
+    async def asend(self, numbers):
+        await asyncio.sleep(1)
+        async for number in adouble(numbers):
+            await self.apost(number)
+
+    def post(self, number):
+        return number
+
+    async def apost(self, number):
+        return number
+"""
 
 
-def test_only_a_real_difference_is_found() -> None:
-    lines, twin_lines = _lines(double, adouble)
-    assert twin_lines[1:] == lines[1:]
-    lines, twin_lines = _lines(double, ashorter)
-    assert twin_lines[1:] != lines[1:]
+def check_all(pairs: dict[str, Pair]) -> None:
+    assert pairs.keys() == {"double", "Client.send", "Client.post"}
+    for pair in pairs.values():
+        check_pair(pair, pairs)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("for item in [number, number]", "for item in [number]"),
+        ("await self.apost(", "self.post("),
+        ("await self.apost(", "self.apost("),
+        ("await asyncio.sleep(", "time.sleep("),
+        ("await asyncio.sleep(", "asyncio.sleep("),
+        ("async for number in adouble(", "for number in double("),
+        ("async for number in adouble(", "for number in adouble("),
+    ],
+)
+def test_a_real_difference_is_found(old: str, new: str) -> None:
+    check_all(_pairs(EXAMPLE))
+    assert old in EXAMPLE
+    with pytest.raises(AssertionError):
+        check_all(_pairs(EXAMPLE.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "old", "new"),
+    [
+        ("chat_models", "ChatKieGemini._call", "await self._awith_uploads(", "self._with_uploads("),
+        ("_http/transport", "Transport.stream", "await asyncio.sleep(", "time.sleep("),
+        ("_http/transport", "Transport.stream", "await response.aclose(", "response.close("),
+        ("files", "KieFiles.upload", "await asyncio.to_thread(_upload_call, ", "_upload_call("),
+    ],
+)
+def test_a_blocking_call_in_the_package_is_found(file: str, name: str, old: str, new: str) -> None:
+    source = (PACKAGE / f"{file}.py").read_text()
+    assert old in source
+    with pytest.raises(AssertionError, match=r"== \[\]"):
+        check_pair(_pairs(source.replace(old, new))[name], PAIRS)

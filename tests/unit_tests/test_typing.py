@@ -18,7 +18,10 @@ from langchain_kie._settings import ALIASES, ModelOptions
 
 FOLDER = Path(__file__).parents[1] / "type_checks"
 MYPY = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", "/dev/null"]
-PYRIGHT = [sys.executable, "-m", "basedpyright", "--level", "error", "--outputjson"]
+PYRIGHT = [
+    *(sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable),
+    *("--level", "error", "--outputjson"),
+]
 
 
 def lines_mypy_rejects(file: Path) -> set[int]:
@@ -65,11 +68,13 @@ def test_a_model_with_fallbacks_still_binds_tools_and_schemas() -> None:
 
 def test_every_parameter_is_described_in_help_and_in_the_json_schema() -> None:
     properties = ChatKieGemini.model_json_schema()["properties"]
-    own = inspect.get_annotations(ChatKieGemini).keys() - {"model_config"}
-    assert properties.keys() == own
-    for name in own:
+    fields = inspect.get_annotations(ChatKieGemini).keys() - {"model_config"}
+    assert properties.keys() == fields
+    for name in fields:
         assert properties[name]["description"] == ChatKieGemini.model_fields[name].description
         assert f"{name}: " in ChatKieGemini.__doc__
+    assert properties["max_retries"]["default"] == 2
+    assert properties["media_upload"]["default"] == "auto"
 
 
 def test_an_option_s_default_is_the_model_s() -> None:

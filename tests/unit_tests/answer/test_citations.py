@@ -216,7 +216,8 @@ async def test_confidence_scores_are_in_extras():
 
 async def test_an_answer_without_text_has_only_the_search():
     last = event(groundingMetadata=grounding([]), finishReason="STOP")
-    message = await message_of(sse({**last, "usageMetadata": {"totalTokenCount": 5}}), stream)
+    with pytest.warns(UserWarning, match="the answer is empty"):
+        message = await message_of(sse({**last, "usageMetadata": {"totalTokenCount": 5}}), stream)
     assert [block["type"] for block in blocks_of(message)] == [
         "server_tool_call",
         "server_tool_result",

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from call_modes import BASIC_CALL_MODES, model_at, server_sending
+from call_modes import BASIC_CALL_MODES, astream, model_at, server_sending, stream
 from scripted_server import sse
 
+from langchain_kie import (
+    KieEmptyResponseError,
+    KieError,
+    KieProtocolError,
+    KieServerError,
+)
 from langchain_kie._answer.event import AnswerEvent, FinishReason
 from langchain_kie._wire import chat_completions, generate_content, parse_event
 from unit_tests.answer.rows import (
@@ -59,6 +65,15 @@ ENDINGS = [
         "a refusal",
         completion(content=None, refusal="I will not."),
         extra={"refusal": "I will not."},
+        metadata=ended("content_filter", "stop", id="x"),
+    ),
+    native_row(
+        "a block that is followed by a normal end",
+        sse(
+            {"candidates": [{"finishReason": "SAFETY"}]},
+            {"candidates": [{"finishReason": "STOP"}]},
+        ),
+        metadata=ended("content_filter", "SAFETY"),
     ),
     *(
         native_row(
@@ -79,8 +94,32 @@ ENDINGS = [
     ),
     native_row(
         "a reason without an equivalent, before the first word",
-        orjson.dumps({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}]}),
+        orjson.dumps({"candidates": [{"finishReason": "OTHER"}]}),
+        metadata=ended("other", "OTHER"),
+    ),
+    native_row(
+        "a failed function call after text",
+        sse(native({"text": "Once"}), native(finish="MALFORMED_FUNCTION_CALL")),
+        text="Once",
         metadata=ended("malformed_function_call", "MALFORMED_FUNCTION_CALL"),
+    ),
+    *(
+        Row(
+            f"{word}, which is no finish reason",
+            sse(delta(word, content="a"), delta(word, content="b"), "[DONE]"),
+            text="ab",
+            metadata={"id": "x", "finish_reason": "stop"},
+        )
+        for word in ("null", "FINISH_REASON_UNSPECIFIED")
+    ),
+    native_row(
+        "a block reason that is none",
+        sse(
+            {"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}},
+            native({"text": "a"}, finish="STOP"),
+        ),
+        text="a",
+        metadata=ended("stop", "STOP", prompt_feedback={"blockReason": "BLOCK_REASON_UNSPECIFIED"}),
     ),
     native_row(
         "MAX_TOKENS, with a message",
@@ -141,8 +180,10 @@ WORDS: list[tuple[str, str, bool]] = [
         )
     ),
     *((word, "content_filter", False) for word in ("LANGUAGE", "NO_IMAGE", "IMAGE_OTHER")),
+    ("MALFORMED_FUNCTION_CALL", "malformed_function_call", False),
+    ("UNEXPECTED_TOOL_CALL", "unexpected_tool_call", False),
 ]
-OTHERS = ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "OTHER", "new"]
+OTHERS = ["TOO_MANY_TOOL_CALLS", "OTHER", "new"]
 
 
 def parsed(word: str, *, is_native: bool) -> AnswerEvent:
@@ -167,6 +208,48 @@ def test_a_word_has_one_meaning_on_every_api_and_in_every_case(
         assert event.is_empty == (expected in {"stop", "length", "tool_calls"})
 
 
+CODE = {"executableCode": {"language": "PYTHON", "code": "1"}}
+RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("event", "is_terminal", "has_output"),
+    [
+        (native(finish="STOP"), True, False),
+        (native({"text": "a"}, finish="STOP"), True, True),
+        (native(CODE, finish="STOP"), False, True),
+        (native(CODE, RESULT, finish="STOP"), False, True),
+        (native(RESULT, {"text": "1"}, finish="STOP"), True, True),
+        ({**native(CODE, finish="STOP"), "credits_consumed": 0.1}, True, True),
+        (native(finish="FINISH_REASON_UNSPECIFIED"), False, False),
+        ({"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}}, False, False),
+        (delta("null", content="a"), False, True),
+        (delta("stop"), True, False),
+        (delta(reasoning="a"), False, True),
+        ({"choices": [], "usage": {"prompt_tokens": 1}}, True, False),
+        ({"type": "ping"}, False, False),
+        ({"id": "x", "object": "chat.completion.chunk"}, False, False),
+        ({"choices": None}, False, False),
+    ],
+)
+def test_what_proves_the_end_of_an_answer(event, is_terminal: bool, has_output: bool) -> None:
+    parsed = parse_event(event)
+    assert (parsed.is_terminal, parsed.has_output) == (is_terminal, has_output)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"choices": [], "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}},
+        {**delta("stop", content=""), "usage": {"prompt_tokens": 0}, "credits_consumed": 0},
+        {"candidates": [], "usageMetadata": {"promptTokenCount": 0, "totalTokenCount": 0}},
+        native({"text": ""}, finish="STOP", usageMetadata={"promptTokenCount": 0}),
+    ],
+)
+def test_an_empty_event_that_cost_nothing_is_empty(event) -> None:
+    assert parse_event(event).is_empty
+
+
 def test_the_tables_have_these_words_and_no_others() -> None:
     tables = chat_completions.FINISH_REASONS | generate_content.FINISH_REASONS
     assert sorted(tables) == sorted(word for word, _, _ in WORDS)
@@ -182,3 +265,55 @@ async def test_every_block_of_a_prompt_is_a_refusal(reason: str, call_mode) -> N
         metadata = (await call_mode(model_at(server))).response_metadata
     assert metadata["finish_reason"] == "content_filter"
     assert metadata["native_finish_reason"] == reason
+
+
+FAILED: dict[str, tuple[bytes, type[KieError], str]] = {
+    **{
+        word: (
+            orjson.dumps({"candidates": [{"finishReason": word, "finishMessage": "print(f())"}]}),
+            KieProtocolError,
+            f"{word.lower()}.*print",
+        )
+        for word in ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL")
+    },
+    "a failed call after a thought": (
+        sse(native({"text": "hm", "thought": True}), native(finish="MALFORMED_FUNCTION_CALL")),
+        KieProtocolError,
+        "tool call failed",
+    ),
+    "an error in a choice": (
+        sse({"choices": [{"index": 0, "error": {"code": 502, "message": "Upstream failed"}}]}),
+        KieServerError,
+        "Upstream failed",
+    ),
+    "an error in a choice, after text": (
+        sse(delta(content="a"), {"choices": [{"error": {"message": "Upstream failed"}}]}),
+        KieServerError,
+        "Upstream failed",
+    ),
+    "an error in a candidate": (
+        orjson.dumps({"candidates": [{"error": {"code": 500, "message": "Upstream failed"}}]}),
+        KieServerError,
+        "Upstream failed",
+    ),
+    "the finish reason error": (sse(delta("error", content="a")), KieServerError, "finish reason"),
+    "no choice, but usage": (
+        orjson.dumps({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 1}}),
+        KieEmptyResponseError,
+        "without a choice or candidate",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAILED)
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
+async def test_an_answer_that_failed_is_an_error(name: str, call_mode) -> None:
+    body, expected, match = FAILED[name]
+    with server_sending(body) as server:
+        with pytest.raises(expected, match=match) as caught:
+            await call_mode(model_at(server))
+        assert len(server.requests) == 1
+    if expected is KieProtocolError:
+        assert caught.value.is_retryable
+        assert caught.value.max_retries == 0
+    assert caught.value.partial == (call_mode in (stream, astream) and "after" in name)

@@ -7,11 +7,14 @@ from typing import Any
 import orjson
 import pytest
 from call_modes import BASIC_CALL_MODES, model_at, server_sending
+from langchain_core.messages import HumanMessage, ToolMessage
 from scripted_server import sse
 
+from langchain_kie._conversation.thought_signatures import digest_of
 from unit_tests.answer.rows import (
     CALLS,
     NATIVE_CALLS,
+    STOP,
     Row,
     check_every_call_mode,
     completion,
@@ -191,7 +194,10 @@ CHAT = [
         "undocumented members",
         fragments(fragment("f", '{"i":1}', index=0, id="c1", **SIGNATURE)),
         calls=[F1],
-        extra=signed("gemini-3-flash", {"type": "tool_call", "id": "c1", "extra": SIGNATURE}),
+        extra=signed(
+            "gemini-3-flash",
+            {"type": "tool_call", "id": "c1", "extra": SIGNATURE, "digest": digest_of({"i": 1})},
+        ),
     ),
     *(
         chat_row(
@@ -215,6 +221,218 @@ CHAT = [
         ),
         calls=[F1],
         invalid=[("f", '{"i"')],
+    ),
+]
+OSLO, ROME = '{"city":"Oslo"}', '{"city":"Rome"}'
+CITIES = [("f", {"city": "Oslo"}, "c1"), ("f", {"city": "Rome"}, None)]
+OTHER_SERVERS = [
+    *(
+        chat_row(
+            f"arguments that are {arguments!r}",
+            fragments({"index": 0, "id": "c1", "function": {"name": "f", "arguments": arguments}}),
+            calls=[("f", {}, "c1")],
+        )
+        for arguments in ("null", " ", "\n null", "", None)
+    ),
+    chat_row(
+        "null and white space inside arguments",
+        fragments(
+            fragment("f", " ", index=0, id="c1"),
+            *(fragment(None, piece, index=0) for piece in ('{"a":', "null", ',"b":"x', " ", '"}')),
+        ),
+        calls=[("f", {"a": None, "b": "x "}, "c1")],
+    ),
+    chat_row(
+        "an object after an object, without id and name",
+        fragments(
+            fragment("f", "", index=0, id="c1"),
+            fragment("", OSLO, index=0),
+            fragment("", ROME, index=0),
+        ),
+        calls=CITIES,
+    ),
+    chat_row(
+        "fragments of an object after an object, without id and name",
+        fragments(
+            fragment("f", OSLO, index=0, id="c1"),
+            fragment(None, '{"city"', index=0),
+            fragment(None, ':"Rome"}', index=0),
+        ),
+        calls=CITIES,
+    ),
+    chat_row(
+        "an object after an object, with the same id",
+        fragments(fragment("f", OSLO, index=0, id="c1"), fragment("f", ROME, index=0, id="c1")),
+        calls=CITIES,
+    ),
+    *(
+        chat_row(
+            f"a call that is repeated, {name}",
+            fragments(fragment("f", OSLO, index=0, id="c1"), repeated),
+            calls=CITIES[:1],
+        )
+        for name, repeated in {
+            "with its id": fragment("f", '{"city": "Oslo"}', index=0, id="c1"),
+            "without an id": fragment("f", OSLO, index=0),
+            "without an index": fragment("f", OSLO, id="c1"),
+            "with another index": fragment("f", OSLO, index=5, id="c1"),
+            "without a name": fragment(None, OSLO, index=0),
+            "as an object": fragment("f", {"city": "Oslo"}, index=0, id="c1"),
+        }.items()
+    ),
+    chat_row(
+        "a call without arguments that is repeated",
+        fragments(fragment("f", "{}", index=0, id="c1"), fragment("f", "null", index=0, id="c1")),
+        calls=[("f", {}, "c1")],
+    ),
+    chat_row(
+        "fragments, then a summary of the call",
+        fragments(
+            fragment("f", '{"ci', index=0, id="c1"),
+            fragment(None, 'ty":"Oslo"}', index=0),
+            fragment("f", OSLO, index=0, id="c1", type="function"),
+        ),
+        calls=CITIES[:1],
+    ),
+    chat_row(
+        "fragments, then the complete message",
+        sse(
+            delta(content="Wait."),
+            delta(tool_calls=[fragment("f", '{"ci', index=0, id="c1")]),
+            delta(tool_calls=[fragment(None, 'ty":"Oslo"}', index=0)]),
+            orjson.loads(
+                completion("tool_calls", content="Wait.", tool_calls=[fragment("f", OSLO, id="c1")])
+            ),
+        ),
+        text="Wait.",
+        calls=CITIES[:1],
+    ),
+    chat_row(
+        "text in pieces, then the call in the complete message",
+        sse(
+            delta(content="Wait."),
+            orjson.loads(
+                completion("tool_calls", content="Wait.", tool_calls=[fragment("f", OSLO, id="c1")])
+            ),
+        ),
+        text="Wait.",
+        calls=CITIES[:1],
+    ),
+    chat_row(
+        "an index that is text, and ids that are numbers",
+        fragments(
+            fragment("f", '{"i', index="0", id=7),
+            fragment(None, '":1}', index=0),
+            fragment("f", '{"i":2}', index="1", id=8),
+        ),
+        calls=[("f", {"i": 1}, "7"), ("f", {"i": 2}, "8")],
+    ),
+    chat_row(
+        "the older function_call, in fragments",
+        sse(
+            delta(function_call={"name": "f", "arguments": ""}),
+            delta(function_call={"arguments": '{"city"'}),
+            delta(function_call={"arguments": ':"Oslo"}'}),
+            delta("function_call"),
+        ),
+        calls=[("f", {"city": "Oslo"}, None)],
+        metadata=ended("tool_calls", "function_call", id="x"),
+    ),
+    chat_row(
+        "the older function_call in a completion, next to tool_calls",
+        completion(
+            "tool_calls",
+            tool_calls=[fragment("f", OSLO, id="c1")],
+            function_call={"name": "f", "arguments": OSLO},
+        ),
+        calls=CITIES[:1],
+    ),
+    chat_row(
+        "a name that comes late, and a call that never has one",
+        fragments(
+            fragment(None, '{"city"', index=0, id="c1"),
+            fragment(None, "{}", index=1, id="c2", **SIGNATURE),
+            fragment("f", ':"Oslo"}', index=0),
+        ),
+        calls=CITIES[:1],
+    ),
+    Row(
+        "only a call without a name",
+        fragments(fragment(None, OSLO, index=0, id="c1"), finish_reason="stop"),
+        metadata={**STOP, "empty_answer": True},
+    ),
+]
+
+
+def pieces(*partial: dict[str, Any], more: bool = True, **members: Any) -> dict[str, Any]:
+    """An event with arguments in pieces, as Vertex AI sends them."""
+    call = {**members, "partialArgs": list(partial), "willContinue": more}
+    return native({"functionCall": {k: v for k, v in call.items() if v}})
+
+
+def piece(path: str, kind: str | None = None, value: Any = None, **members: Any) -> dict[str, Any]:
+    return {"jsonPath": path, **({kind: value} if kind else {}), **members}
+
+
+PARTIAL = [
+    pieces(name="f", id="c1"),
+    pieces(piece("$.city", "stringValue", "Os", willContinue=True)),
+    pieces(piece("$.city", "stringValue", "lo", willContinue=True)),
+    pieces(piece("$.city", willContinue=False), piece("$.stops[0].n", "numberValue", 1)),
+    pieces(piece("$.stops[1]['a b']", "boolValue", False), piece("$.x", "nullValue", "NULL_VALUE")),
+]
+PARTIAL_CALL = ("f", {"city": "Oslo", "stops": [{"n": 1}, {"a b": False}], "x": None}, "c1")
+STOPPED = native(finish="STOP")
+
+
+def partial_row(name: str, *events: dict[str, Any], **expected: Any) -> Row:
+    return native_row(name, sse(*events, STOPPED), **{"metadata": NATIVE_CALLS, **expected})
+
+
+NATIVE_PARTIAL = [
+    partial_row(
+        "arguments in pieces", *PARTIAL, native({"functionCall": {}}), calls=[PARTIAL_CALL]
+    ),
+    partial_row("arguments in pieces, without an end", *PARTIAL, calls=[PARTIAL_CALL]),
+    partial_row(
+        "two calls whose arguments come in pieces",
+        *PARTIAL,
+        native({"functionCall": {}}),
+        pieces(piece("$.i", "numberValue", 2), more=False, name="f", id="c2"),
+        calls=[PARTIAL_CALL, F2],
+    ),
+    partial_row(
+        "two calls, the first without an end",
+        *PARTIAL,
+        native({"functionCall": {"name": "f", "args": {"i": 2}, "id": "c2"}}),
+        calls=[PARTIAL_CALL, F2],
+    ),
+    partial_row(
+        "arguments in pieces that are cut in a text",
+        *PARTIAL[:2],
+        invalid=[("f", '{"city":"Os"')],
+    ),
+    partial_row(
+        "a path that cannot be followed",
+        PARTIAL[0],
+        pieces(piece("$.a[3]", "numberValue", 1)),
+        native({"functionCall": {}}),
+        invalid=[("f", "{")],
+    ),
+    native_row(
+        "a call that never has a name",
+        sse(native({"functionCall": {"args": {"i": 1}}}), native({"text": "a"}, finish="STOP")),
+        text="a",
+    ),
+    partial_row(
+        "a call that is repeated with its id",
+        *[native({"functionCall": {"name": "f", "args": {"i": 1}, "id": "c1"}})] * 2,
+        calls=[F1],
+    ),
+    partial_row(
+        "an id that is a number",
+        native({"functionCall": {"name": "f", "args": {"i": 1}, "id": 7}}),
+        calls=[("f", {"i": 1}, "7")],
     ),
 ]
 NATIVE = [
@@ -251,7 +469,7 @@ NATIVE = [
 ]
 
 
-@each(CHAT, NATIVE)
+@each(CHAT, OTHER_SERVERS, NATIVE, NATIVE_PARTIAL)
 async def test_tool_calls_are_the_same_in_every_call_mode(row: Row) -> None:
     await check_every_call_mode(row)
 
@@ -305,3 +523,24 @@ def test_a_complete_call_is_converted_for_a_tool_that_takes_only_text() -> None:
     with server_sending(native_call({"zip": 10115})) as server:
         message = bound_to(server, zip="string").invoke("hi")
     assert message.tool_calls[0]["args"] == {"zip": "10115"}
+
+
+BIG = 12345678901234567890123
+
+
+@pytest.mark.parametrize("is_bound", [False, True])
+@pytest.mark.parametrize("size", [4, 1000])
+async def test_the_digits_of_long_integers_are_kept(size: int, is_bound: bool) -> None:
+    arguments = f'{{"wei":{BIG},"n":"2","big":"{BIG}"}}'
+    first, *rest = (arguments[i : i + size] for i in range(0, len(arguments), size))
+    later = [fragment(None, piece, index=0) for piece in rest]
+    with server_sending(fragments(fragment("f", first, index=0, id="c1"), *later)) as server:
+        model = bound_to(server, wei="integer", n="integer", big="integer")
+        for call_mode in BASIC_CALL_MODES:
+            message = await call_mode(model if is_bound else model_at(server))
+            others = {"n": 2, "big": BIG} if is_bound else {"n": "2", "big": str(BIG)}
+            assert message.tool_calls[0]["args"] == {"wei": BIG, **others}
+            history = [HumanMessage("hi"), message, ToolMessage("ok", tool_call_id="c1")]
+            await call_mode(model_at(server), history)
+            (sent,) = orjson.loads(server.requests[-1].body)["messages"][1]["tool_calls"]
+            assert f'"wei":{BIG}' in sent["function"]["arguments"].replace(" ", "")

@@ -59,8 +59,8 @@ NATIVE_DETAILED = {
 }
 CHAT = [
     Row("no usage", sse(delta("stop", content="hi"), "[DONE]"), text="hi"),
-    chat_row("credits", counts(2, 3, 5), usage(2, 3, reasoning=0), credits_consumed=1),
-    chat_row("no credits", counts(2, 3, 5), usage(2, 3, reasoning=0), credits_consumed=0),
+    chat_row("credits", counts(2, 3, 5), usage(2, 3), credits_consumed=1),
+    chat_row("no credits", counts(2, 3, 5), usage(2, 3), credits_consumed=0),
     *(
         chat_row(
             f"reasoning that is only in the total, {prompt}+{completion}->{total}",
@@ -69,7 +69,7 @@ CHAT = [
         )
         for prompt, completion, total in ((5, 7, 77), (20, 7, 257), (8, 1, 115))
     ),
-    chat_row("no total", counts(4, 6), usage(4, 6, reasoning=0)),
+    chat_row("no total", counts(4, 6), usage(4, 6)),
     chat_row(
         "cached and audio tokens",
         DETAILED,
@@ -92,19 +92,57 @@ CHAT = [
             "[DONE]",
         ),
         text="123",
-        usage=usage(9, 3, reasoning=0),
+        usage=usage(9, 3),
         metadata={**STOP, "credits_consumed": 0.3},
     ),
     Row(
         "usage before the finish reason",
         sse(delta(content="hi"), {"choices": [], "usage": counts(1, 1)}, delta("stop"), "[DONE]"),
         text="hi",
-        usage=usage(1, 1, reasoning=0),
+        usage=usage(1, 1),
     ),
     Row(
         "an empty answer that was billed",
         orjson.dumps({**orjson.loads(completion(content="")), "usage": counts(3, 0, 3)}),
-        usage=usage(3, 0, reasoning=0),
+        usage=usage(3, 0),
+        metadata={**STOP, "empty_answer": True},
+    ),
+    chat_row(
+        "counts that are text, null, negative or no numbers",
+        {
+            **counts("7", "5.0", None),
+            "prompt_tokens_details": {"cached_tokens": "3", "audio_tokens": None},
+            "completion_tokens_details": {"reasoning_tokens": -1, "audio_tokens": [1]},
+            "cost": "free",
+        },
+        {**usage(7, 5), "input_token_details": {"cache_read": 3}},
+    ),
+    *(
+        Row(
+            f"counts before a last usage of {last}",
+            sse(
+                {**delta("stop", content="hi"), "usage": DETAILED},
+                {"choices": [], "usage": last},
+                "[DONE]",
+            ),
+            text="hi",
+            usage={
+                **usage(40, 6, reasoning=4, audio=1),
+                "input_token_details": {"cache_read": 30, "audio": 5},
+            },
+        )
+        for last in (
+            counts(0, 0, 0, completion_tokens_details={"reasoning_tokens": 0}),
+            counts(None, -6, "x", prompt_tokens_details=None),
+            [1],
+            "none",
+            {},
+        )
+    ),
+    Row(
+        "usage that is no object",
+        sse({**delta("stop", content="hi"), "usage": "3"}, "[DONE]"),
+        text="hi",
     ),
 ]
 NATIVE = [
@@ -130,6 +168,26 @@ NATIVE = [
         "cached tokens, and the tokens of a search",
         {**usage(120, 11, reasoning=5), "input_token_details": {"cache_read": 64}},
         **NATIVE_DETAILED,
+    ),
+    native_usage(
+        "counts that are text, null or negative",
+        usage(3, 9, reasoning=5),
+        promptTokenCount="3",
+        candidatesTokenCount=4,
+        thoughtsTokenCount="5",
+        cachedContentTokenCount=None,
+        totalTokenCount=-1,
+    ),
+    native_row(
+        "counts before a last usage of zeros",
+        sse(
+            native(
+                {"text": "hi"}, usageMetadata={"promptTokenCount": 3, "candidatesTokenCount": 4}
+            ),
+            native(finish="STOP", usageMetadata={"promptTokenCount": 0, "totalTokenCount": None}),
+        ),
+        text="hi",
+        usage=usage(3, 4),
     ),
     native_usage("no reasoning", usage(3, 4), promptTokenCount=3, candidatesTokenCount=4),
 ]

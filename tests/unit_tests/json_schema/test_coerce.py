@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from langchain_kie._json_schema.coerce import coerce
+from langchain_kie._json_schema.coerce import coerce, fit
 
 if TYPE_CHECKING:
     from langchain_kie._json import Json
 
 INTEGER, NUMBER, STRING = {"type": "integer"}, {"type": "number"}, {"type": "string"}
 BOOLEAN, NULL = {"type": "boolean"}, {"type": "null"}
+DATE, NULL_ENUM = {"type": "string", "format": "date"}, {"enum": ["a", "b", None]}
+HUGE = 12345678901234567890123
 POINT = {"type": "object", "properties": {"x": INTEGER}, "required": ["x"]}
 NODE = {"type": "object", "properties": {"n": INTEGER, "next": {"$ref": "#/$defs/Node"}}}
 CONVERTED: list[tuple[Any, Any, Any]] = [
@@ -50,6 +52,31 @@ CONVERTED: list[tuple[Any, Any, Any]] = [
     ({"anyOf": [{"properties": {"k": {"const": "a"}, "v": STRING}},
                 {"properties": {"k": {"const": "b"}, "v": INTEGER}}]},
      {"k": "b", "v": "1"}, {"k": "b", "v": 1}),
+    ({"anyOf": [INTEGER, NULL]}, "", None),
+    ({"type": ["integer", "null"]}, "", None),
+    ({"type": "boolean", "nullable": True}, "", None),
+    ({"anyOf": [POINT, NULL]}, "", None),
+    ({"anyOf": [{"type": "array", "items": POINT}, NULL]}, "", None),
+    (NULL, "", None),
+    (NULL_ENUM, "", None),
+    (NULL_ENUM, "null", None),
+    ({"anyOf": [{"type": "string", "enum": ["a"]}, NULL]}, "", None),
+    ({"anyOf": [{"const": "a"}, NULL]}, "", None),
+    ({"type": "string", "enum": ["a"], "nullable": True}, "", None),
+    ({"anyOf": [DATE, NULL]}, "", None),
+    ({**DATE, "type": ["string", "null"]}, "null", None),
+    ({"anyOf": [{"type": "string", "minLength": 1}, NULL]}, "", None),
+    ({"anyOf": [NUMBER, {"type": "string", "pattern": "^[0-9]+$"}, NULL]}, "", None),
+    ({"type": "array", "items": {"anyOf": [INTEGER, NULL]}}, ["", 1], [None, 1]),
+    ({"type": "object", "additionalProperties": {"type": ["integer", "null"]}},
+     {"a": ""}, {"a": None}),
+    (INTEGER, str(HUGE), HUGE),
+    (INTEGER, f"{HUGE}.0", HUGE),
+    (INTEGER, "1e25", 10**25),
+    (NUMBER, str(HUGE), HUGE),
+    (STRING, HUGE, str(HUGE)),
+    (STRING, -(2**64), str(-(2**64))),
+    ({"type": "array", "items": INTEGER}, f"[{HUGE}]", [HUGE]),
 ]  # fmt: skip
 UNCHANGED: list[tuple[Any, Any]] = [
     (INTEGER, 2),
@@ -82,6 +109,20 @@ UNCHANGED: list[tuple[Any, Any]] = [
     (POINT, "[1]"),
     ({"type": "array"}, 5),
     ({"type": "array"}, "[" * 100_000),
+    (INTEGER, HUGE),
+    (INTEGER, "1e-3"),
+    ({"enum": [HUGE]}, HUGE),
+    (INTEGER, ""),
+    (INTEGER, "null"),
+    (DATE, ""),
+    ({"anyOf": [STRING, NULL]}, ""),
+    ({"anyOf": [STRING, NULL]}, "null"),
+    ({"type": ["integer", "string", "null"]}, ""),
+    ({"type": ["string", "null"], "format": "password"}, ""),
+    ({"type": ["string", "null"], "pattern": "("}, ""),
+    ({"type": ["string", "null"], "pattern": "^[a-z]*$"}, "null"),
+    ({"type": "array", "items": POINT}, [None, None]),
+    ({"type": "object", "additionalProperties": INTEGER}, {}),
     ({}, "2"),
     (True, "2"),
     (False, "2"),
@@ -118,3 +159,61 @@ def test_a_schema_that_branches_without_end_changes_nothing() -> None:
     loop = {"anyOf": [{"$ref": "#/$defs/Loop"}, {"$ref": "#/$defs/Loop"}]}
     args = {"value": "2"}
     assert coerce(args, {"properties": {"value": loop}, "$defs": {"Loop": loop}}) is args
+
+
+OPTIONAL_INTEGER = {"anyOf": [INTEGER, NULL]}
+ABSENT: list[tuple[Any, Json, Json]] = [
+    (OPTIONAL_INTEGER, {}, {"a": None}),
+    ({"type": "integer", "nullable": True}, {}, {"a": None}),
+    (NULL_ENUM, {}, {"a": None}),
+    ({"oneOf": [POINT, NULL]}, {}, {"a": None}),
+    ({"allOf": [{"$ref": "#/$defs/Null"}]}, {}, {"a": None}),
+    (INTEGER, {}, {}),
+    ({}, {}, {}),
+    (True, {}, {}),
+    ({"$ref": "#/$defs/Loop"}, {}, {}),
+    (OPTIONAL_INTEGER, {"a": 1, "b": 2}, {"a": 1, "b": 2}),
+]
+
+
+@pytest.mark.parametrize(("schema", "args", "expected"), ABSENT)
+def test_a_required_property_that_is_absent_is_null_if_it_can_be(schema, args, expected) -> None:
+    inner = {"type": "object", "properties": {"a": schema}, "required": ["a", "c"]}
+    definitions = {"$defs": {"Null": OPTIONAL_INTEGER, "Loop": {"$ref": "#/$defs/Loop"}}}
+    for root, wrap in (
+        (inner, lambda value: value),
+        ({"properties": {"x": inner}}, lambda value: {"x": value}),
+        ({"properties": {"x": {"items": inner}}}, lambda value: {"x": [value]}),
+        ({"properties": {"x": {"anyOf": [STRING, inner | {"required": ["a"]}]}}},
+         lambda value: {"x": value}),
+    ):  # fmt: skip
+        coerced = coerce(wrap(args), {**root, **definitions})
+        assert coerced == wrap(expected)
+        assert fit(wrap(args), {**root, **definitions}, is_partial=True)[0] == wrap(args)
+
+
+def test_a_property_that_is_not_required_stays_absent() -> None:
+    args: Json = {}
+    assert coerce(args, {"type": "object", "properties": {"a": OPTIONAL_INTEGER}}) is args
+
+
+def test_an_alternative_that_lacks_nothing_is_preferred() -> None:
+    lacking = {"properties": {"a": OPTIONAL_INTEGER}, "required": ["a"]}
+    complete = {"properties": {"b": INTEGER}, "required": ["b"]}
+    args = {"value": {"b": "1"}}
+    assert coerce(args, _parameters({"anyOf": [lacking, complete]})) == {"value": {"b": 1}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "matches"),
+    [
+        (INTEGER, "2", True),
+        (INTEGER, "x", False),
+        (POINT, {}, False),
+        (POINT, {"x": "1"}, True),
+        ({"type": "array", "items": POINT}, [None], False),
+        ({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}, 1, True),
+    ],
+)
+def test_it_is_known_whether_a_value_matches(schema, value, matches) -> None:
+    assert fit(value, schema)[1] is matches

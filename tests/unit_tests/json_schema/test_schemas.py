@@ -253,7 +253,79 @@ def test_for_gemini_any_value_is_any_of_all_types() -> None:
     converted = to_gemini_schema({"type": "object", "properties": {"a": {}}})["properties"]["a"]
     types = [branch["type"] for branch in converted["anyOf"]]
     assert types == ["STRING", "NUMBER", "BOOLEAN", "OBJECT", "ARRAY"]
-    assert converted["nullable"] is True
+    assert "nullable" not in converted
+
+
+STRING, INTEGER, NULL = {"type": "string"}, {"type": "integer"}, {"type": "null"}
+ABSENT = "Leave out if there is none."
+NULLABLE: list[tuple[str, Json, Json, bool]] = [
+    ("not nullable", {"type": "string"}, {"type": "STRING"}, True),
+    ("any value", {"description": "d"}, {"anyOf": ..., "description": "d"}, True),
+    ("Optional[int]", {"anyOf": [INTEGER, NULL]},
+     {"type": "INTEGER", "nullable": True, "description": ABSENT}, False),
+    ("described", {"type": ["string", "null"], "description": "The name."},
+     {"type": "STRING", "nullable": True, "description": f"The name. {ABSENT}"}, False),
+    ("OpenAPI", {"type": "string", "nullable": True},
+     {"type": "STRING", "nullable": True, "description": ABSENT}, False),
+    ("an enum with null", {"enum": ["a", "b", None]},
+     {"type": "STRING", "enum": ["a", "b"], "nullable": True, "description": ABSENT}, False),
+    ("Optional[Literal]", {"anyOf": [{"enum": ["a"], "type": "string"}, NULL]},
+     {"type": "STRING", "enum": ["a"], "nullable": True, "description": ABSENT}, False),
+    ("Optional[Any]", {"anyOf": [{}, NULL]},
+     {"anyOf": ..., "nullable": True, "description": ABSENT}, False),
+    ("a union", {"anyOf": [INTEGER, STRING, NULL]},
+     {"anyOf": [{"type": "INTEGER"}, {"type": "STRING"}], "nullable": True,
+      "description": ABSENT}, False),
+    ("a nested union", {"anyOf": [{"anyOf": [INTEGER, NULL], "description": "d"}, STRING]},
+     {"anyOf": [{"type": "INTEGER", "nullable": True, "description": "d"}, {"type": "STRING"}],
+      "nullable": True, "description": ABSENT}, False),
+    ("a described null", {"anyOf": [STRING, NULL | {"description": "None."}]},
+     {"type": "STRING", "nullable": True, "description": ...}, False),
+    ("only null", {"anyOf": [NULL, NULL | {"description": "None."}]},
+     {"type": "NULL", "nullable": True, "description": ABSENT}, False),
+    ("null", NULL, {"type": "NULL", "description": ABSENT}, False),
+    ("a list of nullable items", {"type": "array", "items": {"type": ["integer", "null"]}},
+     {"type": "ARRAY", "items": {"type": "INTEGER", "nullable": True,
+                                 "description": "null if there is none."}}, True),
+    ("a Gemini schema", {"type": "ARRAY", "items": {
+        "type": "OBJECT", "properties": {"b": {"type": "STRING", "nullable": True}},
+        "required": ["b"]}},
+     {"type": "ARRAY", "items": {
+         "type": "OBJECT",
+         "properties": {"b": {"type": "STRING", "nullable": True, "description": ABSENT}}}}, True),
+    ("a Gemini union", {"anyOf": [{"type": "STRING"}, {"type": "NULL"}]},
+     {"type": "STRING", "nullable": True, "description": ABSENT}, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("schema", "gemini", "is_required"), [pytest.param(*c[1:], id=c[0]) for c in NULLABLE]
+)
+def test_for_gemini_a_property_that_can_be_null_may_be_left_out(
+    schema: Json, gemini: Json, is_required: bool
+) -> None:
+    inner = {"properties": {"a": schema, "z": STRING}, "required": ["a", "z"]}
+    lower, upper = {"type": "object", **inner}, {
+        "type": "OBJECT", "properties": {"a": schema, "z": {"type": "STRING"}},
+        "required": ["a", "z"], "propertyOrdering": ["z", "a"],
+    }  # fmt: skip
+    roots: list[tuple[Json, Callable[[Json], Json]]] = [
+        (lower, lambda converted: converted),
+        (upper, lambda converted: converted),
+        ({"type": "array", "items": lower}, lambda converted: converted["items"]),
+        ({"anyOf": [lower, STRING]}, lambda converted: converted["anyOf"][0]),
+        ({"type": "object", "properties": {"x": {"$ref": "#/$defs/X"}}, "$defs": {"X": lower}},
+         lambda converted: converted["properties"]["x"]),
+    ]  # fmt: skip
+    for root, find in roots:
+        before = copy.deepcopy(root)
+        converted = to_gemini_schema(root)
+        assert root == before
+        check_gemini_schema(converted)
+        assert to_gemini_schema(converted) == converted
+        found = find(converted)
+        assert matches(found["properties"]["a"], gemini), found
+        assert found["required"] == (["a", "z"] if is_required else ["z"])
 
 
 def test_a_gemini_schema_is_sent_unchanged() -> None:

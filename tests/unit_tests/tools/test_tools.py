@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import json
 import warnings
 import weakref
 from collections import OrderedDict
@@ -14,12 +15,12 @@ from typing import Annotated, Any, Literal
 import pytest
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import BaseTool, InjectedToolArg, StructuredTool, Tool, tool
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 from pydantic import v1 as pydantic_v1
 from typing_extensions import TypedDict
 
 from langchain_kie._catalog import Route
-from langchain_kie._json import Json
+from langchain_kie._json import Json, to_json
 from langchain_kie._json_schema.gemini import to_gemini_schema
 from langchain_kie._json_schema.normalize import normalize_schema
 from langchain_kie._tools import definitions
@@ -253,9 +254,15 @@ def test_a_valid_name_is_accepted(name: str) -> None:
         ({**FUNCTION, "name": "googleSearch"}, "built-in"),
         ({**FUNCTION, "parameters": {"type": "array"}}, "must be an object"),
         ({**FUNCTION, "parameters": {"enum": ["a", None]}}, "must be an object"),
+        ({**FUNCTION, "parameters": {"type": ["string", "null"]}}, "must be an object"),
+        (
+            {**FUNCTION, "parameters": {"$ref": "#/$defs/A", "$defs": {"A": {"type": "string"}}}},
+            "must be an object",
+        ),
+        ({**FUNCTION, "parameters": {"type": ["array", "null"], "allOf": []}}, "not 'array'"),
         ({**FUNCTION, "parameters": "city"}, "not a JSON schema"),
     ],
-    ids=range(9),
+    ids=range(12),
 )
 def test_an_invalid_tool_is_rejected(form: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):
@@ -280,6 +287,47 @@ def test_python_values_in_a_schema_are_read_as_json() -> None:
     day = to_gemini_schema(function["parameters"])["properties"]["day"]
     assert day["enum"] == ["2026-01-02", "never"]
     assert normalize_tools([form])[0][0] is function
+
+
+HUGE = 12345678901234567890123
+
+
+def test_huge_integers_in_a_schema_keep_their_digits() -> None:
+    properties = {"wei": {"enum": [HUGE, 1], "default": HUGE, "type": "integer"}}
+    form = {**FUNCTION, "parameters": {"properties": properties}}
+    wrapped = {"type": "function", "function": form}
+    model = create_model("get_weather", wei=(Literal[HUGE, 1], HUGE))
+    for given in (form, wrapped, model):
+        for _ in range(2):  # the second time from the cache, if it is cached
+            ((function,), _) = normalize_tools([given])
+            assert function["parameters"]["properties"]["wei"]["default"] == HUGE
+            native = to_gemini_schema(function["parameters"])["properties"]["wei"]
+            assert f"One of: {HUGE}, 1." in native["description"]
+            sent = json.loads(to_json(function))["parameters"]["properties"]["wei"]
+            assert sent["enum"] == [HUGE, 1]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"nullable": True, "$defs": {}},
+        {"nullable": True, "type": "object"},
+        {"type": ["object", "null"]},
+        {"type": ""},
+        {"description": "d"},
+        {"$ref": "#/$defs/Any", "$defs": {"Any": {}}},
+        {"$ref": "#/$defs/Nullable", "$defs": {"Nullable": {"type": ["null", "object"]}}},
+        {"allOf": [{}]},
+        {"anyOf": [{}, {"type": "null"}]},
+        {"anyOf": [{"type": "object"}, {"type": "null"}]},
+    ],
+)
+def test_the_parameters_of_a_function_are_one_object(schema: Json) -> None:
+    ((function,), _) = normalize_tools([{**FUNCTION, "parameters": schema}])
+    assert normalize_schema(function["parameters"])["type"] == "object"
+    native = to_gemini_schema(function["parameters"])
+    assert native["type"] == "OBJECT"
+    assert "nullable" not in native
 
 
 def test_a_hundred_tools_keep_their_order() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from call_modes import model_at
 from langchain_core.messages import AIMessage, HumanMessage
 
-from langchain_kie import KieConfigurationError
+from langchain_kie import KieConfigurationError, KieToolCallMissingError
 
 if TYPE_CHECKING:
     from scripted_server import ScriptedServer
@@ -38,7 +39,8 @@ class RequestSender:
 
     def through(self, runnable: Any, messages: Any, **options: Any) -> Json:
         self.server.requests.clear()
-        runnable.invoke(messages, **options)
+        with suppress(KieToolCallMissingError):  # the server's answer has no tool call
+            runnable.invoke(messages, **options)
         (request,) = self.server.requests
         self.path = request.path
         self.headers = request.headers

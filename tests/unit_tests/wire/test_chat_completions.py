@@ -14,6 +14,7 @@ from unit_tests.answer.rows import (
     delta,
     each,
     ended,
+    signed,
     usage,
 )
 
@@ -56,7 +57,7 @@ RECORDED = [
             ("get_weather", {"location": "Beijing"}, "call_1"),
             ("get_weather", {"location": "Oslo"}, "call_2"),
         ],
-        usage=usage(20, 12, reasoning=0),
+        usage=usage(20, 12),
         metadata=ended(
             "tool_calls", id="chatcmpl-t", model_version="gemini-3-pro", credits_consumed=0.03
         ),
@@ -142,6 +143,188 @@ CONTENT = [
 ]
 
 
-@each(RECORDED, CONTENT)
+def thought(text: str, finish_reason: str | None = None) -> dict:
+    """A chunk with a thought in Google's OpenAI-compatible form."""
+    extra = {"google": {"thought": True}}
+    return delta(finish_reason, content=text, extra_content=extra)
+
+
+def image(url: str) -> dict:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+PNG = "data:image/png;base64,iVBORw0KGgo="
+PNG_BLOCK = {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}
+URL_BLOCK = {"type": "image", "url": "https://example.com/a.png"}
+A_BLOCK = {"type": "text", "text": "a"}
+DETAILS = [
+    {"type": "reasoning.text", "text": "hm"},
+    {"type": "reasoning.encrypted", "data": "S==", "id": "c1"},
+]
+SIGNED = {"google": {"thought_signature": "S=="}}
+
+
+def kept(**members: object) -> dict:
+    return signed("gemini-3-flash", {"type": "message", "extra": members})
+
+
+OTHER_SERVERS = [
+    Row(
+        "the complete message after its pieces",
+        sse(
+            delta(reasoning_content="hm", role="assistant"),
+            delta(content="a"),
+            delta(content="b"),
+            {"id": "x", "choices": [{"index": 0, "message": {"content": "ab", "reasoning": "hm"}}]},
+            delta("stop"),
+            "[DONE]",
+        ),
+        text="ab",
+        reasoning="hm",
+    ),
+    Row(
+        "the complete message in the last chunk, next to an empty delta",
+        sse(
+            delta(content="a"),
+            delta(content="b"),
+            {
+                "id": "x",
+                "choices": [
+                    {"delta": {}, "message": {"content": "ab"}, "finish_reason": "stop"},
+                ],
+            },
+        ),
+        text="ab",
+    ),
+    Row(
+        "messages instead of pieces",
+        sse(
+            {"id": "x", "choices": [{"index": 0, "message": {"content": "a"}}]},
+            {"id": "x", "choices": [{"message": {"content": "b"}, "finish_reason": "stop"}]},
+        ),
+        text="ab",
+    ),
+    *(
+        Row(
+            f"the only choice has the index {index!r}",
+            sse(
+                *(
+                    {"id": "x", "choices": [{"index": index, "delta": {"content": text}}]}
+                    for text in "ab"
+                ),
+                {"id": "x", "choices": [{"index": index, "finish_reason": "stop"}]},
+            ),
+            text="ab",
+        )
+        for index in (1, "0", None)
+    ),
+    Row(
+        "events of no known format",
+        sse({"choices": None}, {"choices": []}, delta("stop", content="a"), "[DONE]"),
+        text="a",
+    ),
+    Row(
+        "reasoning under another name",
+        sse(delta(reasoning="h"), delta(reasoning="m"), delta("stop", content="a")),
+        text="a",
+        reasoning="hm",
+    ),
+    Row(
+        "reasoning under both names",
+        sse(delta(reasoning_content="h", reasoning="h"), delta("stop", content="a", reasoning="m")),
+        text="a",
+        reasoning="hm",
+    ),
+    Row(
+        "reasoning in a completion",
+        completion(content="a", reasoning="hm", reasoning_content=None),
+        text="a",
+        reasoning="hm",
+    ),
+    Row(
+        "lists in a thought",
+        completion(
+            content=[
+                {"type": "thinking", "thinking": [{"type": "text", "text": "h"}, "m"]},
+                {"type": "text", "text": None},
+                {"type": "text", "text": "a"},
+            ],
+        ),
+        text="a",
+        reasoning="hm",
+    ),
+    Row(
+        "thoughts in tags, with Google's mark",
+        sse(thought("<thought>h"), thought("m"), delta("stop", content="</thought>a")),
+        text="a",
+        reasoning="hm",
+    ),
+    Row(
+        "a thought in tags and text in one chunk",
+        sse(thought("<thought>hm</thought>a"), delta("stop", content="b")),
+        text="ab",
+        reasoning="hm",
+    ),
+    Row(
+        "a completion with a thought in tags",
+        completion(content="<thought>hm</thought>a", extra_content={"google": {"thought": True}}),
+        text="a",
+        reasoning="hm",
+    ),
+    Row(
+        "tags without a mark, which are text",
+        sse(delta(content="<thought>a"), delta("stop", content="</thought>")),
+        text="<thought>a</thought>",
+    ),
+    Row(
+        "images next to the text",
+        sse(
+            delta(content="a"),
+            delta(images=[image(PNG), image(URL_BLOCK["url"])]),
+            delta("stop"),
+        ),
+        text="a",
+        blocks=[A_BLOCK, PNG_BLOCK, URL_BLOCK],
+    ),
+    Row(
+        "images in a completion, and in its content",
+        completion(content=[A_BLOCK, image(PNG)], images=[PNG]),
+        text="a",
+        blocks=[A_BLOCK, PNG_BLOCK, PNG_BLOCK],
+    ),
+    Row(
+        "log probabilities in each chunk",
+        sse(
+            *(
+                {"id": "x", "choices": [{"delta": {"content": text}, "logprobs": {"content": [n]}}]}
+                for n, text in enumerate("ab")
+            ),
+            delta("stop"),
+        ),
+        text="ab",
+        metadata={**STOP, "logprobs": {"content": [0, 1]}},
+    ),
+    Row(
+        "reasoning details in two chunks",
+        sse(
+            delta(reasoning="hm", reasoning_details=DETAILS[:1]),
+            delta("stop", content="a", reasoning_details=DETAILS[1:]),
+        ),
+        text="a",
+        reasoning="hm",
+        metadata={**STOP, "reasoning_details": DETAILS},
+        extra=kept(reasoning_details=DETAILS[1:]),
+    ),
+    Row(
+        "a signature next to the content",
+        completion(content="a", extra_content=SIGNED),
+        text="a",
+        metadata={**STOP, "extra_content": SIGNED},
+        extra=kept(extra_content=SIGNED),
+    ),
+]
+
+
+@each(RECORDED, CONTENT, OTHER_SERVERS)
 async def test_an_answer_is_the_same_in_every_call_mode(row: Row) -> None:
     await check_every_call_mode(row)

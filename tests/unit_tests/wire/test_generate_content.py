@@ -14,6 +14,7 @@ from unit_tests.answer.rows import (
     native,
     native_row,
     signed,
+    signed_call,
     signed_text,
     usage,
 )
@@ -29,9 +30,9 @@ PNG = {"mimeType": "image/png", "data": "iVBORw0KGgo="}
 IMAGE = {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}
 
 
-def signed_call(at: int) -> dict:
+def documented_signature(at: int) -> dict:
     """The signature of the documented function call, after `at` characters of text."""
-    entry = {"type": "tool_call", "id": "gp737npz", "at": at, "signature": "Es8CCswCAb4example"}
+    entry = signed_call("gp737npz", at, "Es8CCswCAb4example", {"location": "Beijing"})
     return signed("gemini-3-flash", entry)
 
 
@@ -56,7 +57,7 @@ RECORDED = [
         ],
         usage=usage(109, 95, reasoning=55),
         metadata=ended("tool_calls", "STOP", credits_consumed=0.02, **CALL_METADATA),
-        extra=signed_call(11),
+        extra=documented_signature(11),
         model=CALL_MODEL,
     ),
     native_row(
@@ -72,7 +73,7 @@ RECORDED = [
         calls=[("get_weather_forecast", {"location": "Beijing"}, "gp737npz")],
         usage=usage(252, 73, reasoning=55),
         metadata=ended("tool_calls", "STOP", credits_consumed=0.01, **CALL_METADATA),
-        extra=signed_call(0),
+        extra=documented_signature(0),
         model=CALL_MODEL,
     ),
 ]
@@ -190,6 +191,158 @@ PARTS = [
 ]
 
 
-@each(RECORDED, PARTS)
+CALL = {"functionCall": {"name": "f", "args": {"i": 1}, "id": "c1"}}
+CODE = {"executableCode": {"language": "PYTHON", "code": "1+1"}}
+RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}
+CODE_BLOCK = {
+    "type": "server_tool_call",
+    "id": "code_execution_1",
+    "name": "code_execution",
+    "args": {"code": "1+1", "language": "PYTHON"},
+}
+RESULT_BLOCK = {
+    "type": "server_tool_result",
+    "tool_call_id": "code_execution_1",
+    "status": "success",
+    "output": "2",
+}
+SEARCH = {"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "args": {"queries": ["a"]}, "id": "s1"}}
+
+
+def code_row(name: str, *parts: dict, text: str = "", blocks: list) -> Row:
+    """An answer with code; the text after it proves the end."""
+    body = sse(*map(native, parts), native({"text": "2."}, finish="STOP"))
+    blocks = [*blocks, {"type": "text", "text": "2."}]
+    return native_row(name, body, text=f"{text}2.", blocks=blocks)
+
+
+MIXED_PARTS = [
+    *(
+        native_row(
+            f"a function call next to {members}",
+            sse(native({**members, **CALL}, finish="STOP")),
+            text=members.get("text") or "",
+            calls=[("f", {"i": 1}, "c1")],
+            metadata=ended("tool_calls", "STOP"),
+        )
+        for members in (
+            {"text": ""},
+            {"text": None},
+            {"text": "Let me check."},
+            {"thought": True, "text": ""},
+            {"thought": None, "text": None, "inlineData": None, "thoughtSignature": None},
+        )
+    ),
+    native_row(
+        "a signed function call next to text",
+        sse(native({"text": "Wait.", "thoughtSignature": "S==", **CALL}, finish="STOP")),
+        text="Wait.",
+        calls=[("f", {"i": 1}, "c1")],
+        metadata=ended("tool_calls", "STOP"),
+        extra=signed(MODEL, signed_call("c1", 5, "S==", {"i": 1})),
+    ),
+    native_row(
+        "a function call next to a thought",
+        sse(native({"text": "hm", "thought": True, **CALL}, finish="STOP")),
+        reasoning="hm",
+        calls=[("f", {"i": 1}, "c1")],
+        metadata=ended("tool_calls", "STOP"),
+    ),
+    native_row(
+        "an image next to text that is null",
+        sse(native({"text": None, "inlineData": PNG}, finish="STOP")),
+        blocks=[IMAGE],
+    ),
+    native_row(
+        "an image next to text",
+        sse(native({"text": "Here:", "inlineData": PNG}, finish="STOP")),
+        text="Here:",
+        blocks=[{"type": "text", "text": "Here:"}, IMAGE],
+    ),
+    code_row(
+        "code and its result next to text that is empty or null",
+        {"text": None, **CODE},
+        {"text": "", **RESULT},
+        blocks=[CODE_BLOCK, RESULT_BLOCK],
+    ),
+    code_row(
+        "code and its result in one part, after text",
+        {"text": "So: ", **CODE, **RESULT},
+        text="So: ",
+        blocks=[{"type": "text", "text": "So: "}, CODE_BLOCK, RESULT_BLOCK],
+    ),
+    code_row(
+        "a finish reason with code, after which Gemini goes on",
+        CODE,
+        RESULT,
+        blocks=[CODE_BLOCK, RESULT_BLOCK],
+    ),
+    native_row(
+        "a finish reason with code, and the proper end of the body",
+        sse(native(CODE, RESULT, finish="STOP")),
+        blocks=[CODE_BLOCK, RESULT_BLOCK],
+    ),
+    native_row(
+        "a signature next to text that is null",
+        sse(
+            native({"text": "ab"}), native({"text": None, "thoughtSignature": "S=="}, finish="STOP")
+        ),
+        text="ab",
+        extra=signed(MODEL, signed_text(2, 2, "S==")),
+    ),
+    native_row(
+        "unknown members",
+        sse(native({"text": None, "new": 1}, {"text": "a", "new": 1}, finish="STOP")),
+        text="a",
+        blocks=[{"type": "non_standard", "value": {"new": 1}}, {"type": "text", "text": "a"}],
+    ),
+    native_row(
+        "a call of a server-side tool",
+        sse(native({**SEARCH, "thoughtSignature": "S=="}, {"text": "a"}, finish="STOP")),
+        text="a",
+        blocks=[
+            {"type": "non_standard", "value": {**SEARCH, "thoughtSignature": "S=="}},
+            {"type": "text", "text": "a"},
+        ],
+        extra={"thought_signatures": ...},
+    ),
+    native_row(
+        "parts without anything",
+        sse(native({}, {"text": None}, {"thought": True}, {"text": "a"}, finish="STOP")),
+        text="a",
+    ),
+    native_row(
+        "the only candidate has another index",
+        orjson.dumps({"candidates": [{"index": 1, "content": {"parts": [{"text": "a"}]}}]}),
+        text="a",
+        metadata={"finish_reason": "stop"},
+    ),
+    native_row(
+        "log probabilities in each event",
+        sse(
+            *(
+                {
+                    "candidates": [
+                        {
+                            "content": {"parts": [{"text": text}]},
+                            "finishReason": finish,
+                            "logprobsResult": {"chosenCandidates": [{"token": text}]},
+                        }
+                    ]
+                }
+                for text, finish in (("a", None), ("b", "STOP"))
+            )
+        ),
+        text="ab",
+        metadata=ended(
+            "stop",
+            "STOP",
+            logprobs_result={"chosenCandidates": [{"token": "a"}, {"token": "b"}]},
+        ),
+    ),
+]
+
+
+@each(RECORDED, PARTS, MIXED_PARTS)
 async def test_an_answer_is_the_same_in_every_call_mode(row: Row) -> None:
     await check_every_call_mode(row)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from call_modes import fixture, model_at, server_sending
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from scripted_server import sse
 
-from unit_tests.answer.rows import native
+from unit_tests.answer.rows import delta, native
 from unit_tests.wire.request_sender import (
     BYPASS,
     CHAT,
@@ -22,6 +24,9 @@ from unit_tests.wire.request_sender import (
     text,
 )
 
+if TYPE_CHECKING:
+    from scripted_server import ScriptedServer
+
 
 def replayed(body: bytes, name: str, send: RequestSender) -> tuple[AIMessage, Json]:
     """The answer that `body` is, and the body of the next request, which contains it."""
@@ -30,6 +35,14 @@ def replayed(body: bytes, name: str, send: RequestSender) -> tuple[AIMessage, Js
     results = [ToolMessage("ok", tool_call_id=call["id"]) for call in answer.tool_calls]
     return answer, send([HI, answer, *results, HumanMessage("go on")], model=name)
 
+
+CODE = {"executableCode": {"language": "PYTHON", "code": "1+1"}}
+RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}
+SEARCH = {"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "args": {"queries": ["a"]}, "id": "s1"}}
+FOUND = {"toolResponse": {"toolType": "GOOGLE_SEARCH_WEB", "response": {}, "id": "s1"}}
+PNG = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}
+SENT_PNG = {"inline_data": {"mime_type": "image/png", "data": "iVBORw0KGgo="}}
+SIGNED = {"thoughtSignature": "S=="}
 
 REPLAYED: dict[str, tuple[list[Json], list[Json] | None]] = {
     "on the first call of a batch": ([native_call("c0", 0, "S/+=="), native_call("c1", 1)], None),
@@ -47,6 +60,28 @@ REPLAYED: dict[str, tuple[list[Json], list[Json] | None]] = {
         [{"text": "hm", "thought": True}, {"text": "ab", "thoughtSignature": "S=="}],
         [{"text": "ab", "thoughtSignature": "S=="}],
     ),
+    "on a call next to text": (
+        [{**text("ab"), **native_call("c0", 0, "S==")}],
+        [text("ab"), native_call("c0", 0, "S==")],
+    ),
+    "on code, whose result has none": (
+        [text("ab"), {**CODE, **SIGNED}, RESULT, text("cd")],
+        None,
+    ),
+    "on a result, next to text that is null": (
+        [{"text": None, **CODE, **SIGNED}, {"text": None, **RESULT, **SIGNED}, text("a")],
+        [{**CODE, **SIGNED}, {**RESULT, **SIGNED}, text("a")],
+    ),
+    "on code, before an image without one": (
+        [{**CODE, **SIGNED}, RESULT, PNG, text("ab")],
+        [{**CODE, **SIGNED}, RESULT, SENT_PNG, text("ab")],
+    ),
+    "none, on code, which is not sent back": ([CODE, RESULT, text("ab")], [text("ab")]),
+    "on a server-side tool, before a call": (
+        [{**SEARCH, **SIGNED}, {**FOUND, **SIGNED}, text("ab"), native_call("c0", 0, "S==")],
+        None,
+    ),
+    "none, on a server-side tool": ([SEARCH, FOUND, text("ab")], None),
 }
 """The parts of an answer, and those of the next request, if they are not the same."""
 
@@ -119,3 +154,79 @@ def test_a_generated_id_is_sent_with_the_call_and_its_result(send: RequestSender
     call_id = answer.tool_calls[0]["id"]
     assert body["contents"][1]["parts"][0]["functionCall"]["id"] == call_id
     assert body["contents"][2]["parts"] == [native_result(call_id, {"output": "ok"})]
+
+
+def test_a_message_without_its_blocks_sends_no_server_tools(send: RequestSender) -> None:
+    parts = [{**CODE, **SIGNED}, RESULT, text("ab")]
+    with server_sending(sse(native(*parts, finish="STOP"))) as server:
+        answer = model_at(server, model=NATIVE).invoke("hi")
+    answer.content = "ab"
+    sent = send([HI, answer, HumanMessage("go on")], model=NATIVE)["contents"][1]["parts"]
+    assert sent == [text("ab")]
+
+
+def changed(message: AIMessage, args: Json) -> AIMessage:
+    calls = [{**call, "args": args} for call in message.tool_calls]
+    return message.model_copy(update={"tool_calls": calls})
+
+
+def test_a_changed_call_is_sent_without_its_signature(send: RequestSender) -> None:
+    hi, answer, result = signed_history("gemini-3.5-flash")
+    assert isinstance(answer, AIMessage)
+    for args, i, signature in (({"i": 0}, 0, "S=="), ({"i": 1}, 1, BYPASS)):
+        history = [hi, changed(answer, args), result]
+        sent = send(history, model="gemini-3.5-flash")["contents"][1]["parts"]
+        assert sent == [native_call("c0", i, signature)]
+    (entry,) = answer.additional_kwargs["thought_signatures"]["gemini-3.5-flash"]
+    del entry["digest"]  # as older messages have it
+    sent = send([hi, changed(answer, {"i": 1}), result], model=NATIVE)["contents"][1]["parts"]
+    assert sent == [native_call("c0", 1, "S==")]
+
+
+def google(signature: str) -> Json:
+    return {"extra_content": {"google": {"thought_signature": signature}}}
+
+
+def test_a_changed_call_of_chat_completions_is_sent_with_the_bypass(send: RequestSender) -> None:
+    call = {"index": 0, **chat_call("c0", 0, **google("S=="), note="x")}
+    answer, body = replayed(sse(delta("tool_calls", tool_calls=[call])), CHAT, send)
+    assert body["messages"][1]["tool_calls"] == [chat_call("c0", 0, **google("S=="), note="x")]
+    history = [HI, changed(answer, {"i": 1}), ToolMessage("ok", tool_call_id="c0")]
+    sent = send(history)["messages"][1]["tool_calls"]
+    assert sent == [chat_call("c0", 1, **google(BYPASS), note="x")]
+
+
+def test_signatures_next_to_the_content_are_sent_back(send: RequestSender) -> None:
+    details = [{"type": "reasoning.encrypted", "data": f"{i}==", "index": i} for i in range(2)]
+    body = sse(
+        delta(content="a", reasoning_details=details[:1]),
+        delta("stop", content="b", reasoning_details=details[1:], **google("S==")),
+    )
+    answer, sent = replayed(body, CHAT, send)
+    expected = {"role": "assistant", "content": "ab", "reasoning_details": details}
+    assert sent["messages"][1] == {**expected, **google("S==")}
+    other = send([HI, answer, HumanMessage("go on")], model="gemini-3-pro")
+    assert other["messages"][1] == {"role": "assistant", "content": "ab"}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        '{"balance": 12345678901234567890123, "rate": 1.10, "a": "\\u00e9"}',
+        ' {"a":\n 1}',
+    ],
+)
+def test_a_result_that_is_an_object_is_sent_as_it_was_written(
+    result: str, server: ScriptedServer
+) -> None:
+    server.requests.clear()
+    history = [HI, ai_calls("c0"), ToolMessage(result, tool_call_id="c0")]
+    model_at(server, model=NATIVE).invoke(history)
+    assert f'"response":{result},'.encode() in server.requests[-1].body
+
+
+def test_a_result_that_is_no_object_is_sent_as_output(send: RequestSender) -> None:
+    for result in ("{", '{"a": NaN}', "[1]", "12345678901234567890123", '{"a": 1} x'):
+        history = [HI, ai_calls("c0"), ToolMessage(result, tool_call_id="c0")]
+        sent = send(history, model=NATIVE)["contents"][2]["parts"]
+        assert sent == [native_result("c0", {"output": result})]

@@ -1,7 +1,7 @@
-"""The floors that every client is measured against, on both wires.
+"""The baselines of every client, with both APIs.
 
-`Wire` parses what comes and builds nothing, `Core` builds nothing and only passes through
-LangChain, `Plain` is the least integration that is still correct, with ordinary constructors.
+`Wire` parses the events and creates no messages. `Core` yields prepared chunks through LangChain.
+`Plain` is the smallest correct integration, with ordinary constructors.
 Knows LangChain and httpx. Knows nothing of `langchain_kie`.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-# --- the wires, as plainly as they can be written ---------------------------------------------
+# --- the JSON formats, in the shortest form ---------------------------------------------------
 
 
 def _chat_message(message: BaseMessage) -> Json:
@@ -58,7 +58,7 @@ def _chat_call(call: ToolCall) -> Json:
 
 
 def chat_body(messages: Sequence[BaseMessage], *, stream: bool, tools: Any = None) -> Json:
-    """The body of an OpenAI-shaped request."""
+    """The body of a Chat Completions request."""
     body = {"messages": [_chat_message(message) for message in messages], "stream": stream}
     return {**body, "tools": tools} if tools else body
 
@@ -158,7 +158,7 @@ def _chat_answer(body: Json) -> AIMessage:
 
 
 def _native_members(event: Json) -> Json:
-    """What a chunk and a message of the native wire have in common."""
+    """The members that a native chunk and a native message have in common."""
     candidate = event["candidates"][0]
     parts = candidate["content"]["parts"]
     thoughts = "".join(part["text"] for part in parts if part.get("thought"))
@@ -212,7 +212,7 @@ def _path(wire: str, *, stream: bool) -> str:
 
 
 def _clients(base_url: str) -> tuple[httpx.Client, httpx.AsyncClient]:
-    """Clients that open a connection for every call at once, as an agent server must."""
+    """Clients without a limit of connections, as an agent server needs them."""
     settings: Json = {
         "base_url": base_url,
         "headers": {"Authorization": "Bearer k", "Content-Type": "application/json"},
@@ -222,11 +222,11 @@ def _clients(base_url: str) -> tuple[httpx.Client, httpx.AsyncClient]:
     return httpx.Client(**settings), httpx.AsyncClient(**settings)
 
 
-# --- the floors -------------------------------------------------------------------------------
+# --- the baselines ----------------------------------------------------------------------------
 
 
 class Wire:
-    """Events parsed, nothing built; a request's body is made once."""
+    """Parses the events and creates no messages; encodes each request body once."""
 
     def __init__(self, wire: str, base_url: str) -> None:
         self._wire = wire
@@ -268,7 +268,7 @@ class Wire:
 
 
 class Core(BaseChatModel):
-    """Chunks made beforehand, and no wire: what LangChain itself takes."""
+    """Prepared chunks without a server: the cost of LangChain itself."""
 
     count: int = 1
     streaming: bool = False
@@ -303,7 +303,7 @@ class Core(BaseChatModel):
 
 
 class Plain(BaseChatModel):
-    """The least integration that is still correct."""
+    """The smallest correct integration."""
 
     wire: str
     base_url: str
@@ -312,7 +312,7 @@ class Plain(BaseChatModel):
     _async_client: httpx.AsyncClient = PrivateAttr()
 
     def model_post_init(self, _: Any) -> None:
-        """Make the clients."""
+        """Create the clients."""
         self._client, self._async_client = _clients(self.base_url)
 
     @property

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, rule
-from scripted_server import Scripted, ScriptedServer
+from scripted_server import Scripted, ScriptedServer, sse
 
-from fuzz.bodies import sse
 from fuzz.laws import COUNTS, KEY, sized
 from langchain_kie import ChatKieGemini, KieConnectionError
 
@@ -37,14 +36,14 @@ class Stream:
     is_finished: bool = False
 
 
-class Lives(RuleBasedStateMachine):
+class StreamLifecycles(RuleBasedStateMachine):
     """One server, one sync client, and several event loops one after the other."""
 
     streams: Bundle[Stream] = Bundle("streams")
 
     def __init__(self) -> None:
         super().__init__()
-        COUNTS["TestLives"] += 1
+        COUNTS["TestStreamLifecycles"] += 1
         self.server = ScriptedServer().__enter__()
         self.client = httpx.Client(verify=False)
         self.model = ChatKieGemini(
@@ -71,11 +70,11 @@ class Lives(RuleBasedStateMachine):
         words = [f"{number}.{n} " for n in range(count)]
         events: list[Any] = [{"choices": [{"index": 0, "delta": {"content": w}}]} for w in words]
         end = ["[DONE]"] if is_complete else []
-        pieces = [sse([event]) for event in [*events, *end]]
+        pieces = [sse(event) for event in [*events, *end]]
         self.server.script.append(Scripted(pieces, ending=ending))
-        ask = self.model.astream if is_async else self.model.stream
+        start = self.model.astream if is_async else self.model.stream
         is_stalled = ending == "stall" and not is_complete
-        stream = Stream(ask(str(number)), "".join(words), is_complete, is_stalled)
+        stream = Stream(start(str(number)), "".join(words), is_complete, is_stalled)
         self.open.append(stream)
         self.read(stream)
         return stream
@@ -160,5 +159,5 @@ async def cancelled(chunks: AsyncIterator[AIMessageChunk], turns: int) -> None:
         await task
 
 
-Lives.TestCase.settings = sized(20, stateful_step_count=15)
-TestLives = Lives.TestCase
+StreamLifecycles.TestCase.settings = sized(20, stateful_step_count=15)
+TestStreamLifecycles = StreamLifecycles.TestCase

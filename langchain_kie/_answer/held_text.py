@@ -1,0 +1,77 @@
+"""Text that is not sent before it is known what it is.
+
+Text may be JSON in a Markdown fence, or JSON that stands for a required tool call. No I/O.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from langchain_kie._answer.tool_calls import parse_arguments
+from langchain_kie._json_schema.coerce import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_kie._json import Json
+
+_FENCE = "```"
+_BLANK = " \t\r\n"
+
+
+class HeldText:
+    """The pieces of a text that was not sent.
+
+    Args:
+        until_end: Whether it is held in any case; else only while it may start with a fence.
+    """
+
+    def __init__(self, *, until_end: bool) -> None:
+        self.until_end = until_end
+        self.pieces: list[tuple[str, str | None]] = []
+        self._start = ""
+
+    def add(self, text: str, signature: str | None) -> bool:
+        """Add a piece, with its signature; return whether the text must be held further."""
+        self.pieces.append((text, signature))
+        if len(self._start) < len(_FENCE):
+            self._start = (self._start + text).lstrip(_BLANK)[: len(_FENCE)]
+        return self.until_end or _FENCE.startswith(self._start)
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return "".join(text for text, _ in self.pieces)
+
+
+def bare_json(text: str) -> str:
+    """JSON in a Markdown fence without the fence; other text unchanged."""
+    inner = text.strip(_BLANK)
+    if not inner.startswith(_FENCE):
+        return text
+    inner = inner.removeprefix(_FENCE).removesuffix(_FENCE)
+    inner = (inner[4:] if inner[:4].lower() == "json" else inner).strip(_BLANK)
+    return text if parse_arguments(inner) is None else inner
+
+
+def call_from_text(text: str, functions: Sequence[Json]) -> tuple[str, Json] | None:
+    """The name and arguments of the only function whose arguments a JSON text can be."""
+    args = parse_arguments(bare_json(text))
+    if not isinstance(args, dict):
+        return None
+    calls = [
+        (function["name"], fitted)
+        for function in functions
+        if (fitted := _fitted(args, function.get("parameters") or {})) is not None
+    ]
+    return calls[0] if len(calls) == 1 else None
+
+
+def _fitted(args: Json, schema: Json) -> Json | None:
+    """The arguments in the types of a schema, `None` if they do not match it."""
+    properties = schema.get("properties")
+    if isinstance(properties, dict) and not schema.get("additionalProperties"):
+        unknown = args.keys() - properties.keys()
+        if unknown:
+            return None
+    fitted, matches = fit(args, schema)
+    return fitted if matches else None

@@ -1,0 +1,208 @@
+"""A tool call or JSON that was required: what becomes of an answer that is text instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from call_modes import BASIC_CALL_MODES, model_at, server_sending
+from scripted_server import sse
+
+from langchain_kie import KieServerError, KieToolCallMissingError
+from unit_tests.answer.rows import completion, delta, fragment, native, signed_text
+
+CHAT, NATIVE = "gemini-3-flash", "gemini-3.5-flash"
+
+
+def function(name: str, *required: str, **types: Any) -> dict[str, Any]:
+    properties = {name: {"type": kind} for name, kind in types.items()}
+    schema = {"type": "object", "properties": properties, "required": list(required)}
+    return {"type": "function", "function": {"name": name, "parameters": schema}}
+
+
+TOOLS = [
+    function("weather", "city", city="string", days="integer"),
+    function("rate", "base", base="string", amount="number"),
+    function("now"),
+]
+FENCED = '```json\n{"city": "Oslo", "days": "2"}\n```'
+OSLO = {"city": "Oslo", "days": 2}
+
+
+def chat_stream(*pieces: str, finish_reason: str = "stop") -> bytes:
+    return sse(*(delta(content=piece) for piece in pieces), delta(finish_reason), "[DONE]")
+
+
+def native_stream(*pieces: str, finish_reason: str = "STOP") -> bytes:
+    return sse(*(native({"text": piece}) for piece in pieces), native(finish=finish_reason))
+
+
+def bodies(text: str) -> list[tuple[str, bytes]]:
+    """A text as the answer of both APIs, complete and in pieces."""
+    pieces = [text[i : i + 3] for i in range(0, len(text), 3)]
+    return [
+        (CHAT, completion(content=text)),
+        (CHAT, chat_stream(*pieces)),
+        (NATIVE, native_stream(*pieces)),
+    ]
+
+
+async def answers(body: bytes, name: str, tools: Any = TOOLS, **options: Any) -> list[Any]:
+    """The message in every call mode; each sends one request."""
+    with server_sending(body) as server:
+        model = model_at(server, model=name)
+        model = model.bind_tools(tools, **options)
+        messages = [await call_mode(model) for call_mode in BASIC_CALL_MODES]
+        assert len(server.requests) == len(BASIC_CALL_MODES)
+    return messages
+
+
+@pytest.mark.parametrize("choice", ["any", "weather", ["weather", "rate"]])
+@pytest.mark.parametrize("text", [FENCED, FENCED[8:-4], f" {FENCED}\n", FENCED[:-4]])
+async def test_json_that_fits_one_function_is_the_required_call(text: str, choice: Any) -> None:
+    for name, body in bodies(text):
+        for message in await answers(body, name, tool_choice=choice):
+            (call,) = message.tool_calls
+            assert (call["name"], call["args"]) == ("weather", OSLO)
+            assert call["id"].startswith("call_")
+            assert message.content == ""
+            assert message.response_metadata["finish_reason"] == "tool_calls"
+
+
+MISSING = {
+    "prose": ("It is sunny.", "any", "ignored it; its answer: 'It is sunny.'"),
+    "JSON that fits no function": ('{"town": "Oslo"}', "any", "ignored it"),
+    "a value of the wrong type": ('{"city": "Oslo", "days": "few"}', "any", "ignored it"),
+    "a list": ('[{"city": "Oslo"}]', "any", "ignored it"),
+    "JSON of a function that was not chosen": ('{"base": "NOK"}', "weather", "call of weather,"),
+    "JSON with a text after it": ('{"city": "Oslo"} or so', "any", "ignored it"),
+    "a long text": ("word " * 99, "any", "…'"),
+    "white space": (" ", "any", "ignored it"),
+}
+
+
+@pytest.mark.parametrize(("text", "choice", "match"), MISSING.values(), ids=MISSING)
+async def test_a_required_call_that_is_missing_is_an_error(text, choice, match) -> None:
+    for name, body in bodies(text):
+        for call_mode in BASIC_CALL_MODES:
+            with server_sending(body) as server:
+                model = model_at(server, model=name, max_retries=3)
+                with pytest.raises(KieToolCallMissingError, match=match) as caught:
+                    await call_mode(model.bind_tools(TOOLS, tool_choice=choice))
+                assert len(server.requests) == 1
+            error = caught.value
+            assert (error.is_retryable, error.max_retries, error.partial) == (False, 0, False)
+            assert len(error.message) < 250
+
+
+async def test_json_that_fits_two_functions_is_an_error() -> None:
+    tools = [function("a", city="string"), function("b", city="string")]
+    with pytest.raises(KieToolCallMissingError, match="call of a, b, but"):
+        await answers(completion(content='{"city": "Oslo"}'), CHAT, tools, tool_choice="any")
+
+
+@pytest.mark.parametrize(
+    ("body", "match"),
+    [
+        (chat_stream("Sorry.", finish_reason="content_filter"), "refused .content_filter.*Sorry"),
+        (completion(content=None, refusal="I will not."), "refused"),
+        (native_stream("", finish_reason="SAFETY"), "refused .content_filter."),
+        (native_stream("I wou", finish_reason="MAX_TOKENS"), "cut at max_tokens"),
+        (chat_stream("I wou", finish_reason="length"), "cut at max_tokens"),
+    ],
+)
+async def test_the_error_explains_why_a_call_is_missing(body: bytes, match: str) -> None:
+    with pytest.raises(KieToolCallMissingError, match=match):
+        await answers(body, CHAT, tool_choice="any")
+
+
+async def test_the_text_of_an_upstream_error_is_that_error() -> None:
+    with pytest.raises(KieServerError):
+        await answers(completion(content="Internal error."), CHAT, tool_choice="any")
+
+
+CALL = fragment("weather", '{"city":"Oslo"}', index=0, id="c1")
+
+
+async def test_text_before_a_required_call_is_sent_with_the_call() -> None:
+    body = sse(delta(content="Wait"), delta(content="."), delta(tool_calls=[CALL]), delta("stop"))
+    for message in await answers(body, CHAT, tool_choice="any"):
+        assert message.content == "Wait."
+        assert [call["args"] for call in message.tool_calls] == [{"city": "Oslo"}]
+    with server_sending(body) as server:
+        model = model_at(server).bind_tools(TOOLS, tool_choice="any")
+        texts = [chunk.text for chunk in model.stream("hi")]
+    assert [text for text in texts if text] == ["Wait."]
+
+
+async def test_signed_text_before_a_required_call_keeps_its_signature() -> None:
+    call = {"functionCall": {"name": "weather", "args": {"city": "Oslo"}, "id": "c1"}}
+    signed = {"text": "Wait.", "thoughtSignature": "S=="}
+    body = sse(native({"text": "Hm. "}), native(signed), native(call, finish="STOP"))
+    for message in await answers(body, NATIVE, tool_choice="any"):
+        assert message.content == "Hm. Wait."
+        entries = message.additional_kwargs["thought_signatures"]["gemini-3.5-flash"]
+        assert entries == [signed_text(4, 9, "S==")]
+
+
+async def test_a_choice_that_requires_nothing_leaves_the_text() -> None:
+    for choice in (None, "auto"):
+        for message in await answers(completion(content=FENCED), CHAT, tool_choice=choice):
+            assert (message.content, message.tool_calls) == (FENCED, [])
+
+
+SCHEMA = {"title": "report", "type": "object", "properties": {"city": {"type": "string"}}}
+JSON = '{"city": "Oslo ``` {"}'
+TEXTS = {
+    "a fence": (f"```json\n{JSON}\n```", JSON),
+    "a fence without a language": (f" \n```\n{JSON}\n``` ", JSON),
+    "a fence in upper case": (f"```JSON {JSON}```", JSON),
+    "a fence without an end": (f"```json\n{JSON}", JSON),
+    "bare JSON": (JSON, JSON),
+    "a fence with something else": ("```json\nOslo\n```", "```json\nOslo\n```"),
+    "a fence that is cut": ('```json\n{"city": "Os', '```json\n{"city": "Os'),
+    "prose": ("It is Oslo.", "It is Oslo."),
+    "prose and a fence": (f"Here: ```json\n{JSON}\n```", f"Here: ```json\n{JSON}\n```"),
+    "a long number": (f'```\n{{"n": {10**22}}}\n```', f'{{"n": {10**22}}}'),
+    "nothing but an accent": ("``", "``"),
+}
+FORMATS = {
+    "json_schema": ((), {"response_format": SCHEMA}),
+    "json_object": ((), {"response_format": {"type": "json_object"}}),
+    "an answer function": (TOOLS, {"response_format": SCHEMA}),
+}
+
+
+@pytest.mark.parametrize("response_format", FORMATS)
+@pytest.mark.parametrize(("sent", "expected"), TEXTS.values(), ids=TEXTS)
+async def test_the_text_of_a_json_answer_is_bare_json(sent, expected, response_format) -> None:
+    tools, options = FORMATS[response_format]
+    for name, body in bodies(sent):
+        if tools and name == CHAT:
+            name = "gemini-3-pro"  # noqa: PLW2901 - it takes no response_format with functions
+        for message in await answers(body, name, tools, **options):
+            assert message.content == expected
+            assert message.tool_calls == []
+
+
+def test_only_text_that_starts_with_a_fence_is_held() -> None:
+    for pieces, shown in (
+        (["{", '"a"', ":1}"], ["{", '"a"', ":1}"]),
+        (["\n", "{", "}"], ["\n{", "}"]),
+        (["``", "`json\n{}", "\n```"], ["{}"]),
+        (["``", " no fence", "."], ["`` no fence", "."]),
+    ):
+        with server_sending(chat_stream(*pieces)) as server:
+            model = model_at(server).bind_tools((), response_format={"type": "json_object"})
+            texts = [chunk.text for chunk in model.stream("hi")]
+        assert [text for text in texts if text] == shown
+
+
+def test_structured_output_by_function_calling_reads_json_text() -> None:
+    with server_sending(completion(content=FENCED)) as server:
+        schema = {**SCHEMA, "description": "A report."}
+        schema["properties"] = {"city": {"type": "string"}, "days": {"type": "integer"}}
+        model = model_at(server).with_structured_output(schema, method="function_calling")
+        assert model.invoke("hi") == OSLO
+        assert orjson.loads(server.requests[-1].body)["tool_choice"]

@@ -1,0 +1,191 @@
+"""`with_structured_output`: the request for each method, and the value of each answer."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import orjson
+import pytest
+from call_modes import model_at, server_sending
+from langchain_core.exceptions import OutputParserException
+from langchain_core.messages import AIMessage
+from pydantic import BaseModel
+from scripted_server import sse
+
+from langchain_kie import ChatKieGemini
+
+
+def answer_body(content: str, **message: Any) -> bytes:
+    choice = {"message": {"content": content, **message}, "finish_reason": "stop"}
+    return orjson.dumps({"id": "x", "choices": [choice]})
+
+
+def tool_call_body(name: str, arguments: str) -> bytes:
+    call = {"id": "c", "type": "function", "function": {"name": name, "arguments": arguments}}
+    return answer_body("", tool_calls=[call])
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+    people: int
+
+
+class CityDict(TypedDict):
+    """A city."""
+
+    name: str
+    people: int
+
+
+CITY = City.model_json_schema()
+SCHEMAS = {"pydantic": City, "TypedDict": CityDict, "dict": CITY}
+GOOD = '{"name": "Oslo", "people": 700000}'
+FENCES = {
+    "bare": GOOD,
+    "fenced": f"```json\n{GOOD}\n```",
+    "fenced without a name": f"```\n{GOOD}\n```",
+    "with white space": f"\n  {GOOD}\n\n",
+    "fenced after text": f"Here it is:\n```\n{GOOD}\n```\n",
+}
+BROKEN = {
+    "cut": '{"name": "Oslo", "peo',
+    "prose": "I do not know.",
+    "empty": " ",
+    "cut in a fence": '```json\n{"name": "Oslo", "peo',
+    "cut before a bracket": '{"name": "Oslo"',
+    "two values": f"{GOOD}{GOOD}",
+}
+
+
+def as_dict(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, BaseModel) else value
+
+
+@pytest.mark.parametrize("text", FENCES.values(), ids=FENCES)
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+@pytest.mark.parametrize("method", ["json_schema", "json_mode"])
+async def test_json_text_with_or_without_a_fence_is_the_value(method, schema, text) -> None:
+    with server_sending(answer_body(text)) as server:
+        structured = model_at(server).with_structured_output(schema, method=method)
+        for value in (structured.invoke("hi"), await structured.ainvoke("hi")):
+            assert as_dict(value) == {"name": "Oslo", "people": 700000}
+            assert isinstance(value, City) == (schema is City)
+        sent = server.requests[0].json["response_format"]
+        assert sent["type"] == ("json_schema" if method == "json_schema" else "json_object")
+        raw = model_at(server).with_structured_output(schema, method=method, include_raw=True)
+        result = raw.invoke("hi")
+        assert as_dict(result["parsed"]) == {"name": "Oslo", "people": 700000}
+        assert result["parsing_error"] is None
+        assert isinstance(result["raw"], AIMessage)
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+@pytest.mark.parametrize("method", ["json_schema", "json_mode"])
+def test_json_text_that_is_broken_is_a_parsing_error(method, schema, text) -> None:
+    with server_sending(answer_body(text)) as server:
+        structured = model_at(server).with_structured_output(schema, method=method)
+        with pytest.raises(OutputParserException):
+            structured.invoke("hi")
+        raw = model_at(server).with_structured_output(schema, method=method, include_raw=True)
+        result = raw.invoke("hi")
+        assert result["parsed"] is None
+        assert isinstance(result["parsing_error"], OutputParserException)
+        assert result["raw"].text == text
+
+
+@pytest.mark.parametrize("text", ['{"name": "Oslo"}', '{"name": "Oslo", "people": "many"}', "[]"])
+def test_json_that_does_not_fit_a_pydantic_class_is_a_parsing_error(text: str) -> None:
+    with server_sending(answer_body(text)) as server:
+        for method in ("json_schema", "json_mode"):
+            structured = model_at(server).with_structured_output(City, method=method)
+            with pytest.raises(OutputParserException):
+                structured.invoke("hi")
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+async def test_a_forced_call_s_arguments_are_the_value(schema) -> None:
+    name = "CityDict" if schema is CityDict else "City"
+    with server_sending(tool_call_body(name, GOOD)) as server:
+        structured = model_at(server).with_structured_output(schema, method="function_calling")
+        for value in (structured.invoke("hi"), await structured.ainvoke("hi")):
+            assert as_dict(value) == {"name": "Oslo", "people": 700000}
+            assert isinstance(value, City) == (schema is City)
+        body = server.requests[0].json
+        assert [t["function"]["name"] for t in body["tools"]] == [name]
+        assert body["tool_choice"] == {"type": "function", "function": {"name": name}}
+        raw = model_at(server).with_structured_output(
+            schema, method="function_calling", include_raw=True
+        )
+        assert as_dict(raw.invoke("hi")["parsed"]) == {"name": "Oslo", "people": 700000}
+
+
+def test_a_forced_call_that_is_broken_is_a_parsing_error_with_the_raw_message() -> None:
+    with server_sending(tool_call_body("City", '{"name": 5')) as server:
+        raw = model_at(server).with_structured_output(
+            City, method="function_calling", include_raw=True
+        )
+        result = raw.invoke("hi")
+        assert result["parsed"] is None
+        assert len(result["raw"].invalid_tool_calls) == 1
+    with server_sending(tool_call_body("City", '{"name": "Oslo", "people": "many"}')) as server:
+        structured = model_at(server).with_structured_output(City, method="function_calling")
+        with pytest.raises(ValueError):
+            structured.invoke("hi")
+
+
+async def test_the_last_item_of_a_structured_stream_is_the_value() -> None:
+    halves = [{"choices": [{"delta": {"content": t}}]} for t in (GOOD[:20], GOOD[20:])]
+    with server_sending(sse(*halves, "[DONE]")) as server:
+        structured = model_at(server).with_structured_output(CITY)
+        values = [*structured.stream("hi")]
+        assert values[-1] == {"name": "Oslo", "people": 700000}
+        avalues = [value async for value in structured.astream("hi")]
+        assert avalues[-1] == values[-1]
+
+
+def test_strict_and_the_name_are_sent() -> None:
+    with server_sending(answer_body(GOOD)) as server:
+        structured = model_at(server).with_structured_output(City, strict=True)
+        structured.invoke("hi")
+        inner = server.requests[0].json["response_format"]["json_schema"]
+    assert (inner["name"], inner["strict"]) == ("City", True)
+    assert inner["schema"]["required"] == ["name", "people"]
+    assert "ls_structured_output_format" not in server.requests[0].json
+
+
+def test_a_method_that_does_not_exist_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="magic"):
+        ChatKieGemini(model="gemini-3-flash").with_structured_output(City, method="magic")
+
+
+def test_an_openai_function_and_a_schema_without_a_title_are_schemas() -> None:
+    function = {
+        "name": "City",
+        "description": "A city.",
+        "parameters": {k: CITY[k] for k in ("type", "properties", "required")},
+    }
+    bare = {k: CITY[k] for k in ("type", "properties", "required")}
+    with server_sending(answer_body(GOOD)) as server:
+        for schema, name in ((function, "City"), (bare, "structured_output")):
+            server.requests.clear()
+            value = model_at(server).with_structured_output(schema).invoke("hi")
+            assert value == {"name": "Oslo", "people": 700000}
+            sent = server.requests[0].json["response_format"]["json_schema"]
+            assert sent["name"] == name
+            assert set(sent["schema"]["properties"]) == {"name", "people"}
+
+
+def test_a_native_model_receives_gemini_s_schema() -> None:
+    body = orjson.dumps(
+        {"candidates": [{"content": {"parts": [{"text": GOOD}]}, "finishReason": "STOP"}]}
+    )
+    with server_sending(body) as server:
+        structured = model_at(server, model="gemini-3.5-flash").with_structured_output(City)
+        assert structured.invoke("hi") == City(name="Oslo", people=700000)
+        config = server.requests[0].json["generationConfig"]
+    assert config["responseMimeType"] == "application/json"
+    assert config["responseSchema"]["type"] == "OBJECT"
+    assert config["responseSchema"]["properties"]["people"]["type"] == "INTEGER"

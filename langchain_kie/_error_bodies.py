@@ -59,7 +59,8 @@ def event_from_value(value: Any) -> dict[str, Any] | None:
                 return inner
         if _EVENT_KEYS.isdisjoint(value):
             message = value.get("msg") or value.get("message") or value.get("detail")
-            if isinstance(message, str) and message.strip() and "code" not in value:
+            is_ping = value.get("type") in {"ping", "keepalive", "heartbeat"}
+            if isinstance(message, str) and message.strip() and "code" not in value and not is_ping:
                 raise error_for(message)
             return None
     return value

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         CallbackManagerForLLMRun,
     )
     from langchain_core.language_models.model_profile import ModelProfile
+    from langchain_core.messages import AIMessageChunk
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
     from langchain_core.rate_limiters import BaseRateLimiter
     from langchain_core.tools import BaseTool
@@ -414,8 +415,8 @@ class ChatKieGemini(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - core calls it
         **kwargs: Any,
     ) -> ChatResult:
-        chunks = self._call(messages, stop, kwargs, stream=False)
-        return chat_result(merge_chunks(chunks))
+        [message] = self._call(messages, stop, kwargs, stream=False)
+        return chat_result(message)
 
     async def _agenerate(
         self,
@@ -424,8 +425,8 @@ class ChatKieGemini(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        chunks = self._acall(messages, stop, kwargs, stream=False)
-        return chat_result(merge_chunks([chunk async for chunk in chunks]))
+        [message] = [message async for message in self._acall(messages, stop, kwargs, stream=False)]
+        return chat_result(message)
 
     def _stream(
         self,
@@ -453,7 +454,7 @@ class ChatKieGemini(BaseChatModel):
         *,
         stream: bool,
     ) -> Iterator[Any]:
-        """Make one call, and yield the chunks of its answer: to be streamed, or to be summed.
+        """Make one call, and yield the chunks of its answer, or only the message that they are.
 
         If KIE lost an uploaded file, the file is uploaded again and the call is repeated, once.
 
@@ -465,12 +466,16 @@ class ChatKieGemini(BaseChatModel):
         while True:
             prepared = self._with_uploads(self._prepare(messages, stop, kwargs))
             call, assembler = prepared.build(stream=stream)
+            chunks: list[AIMessageChunk] = []
             try:
                 for event in self._transport().stream(call):
-                    if chunk := assembler.feed(event):
-                        yield generation_chunk(chunk) if stream else chunk
+                    chunk = assembler.feed(event)
+                    if chunk and stream:
+                        yield generation_chunk(chunk)
+                    elif chunk:
+                        chunks.append(chunk)
                 last = assembler.finish()
-                yield generation_chunk(last) if stream else last
+                yield generation_chunk(last) if stream else merge_chunks([*chunks, last])
             except KieError as error:
                 error.partial = stream and assembler.has_output
                 _add_model_hint(error)
@@ -494,12 +499,16 @@ class ChatKieGemini(BaseChatModel):
         while True:
             prepared = await self._awith_uploads(self._prepare(messages, stop, kwargs))
             call, assembler = prepared.build(stream=stream)
+            chunks: list[AIMessageChunk] = []
             try:
                 async for event in self._transport().astream(call):
-                    if chunk := assembler.feed(event):
-                        yield generation_chunk(chunk) if stream else chunk
+                    chunk = assembler.feed(event)
+                    if chunk and stream:
+                        yield generation_chunk(chunk)
+                    elif chunk:
+                        chunks.append(chunk)
                 last = assembler.finish()
-                yield generation_chunk(last) if stream else last
+                yield generation_chunk(last) if stream else merge_chunks([*chunks, last])
             except KieError as error:
                 error.partial = stream and assembler.has_output
                 _add_model_hint(error)

@@ -234,6 +234,10 @@ _BY_MESSAGE: dict[str, _Rule] = {
         hint='Upload the file: media_upload="auto" with a smaller inline_media_limit.',
         overrides_code=True,
     ),
+    "feature is currently not supported": _Rule(
+        KieInvalidRequestError,
+        hint="KIE has no such path: check base_url, which is the host only, and api.",
+    ),
     "unauthorized|access permissions": _Rule(KieAuthenticationError),
     "no user can use": _Rule(KieServerError, 1),
     "does not exist|channel (is )?not supported|model (name you specified )?is not supported"
@@ -243,7 +247,7 @@ _BY_MESSAGE: dict[str, _Rule] = {
 }
 _PATTERNS = [(re.compile(pattern), rule) for pattern, rule in _BY_MESSAGE.items()]
 _TEMPORARY = re.compile(
-    "maintain|server exception|internal error|try again later|retry fail|timeout"
+    "maint(ain|enance)|server exception|internal error|try again later|retry fail|timeout"
 )
 
 _RELIABLE_CODES = frozenset({401, 402, 403, 429, 433})

@@ -292,6 +292,7 @@ class _Receipt:
     file: KieFile
     has_output: bool = True
     has_finish_reason: bool = False
+    is_bare_end: bool = False
     is_empty: bool = False
     is_terminal: bool = True
     is_last: bool = True

@@ -177,7 +177,9 @@ class MessageAssembler:
         elif held and not calls:
             content = self._add_held(held)
             texts = self._joined_texts()
-        if not (self.has_output or held or calls) and self._finish_reason.is_normal:
+        is_refusal = self._finish_reason.is_refusal or self._has_refusal
+        is_billed = self._finish_reason.is_normal or usage
+        if is_billed and not (self.has_output or held or calls or is_refusal):
             self._mark_empty(usage)
         if spans := citation_spans(self._metadata, texts):
             self._metadata[CITATION_SPANS_KEY] = spans

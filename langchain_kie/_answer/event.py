@@ -108,7 +108,7 @@ class AnswerEvent:
     signatures: dict[int, str] = field(default_factory=dict)
     native_parts: dict[int, Json] = field(default_factory=dict)
     message_extra: Json | None = None
-    choice: int | None = None
+    choice: int | str | None = None
     is_message: bool = False
     is_tagged_thought: bool = False
     reasoning: str = ""
@@ -129,6 +129,12 @@ class AnswerEvent:
     def has_finish_reason(self) -> bool:
         """Whether it has a finish reason, also one that does not prove the end."""
         return self.finish_reason is not None
+
+    @property
+    def is_bare_end(self) -> bool:
+        """Whether it has nothing but a normal finish reason, and maybe token counts."""
+        is_normal = self.finish_reason is not None and self.finish_reason.is_normal
+        return is_normal and not (self.has_output or "credits_consumed" in self.metadata)
 
     @property
     def is_last(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from langchain_kie._answer.event import AnswerEvent, Output, ToolCallDelta
+from langchain_kie._answer.event import AnswerEvent, Output
 
 
 class EventFilter:
@@ -25,7 +25,7 @@ class EventFilter:
         """Return the event without what is not part of the answer; it may be modified."""
         if self._choice is None:
             self._choice = event.choice
-        elif event.choice != self._choice and event.choice is not None:
+        elif event.choice not in {None, self._choice} and str(event.choice) != str(self._choice):
             event = _without_choice(event)
         if event.is_tagged_thought or self._is_in_thought:
             self._read_tagged_thought(event)
@@ -60,13 +60,7 @@ class EventFilter:
 
     def _remove_repeated(self, event: AnswerEvent) -> None:
         """Remove what a complete message repeats of the pieces that came before it."""
-        has_content = bool(self._seen & {str, dict})
-        has_calls = ToolCallDelta in self._seen
-        event.outputs = [
-            output
-            for output in event.outputs
-            if not (has_calls if isinstance(output, ToolCallDelta) else has_content)
-        ]
+        event.outputs = [output for output in event.outputs if type(output) not in self._seen]
         if "reasoning" in self._seen:
             event.reasoning = ""
         if "refusal" in self._seen:

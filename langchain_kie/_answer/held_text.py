@@ -5,6 +5,7 @@ Text may be JSON in a Markdown fence, or JSON that stands for a required tool ca
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from langchain_kie._answer.tool_calls import parse_arguments
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from langchain_kie._json import Json
 
 _FENCE = "```"
+_FENCED = re.compile(r"```(?:json)?\s(.*?)```", re.DOTALL | re.IGNORECASE)
 _BLANK = " \t\r\n"
 
 
@@ -55,13 +57,21 @@ def bare_json(text: str) -> str:
 
 def call_from_text(text: str, functions: Sequence[Json]) -> tuple[str, Json] | None:
     """The name and arguments of the only function whose arguments a JSON text can be."""
-    args = parse_arguments(bare_json(text))
+    fenced = _FENCED.search(text)
+    args = parse_arguments(fenced[1] if fenced else bare_json(text))
     if not isinstance(args, dict):
         return None
+    named = args.get("arguments")
     calls = [
         (function["name"], fitted)
         for function in functions
-        if (fitted := _fitted(args, function.get("parameters") or {})) is not None
+        if (
+            fitted := _fitted(
+                named if isinstance(named, dict) and args.get("name") == function["name"] else args,
+                function.get("parameters") or {},
+            )
+        )
+        is not None
     ]
     return calls[0] if len(calls) == 1 else None
 

@@ -10,7 +10,6 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
 from langchain_kie._answer.event import ToolCallDelta
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from langchain_kie._conversation.thought_signatures import SignatureLog
     from langchain_kie._json import Json
 
-_NO_ARGUMENTS = frozenset({"", "null"})
+_NO_ARGUMENTS = frozenset({"", "null", "[]", '""'})
 _LONG_INTEGER = re.compile("[0-9]{19}")
 _INDIRECT = frozenset({"$ref", "allOf", "anyOf", "oneOf", "additionalProperties"})
 
@@ -350,8 +349,7 @@ def _arguments_value(text: str) -> Any:
 def parse_arguments(text: str) -> Any:
     """Return the value of JSON text, with all digits of integers; `None` if it is invalid."""
     try:
-        value = orjson.loads(text)
-        return parse_json(text.encode()) if _LONG_INTEGER.search(text) else value
+        return parse_json(text.encode(errors="replace"))
     except ValueError:
         return None
 

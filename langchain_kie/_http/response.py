@@ -43,6 +43,8 @@ class Decoded(Protocol):
         has_output: The event has a piece of the answer.
         has_finish_reason: The event has a finish reason, also one after which more can come; it
             proves the end only if the body ends properly after it.
+        is_bare_end: The event has only a normal finish reason, maybe with token counts. Before
+            any output, some servers send it while the model thinks.
         is_empty: The event has no output and no usage, and does not explain a refusal.
         is_terminal: The event proves that the answer is complete: it has a finish reason,
             credits, or usage in an event without output.
@@ -53,6 +55,8 @@ class Decoded(Protocol):
     def has_output(self) -> bool: ...
     @property
     def has_finish_reason(self) -> bool: ...
+    @property
+    def is_bare_end(self) -> bool: ...
     @property
     def is_empty(self) -> bool: ...
     @property
@@ -193,7 +197,7 @@ class ResponseReader(Generic[ItemT]):
             raise self._with_context(error)
         has_finish_reason = self._last_item is not None and self._last_item.has_finish_reason
         is_complete = self.has_terminal_event or has_finish_reason or self._parser.is_document
-        if not is_complete:
+        if self._has_choice and not is_complete:
             message = "the stream ended before the answer was complete"
             raise self._with_context(KieStreamInterruptedError(message))
         if not self._has_choice:
@@ -237,8 +241,12 @@ class ResponseReader(Generic[ItemT]):
     def _weigh_evidence(self, item: ItemT, event: dict[str, Any]) -> None:
         """Update what is known of the end of the answer, after an event.
 
-        Some servers send a finish reason and go on: output after it withdraws the evidence.
+        Some servers send a finish reason and go on: output after it withdraws the evidence, and
+        a bare finish reason before any output is none.
         """
+        is_start = self._buffered is not None and not self._parser.is_document
+        if is_start and item.is_bare_end:
+            return
         self.can_stop_reading = item.is_terminal and item.is_last
         if item.is_terminal:
             self.has_terminal_event = self.output_can_follow = True
@@ -264,7 +272,9 @@ class ResponseReader(Generic[ItemT]):
             message = "the server answered with a redirect, which is never followed"
             return self._with_context(KieProtocolError(message, max_retries=0))
         retry_after = parse_retry_after(self._headers.get("retry-after"))
-        body = _decompressed(bytes(self._error_body), self._headers.get("content-encoding", ""))
+        body = _decompressed(
+            bytes(self._error_body), self._headers.get("content-encoding", "").lower()
+        )
         error = error_from_body(body, status_code=self._status_code, retry_after=retry_after)
         if isinstance(error, KieTimeoutError) and not error.max_retries:
             error.max_retries = UNLIMITED_RETRIES if self._retry_on_timeout else 0

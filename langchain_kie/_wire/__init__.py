@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from langchain_kie._answer.event import AnswerEvent, FinishReason
 from langchain_kie._wire import chat_completions, generate_content
-from langchain_kie.errors import KieProtocolError, error_for
+from langchain_kie.errors import KieError, KieProtocolError, error_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,11 +84,20 @@ def parse_event(event: Json) -> AnswerEvent:
             parsed.is_terminal = True
             with suppress(TypeError, ValueError):
                 parsed.metadata["credits_consumed"] = float(credits_consumed)
+        if parsed.native_finish_reason:
+            _set_finish_reason(parsed, _FINISH_REASONS[parser])
     except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
         raise KieProtocolError(f"cannot read {key!r} in KIE's answer: {error}") from None
-    if parsed.native_finish_reason:
-        _set_finish_reason(parsed, _FINISH_REASONS[parser])
+    except KieError as error:
+        raise _billed(error, event) from None
     return parsed
+
+
+def _billed(error: KieError, event: Json) -> KieError:
+    """The error of an answer, not to be retried if the event shows that it was billed."""
+    if event.get("usage") or event.get("usageMetadata") or event.get("credits_consumed"):
+        error.max_retries = 0
+    return error
 
 
 def _set_finish_reason(parsed: AnswerEvent, rows: Mapping[str, FinishReason]) -> None:
@@ -99,7 +108,7 @@ def _set_finish_reason(parsed: AnswerEvent, rows: Mapping[str, FinishReason]) ->
     Raises:
         KieError: The word reports an error.
     """
-    word = parsed.native_finish_reason.lower()
+    word = parsed.native_finish_reason.lower().removeprefix("function_call_filter: ")
     if word in _NO_FINISH_REASONS:
         parsed.finish_reason, parsed.native_finish_reason = None, ""
         return

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _CALL_MEMBERS = frozenset({"index", "id", "type", "function"})
 _FUNCTION_MEMBERS = frozenset({"name", "arguments"})
 _THOUGHT_TYPES = ("reasoning", "thought", "thinking")
-_THOUGHT_MARK = {"google": {"thought": True}}
 _METADATA = {"id": "id", "model": "model_version"}
 
 FINISH_REASONS = {
@@ -235,9 +234,11 @@ def parse_event(event: Json) -> AnswerEvent:
         parsed.choice = choice.get("index") or 0
         if "error" in choice:
             raise_if_error({"error": choice["error"]})
-        delta = choice.get("delta")
-        parsed.is_message = not delta
-        _parse_message(delta or choice.get("message") or {}, parsed)
+        delta, message = choice.get("delta"), choice.get("message")
+        parsed.is_message = not delta or bool(
+            message and not any(delta[k] for k in delta.keys() - {"role"})
+        )
+        _parse_message((message or delta if parsed.is_message else delta) or {}, parsed)
         if finish_reason := choice.get("finish_reason"):
             parsed.native_finish_reason = common.require_text(finish_reason)
         if logprobs := choice.get("logprobs"):
@@ -320,9 +321,11 @@ def _parse_reasoning_details(details: Any, parsed: AnswerEvent) -> None:
 
 def _parse_extra_content(extra: Any, parsed: AnswerEvent) -> None:
     """Parse Google's additional members: the mark of a thought, or a signature."""
-    if extra == _THOUGHT_MARK:
+    google = extra.get("google")
+    if isinstance(google, dict) and google.get("thought") is True:
         parsed.is_tagged_thought = True
-    else:
+        extra = {**extra, "google": {k: v for k, v in google.items() if k != "thought"}}
+    if extra != {"google": {}}:
         _keep_member("extra_content", extra, parsed)
 
 

@@ -116,5 +116,5 @@ def copy_metadata(source: Json, names: Mapping[str, str], parsed: AnswerEvent) -
 
 
 def first_choice(choices: list[Json]) -> list[Json]:
-    """Of several choices, the one with index 0; an empty list without one."""
-    return [choice for choice in choices if choice.get("index") in _FIRST][:1]
+    """Of several choices, the one with index 0, else the first."""
+    return ([choice for choice in choices if choice.get("index") in _FIRST] or choices)[:1]

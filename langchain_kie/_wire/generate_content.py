@@ -294,11 +294,12 @@ def _parse_part(part: Json, parsed: AnswerEvent) -> None:
     count = len(outputs)
     _parse_part({name: part[name] for name in _TEXT_MEMBERS if name in part}, parsed)
     signature = part.get("thoughtSignature") or part.get("thought_signature")
-    call = part.get("functionCall")
+    others = {name: value for name, value in part.items() if name != "text" and value is not None}
+    call = others.pop("functionCall", None) or others.pop("function_call", None)
     if call is not None:
         outputs.append(_tool_call_delta(call, signature))
+        outputs += _content_blocks(others)
         return
-    others = {name: value for name, value in part.items() if name != "text" and value is not None}
     is_server_tool = not _SERVER_TOOL_MEMBERS.isdisjoint(others)
     blocks = [*_content_blocks(others)]
     if not blocks and (is_server_tool or not part.get("text")) and others.keys() - _NO_OUTPUT:

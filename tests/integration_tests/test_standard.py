@@ -102,4 +102,5 @@ class TestGateway(StandardTests):
     """The gateway, with the model in the body."""
 
     model_fields: ClassVar = {"model": "gemini-3-flash", "api": "gateway"}
+    supported_usage_metadata_details: ClassVar = {"invoke": [], "stream": []}
     override = "gemini-2.5-pro"

@@ -6,7 +6,16 @@ import base64
 from typing import Any
 
 import pytest
-from call_modes import BASIC_CALL_MODES, astream, fixture, model_at, server_sending, stream
+from call_modes import (
+    BASIC_CALL_MODES,
+    ainvoke,
+    astream,
+    fixture,
+    invoke,
+    model_at,
+    server_sending,
+    stream,
+)
 from langchain_core.messages import HumanMessage
 from scripted_server import Scripted, ScriptedServer, sse
 
@@ -19,6 +28,9 @@ LOST = [
     b'{"code":400,"msg":"Image download failed"}',
     b'{"code":500,"msg":"Failed to get file information"}',
 ]
+LOST_AS_TEXT = (
+    b'{"choices":[{"message":{"content":"Image download failed"},"finish_reason":"stop"}]}'
+)
 
 
 def native(text: str, **members: Any) -> dict[str, Any]:
@@ -91,6 +103,17 @@ async def test_a_lost_file_is_uploaded_again_within_the_call(lost: bytes) -> Non
         assert len(sent) == 4
         assert b"files.example/1.png" in sent[1]
         assert b"files.example/2.png" in sent[3]
+
+
+@pytest.mark.parametrize("call_mode", [invoke, ainvoke])
+async def test_a_loss_that_is_reported_as_the_answer_leaves_no_text(call_mode) -> None:
+    data = base64.b64encode(base64.b64decode(PIXEL) + call_mode.__name__.encode()).decode()
+    prompt = [HumanMessage([{"type": "image", "base64": data, "mime_type": "image/png"}])]
+    answer = Scripted([fixture("shape_b.sse")])
+    responses = (receipt(1), Scripted([LOST_AS_TEXT]), receipt(2), answer)
+    with ScriptedServer(*responses) as server:
+        model = model_at(server, media_upload="always", upload_url=server.base_url)
+        assert (await call_mode(model, prompt)).text == "The sky is blue."
 
 
 async def test_a_file_that_stays_lost_is_an_error_after_one_repetition() -> None:

@@ -59,7 +59,13 @@ async def answers(body: bytes, name: str, tools: Any = TOOLS, **options: Any) ->
 
 
 @pytest.mark.parametrize("choice", ["any", "weather", ["weather", "rate"]])
-@pytest.mark.parametrize("text", [FENCED, FENCED[8:-4], f" {FENCED}\n", FENCED[:-4]])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(FENCED, FENCED[8:-4], f" {FENCED}\n", FENCED[:-4], f"Sure:\n{FENCED}\nDone."),
+        '{"name": "weather", "arguments": {"city": "Oslo", "days": 2}}',
+    ],
+)
 async def test_json_that_fits_one_function_is_the_required_call(text: str, choice: Any) -> None:
     for name, body in bodies(text):
         for message in await answers(body, name, tool_choice=choice):

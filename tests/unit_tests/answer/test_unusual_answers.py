@@ -1,0 +1,145 @@
+"""Answers in shapes that relays and Gemini itself were seen to send (docs/wire.md 11)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from call_modes import BASIC_CALL_MODES, model_at, server_sending
+from scripted_server import Scripted, ScriptedServer, sse
+
+from langchain_kie import (
+    KieAuthenticationError,
+    KieConnectionError,
+    KieEmptyResponseError,
+    KieInsufficientCreditsError,
+    KieProtocolError,
+    KieServerError,
+)
+
+NATIVE = {"model": "gemini-3.5-flash"}
+USAGE = {"promptTokenCount": 3, "candidatesTokenCount": 4}
+
+
+def chat(*choices: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {"choices": [*choices], **members}
+
+
+def native(*parts: dict[str, Any], finish: str | None = "STOP", **members: Any) -> dict[str, Any]:
+    candidate = {"content": {"parts": [*parts]}, **({"finishReason": finish} if finish else {})}
+    return {"candidates": [candidate], **members}
+
+
+def call(arguments: str) -> dict[str, Any]:
+    calls = [{"index": 0, "id": "c", "function": {"name": "f", "arguments": arguments}}]
+    return chat({"delta": {"tool_calls": calls}, "finish_reason": "tool_calls"})
+
+
+IMAGE = {"image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+READ: dict[str, tuple[bytes, dict[str, Any], Any]] = {
+    "a message next to an empty delta": (
+        sse(chat({"delta": {"role": "assistant", "content": None}, "message": {"content": "Hi"},
+                  "finish_reason": "stop"})),
+        {}, "Hi",
+    ),
+    "several choices, none with index 0": (
+        orjson.dumps(chat({"index": 1, "message": {"content": "A"}, "finish_reason": "stop"},
+                          {"index": 2, "message": {"content": "B"}, "finish_reason": "stop"})),
+        {}, "A",
+    ),
+    "an index that is a number, then text": (
+        sse(chat({"index": 0, "delta": {"content": "Hel"}}),
+            chat({"index": "0", "delta": {"content": "lo"}, "finish_reason": "stop"})),
+        {}, "Hello",
+    ),
+    "a ping with a text": (
+        sse({"type": "ping", "message": "keepalive"},
+            chat({"delta": {"content": "Hi"}, "finish_reason": "stop"})),
+        {}, "Hi",
+    ),
+    "an empty STOP while thinking": (
+        sse(native(finish="STOP", usageMetadata=USAGE), native({"text": "Hi"})), NATIVE, "Hi",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "fields", "text"), READ.values(), ids=READ)
+async def test_the_text_is_read(body: bytes, fields: dict[str, Any], text: str) -> None:
+    with server_sending(body) as server:
+        for call_mode in BASIC_CALL_MODES:
+            assert (await call_mode(model_at(server, **fields))).text == text
+
+
+@pytest.mark.parametrize("arguments", ["[]", '""'])
+async def test_other_forms_of_no_arguments_are_read(arguments: str) -> None:
+    with server_sending(sse(call(arguments), "[DONE]")) as server:
+        for call_mode in BASIC_CALL_MODES:
+            (tool_call,) = (await call_mode(model_at(server))).tool_calls
+            assert tool_call["args"] == {}
+
+
+@pytest.mark.parametrize("name", ["functionCall", "function_call"])
+async def test_a_part_with_a_call_and_media_has_both(name: str) -> None:
+    media = {"mimeType": "image/png", "data": "iVBORw0KGgo="}
+    part = {"text": "x", name: {"name": "f", "args": {}}, "inlineData": media}
+    with server_sending(sse(native(part))) as server:
+        for call_mode in BASIC_CALL_MODES:
+            message = await call_mode(model_at(server, **NATIVE))
+            assert [c["name"] for c in message.tool_calls] == ["f"]
+            assert "image" in [block["type"] for block in message.content_blocks]
+
+
+async def test_an_image_only_in_the_complete_message_is_kept() -> None:
+    final = chat({"message": {"content": "x", "images": [IMAGE]}, "finish_reason": "stop"})
+    with server_sending(sse(chat({"delta": {"content": "x"}}), final)) as server:
+        for call_mode in BASIC_CALL_MODES:
+            message = await call_mode(model_at(server))
+            assert message.text == "x"
+            assert [b["type"] for b in message.content_blocks] == ["text", "image"]
+
+
+FAILED: dict[str, tuple[bytes, dict[str, Any], type[Exception], int]] = {
+    "an error after an empty STOP": (
+        sse(native(), {"code": 402, "msg": "Credits insufficient"}),
+        NATIVE, KieInsufficientCreditsError, 1,
+    ),
+    "an error after an empty stop": (
+        sse(chat({"delta": {}, "finish_reason": "stop"}), {"code": 401, "msg": "Unauthorized"}),
+        {}, KieAuthenticationError, 1,
+    ),
+    "maintenance under code 400": (
+        b'{"code":400,"msg":"The server is under maintenance"}', {}, KieServerError, 2,
+    ),
+    "an error in an answer that was billed": (
+        orjson.dumps(chat({"message": {"content": "paid"}, "finish_reason": "error"},
+                          usage={"prompt_tokens": 1, "completion_tokens": 2})),
+        {}, KieServerError, 1,
+    ),
+    "a failed call in Google's OpenAI-compatible words": (
+        sse(chat({"delta": {}, "finish_reason": "function_call_filter: MALFORMED_FUNCTION_CALL"}),
+            chat(usage={"prompt_tokens": 1, "completion_tokens": 2})),
+        {}, KieProtocolError, 1,
+    ),
+    "counts without a candidate": (
+        sse({"candidates": [], "usageMetadata": USAGE}), NATIVE, KieEmptyResponseError, 1,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "fields", "error", "requests"), FAILED.values(), ids=FAILED)
+async def test_a_failure_is_reported(body, fields, error, requests, no_sleep) -> None:
+    with server_sending(body) as server:
+        for call_mode in BASIC_CALL_MODES:
+            server.requests.clear()
+            with pytest.raises(error):
+                await call_mode(model_at(server, max_retries=1, **fields))
+            assert len(server.requests) == requests
+
+
+async def test_an_empty_stop_with_counts_is_no_end_if_the_connection_breaks() -> None:
+    body = sse(native({"text": ""}, usageMetadata=USAGE))
+    with ScriptedServer(Scripted([body], ending="rst")) as server:
+        for call_mode in BASIC_CALL_MODES:
+            with pytest.raises(KieConnectionError):
+                await call_mode(model_at(server, **NATIVE))

@@ -25,8 +25,9 @@ class EventFilter:
         """Return the event without what is not part of the answer; it may be modified."""
         if self._choice is None:
             self._choice = event.choice
-        elif event.choice not in {None, self._choice} and str(event.choice) != str(self._choice):
-            event = _without_choice(event)
+        elif event.choice != self._choice and event.choice is not None:
+            if str(event.choice) != str(self._choice):
+                event = _without_choice(event)
         if event.is_tagged_thought or self._is_in_thought:
             self._read_tagged_thought(event)
         if event.is_message:

@@ -25,9 +25,8 @@ class EventFilter:
         """Return the event without what is not part of the answer; it may be modified."""
         if self._choice is None:
             self._choice = event.choice
-        elif event.choice != self._choice and event.choice is not None:
-            if str(event.choice) != str(self._choice):
-                event = _without_choice(event)
+        elif event.choice != self._choice and _is_other(event.choice, self._choice):
+            event = _without_choice(event)
         if event.is_tagged_thought or self._is_in_thought:
             self._read_tagged_thought(event)
         if event.is_message:
@@ -66,6 +65,11 @@ class EventFilter:
             event.reasoning = ""
         if "refusal" in self._seen:
             event.refusal = ""
+
+
+def _is_other(choice: Any, first: Any) -> bool:
+    """Whether an event is of another choice; some servers send the index as text."""
+    return choice is not None and str(choice) != str(first)
 
 
 def _without_choice(event: AnswerEvent) -> AnswerEvent:

@@ -116,13 +116,13 @@ class ModelSpec:
     max_output_tokens: int = 65_536
 
 
-def _native(model: str, **fields: Any) -> Route:
+def _native_route(model: str, **fields: Any) -> Route:
     """A native route: KIE's native pages all describe the same features."""
     documented: frozenset[Feature] = frozenset({"search", "functions"})
     return Route(model, documented, streams_invoke=True, **fields)
 
 
-def _chat(model: str, *documented: Feature, **fields: Any) -> Route:
+def _chat_route(model: str, *documented: Feature, **fields: Any) -> Route:
     """An OpenAI-compatible route of a model whose page documents few features."""
     return Route(model, frozenset(documented), **fields)
 
@@ -150,8 +150,8 @@ MODELS: tuple[ModelSpec, ...] = (
         title="Gemini 3 Flash",
         family="flash",
         routes={
-            "chat_completions": _chat("gemini-3-flash", "functions", is_listed=False),
-            "generate_content": _native("gemini-3-flash-v1betamodels", is_listed=False),
+            "chat_completions": _chat_route("gemini-3-flash", "functions", is_listed=False),
+            "generate_content": _native_route("gemini-3-flash-v1betamodels", is_listed=False),
         },
     ),
     ModelSpec(
@@ -164,15 +164,15 @@ MODELS: tuple[ModelSpec, ...] = (
         name="gemini-3.1-pro",
         title="Gemini 3.1 Pro",
         family="pro",
-        routes={"chat_completions": _chat("gemini-3.1-pro", "search")},
+        routes={"chat_completions": _chat_route("gemini-3.1-pro", "search")},
     ),
     ModelSpec(
         name="gemini-3.5-flash",
         title="Gemini 3.5 Flash",
         family="flash",
         routes={
-            "generate_content": _native("gemini-3-5-flash"),
-            "chat_completions": _chat("gemini-3-5-flash-openai", "search"),
+            "generate_content": _native_route("gemini-3-5-flash"),
+            "chat_completions": _chat_route("gemini-3-5-flash-openai", "search"),
         },
         default_effort=None,
     ),
@@ -181,8 +181,8 @@ MODELS: tuple[ModelSpec, ...] = (
         title="Gemini 3.6 Flash",
         family="flash",
         routes={
-            "generate_content": _native("gemini-3-6-flash"),
-            "chat_completions": _chat("gemini-3-6-flash-openai", "search", "functions"),
+            "generate_content": _native_route("gemini-3-6-flash"),
+            "chat_completions": _chat_route("gemini-3-6-flash-openai", "search", "functions"),
         },
         default_effort=None,
     ),
@@ -191,8 +191,8 @@ MODELS: tuple[ModelSpec, ...] = (
         title="Gemini 3.7 Flash",
         family="flash",
         routes={
-            "generate_content": _native("gemini-3-7-flash"),
-            "chat_completions": _chat("gemini-3-7-flash-openai", "search"),
+            "generate_content": _native_route("gemini-3-7-flash"),
+            "chat_completions": _chat_route("gemini-3-7-flash-openai", "search"),
         },
         default_effort=None,
     ),
@@ -201,8 +201,8 @@ MODELS: tuple[ModelSpec, ...] = (
         title="Gemini 3.8 Flash",
         family="flash",
         routes={
-            "generate_content": _native("gemini-3-8-flash", efforts=_MEASURED),
-            "chat_completions": _chat("gemini-3-8-flash-openai", "search", efforts=_MEASURED),
+            "generate_content": _native_route("gemini-3-8-flash", efforts=_MEASURED),
+            "chat_completions": _chat_route("gemini-3-8-flash-openai", "search", efforts=_MEASURED),
         },
         default_effort=None,
     ),

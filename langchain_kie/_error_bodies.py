@@ -103,7 +103,7 @@ def billed_empty_error(event: dict[str, Any]) -> KieEmptyResponseError:
 
 def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
     """Raise the error that `value` reports by its code or its `error` member, if any."""
-    code = _to_number(value.get("code"))
+    code = _code_number(value.get("code"))
     error = value.get("error")
     has_named_code = isinstance(value.get("code"), str) and code is None
     is_marked = value.get("type") == "error" or value.get("success") is False
@@ -114,14 +114,14 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
     while isinstance(error, dict) and error.get("error") and not error.get("message"):
         error = error["error"]
     if isinstance(error, dict):
-        code = _to_number(error.get("code")) or None if code in _OK_CODES else code
+        code = _code_number(error.get("code")) or None if code in _OK_CODES else code
         names += [error.get("code"), error.get("type")]
         attributes["retry_after"] = attributes.get("retry_after") or _retry_delay(error)
         metadata = error.get("metadata")
         raw = metadata.get("raw") if isinstance(metadata, dict) else None
         message, error = error.get("message"), raw or error.get("type")
     else:
-        code = _to_number(value.get("status")) if code in _OK_CODES else code
+        code = _code_number(value.get("status")) if code in _OK_CODES else code
     message = message or value.get("msg") or value.get("message") or error or value.get("detail")
     message = str(message or "").strip() or "KIE reported an error without a message"
     raise error_for(message, code=code, names=names, **attributes)
@@ -188,7 +188,7 @@ def _excerpt(body: bytes) -> str:
     return f"{excerpt}, error {number[1]}" if number else excerpt
 
 
-def _to_number(code: Any) -> int | None:
+def _code_number(code: Any) -> int | None:
     """Return a code as a number; some proxies send it as a string or a float."""
     if isinstance(code, bool):
         return None

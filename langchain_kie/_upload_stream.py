@@ -36,7 +36,7 @@ class UploadStream:
     """The file object that a request body reads; it reports the progress.
 
     It has no `fileno`: httpx 0.28 would take the size on the disk as the length of the body, even
-    of a compressed file that is decompressed as it is read.
+    of a compressed file that is decompressed as it is read. It can have one when httpx does not.
 
     Args:
         file: As in `KieFiles.upload`, but no http(s) URL.

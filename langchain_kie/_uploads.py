@@ -160,6 +160,7 @@ class _PendingUpload:
         """Whether it proceeds while the caller waits: its loop must run, and not be blocked."""
         if self.loop is None or self.loop is loop:
             return True
+        # The public function of asyncio raises where no loop runs (Python 3.11 to 3.14).
         return self.loop.is_running() and self.loop is not asyncio._get_running_loop()  # noqa: SLF001
 
 

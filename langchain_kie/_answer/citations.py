@@ -152,7 +152,7 @@ class Citation:
 def _citations(metadata: Json) -> list[Citation]:
     return [
         citation
-        for key, parse in _PARSERS.items()
+        for key, parse in _CITATION_PARSERS.items()
         if (value := metadata.get(key))
         for citation in parse(value)
     ]
@@ -196,7 +196,7 @@ def _from_annotations(annotations: Any) -> Iterator[Citation]:
             yield Citation(start, end, "", in_bytes=False, sources=[cited])
 
 
-_PARSERS: Mapping[str, Callable[[Any], Iterator[Citation]]] = {
+_CITATION_PARSERS: Mapping[str, Callable[[Any], Iterator[Citation]]] = {
     "grounding_metadata": _from_grounding,
     "citation_metadata": _from_citation_metadata,
     "annotations": _from_annotations,

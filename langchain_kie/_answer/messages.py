@@ -60,7 +60,8 @@ def message_chunk(
 
     The constructor tries to repair the arguments of every fragment by removing one character
     after the other (langchain-core 1.7.2). It is used only for fragments that can be a tool
-    call: those that start with a brace.
+    call: those that start with a brace. It can be used for all when langchain-core repairs only
+    complete messages.
     """
     values: Json = {
         "content": content,

@@ -76,8 +76,8 @@ class Turn:
 
 
 TRUNCATION_NOTE = "(The beginning of this conversation was left out.)"
-"""Sent as a user turn before a model turn that begins a history, as one that was trimmed may:
-Gemini refuses a tool call without a user turn before it."""
+"""The text of a user turn that is put before a history which starts with a tool call, for example
+because it was trimmed: Gemini refuses a tool call without a user turn before it."""
 
 NO_MESSAGE_TO_SEND = "there is no user or assistant message to send"
 

@@ -1,9 +1,9 @@
 """The shared connection pools: some for the threads of a process, some for each event loop.
 
-httpx scans every connection of a pool when a request starts or ends, so concurrent calls are
-spread over several small pools. Uses `httpx.HTTPTransport`; `httpx.Client` only where a proxy
-is configured. Knows httpx and lifetimes. Knows nothing of KIE: keys, URLs and timeouts come
-with each call.
+httpcore 1.0.9 scans every connection of a pool when a request starts or ends, so concurrent calls
+are spread over several small pools (httpcore2 2.16 scans a tenth of them). Uses
+`httpx.HTTPTransport`; `httpx.Client` only where a proxy is configured. Knows httpx and lifetimes.
+Knows nothing of KIE: keys, URLs and timeouts come with each call.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class _Pools(Generic[PoolT]):
         with self._lock:
             slot.calls -= 1
             slot.idle_since = now
-            # httpcore 1.0.9 may count the connection of a cancelled call as in use for ever, so
+            # httpcore 1.0.9 never frees the connections of some cancelled calls, so
             # its pool gets no more calls. Can go when httpcore frees it (httpx2 2.16 does).
             if ending and not issubclass(ending, (Exception, GeneratorExit)):
                 slot.is_retired = True

@@ -258,8 +258,6 @@ def _parse_message(message: Json, parsed: AnswerEvent) -> None:
     else:
         for part in [content] if isinstance(content, dict) else content or []:
             _parse_content_part(part, parsed)
-    if _MEMBERS.isdisjoint(message):
-        return
     for name in _MEMBER_PARSERS:
         if name in message and (value := message[name]):
             _MEMBER_PARSERS[name](value, parsed)
@@ -367,7 +365,6 @@ _MEMBER_PARSERS: Mapping[str, Callable[[Any, AnswerEvent], None]] = {
     "function_call": _parse_function_call,
 }
 """The members of a message after its content, in the order in which they are read."""
-_MEMBERS = frozenset(_MEMBER_PARSERS)
 
 
 def _parse_tool_call(call: Json, *, is_complete: bool) -> ToolCallDelta:

@@ -116,17 +116,17 @@ class PreparedCall:
             self._model_name,
             functions=options.functions,
             answer_function=options.answer_function,
-            required=_required_functions(options),
+            required=_required_functions(options) if options.tool_choice else None,
             expects_json=(options.response_format or {}).get("type") in _JSON_FORMATS,
             detect_error_text=options.detect_error_text,
             media_count=len(self.media),
-            min_prompt_tokens=self._min_prompt_tokens(),
+            min_prompt_tokens=self._min_prompt_tokens() if self.media else 0,
         )
         return call, assembler
 
     def _min_prompt_tokens(self) -> int:
         """The fewest prompt tokens that are plausible; 0 if they are not checked."""
-        if not (self.media and self.options.require_media_seen):
+        if not self.options.require_media_seen:
             return 0
         calls = [tool.call["args"] for turn in self._turns for tool in turn.tools]
         return min_prompt_tokens(all_parts(self._turns), [*self.options.functions, *calls])

@@ -183,8 +183,9 @@ def _check_features(options: Options, model: ResolvedModel) -> None:
         used.add("functions")
     if options.response_format:
         used.add("response_format")
-    features = (BUILTIN_TOOLS_BY_NAME[name].feature for name, _ in options.builtins)
-    used.update(feature for feature in features if feature)
+    for name, _ in options.builtins:
+        if feature := BUILTIN_TOOLS_BY_NAME[name].feature:
+            used.add(feature)
     for pair in model.route.exclusive:
         if pair <= used:
             raise ValueError(

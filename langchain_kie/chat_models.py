@@ -540,10 +540,11 @@ class ChatKieGemini(BaseChatModel):
             raise KieConfigurationError(
                 f"{', '.join(sorted(misplaced))}: can only be set on the model, not on a call"
             )
+        values = self.__dict__
         call = PreparedCall(
             messages,
             call_kwargs,
-            {name: getattr(self, name) for name in OPTION_NAMES},
+            {name: values[name] for name in OPTION_NAMES},
             resolved,
             model_name=model_name,
             extra=self.model_kwargs,

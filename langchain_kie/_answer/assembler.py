@@ -285,7 +285,8 @@ class MessageAssembler:
     def _record(self, event: AnswerEvent) -> None:
         """Store the values that later events can replace."""
         if event.parse_usage:
-            self._usage = _merge_counts(self._usage, event.usage)
+            usage = event.usage
+            self._usage = _merge_counts(self._usage, usage) if self._usage else usage
             self._parse_usage = event.parse_usage
         if event.message_extra:
             self._signatures.add_message_extra(event.message_extra)

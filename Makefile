@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo emulator bench test lint format typing unit_test audit faults fuzz integration_test clean
+.PHONY: help demo emulator bench peers test lint format typing unit_test audit faults fuzz integration_test clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -44,6 +44,9 @@ $(BENCH)/.ready: $(READY) benchmarks/constraints.txt
 
 bench: $(BENCH)/.ready ## Measure CPU and memory, compared with other packages (BENCH_ARGS="--quick --only stream --clients ours")
 	@$(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
+
+peers: $(BENCH)/.ready ## Compare what this package and others make of the same answers
+	@PYTHONPATH=tests $(BENCH)/bin/python -m benchmarks.peers
 
 test: lint typing unit_test $(READY) ## Run lint, type checks and all tests, on the emulator
 	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/integration_tests -n auto $(TEST_ARGS)

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 
 DIGITS_TO_ZEROS: Final = bytes.maketrans(b"123456789", b"000000000")
+ONLY_JSON_TYPES: Final = (
+    orjson.OPT_PASSTHROUGH_SUBCLASS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+)
+"""An option of orjson: values of other types are errors."""
+
 LONG_INTEGER: Final = b"0" * 19
 """Contained in JSON after `DIGITS_TO_ZEROS`, if an integer may have more than 64 bits."""
 
@@ -95,6 +102,13 @@ def _raw_text(value: Any) -> bytes:
 def raw_list(items: Iterable[bytes]) -> RawJson:
     """A list of encoded items."""
     return RawJson(b"[%b]" % b",".join(items))
+
+
+def json_list(items: list[bytes | Json]) -> RawJson | list[Any]:
+    """A list of values, of which some are encoded."""
+    if any(item.__class__ is not bytes for item in items):
+        return [RawJson(item) if isinstance(item, bytes) else item for item in items]
+    return raw_list(items)  # type: ignore[arg-type]
 
 
 def without_none(**members: Any) -> Json:

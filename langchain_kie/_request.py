@@ -73,7 +73,8 @@ class PreparedCall:
         self._model = model
         self._model_name = model_name
         self._timeout = timeout
-        self.media = [part for part in all_parts(self._turns) if isinstance(part, Media)]
+        with_media = [turn for turn in self._turns if turn.forms is None]
+        self.media = [part for part in all_parts(with_media) if isinstance(part, Media)]
 
     def check_media(self, profile: Mapping[str, Any] | None) -> None:
         """Refuse media that the model does not support according to its profile.

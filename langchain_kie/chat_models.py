@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import cache
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, overload
 
@@ -395,10 +396,15 @@ class ChatKieGemini(BaseChatModel):
         return super().__deepcopy__(memo)
 
     def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
-        prompt = super()._convert_input(model_input)
+        if isinstance(model_input, list) and all(
+            map(_is_message_class, set(map(type, model_input)))
+        ):
+            prompt: PromptValue = ChatPromptValue.model_construct(messages=[*model_input])
+        else:
+            prompt = super()._convert_input(model_input)
         if not isinstance(prompt, ChatPromptValue):
             return prompt
-        if all(isinstance(message.content, str) for message in prompt.messages):
+        if not [message for message in prompt.messages if message.content.__class__ is not str]:
             return prompt
         from langchain_kie._conversation.content import repaired_for_langchain  # noqa: PLC0415
 
@@ -767,6 +773,11 @@ for _name, _text in _parameter_docs().items():
 _DEFAULTS = {name: field.default for name, field in ChatKieGemini.model_fields.items()}
 _CONSTRUCTOR_ONLY = _DEFAULTS.keys() - {*OPTION_NAMES}
 _IDENTIFYING = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
+
+
+@cache
+def _is_message_class(cls: type) -> bool:
+    return issubclass(cls, BaseMessage)
 
 
 def _add_model_hint(error: KieError) -> None:

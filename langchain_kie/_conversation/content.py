@@ -34,6 +34,9 @@ Part: TypeAlias = str | Media
 _DATA_KEYS = frozenset({"base64", "data", "file_data"})
 _MAX_VALUE_CHARS = 500
 
+NOT_SENT = '{"not sent":'
+"""What the text begins with that replaces a block of a tool result that cannot be sent."""
+
 
 def parse_content(message: BaseMessage) -> list[Part]:
     """The text and media of a message, in order, without empty text.

@@ -1,0 +1,300 @@
+"""One message, parsed once for as long as it exists.
+
+An agent sends its whole history with every call. A message is parsed again only if a field that
+a request depends on has changed, also in place: immutable values are compared by identity or
+value, mutable ones by their JSON. Pure.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field, replace
+from operator import is_, itemgetter
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import orjson
+
+from langchain_kie._conversation.content import NOT_SENT, parse_content
+from langchain_kie._conversation.media import Media
+from langchain_kie._conversation.thought_signatures import STORE_KEY, stored_signatures
+from langchain_kie._json import ONLY_JSON_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    from langchain_core.messages import BaseMessage
+
+    from langchain_kie._conversation.content import Part
+    from langchain_kie._json import Json
+
+_MAX_BYTES = 64_000_000
+"""How much JSON is kept; then everything is forgotten, and kept anew from the next calls."""
+
+_FIELDS: Mapping[str, Callable[[Json], tuple[Any, ...]]] = {
+    "user": itemgetter("content", "name", "additional_kwargs"),
+    "system": itemgetter("content", "name", "additional_kwargs"),
+    "assistant": itemgetter(
+        "content", "name", "additional_kwargs", "tool_calls", "invalid_tool_calls"
+    ),
+    "tool": itemgetter("content", "tool_call_id", "status"),
+}
+"""The fields that a request depends on, the content first; `response_metadata` only with
+signatures."""
+
+Forms: TypeAlias = "dict[Hashable, Sequence[bytes]]"
+
+_SERVER_TOOL_BLOCKS = frozenset({"server_tool_call", "server_tool_result", "non_standard"})
+_IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
+_CONTAINERS = (dict, list)
+_END = object()
+
+
+@dataclass(slots=True)
+class ToolTurn:
+    """A tool call of an AI message and its tool result.
+
+    Attributes:
+        id: Unique within the turn; the id of the tool call, if it has a unique one.
+        call: The tool call.
+        is_error: Whether the tool result has the status `error`.
+        parts: The text and media of the tool result.
+    """
+
+    id: str
+    call: Json
+    is_error: bool
+    parts: list[Part]
+
+
+@dataclass(slots=True)
+class Turn:
+    """A message that is not a tool result; only its media are to be changed.
+
+    Attributes:
+        role: `system`, `user` or `assistant`.
+        parts: Its text and media.
+        name: The name of the message.
+        signatures: Its thought signatures, by model.
+        has_server_tools: Whether its content has blocks of server-side tools.
+        tools: Its tool calls with their tool results, in the order of the calls.
+        forms: Its JSON, by what it depends on; `None` if it is not to be kept.
+    """
+
+    role: str
+    parts: list[Part]
+    name: str | None = None
+    signatures: Mapping[str, Sequence[Json]] = field(default_factory=dict)
+    has_server_tools: bool = False
+    tools: Sequence[ToolTurn] = ()
+    forms: Forms | None = None
+
+
+class ParsedMessage:
+    """A message, parsed. It does not keep the message alive.
+
+    Attributes:
+        reference: Refers to the message; `None` if it is not kept.
+        fields: Reads the fields that a request depends on, the content first.
+        state: Their values, if equal values mean that nothing has changed; else `None`.
+        turn: Its turn, without tools; for a tool result, one that is not sent.
+        is_text: Whether it is kept and has no media, so that its turn and JSON can be kept.
+        has_calls: Whether it has tool calls, valid or not.
+        tool_call_id: Of a tool result.
+        is_error: Whether a tool result has the status `error`.
+        matched: The results of its tool calls when it was last sent, and the turn with them.
+    """
+
+    __slots__ = (
+        *("_content", "_json", "_leaves", "_parts"),
+        *("fields", "has_calls", "is_error", "is_text", "matched"),
+        *("reference", "role", "state", "tool_call_id", "turn"),
+    )
+
+    def __init__(self, message: BaseMessage, role: str) -> None:
+        self.role, self.fields = role, _FIELDS[role]
+        state = self.fields(message.__dict__)
+        is_tool = role == "tool"
+        self.has_calls = bool(role == "assistant" and (state[3] or state[4]))
+        self.tool_call_id = state[1] if is_tool else None
+        self.is_error = is_tool and state[2] == "error"
+        self.matched: tuple[list[ParsedMessage], Turn] | None = None
+        signatures = stored_signatures(message)
+        self.turn = Turn(
+            role,
+            parse_content(message),
+            name=None if is_tool else state[1],
+            signatures=signatures,
+            has_server_tools=bool(signatures) and _has_server_tools(message.content),
+        )
+        self.reference: Any = None
+        self.is_text = False
+        self.state: tuple[Any, ...] | None = None
+        self._content: Any = state[0]
+        self._leaves: list[Any] | None = None
+        self._json: bytes | None = None
+
+    def new_turn(self) -> Turn:
+        """The turn, without tools; with media, a copy, because uploads change them."""
+        turn = self.turn
+        if self.is_text or self.reference is None:
+            return turn
+        parts = [replace(part) if isinstance(part, Media) else part for part in turn.parts]
+        return replace(turn, parts=parts)
+
+    def is_current(self, message: BaseMessage) -> bool:
+        """Whether the message has the same values, where `state` cannot be compared."""
+        if self._json is None:
+            return False
+        state = self.fields(message.__dict__)
+        if self._leaves is None:
+            if self._content is not state[0]:
+                return False
+        elif not _has_leaves(state[0], self._leaves):
+            return False
+        try:
+            return _json_of(message, state) == self._json
+        except TypeError:
+            return False
+
+    def keep(self, message: BaseMessage, forget: Callable[[Any], Any]) -> bool:
+        """Prepare to be kept.
+
+        Returns:
+            Whether it can be: it caused no warning, and every later change will be noticed.
+        """
+        parts = self.turn.parts
+        if any(isinstance(part, str) and part.startswith(NOT_SENT) for part in parts):
+            return False
+        state = self.fields(message.__dict__)
+        try:
+            if not isinstance(self._content, str):
+                self._leaves = _leaves(self._content)
+            if self._content.__class__ is str and not any(map(_has_items, state[1:])):
+                self.state = tuple(v.copy() if isinstance(v, _CONTAINERS) else v for v in state)
+            else:
+                self._json = _json_of(message, state)
+        except (TypeError, RecursionError):
+            return False
+        self.reference = weakref.ref(message, forget)
+        if not any(isinstance(part, Media) for part in parts):
+            self.is_text, self.turn.forms = True, {}
+        return True
+
+
+class _Cache:
+    """The messages of this process."""
+
+    def __init__(self) -> None:
+        self.messages: dict[int, ParsedMessage] = {}
+        self._size = 0
+
+    def add(self, message: BaseMessage, role: str) -> ParsedMessage:
+        """Parse a message and keep it."""
+        parsed = ParsedMessage(message, role)
+        key, messages = id(message), self.messages
+        if parsed.keep(message, lambda _: messages.pop(key, None)):
+            messages[key] = parsed
+        return parsed
+
+    def keep_form(self, forms: Forms, key: Hashable, encoded: bytes) -> Sequence[bytes]:
+        """Keep the JSON of a turn, and return it."""
+        forms[key] = [encoded] if encoded else []
+        self._size += len(encoded)
+        if self._size > _MAX_BYTES:
+            self.messages.clear()
+            self._size = 0
+        return forms[key]
+
+
+_cache = _Cache()
+keep_form = _cache.keep_form
+
+
+def parse_messages(
+    messages: Sequence[BaseMessage], role_of: Callable[[BaseMessage], tuple[str, BaseMessage]]
+) -> list[ParsedMessage]:
+    """Parse messages, or return what was kept.
+
+    Args:
+        messages: The messages.
+        role_of: Returns the role of a message, and the message in the class for that role.
+
+    Raises:
+        ValueError: A message cannot be sent.
+    """
+    parsed_messages: list[ParsedMessage] = []
+    get = _cache.messages.get
+    for message in messages:
+        parsed = get(id(message))
+        if (
+            parsed is None
+            or parsed.reference() is not message
+            or (parsed.state != parsed.fields(message.__dict__) and not parsed.is_current(message))
+        ):
+            role, message_of_role = role_of(message)
+            parsed = _cache.add(message_of_role, role)
+        parsed_messages.append(parsed)
+    return parsed_messages
+
+
+def _has_items(value: Any) -> bool:
+    return isinstance(value, _CONTAINERS) and bool(value)
+
+
+def _has_server_tools(content: Any) -> bool:
+    return isinstance(content, list) and any(
+        isinstance(block, dict) and block.get("type") in _SERVER_TOOL_BLOCKS for block in content
+    )
+
+
+def _json_of(message: BaseMessage, state: tuple[Any, ...]) -> bytes:
+    """The values besides the content.
+
+    Raises:
+        TypeError: There are other types than those of JSON.
+    """
+    name, kwargs, *calls = state[1:]
+    if kwargs.__class__ is dict:
+        signatures = kwargs.get(STORE_KEY) if kwargs else None
+        provider = message.response_metadata.get("model_provider") if signatures else None
+        return orjson.dumps((name, signatures, provider, *calls), option=ONLY_JSON_TYPES)
+    return orjson.dumps(state[1:], option=ONLY_JSON_TYPES)
+
+
+def _leaves(value: Any) -> list[Any]:
+    """The immutable values in a content, in order, with marks of containers.
+
+    Raises:
+        TypeError: It contains an object that may be mutable.
+    """
+    leaves: list[Any] = []
+    _add_leaves(value, leaves)
+    return leaves
+
+
+def _add_leaves(value: Any, leaves: list[Any]) -> None:
+    kind = value.__class__
+    if kind is dict:
+        leaves.append(dict)
+        for key, inner in value.items():
+            leaves.append(key)
+            _add_leaves(inner, leaves)
+        leaves.append(_END)
+    elif kind is list:
+        leaves.append(list)
+        for inner in value:
+            _add_leaves(inner, leaves)
+        leaves.append(_END)
+    elif kind in _IMMUTABLE or isinstance(value, PurePath):
+        leaves.append(value)
+    else:
+        raise TypeError(f"{kind.__name__} may be mutable")
+
+
+def _has_leaves(value: Any, leaves: list[Any]) -> bool:
+    try:
+        found = _leaves(value)
+    except (TypeError, RecursionError):
+        return False
+    return len(found) == len(leaves) and all(map(is_, found, leaves))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Json: TypeAlias = dict[str, Any]
 
@@ -23,6 +23,12 @@ ONLY_JSON_TYPES: Final = (
 
 LONG_INTEGER: Final = b"0" * 19
 """Contained in JSON after `DIGITS_TO_ZEROS`, if an integer may have more than 64 bits."""
+
+PIECE_BYTES: Final = 1 << 18
+"""The length of the pieces in which a long text is sent."""
+
+_MARK = b"\0"
+"""Where a long text is left out. JSON never contains this byte."""
 
 _ESCAPES = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -44,14 +50,90 @@ class RawJson:
         self.text = text
 
 
+class LongText:
+    """A text that `to_json` encodes without a copy of it.
+
+    Args:
+        prefix: What the encoded text begins with.
+        text: ASCII without characters that JSON escapes.
+        start: Where the text begins in `text`.
+    """
+
+    __slots__ = ("prefix", "start", "text")
+
+    def __init__(self, prefix: str, text: str, start: int = 0) -> None:
+        self.prefix, self.text, self.start = prefix, text, start
+
+    def __str__(self) -> str:
+        return self.prefix + self.text[self.start :]
+
+
+class JsonPieces:
+    """Encoded JSON that is longer than it should be in one piece.
+
+    Args:
+        texts: The JSON before, between and after the long fragments.
+        long: The long fragments, one fewer.
+    """
+
+    def __init__(self, texts: list[bytes], long: list[LongText | RawJson]) -> None:
+        self._fragments: list[tuple[bytes | str, int]] = [(texts[0], 0)]
+        for fragment, text in zip(long, texts[1:], strict=True):
+            if isinstance(fragment, LongText):
+                opening = b'"' + fragment.prefix.encode()
+                self._fragments += [(opening, 0), (fragment.text, fragment.start), (b'"', 0)]
+            else:
+                self._fragments.append((fragment.text, 0))
+            self._fragments.append((text, 0))
+        self._size = sum(len(text) - start for text, start in self._fragments)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        pending = b""
+        for text, start in self._fragments:
+            for at in range(start, len(text), PIECE_BYTES):
+                piece = text[at : at + PIECE_BYTES]
+                pending += piece.encode() if isinstance(piece, str) else piece
+                if len(pending) >= PIECE_BYTES:
+                    yield pending
+                    pending = b""
+        if pending:
+            yield pending
+
+
 def to_json(value: Any) -> bytes:
     """Encode as JSON; integers that orjson rejects are left to the standard library.
 
     Raises:
         ValueError: The value cannot be encoded as JSON.
     """
+    return bytes(to_json_pieces(value))
+
+
+def to_json_pieces(value: Any) -> bytes | JsonPieces:
+    """As `to_json`, but media are not copied into one text.
+
+    Raises:
+        ValueError: The value cannot be encoded as JSON.
+    """
+    long: list[LongText | RawJson] = []
+
+    def encode(raw: Any) -> orjson.Fragment:
+        if isinstance(raw, LongText) or (isinstance(raw, RawJson) and is_long(raw.text)):
+            long.append(raw)
+            return orjson.Fragment(_MARK)
+        if isinstance(raw, RawJson):
+            return orjson.Fragment(raw.text)
+        raise TypeError(f"{type(raw).__name__} cannot be encoded as JSON")
+
     try:
-        return orjson.dumps(value, default=lambda raw: orjson.Fragment(_raw_text(raw)))
+        encoded = orjson.dumps(value, default=encode)
+        return JsonPieces(encoded.split(_MARK), long) if long else encoded
     except TypeError:
         pass
     try:
@@ -90,13 +172,16 @@ def _reject_constant(name: str) -> None:
 
 
 def _raw_value(value: Any) -> Any:
-    return json.loads(_raw_text(value))
-
-
-def _raw_text(value: Any) -> bytes:
+    if isinstance(value, LongText):
+        return str(value)
     if isinstance(value, RawJson):
-        return value.text
+        return json.loads(value.text)
     raise TypeError(f"{type(value).__name__} cannot be encoded as JSON")
+
+
+def is_long(text: bytes) -> bool:
+    """Whether a text is sent without being copied into others."""
+    return len(text) > PIECE_BYTES
 
 
 def raw_list(items: Iterable[bytes]) -> RawJson:
@@ -106,7 +191,7 @@ def raw_list(items: Iterable[bytes]) -> RawJson:
 
 def json_list(items: list[bytes | Json]) -> RawJson | list[Any]:
     """A list of values, of which some are encoded."""
-    if any(item.__class__ is not bytes for item in items):
+    if any(item.__class__ is not bytes or is_long(item) for item in items):
         return [RawJson(item) if isinstance(item, bytes) else item for item in items]
     return raw_list(items)  # type: ignore[arg-type]
 

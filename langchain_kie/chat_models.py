@@ -7,6 +7,7 @@ where they are used, so that importing this package and constructing a model are
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import cache
@@ -406,11 +407,9 @@ class ChatKieGemini(BaseChatModel):
             return prompt
         if not [message for message in prompt.messages if message.content.__class__ is not str]:
             return prompt
-        from langchain_kie._conversation.content import repaired_for_langchain  # noqa: PLC0415
+        from langchain_kie._conversation.cache import repaired_message  # noqa: PLC0415
 
-        return ChatPromptValue(
-            messages=[repaired_for_langchain(message) for message in prompt.messages]
-        )
+        return ChatPromptValue(messages=[repaired_message(message) for message in prompt.messages])
 
     # --- calls ------------------------------------------------------------------------------
 
@@ -503,8 +502,8 @@ class ChatKieGemini(BaseChatModel):
         """Make one call, and yield the chunks of its answer; as `_call`."""
         may_repeat = True
         while True:
-            prepared = await self._awith_uploads(self._prepare(messages, stop, kwargs))
-            call, assembler = prepared.build(stream=stream)
+            prepared = await self._awith_uploads(await self._aprepare(messages, stop, kwargs))
+            call, assembler = await prepared.abuild(stream=stream)
             chunks: list[AIMessageChunk] = []
             try:
                 async for event in self._transport().astream(call):
@@ -560,6 +559,16 @@ class ChatKieGemini(BaseChatModel):
             call.check_media(profile_of(resolved) if model_of_call else self.profile)
         return call
 
+    async def _aprepare(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> PreparedCall:
+        """As `_prepare`, but converts long messages in a thread."""
+        from langchain_kie._request import is_long  # noqa: PLC0415 - loads at the first call
+
+        if is_long(messages):
+            return await asyncio.to_thread(self._prepare, messages, stop, kwargs)
+        return self._prepare(messages, stop, kwargs)
+
     def _with_uploads(self, call: PreparedCall) -> PreparedCall:
         """Upload the media that do not go inline.
 
@@ -583,7 +592,7 @@ class ChatKieGemini(BaseChatModel):
         from langchain_kie._uploads import achoose_uploads, aupload_all  # noqa: PLC0415
 
         if chosen := await achoose_uploads(call.media, call.options):
-            call.build(stream=False)
+            await call.abuild(stream=False)
             await aupload_all(chosen, self._files())
         return call
 

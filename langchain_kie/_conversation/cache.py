@@ -8,6 +8,7 @@ value, mutable ones by their JSON. Pure.
 from __future__ import annotations
 
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from operator import is_, itemgetter
 from pathlib import PurePath
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
-from langchain_kie._conversation.content import NOT_SENT, parse_content
+from langchain_kie._conversation.content import NOT_SENT, parse_content, repaired_for_langchain
 from langchain_kie._conversation.media import Media
 from langchain_kie._conversation.thought_signatures import STORE_KEY, stored_signatures
 from langchain_kie._json import ONLY_JSON_TYPES
@@ -208,6 +209,7 @@ class _Cache:
 
 
 _cache = _Cache()
+_copies: dict[int, tuple[Any, list[Any], BaseMessage]] = {}
 keep_form = _cache.keep_form
 
 
@@ -236,6 +238,47 @@ def parse_messages(
             parsed = _cache.add(message_of_role, role)
         parsed_messages.append(parsed)
     return parsed_messages
+
+
+def repaired_message(message: BaseMessage) -> BaseMessage:
+    """As `repaired_for_langchain`; the same copy while the message has not changed.
+
+    Media that are checked once are then not checked again with every call.
+    """
+    if isinstance(message.content, str):
+        return message
+    reference, leaves, copy = _copies.get(id(message), (None, [], message))
+    if reference and reference() is message and _has_leaves(message.content, leaves):
+        others = {**copy.__dict__, "content": message.content}
+        if all(map(is_, others.values(), message.__dict__.values())):
+            return copy
+    copy = repaired_for_langchain(message)
+    with suppress(TypeError, RecursionError):
+        if copy is not message:
+            key = id(message)
+            reference = weakref.ref(message, lambda _: _copies.pop(key, None))
+            _copies[key] = (reference, _leaves(message.content), copy)
+    return copy
+
+
+def size_to_convert(messages: Sequence[BaseMessage]) -> int:
+    """The characters of the messages that are not kept, or have content blocks."""
+    kept = _cache.messages
+    return sum(
+        _size(message.content)
+        for message in messages
+        if id(message) not in kept or message.content.__class__ is not str
+    )
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return 0
+    return sum(map(_size, value))
 
 
 def _has_items(value: Any) -> bool:

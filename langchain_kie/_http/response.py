@@ -33,6 +33,8 @@ from langchain_kie.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from langchain_kie._json import JsonPieces
+
 _MAX_ERROR_BYTES = 64 * 1024
 
 
@@ -92,7 +94,7 @@ class HttpCall(Generic[ItemT]):
 
     model: str | None
     path: str
-    body: bytes | MultipartBody
+    body: bytes | JsonPieces | MultipartBody
     parse_event: Callable[[dict[str, Any]], ItemT]
     timeout: Any = None
 

@@ -17,7 +17,7 @@ from langchain_kie._conversation.thought_signatures import (
 )
 from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE
 from langchain_kie._error_bodies import raise_if_error
-from langchain_kie._json import RawJson, json_list, raw_list, to_json, without_none
+from langchain_kie._json import LongText, RawJson, json_list, raw_list, to_json, without_none
 from langchain_kie._json_schema.normalize import normalize_schema
 from langchain_kie._wire import common
 
@@ -155,8 +155,10 @@ def _content(parts: list[Part]) -> str | list[Json]:
     ]
 
 
-def _media_url(media: Media) -> str:
-    return media.url or f"data:{media.mime_type};base64,{media.data}"
+def _media_url(media: Media) -> str | LongText:
+    if media.data is None:
+        return str(media.url)
+    return LongText(f"data:{media.mime_type};base64,", media.data, media.start)
 
 
 def _tool_call(turn: ToolTurn, extra: Json | None) -> Json:

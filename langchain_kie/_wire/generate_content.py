@@ -23,7 +23,7 @@ from langchain_kie._conversation.content import text_and_media
 from langchain_kie._conversation.thought_signatures import PLACEHOLDER_SIGNATURE
 from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE
 from langchain_kie._error_bodies import raise_if_error
-from langchain_kie._json import RawJson, json_list, raw_list, without_none
+from langchain_kie._json import LongText, RawJson, json_list, raw_list, without_none
 from langchain_kie._json_schema.gemini import to_gemini_schema
 from langchain_kie._warnings import warn
 from langchain_kie._wire import common
@@ -148,7 +148,8 @@ def _native_part(part: Part) -> Json:
     if isinstance(part, str):
         return {"text": part}
     if part.data:
-        return {"inline_data": {"mime_type": part.mime_type, "data": part.data}}
+        data = LongText("", part.data, part.start)
+        return {"inline_data": {"mime_type": part.mime_type, "data": data}}
     return {"file_data": without_none(mime_type=part.mime_type, file_uri=part.url)}
 
 

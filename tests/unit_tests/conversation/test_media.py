@@ -13,7 +13,6 @@ from langchain_kie._conversation.media import (
     _EXTENSION_BY_TYPE,
     _EXTENSIONS,
     _SAME_FORMAT,
-    Media,
     _normalized_type,
     detect_mime_type,
     is_same_format,
@@ -176,7 +175,8 @@ DATA_URLS = {
 
 @pytest.mark.parametrize("url", DATA_URLS.values(), ids=DATA_URLS.keys())
 def test_data_url_becomes_data(url: str) -> None:
-    assert media_from_url(url, None, "file") == Media("image", "image/png", data=PNG_BASE64)
+    media = media_from_url(url, None, "file")
+    assert (media.kind, media.mime_type, media.base64) == ("image", "image/png", PNG_BASE64)
 
 
 def test_data_url_with_percent_encoded_text_becomes_data() -> None:

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import orjson
 from httpx_sse import aconnect_sse, connect_sse
-from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.language_models.chat_models import (
+    BaseChatModel,
+    agenerate_from_stream,
+    generate_from_stream,
+)
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
@@ -326,6 +330,8 @@ class Plain(BaseChatModel):
     def _generate(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
+        if self.wire == "native":  # as KIE's native answers must be read
+            return generate_from_stream(self._stream(messages, **kwargs))
         del stop, run_manager
         response = self._client.post(**self._request(messages, kwargs, stream=False))
         return self._result(response.raise_for_status())
@@ -333,6 +339,8 @@ class Plain(BaseChatModel):
     async def _agenerate(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
+        if self.wire == "native":
+            return await agenerate_from_stream(self._astream(messages, **kwargs))
         del stop, run_manager
         response = await self._async_client.post(**self._request(messages, kwargs, stream=False))
         return self._result(response.raise_for_status())

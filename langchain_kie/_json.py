@@ -124,7 +124,7 @@ def to_json_pieces(value: Any) -> bytes | JsonPieces:
     long: list[LongText | RawJson] = []
 
     def encode(raw: Any) -> orjson.Fragment:
-        if isinstance(raw, LongText) or (isinstance(raw, RawJson) and is_long(raw.text)):
+        if isinstance(raw, LongText) or (isinstance(raw, RawJson) and len(raw.text) > PIECE_BYTES):
             long.append(raw)
             return orjson.Fragment(_MARK)
         if isinstance(raw, RawJson):
@@ -179,11 +179,6 @@ def _raw_value(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be encoded as JSON")
 
 
-def is_long(text: bytes) -> bool:
-    """Whether a text is sent without being copied into others."""
-    return len(text) > PIECE_BYTES
-
-
 def raw_list(items: Iterable[bytes]) -> RawJson:
     """A list of encoded items."""
     return RawJson(b"[%b]" % b",".join(items))
@@ -191,7 +186,7 @@ def raw_list(items: Iterable[bytes]) -> RawJson:
 
 def json_list(items: list[bytes | Json]) -> RawJson | list[Any]:
     """A list of values, of which some are encoded."""
-    if any(item.__class__ is not bytes or is_long(item) for item in items):
+    if {*map(type, items)} != {bytes} or max(map(len, items)) > PIECE_BYTES:
         return [RawJson(item) if isinstance(item, bytes) else item for item in items]
     return raw_list(items)  # type: ignore[arg-type]
 

@@ -63,6 +63,7 @@ class PreparedCall:
     Attributes:
         options: The options of the call.
         media: The media of the conversation.
+        is_long: Whether the messages were too long to be converted in the event loop.
 
     Raises:
         ValueError: The conversation or an option cannot be sent.
@@ -80,8 +81,8 @@ class PreparedCall:
         timeout: Any,
     ) -> None:
         self.options = options_for(call_kwargs, model_defaults, model, extra)
-        self._is_long = is_long(messages)
         self._turns = build_turns(messages)
+        self.is_long = False
         self._model = model
         self._model_name = model_name
         self._timeout = timeout
@@ -139,7 +140,7 @@ class PreparedCall:
 
     async def abuild(self, *, stream: bool) -> tuple[HttpCall[AnswerEvent], MessageAssembler]:
         """As `build`, but encodes long messages in a thread."""
-        if self._is_long:
+        if self.is_long:
             return await asyncio.to_thread(self.build, stream=stream)
         return self.build(stream=stream)
 

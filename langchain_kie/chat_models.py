@@ -565,9 +565,11 @@ class ChatKieGemini(BaseChatModel):
         """As `_prepare`, but converts long messages in a thread."""
         from langchain_kie._request import is_long  # noqa: PLC0415 - loads at the first call
 
-        if is_long(messages):
-            return await asyncio.to_thread(self._prepare, messages, stop, kwargs)
-        return self._prepare(messages, stop, kwargs)
+        if not is_long(messages):
+            return self._prepare(messages, stop, kwargs)
+        call = await asyncio.to_thread(self._prepare, messages, stop, kwargs)
+        call.is_long = True
+        return call
 
     def _with_uploads(self, call: PreparedCall) -> PreparedCall:
         """Upload the media that do not go inline.

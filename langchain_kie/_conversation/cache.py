@@ -43,7 +43,7 @@ _FIELDS: Mapping[str, Callable[[Json], tuple[Any, ...]]] = {
 """The fields that a request depends on, the content first; `response_metadata` only with
 signatures."""
 
-Forms: TypeAlias = "dict[Hashable, Sequence[bytes]]"
+Forms: TypeAlias = "dict[Hashable, Sequence[bytes | Json]]"
 
 _SERVER_TOOL_BLOCKS = frozenset({"server_tool_call", "server_tool_result", "non_standard"})
 _IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
@@ -143,11 +143,8 @@ class ParsedMessage:
         parts = [replace(part) if isinstance(part, Media) else part for part in turn.parts]
         return replace(turn, parts=parts)
 
-    def is_current(self, message: BaseMessage) -> bool:
+    def is_current(self, message: BaseMessage, state: tuple[Any, ...]) -> bool:
         """Whether the message has the same values, where `state` cannot be compared."""
-        if self._json is None:
-            return False
-        state = self.fields(message.__dict__)
         if self._leaves is None:
             if self._content is not state[0]:
                 return False
@@ -198,7 +195,7 @@ class _Cache:
             messages[key] = parsed
         return parsed
 
-    def keep_form(self, forms: Forms, key: Hashable, encoded: bytes) -> Sequence[bytes]:
+    def keep_form(self, forms: Forms, key: Hashable, encoded: bytes) -> Sequence[bytes | Json]:
         """Keep the JSON of a turn, and return it."""
         forms[key] = [encoded] if encoded else []
         self._size += len(encoded)
@@ -229,14 +226,15 @@ def parse_messages(
     get = _cache.messages.get
     for message in messages:
         parsed = get(id(message))
-        if (
-            parsed is None
-            or parsed.reference() is not message
-            or (parsed.state != parsed.fields(message.__dict__) and not parsed.is_current(message))
-        ):
-            role, message_of_role = role_of(message)
-            parsed = _cache.add(message_of_role, role)
-        parsed_messages.append(parsed)
+        if parsed is not None and parsed.reference() is message:
+            state = parsed.fields(message.__dict__)
+            if parsed.state == state or (
+                parsed.state is None and parsed.is_current(message, state)
+            ):
+                parsed_messages.append(parsed)
+                continue
+        role, message_of_role = role_of(message)
+        parsed_messages.append(_cache.add(message_of_role, role))
     return parsed_messages
 
 
@@ -297,12 +295,12 @@ def _json_of(message: BaseMessage, state: tuple[Any, ...]) -> bytes:
     Raises:
         TypeError: There are other types than those of JSON.
     """
-    name, kwargs, *calls = state[1:]
-    if kwargs.__class__ is dict:
-        signatures = kwargs.get(STORE_KEY) if kwargs else None
+    values = state[1:]
+    if isinstance(state[2], dict) and state[2]:
+        signatures = state[2].get(STORE_KEY)
         provider = message.response_metadata.get("model_provider") if signatures else None
-        return orjson.dumps((name, signatures, provider, *calls), option=ONLY_JSON_TYPES)
-    return orjson.dumps(state[1:], option=ONLY_JSON_TYPES)
+        values = (state[1], signatures, provider, *state[3:])
+    return orjson.dumps(values, option=ONLY_JSON_TYPES)
 
 
 def _leaves(value: Any) -> list[Any]:

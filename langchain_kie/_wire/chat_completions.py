@@ -93,20 +93,21 @@ def _messages(turns: Sequence[Turn], target: ResolvedModel) -> RawJson | list[An
     messages: list[bytes | Json] = []
     to_join: list[tuple[int, Turn]] = []
     is_started = False
+    form = (_messages_of, target.name)
     for turn in turns:
+        before: Sequence[Turn] = ()
         if turn.tools:
+            before = [joined for _, joined in to_join]
             for position, _ in reversed(to_join):
                 del messages[position]
             if not is_started:
                 messages.append({"role": "user", "content": TRUNCATION_NOTE})
-            before = [joined for _, joined in to_join]
-            messages += common.turn_json(turn, target, _messages_of, before)
-        elif turn.parts:
-            if turn.role == "assistant":
-                to_join.append((len(messages), turn))
-            messages += common.turn_json(turn, target, _messages_of, ())
-        elif turn.role == "user":
+        elif turn.role == "assistant" and turn.parts:
+            to_join.append((len(messages), turn))
+        elif turn.role == "user" and not turn.parts:
             raise ValueError(common.EMPTY_MESSAGE)
+        kept = turn.forms.get(form) if turn.forms and not before else None
+        messages += kept or common.turn_json(turn, target, _messages_of, before)
         if turn.tools or turn.role == "user":
             is_started = True
             to_join.clear()
@@ -119,7 +120,7 @@ def _messages_of(turn: Turn, target: ResolvedModel, before: Sequence[Turn]) -> l
     """The message of a turn, and its tool results; the content of `before` is put before it."""
     message = _message(turn, target)
     if not turn.tools:
-        return [message]
+        return [message] if turn.parts else []
     entries = turn.signatures.get(target.name, ())
     extras = stored_extras(entries, [tool.call for tool in turn.tools]) if entries else {}
     message["tool_calls"] = [_tool_call(tool, extras.get(tool.call["id"])) for tool in turn.tools]

@@ -48,7 +48,9 @@ def turn_json(
     convert: Callable[[Turn, ResolvedModel, Sequence[Turn]], list[Json]],
     before: Sequence[Turn],
 ) -> Sequence[bytes | Json]:
-    """The messages of a turn as `convert` returns them; as one JSON text if they are kept.
+    """The messages of a turn as `convert` returns them; as one JSON text if that is kept.
+
+    It is kept as the form `(convert, target.name)` of the turn.
 
     Args:
         turn: The turn.
@@ -58,12 +60,8 @@ def turn_json(
     """
     if before or turn.forms is None:
         return [*convert(turn, target, before)]
-    key = (convert, target.name)
-    kept = turn.forms.get(key)
-    if kept is None:
-        encoded = b",".join(map(to_json, convert(turn, target, before)))
-        kept = keep_form(turn.forms, key, encoded)
-    return kept
+    encoded = b",".join(map(to_json, convert(turn, target, before)))
+    return keep_form(turn.forms, (convert, target.name), encoded)
 
 
 def arguments_text(arguments: Any) -> str:

@@ -116,11 +116,13 @@ def _contents(turns: Sequence[Turn], target: ResolvedModel) -> RawJson | list[An
     """
     contents: list[bytes | Json] = []
     to_join: list[Turn] = []
+    form = (_contents_of, target.name)
     for turn in turns:
         if turn.role == "user" and not turn.parts:
             raise ValueError(common.EMPTY_MESSAGE)
         before = to_join if turn.role == "assistant" else []
-        added = common.turn_json(turn, target, _contents_of, before)
+        kept = turn.forms.get(form) if turn.forms and not before else None
+        added = kept or common.turn_json(turn, target, _contents_of, before)
         if not added:
             continue
         if not contents and turn.role == "assistant":

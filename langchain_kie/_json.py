@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
@@ -63,9 +64,6 @@ class LongText:
 
     def __init__(self, prefix: str, text: str, start: int = 0) -> None:
         self.prefix, self.text, self.start = prefix, text, start
-
-    def __str__(self) -> str:
-        return self.prefix + self.text[self.start :]
 
 
 class JsonPieces:
@@ -137,10 +135,23 @@ def to_json_pieces(value: Any) -> bytes | JsonPieces:
     except TypeError:
         pass
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_raw_value)
-        return text.encode()
+        return _to_json_with_long_integers(value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the request cannot be encoded as JSON: {error}") from None
+
+
+def _to_json_with_long_integers(value: Any) -> bytes | JsonPieces:
+    fragments: list[LongText | RawJson] = []
+    mark = secrets.token_hex(16)  # any other text could be in a message
+
+    def encode(raw: Any) -> str:
+        if not isinstance(raw, (LongText, RawJson)):
+            raise TypeError(f"{type(raw).__name__} cannot be encoded as JSON")
+        fragments.append(raw)
+        return mark
+
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=encode).encode()
+    return JsonPieces(text.split(f'"{mark}"'.encode()), fragments) if fragments else text
 
 
 def parse_json(text: bytes) -> Any:
@@ -171,24 +182,25 @@ def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _raw_value(value: Any) -> Any:
-    if isinstance(value, LongText):
-        return str(value)
-    if isinstance(value, RawJson):
-        return json.loads(value.text)
-    raise TypeError(f"{type(value).__name__} cannot be encoded as JSON")
-
-
 def raw_list(items: Iterable[bytes]) -> RawJson:
     """A list of encoded items."""
     return RawJson(b"[%b]" % b",".join(items))
 
 
-def json_list(items: list[bytes | Json]) -> RawJson | list[Any]:
-    """A list of values, of which some are encoded."""
-    if {*map(type, items)} != {bytes} or max(map(len, items)) > PIECE_BYTES:
-        return [RawJson(item) if isinstance(item, bytes) else item for item in items]
-    return raw_list(items)  # type: ignore[arg-type]
+def json_list(items: list[bytes | Json]) -> list[Any]:
+    """A list of values, of which some are encoded; several short ones become one fragment."""
+    joined: list[Any] = []
+    short: list[bytes] = []
+    for item in items:
+        is_encoded = item.__class__ is bytes
+        if is_encoded and len(item) <= PIECE_BYTES:
+            short.append(item)  # type: ignore[arg-type]
+            continue
+        if short:
+            joined.append(RawJson(b",".join(short)))
+            short = []
+        joined.append(RawJson(item) if is_encoded else item)  # type: ignore[arg-type]
+    return [*joined, RawJson(b",".join(short))] if short else joined
 
 
 def without_none(**members: Any) -> Json:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from operator import is_, itemgetter
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 _MAX_BYTES = 64_000_000
 """How much JSON is kept; then everything is forgotten, and kept anew from the next calls."""
 
+_SHORT = 2_000
+"""Characters of a message that is not kept when it is first sent: it may never come again, because
+its caller creates all messages anew for each call."""
+
 _FIELDS: Mapping[str, Callable[[Json], tuple[Any, ...]]] = {
     "user": itemgetter("content", "name", "additional_kwargs"),
     "system": itemgetter("content", "name", "additional_kwargs"),
@@ -45,9 +49,15 @@ signatures."""
 
 Forms: TypeAlias = "dict[Hashable, Sequence[bytes | Json]]"
 
+_WITHOUT_ITEMS: Mapping[str, tuple[Any, ...]] = {
+    "user": ({},),
+    "system": ({},),
+    "assistant": ({}, [], []),
+}
+"""The values of the fields after the name of a message that has only text."""
+
 _SERVER_TOOL_BLOCKS = frozenset({"server_tool_call", "server_tool_result", "non_standard"})
 _IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
-_CONTAINERS = (dict, list)
 _END = object()
 
 
@@ -85,10 +95,16 @@ class Turn:
     role: str
     parts: list[Part]
     name: str | None = None
-    signatures: Mapping[str, Sequence[Json]] = field(default_factory=dict)
+    signatures: Mapping[str, Sequence[Json]] | None = None
     has_server_tools: bool = False
     tools: Sequence[ToolTurn] = ()
     forms: Forms | None = None
+
+    def copy(self, parts: list[Part], tools: Sequence[ToolTurn] = ()) -> Turn:
+        """The turn with other parts and tools."""
+        return Turn(
+            self.role, parts, self.name, self.signatures, self.has_server_tools, tools, self.forms
+        )
 
 
 class ParsedMessage:
@@ -99,6 +115,7 @@ class ParsedMessage:
         fields: Reads the fields that a request depends on, the content first.
         state: Their values, if equal values mean that nothing has changed; else `None`.
         turn: Its turn, without tools; for a tool result, one that is not sent.
+        has_media: Whether it has media.
         is_text: Whether it is kept and has no media, so that its turn and JSON can be kept.
         has_calls: Whether it has tool calls, valid or not.
         tool_call_id: Of a tool result.
@@ -106,45 +123,48 @@ class ParsedMessage:
         matched: The results of its tool calls when it was last sent, and the turn with them.
     """
 
-    __slots__ = (
-        *("_content", "_json", "_leaves", "_parts"),
-        *("fields", "has_calls", "is_error", "is_text", "matched"),
-        *("reference", "role", "state", "tool_call_id", "turn"),
-    )
+    reference: Any = None
+    state: tuple[Any, ...] | None = None
+    has_media = is_text = has_calls = is_error = False
+    tool_call_id: str | None = None
+    matched: tuple[list[ParsedMessage], Turn] | None = None
+    _leaves: list[Any] | None = None
+    _json: bytes | None = None
 
     def __init__(self, message: BaseMessage, role: str) -> None:
         self.role, self.fields = role, _FIELDS[role]
         state = self.fields(message.__dict__)
-        is_tool = role == "tool"
-        self.has_calls = bool(role == "assistant" and (state[3] or state[4]))
-        self.tool_call_id = state[1] if is_tool else None
-        self.is_error = is_tool and state[2] == "error"
-        self.matched: tuple[list[ParsedMessage], Turn] | None = None
-        signatures = stored_signatures(message)
-        self.turn = Turn(
-            role,
-            parse_content(message),
-            name=None if is_tool else state[1],
-            signatures=signatures,
-            has_server_tools=bool(signatures) and _has_server_tools(message.content),
-        )
-        self.reference: Any = None
-        self.is_text = False
-        self.state: tuple[Any, ...] | None = None
-        self._content: Any = state[0]
-        self._leaves: list[Any] | None = None
-        self._json: bytes | None = None
+        self._content = content = state[0]
+        self.turn = turn = Turn(role, [content] if content else [])
+        if content.__class__ is not str:
+            turn.parts = parse_content(message)
+            self.has_media = any(isinstance(part, Media) for part in turn.parts)
+        if role == "tool":
+            self.tool_call_id, self.is_error = state[1], state[2] == "error"
+            return
+        turn.name = state[1]
+        if state[2] and (signatures := stored_signatures(message)):
+            turn.signatures = signatures
+            turn.has_server_tools = _has_server_tools(content)
+        if role == "assistant" and (state[3] or state[4]):
+            self.has_calls = True
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it costs less to convert it once more than to keep it."""
+        return self._content.__class__ is str and len(self._content) < _SHORT
 
     def new_turn(self) -> Turn:
         """The turn, without tools; with media, a copy, because uploads change them."""
-        turn = self.turn
-        if self.is_text or self.reference is None:
-            return turn
-        parts = [replace(part) if isinstance(part, Media) else part for part in turn.parts]
-        return replace(turn, parts=parts)
+        if not self.has_media:
+            return self.turn
+        parts = self.turn.parts
+        return self.turn.copy([p.copy() if isinstance(p, Media) else p for p in parts])
 
     def is_current(self, message: BaseMessage, state: tuple[Any, ...]) -> bool:
         """Whether the message has the same values, where `state` cannot be compared."""
+        if self._json is None:
+            return False
         if self._leaves is None:
             if self._content is not state[0]:
                 return False
@@ -155,27 +175,26 @@ class ParsedMessage:
         except TypeError:
             return False
 
-    def keep(self, message: BaseMessage, forget: Callable[[Any], Any]) -> bool:
+    def keep(self, message: BaseMessage) -> bool:
         """Prepare to be kept.
 
         Returns:
             Whether it can be: it caused no warning, and every later change will be noticed.
         """
-        parts = self.turn.parts
-        if any(isinstance(part, str) and part.startswith(NOT_SENT) for part in parts):
-            return False
         state = self.fields(message.__dict__)
+        is_string = self._content.__class__ is str
         try:
-            if not isinstance(self._content, str):
-                self._leaves = _leaves(self._content)
-            if self._content.__class__ is str and not any(map(_has_items, state[1:])):
-                self.state = tuple(v.copy() if isinstance(v, _CONTAINERS) else v for v in state)
-            else:
+            if not is_string:
+                self._leaves = None if isinstance(self._content, str) else _leaves(self._content)
+            if not is_string or (self.role != "tool" and any(state[2:])):
                 self._json = _json_of(message, state)
+            else:
+                self.state = state[:2] + _WITHOUT_ITEMS.get(self.role, state[2:])
         except (TypeError, RecursionError):
             return False
-        self.reference = weakref.ref(message, forget)
-        if not any(isinstance(part, Media) for part in parts):
+        if self._leaves and any(_is_warning(part) for part in self.turn.parts):
+            return False
+        if not self.has_media:
             self.is_text, self.turn.forms = True, {}
         return True
 
@@ -188,10 +207,12 @@ class _Cache:
         self._size = 0
 
     def add(self, message: BaseMessage, role: str) -> ParsedMessage:
-        """Parse a message and keep it."""
+        """Parse a message; keep it, or if it is short only note it until it comes again."""
         parsed = ParsedMessage(message, role)
         key, messages = id(message), self.messages
-        if parsed.keep(message, lambda _: messages.pop(key, None)):
+        is_known = key in messages and messages[key].reference() is message
+        if (parsed.is_short and not is_known) or parsed.keep(message):
+            parsed.reference = weakref.ref(message, lambda _: messages.pop(key, None))
             messages[key] = parsed
         return parsed
 
@@ -279,8 +300,8 @@ def _size(value: Any) -> int:
     return sum(map(_size, value))
 
 
-def _has_items(value: Any) -> bool:
-    return isinstance(value, _CONTAINERS) and bool(value)
+def _is_warning(part: Part) -> bool:
+    return isinstance(part, str) and part.startswith(NOT_SENT)
 
 
 def _has_server_tools(content: Any) -> bool:
@@ -320,7 +341,10 @@ def _add_leaves(value: Any, leaves: list[Any]) -> None:
         leaves.append(dict)
         for key, inner in value.items():
             leaves.append(key)
-            _add_leaves(inner, leaves)
+            if inner.__class__ in _IMMUTABLE:
+                leaves.append(inner)
+            else:
+                _add_leaves(inner, leaves)
         leaves.append(_END)
     elif kind is list:
         leaves.append(list)

@@ -170,6 +170,13 @@ class Media:
     start: int = 0
     digests: list[str] = field(default_factory=list, compare=False, repr=False)
 
+    def copy(self) -> Media:
+        """A copy, which can be changed."""
+        return Media(
+            *(self.kind, self.mime_type, self.data, self.url, self.path),
+            *(self.size, self.index, self.start, self.digests),
+        )
+
     @property
     def base64(self) -> str | None:
         """The base64 alone."""

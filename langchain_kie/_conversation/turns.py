@@ -5,7 +5,6 @@ Pure. Knows LangChain's messages; knows nothing of the APIs' JSON formats.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -100,7 +99,8 @@ def _with_role(message: BaseMessage) -> tuple[str, BaseMessage]:
     Raises:
         ValueError: A message of this type or role cannot be sent.
     """
-    if role := _role_of(type(message)):
+    cls: Any = message.__class__
+    if role := _ROLE_BY_CLASS.get(cls) or _role_of(cls):
         return role, message
     cls = _CLASS_BY_CHAT_ROLE.get(message.role) if isinstance(message, ChatMessage) else None
     if cls is None:
@@ -120,7 +120,8 @@ def _with_tools(
     """A turn with its tools, whose results are removed from `results`."""
     given = [*results]
     is_kept = turn.forms is not None and all(result.is_text for result in given)
-    turn = replace(turn, tools=_match_results(message, results), forms=None)
+    turn = turn.copy(turn.parts, _match_results(message, results))
+    turn.forms = None
     if is_kept and not results:
         turn.forms = {}
         parsed.matched = given, turn

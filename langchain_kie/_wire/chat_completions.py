@@ -85,7 +85,7 @@ def build_gateway_request(
     return path, {"model": target.route.model, **body}
 
 
-def _messages(turns: Sequence[Turn], target: ResolvedModel) -> RawJson | list[Any]:
+def _messages(turns: Sequence[Turn], target: ResolvedModel) -> list[Any]:
     """The messages; one with tool calls is joined with the assistant messages before it.
 
     Gemini rejects a tool call that does not directly follow a user message or a tool result.
@@ -121,7 +121,7 @@ def _messages_of(turn: Turn, target: ResolvedModel, before: Sequence[Turn]) -> l
     message = _message(turn, target)
     if not turn.tools:
         return [message] if turn.parts else []
-    entries = turn.signatures.get(target.name, ())
+    entries = turn.signatures.get(target.name, ()) if turn.signatures else ()
     extras = stored_extras(entries, [tool.call for tool in turn.tools]) if entries else {}
     message["tool_calls"] = [_tool_call(tool, extras.get(tool.call["id"])) for tool in turn.tools]
     if before:
@@ -134,7 +134,9 @@ def _message(turn: Turn, target: ResolvedModel) -> Json:
     message = {"role": turn.role, "content": _content(turn.parts) if turn.parts else ""}
     if turn.name is not None:
         message["name"] = turn.name
-    return message | stored_message_extra(turn.signatures.get(target.name, ()))
+    if turn.signatures:
+        message |= stored_message_extra(turn.signatures.get(target.name, ()))
+    return message
 
 
 def _content_parts(content: str | list[Json]) -> list[Json]:

@@ -60,7 +60,7 @@ def turn_json(
     """
     if before or turn.forms is None:
         return [*convert(turn, target, before)]
-    encoded = b",".join(map(to_json, convert(turn, target, before)))
+    encoded = to_json(convert(turn, target, before))[1:-1]
     return keep_form(turn.forms, (convert, target.name), encoded)
 
 

@@ -109,7 +109,7 @@ def build_request(
     return target.path + ("?alt=sse" if stream else ""), common.deep_merged(body, options.extra)
 
 
-def _contents(turns: Sequence[Turn], target: ResolvedModel) -> RawJson | list[Any]:
+def _contents(turns: Sequence[Turn], target: ResolvedModel) -> list[Any]:
     """The contents; those of a model are joined with those of the model directly before.
 
     Gemini rejects a tool call that does not directly follow a user's turn or a tool result.
@@ -158,8 +158,10 @@ def _native_part(part: Part) -> Json:
 def _model_parts(turn: Turn, target: ResolvedModel) -> list[Json]:
     """The parts of a model's turn, with the signatures that the model needs."""
     calls = [(tool.call["id"] or tool.id, _function_call(tool)) for tool in turn.tools]
-    entries = turn.signatures.get(target.name, ())
-    if not turn.has_server_tools:  # the parts of server tools are only sent with their blocks
+    entries = turn.signatures.get(target.name, ()) if turn.signatures else ()
+    if (
+        entries and not turn.has_server_tools
+    ):  # the parts of server tools are only sent with their blocks
         entries = [entry for entry in entries if "part" not in entry]
     parts = model_parts(turn.parts, calls, entries, _native_part)
     if calls and target.spec and target.spec.replays_signatures:

@@ -31,6 +31,7 @@ ROWS: dict[str, tuple[Any, Any]] = {
         {"a": "\0" + LONG, "b": "c"},
     ),
     "a long integer": ({"a": 1 << 70, "b": LongText("x", "c")}, {"a": 1 << 70, "b": "xc"}),
+    "a long integer and fragments": ([1 << 70, *json_list([b"1", b"[2]"])], [1 << 70, 1, [2]]),
     "a list of encoded values": (json_list([b"1", b"2"]), [1, 2]),
     "a list with a long one": (json_list([b"1", orjson.dumps(LONG)]), [1, LONG]),
     "a list with objects": (json_list([b"1", {"a": RawJson(b"2")}]), [1, {"a": 2}]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import gc
+import json
 import pickle
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -73,13 +74,14 @@ def conversation() -> list[BaseMessage]:
     ]
 
 
-def body(api: Any, messages: list[BaseMessage]) -> bytes:
+def body(api: Any, messages: list[BaseMessage]) -> str:
+    """The request, without the spaces that only a body with a long integer has."""
     model = ChatKieGemini(model=MODEL, api=api, api_key="k")
     call, _ = model._prepare(messages, None, {}).build(stream=False)
-    return bytes(call.body)
+    return json.dumps(json.loads(bytes(call.body)))  # type: ignore[arg-type]
 
 
-def outcome(api: str, messages: list[BaseMessage]) -> bytes | str:
+def outcome(api: str, messages: list[BaseMessage]) -> str:
     try:
         return body(api, messages)
     except ValueError as error:
@@ -166,7 +168,8 @@ def test_a_request_follows_every_change_in_place(
     cache._cache.messages.clear()
     expected = outcome(api, fresh)
     messages = conversation()
-    assert body(api, messages) == body(api, messages) == first
+    for _ in range(3):  # noted, kept, used
+        assert body(api, messages) == first
     change(messages)
     assert outcome(api, messages) == expected
     assert outcome(api, messages) == expected
@@ -219,7 +222,7 @@ def test_a_message_of_another_role_is_parsed_each_time() -> None:
     message = ChatMessage("Hi", role="user")
     body("chat_completions", [message])
     message.content = "Ho"
-    assert b"Ho" in body("chat_completions", [message])
+    assert "Ho" in body("chat_completions", [message])
 
 
 def test_a_warning_is_given_with_every_call() -> None:
@@ -237,6 +240,6 @@ def test_objects_that_may_change_are_read_each_time() -> None:
     block = Text(type="text", text="a")
     message = HumanMessage("x")
     message.content = [block]
-    assert b'"a"' in body("chat_completions", [message])
+    assert '"a"' in body("chat_completions", [message])
     block["text"] = "b"
-    assert b'"b"' in body("chat_completions", [message])
+    assert '"b"' in body("chat_completions", [message])

@@ -49,6 +49,9 @@ LISTED_ON = "2026-10-06"
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """Every value of `reasoning_effort` that some API has, in ascending order."""
 
+USD_PER_CREDIT = 0.005
+"""What a credit costs (docs/wire.md 8)."""
+
 _LOW_HIGH = ("low", "high")
 _MEASURED = ("none", "low", "medium", "high")
 """What 3.8 Flash was measured to accept; `minimal` fails there (docs/wire.md 2)."""

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
     from typing_extensions import TypedDict, Unpack
 
+    from langchain_kie._answer.assembler import MessageAssembler
     from langchain_kie._http.transport import Transport
     from langchain_kie._request import PreparedCall
     from langchain_kie.files import KieFiles
@@ -462,10 +463,11 @@ class ChatKieGemini(BaseChatModel):
             ValueError: The conversation or an option cannot be sent.
             KieError: The call failed.
         """
-        may_repeat = True
+        may_repeat, earlier_credits = True, 0.0
         while True:
             prepared = self._with_uploads(self._prepare(messages, stop, kwargs))
             call, assembler = prepared.build(stream=stream)
+            assembler.earlier_credits = earlier_credits
             chunks: list[AIMessageChunk] = []
             try:
                 for event in self._transport().stream(call):
@@ -478,11 +480,12 @@ class ChatKieGemini(BaseChatModel):
                 yield generation_chunk(last) if stream else merge_chunks([*chunks, last])
             except KieError as error:
                 error.partial = stream and assembler.has_output
-                _add_model_hint(error)
+                _add_facts(error, assembler)
                 is_lost = _evict_lost_files(prepared, error)
                 if error.partial or not (is_lost and may_repeat):
                     raise
                 may_repeat = False
+                earlier_credits = error.credits_consumed or 0.0
             else:
                 return
 
@@ -495,10 +498,11 @@ class ChatKieGemini(BaseChatModel):
         stream: bool,
     ) -> AsyncIterator[Any]:
         """Make one call, and yield the chunks of its answer; as `_call`."""
-        may_repeat = True
+        may_repeat, earlier_credits = True, 0.0
         while True:
             prepared = await self._awith_uploads(self._prepare(messages, stop, kwargs))
             call, assembler = prepared.build(stream=stream)
+            assembler.earlier_credits = earlier_credits
             chunks: list[AIMessageChunk] = []
             try:
                 async for event in self._transport().astream(call):
@@ -511,11 +515,12 @@ class ChatKieGemini(BaseChatModel):
                 yield generation_chunk(last) if stream else merge_chunks([*chunks, last])
             except KieError as error:
                 error.partial = stream and assembler.has_output
-                _add_model_hint(error)
+                _add_facts(error, assembler)
                 is_lost = _evict_lost_files(prepared, error)
                 if error.partial or not (is_lost and may_repeat):
                     raise
                 may_repeat = False
+                earlier_credits = error.credits_consumed or 0.0
             else:
                 return
 
@@ -769,9 +774,14 @@ _CONSTRUCTOR_ONLY = _DEFAULTS.keys() - {*OPTION_NAMES}
 _IDENTIFYING = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
 
 
-def _add_model_hint(error: KieError) -> None:
+def _add_facts(error: KieError, assembler: MessageAssembler) -> None:
+    """Add what KIE charged to the error of a call, and near names to that of an unknown model."""
     if isinstance(error, KieModelNotFoundError):
         error.hint = model_hint(error.model or "")
+    if error.credits_consumed is None:
+        error.credits_consumed = assembler.credits_consumed
+    else:
+        error.credits_consumed += assembler.earlier_credits
 
 
 def _evict_lost_files(prepared: PreparedCall, error: KieError) -> bool:

@@ -67,6 +67,24 @@ def event_from_value(value: Any) -> dict[str, Any] | None:
     return value
 
 
+def data_from_value(value: Any) -> dict[str, Any]:
+    """Return the object with the `data` of an answer that is not one of chat.
+
+    Args:
+        value: As in `event_from_value`.
+
+    Raises:
+        KieError: The value reports an error, or has no `data`.
+    """
+    value = _object_from_list(value)
+    raise_if_error(value)
+    if "data" not in value:
+        raise KieProtocolError(
+            f"the answer has no data, but the keys {sorted(map(str, value))[:8]}"
+        )
+    return {"data": value["data"]}
+
+
 def _object_from_list(value: Any) -> dict[str, Any]:
     """Return the object that is the only element of a list; everything else is an error."""
     value = _without_list(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from copy import copy
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, overload
 
@@ -406,6 +407,14 @@ class ChatKieGemini(BaseChatModel):
         return ChatPromptValue(
             messages=[repaired_for_langchain(message) for message in prompt.messages]
         )
+
+    def _convert_cached_generations(self, cache_val: list[Any]) -> list[Any]:
+        """Convert copies: the originals may be the result of a call that has not ended.
+
+        LangChain sets the cost of cached messages to 0, also in the original (langchain-core
+        1.8.3), so that a callback takes a paid answer for a cached one. This can go when it copies.
+        """
+        return super()._convert_cached_generations([copy(cached) for cached in cache_val])
 
     # --- calls ------------------------------------------------------------------------------
 

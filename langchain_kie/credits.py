@@ -64,10 +64,10 @@ class _Sum:
 class KieCreditsCallback(BaseCallbackHandler):
     """Adds up what KIE charged; pass it in `callbacks`, or use `get_kie_credits_callback`.
 
-    It counts each answer of `ChatKieGemini` once, streamed or not, also where it is parsed or
-    rejected later. It counts a failed call if KIE reports its credits (`KieError.credits_consumed`).
-    It does not count answers from a LangChain cache. What KIE charges for a call that timed out or
-    was stopped is not known. One callback can be used by several threads and event loops.
+    It counts each answer of `ChatKieGemini` once, streamed or not, also if it cannot be parsed
+    later. It counts a failed call if KIE reports its credits (`KieError.credits_consumed`). It does
+    not count answers from a LangChain cache. It cannot know what KIE charges for a call that timed
+    out or was stopped. Several threads and event loops can use one callback.
 
     Example:
         ```python
@@ -147,8 +147,8 @@ def _credits(sums: list[_Sum]) -> KieCredits:
 
 def _is_cached(message: AIMessage) -> bool:
     """Whether LangChain took the message from a cache, where it sets the cost to 0."""
-    usage: Any = message.usage_metadata or {}
-    return usage.get("total_cost") == 0
+    usage: Any = message.usage_metadata
+    return bool(usage) and usage.get("total_cost") == 0
 
 
 _active: list[ContextVar[KieCreditsCallback | None]] = []

@@ -111,7 +111,7 @@ class KieRateLimiter(BaseRateLimiter):
         if start is None:
             return False
         with self._returning_unused(start):
-            while (delay := start - time.monotonic()) > 0:
+            while (delay := start - time.monotonic()) > 0:  # noqa: ASYNC110 - no event, a time
                 await asyncio.sleep(delay)
         return True
 

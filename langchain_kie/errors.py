@@ -142,7 +142,7 @@ class KieModelNotFoundError(KieError, core.ModelNotFoundError):
 class KieRateLimitError(KieError, core.ModelRateLimitError):
     """Too many requests (429)."""
 
-    hint = "Send fewer requests at once; models can share a rate_limiter."
+    hint = "Send fewer requests at once: models can share a rate_limiter, such as KieRateLimiter()."
 
 
 class KieServerError(KieError, core.ModelAPIError):

@@ -8,24 +8,20 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from bisect import bisect_left, bisect_right, insort
+from typing import Any
 
 from langchain_core.rate_limiters import BaseRateLimiter
 
 from langchain_kie.errors import KieConfigurationError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class KieRateLimiter(BaseRateLimiter):
     """Lets at most 20 requests start in any 10 seconds, as KIE does for an account.
 
     Up to `max_requests` start at once; each later one waits, in the order of arrival, until the
-    one that came `max_requests` before it is `period` old. It waits with one sleep. A waiting
-    call that is cancelled gives its turn back.
+    one that came `max_requests` before it is `period` old. A waiting call wakes once in a period,
+    not more often. One that is cancelled gives its turn to those behind it.
 
     Share one limiter between all models that use the same account. It works in one process, in
     threads and event loops together; docs/failures.md has one for several processes. Copies of
@@ -61,8 +57,9 @@ class KieRateLimiter(BaseRateLimiter):
         self.max_requests = max_requests
         self.period = period
         self.margin = margin
+        self._window = period + margin
         self._lock = threading.Lock()
-        self._starts: deque[float] = deque()
+        self._starts: list[float] = []
         """When the last requests started or will start, in ascending order."""
 
     def __repr__(self) -> str:
@@ -93,9 +90,13 @@ class KieRateLimiter(BaseRateLimiter):
         start = self._reserve(blocking=blocking)
         if start is None:
             return False
-        with self._returning_unused(start):
+        try:
             while (delay := start - time.monotonic()) > 0:
-                time.sleep(delay)
+                time.sleep(min(delay, self._window))
+                start = self._move(start)
+        except BaseException:
+            self._give_back(start)
+            raise
         return True
 
     async def aacquire(self, *, blocking: bool = True) -> bool:
@@ -110,38 +111,57 @@ class KieRateLimiter(BaseRateLimiter):
         start = self._reserve(blocking=blocking)
         if start is None:
             return False
-        with self._returning_unused(start):
-            while (delay := start - time.monotonic()) > 0:  # noqa: ASYNC110 - no event, a time
-                await asyncio.sleep(delay)
+        try:
+            while (delay := start - time.monotonic()) > 0:
+                await asyncio.sleep(min(delay, self._window))
+                start = self._move(start)
+        except BaseException:
+            self._give_back(start)
+            raise
         return True
 
     def _reserve(self, *, blocking: bool) -> float | None:
         """The time at which the caller may start; `None` if it must not wait and would have to."""
         with self._lock:
-            now = time.monotonic()
-            starts, window = self._starts, self.period + self.margin
-            while starts and starts[0] <= now - window:
-                starts.popleft()
-            start = now
-            if len(starts) >= self.max_requests:
-                start = max(starts[-self.max_requests] + window, starts[-1])
-            elif starts:
-                start = max(now, starts[-1])
+            now = self._forget_old()
+            start = self._earliest(len(self._starts), now)
             if start > now and not blocking:
                 return None
-            starts.append(start)
+            self._starts.append(start)
             return start
 
-    @contextmanager
-    def _returning_unused(self, start: float) -> Iterator[None]:
-        """Give the turn back if the wait is interrupted."""
-        try:
-            yield
-        except BaseException:
-            with self._lock:
-                if start in self._starts:
-                    self._starts.remove(start)
-            raise
+    def _move(self, start: float) -> float:
+        """Compute a turn again: others may have been given back, or started late."""
+        with self._lock:
+            self._remove(start)
+            now = self._forget_old()
+            behind = bisect_right(self._starts, now) if start <= now else 0
+            start = self._earliest(behind or bisect_left(self._starts, start), now)
+            insort(self._starts, start)
+            return start
+
+    def _give_back(self, start: float) -> None:
+        with self._lock:
+            self._remove(start)
+
+    def _earliest(self, position: int, now: float) -> float:
+        """The earliest start of the turn at a position, after those before it."""
+        before = self._starts[position - 1] if position else now
+        if position >= self.max_requests:
+            return max(now, before, self._starts[position - self.max_requests] + self._window)
+        return max(now, before)
+
+    def _remove(self, start: float) -> None:
+        """Remove a turn, unless it was forgotten because its caller did not start for so long."""
+        position = bisect_left(self._starts, start)
+        if self._starts[position : position + 1] == [start]:
+            del self._starts[position]
+
+    def _forget_old(self) -> float:
+        """Remove the turns that no longer matter; return the time."""
+        now = time.monotonic()
+        del self._starts[: bisect_right(self._starts, now - self._window)]
+        return now
 
 
 def _new(max_requests: int, period: float, margin: float) -> KieRateLimiter:

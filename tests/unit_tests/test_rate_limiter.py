@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -131,6 +132,101 @@ async def test_cancelled_tasks_give_their_turns_back() -> None:
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(result) for result in results} == {asyncio.CancelledError}
     assert len(limiter._starts) == 1
+
+
+class Steps:
+    """A clock that the test moves; whoever sleeps starts again when the test lets it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.sleeping: list[asyncio.Future[None]] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def asleep(self, _: float) -> None:
+        self.sleeping.append(asyncio.get_running_loop().create_future())
+        await self.sleeping[-1]
+
+    async def move(self, seconds: float) -> None:
+        """Let time pass, and wake all."""
+        self.now += seconds
+        sleeping, self.sleeping = self.sleeping, []
+        for future in sleeping:
+            if not future.done():
+                future.set_result(None)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
+    steps = Steps()
+    monkeypatch.setattr(module, "time", steps)
+    monkeypatch.setattr(module, "asyncio", SimpleNamespace(sleep=steps.asleep))
+    return steps
+
+
+class Group:
+    """Tasks that acquire a limiter; `starts` has when each did."""
+
+    def __init__(self, limiter: KieRateLimiter, steps: Steps, count: int) -> None:
+        self.starts: dict[int, float] = {}
+
+        async def call(number: int) -> None:
+            await limiter.aacquire()
+            self.starts[number] = steps.now - 1000
+
+        self.tasks = [asyncio.create_task(call(number)) for number in range(count)]
+
+
+async def test_those_behind_a_cancelled_call_move_up(steps: Steps) -> None:
+    group = Group(KieRateLimiter(2, 10, margin=0), steps, 8)
+    await steps.move(0)
+    assert [*group.starts] == [0, 1]
+    for task in group.tasks[2:6]:
+        task.cancel()
+    await steps.move(1)
+    await steps.move(9)
+    assert group.starts == {0: 0, 1: 0, 6: 10, 7: 10}
+
+
+@pytest.mark.parametrize("late", [2, 9, 15, 40])
+async def test_a_late_start_delays_those_that_follow(steps: Steps, late: int) -> None:
+    """An event loop that was blocked wakes its tasks too late."""
+    group = Group(KieRateLimiter(3, 10, margin=0), steps, 12)
+    await steps.move(0)
+    await steps.move(10 + late)
+    while len(group.starts) < 12:
+        await steps.move(1)
+    starts = sorted(group.starts.values())
+    assert starts[:6] == [0] * 3 + [10 + late] * 3
+    gaps = [later - start for start, later in zip(starts, starts[3:], strict=False)]
+    assert min(gaps) >= 10
+    assert starts[-1] <= 10 + late + 20 + 1
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_no_window_has_too_many_whatever_happens(steps: Steps, seed: int) -> None:
+    choose, count = random.Random(seed), seed % 4 + 1
+    limiter, starts, tasks = KieRateLimiter(count, 10, margin=0), [], []
+
+    async def call() -> None:
+        await limiter.aacquire()
+        starts.append(steps.now)
+
+    for _ in range(30):
+        tasks += [asyncio.create_task(call()) for _ in range(choose.randrange(5))]
+        choose.choice(tasks or [asyncio.create_task(call())]).cancel()
+        if limiter.acquire(blocking=False):
+            starts.append(steps.now)
+        await steps.move(choose.choice([0, 0.1, 1, 3, 10, 25]))
+    for _ in range(1000):
+        await steps.move(1)
+    assert all(task.done() for task in tasks)
+    starts.sort()
+    assert all(later - start >= 10 for start, later in zip(starts, starts[count:], strict=False))
+    assert len(limiter._starts) <= count
 
 
 async def test_tasks_start_in_the_order_of_arrival(clock: Clock) -> None:

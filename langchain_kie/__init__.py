@@ -26,9 +26,10 @@ from langchain_kie.errors import (
 from langchain_kie.files import KieFile, KieFiles, media_block
 
 if TYPE_CHECKING:
+    from langchain_kie._account_answers import KieListedModel, KieSuccessPoint, KieSuccessRate
     from langchain_kie._model_table import KieModel, KieModelApi, models
     from langchain_kie._price_text import KiePrice
-    from langchain_kie.account import KieAccount, KieListedModel, KieSuccessPoint, KieSuccessRate
+    from langchain_kie.account import KieAccount
     from langchain_kie.credits import KieCredits, KieCreditsCallback, get_kie_credits_callback
     from langchain_kie.rate_limiter import KieRateLimiter
 
@@ -36,13 +37,13 @@ _MODULES = {
     "KieAccount": "account",
     "KieCredits": "credits",
     "KieCreditsCallback": "credits",
-    "KieListedModel": "account",
+    "KieListedModel": "_account_answers",
     "KieModel": "_model_table",
     "KieModelApi": "_model_table",
     "KiePrice": "_price_text",
     "KieRateLimiter": "rate_limiter",
-    "KieSuccessPoint": "account",
-    "KieSuccessRate": "account",
+    "KieSuccessPoint": "_account_answers",
+    "KieSuccessRate": "_account_answers",
     "get_kie_credits_callback": "credits",
     "models": "_model_table",
 }

@@ -5,31 +5,32 @@ Knows KIE's account endpoints (docs/models.md); knows nothing of chat. All of th
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
-import time
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, fields
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from langchain_kie import _settings
+from langchain_kie import _account_state, _settings
+from langchain_kie._account_answers import (
+    KieListedModel,
+    KieSuccessRate,
+    parse_balance,
+    parse_models,
+    parse_success_rate,
+    price_of,
+)
+from langchain_kie._account_state import ModelList
 from langchain_kie._catalog import model_hint, spelling_of
 from langchain_kie._error_bodies import data_from_value
 from langchain_kie._http.response import HttpCall
 from langchain_kie._http.transport import Transport, transport_for
-from langchain_kie._price_text import KiePrice, parse_price
-from langchain_kie._shared_work import SharedWork
-from langchain_kie._warnings import warn
 from langchain_kie.errors import (
     KieConfigurationError,
     KieConnectionError,
-    KieError,
     KieInvalidRequestError,
     KieModelNotFoundError,
     KieProtocolError,
@@ -37,7 +38,6 @@ from langchain_kie.errors import (
     KieServerError,
     KieTimeoutError,
 )
-from langchain_kie.rate_limiter import KieRateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,19 +46,13 @@ if TYPE_CHECKING:
 
     from langchain_kie._http.pools import AsyncPool, Pool
     from langchain_kie._json import Json
-
-logger = logging.getLogger(__name__)
+    from langchain_kie._price_text import KiePrice
+    from langchain_kie.rate_limiter import KieRateLimiter
 
 ValueT = TypeVar("ValueT")
 
 _TIMEOUT = 30.0
 """Seconds; these endpoints answer at once, other than those of chat."""
-
-_STALE_SECONDS = 60.0
-"""How long an old list is used, before it is read again, if KIE could not send a new one."""
-
-_MAX_ACCOUNTS = 64
-"""How many accounts are remembered; the oldest are forgotten first."""
 
 _SERVER_FAILURES = (
     KieServerError,
@@ -67,67 +61,6 @@ _SERVER_FAILURES = (
     KieRateLimitError,
     KieProtocolError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class KieListedModel:
-    """A model in KIE's live list, of any kind.
-
-    Attributes:
-        model: KIE's spelling of the name.
-        slug: KIE's name of the model's page.
-        title: The display name.
-        provider: Who made it, such as `Google`; KIE's data are unreliable here.
-        task_types: What it does, in KIE's words, such as `Chat`.
-        description: KIE's description, empty if there is none.
-        price: What it costs.
-    """
-
-    model: str
-    slug: str
-    title: str
-    provider: str
-    task_types: tuple[str, ...]
-    description: str
-    price: KiePrice
-
-
-@dataclass(frozen=True, slots=True)
-class KieSuccessPoint:
-    """How calls of a model went in one interval.
-
-    Attributes:
-        start: The start, in UTC.
-        end: The end, in UTC; usually 10 minutes later.
-        success_rate: Percent of calls that succeeded, `None` if there were none.
-        error_rate: Percent of calls that failed, `None` if there were none.
-        is_normal: Whether KIE considers it normal, `None` if it does not say.
-    """
-
-    start: datetime
-    end: datetime
-    success_rate: float | None
-    error_rate: float | None
-    is_normal: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class KieSuccessRate:
-    """How calls of a model went in the last 24 hours.
-
-    Attributes:
-        model: KIE's spelling of the name.
-        points: The intervals, oldest first. None at all means that there are no data.
-    """
-
-    model: str
-    points: tuple[KieSuccessPoint, ...]
-
-    @property
-    def mean(self) -> float | None:
-        """The mean of the intervals with calls, in percent; KIE does not say how many calls."""
-        rates = [point.success_rate for point in self.points if point.success_rate is not None]
-        return sum(rates) / len(rates) if rates else None
 
 
 class KieAccount:
@@ -185,7 +118,9 @@ class KieAccount:
         )
         self._transport = transport
         self._account = f"{transport.base_url} {transport.auth.digest}"
-        self._paced = _PacedTransport.of(transport, _process.limiter_of(self._account))
+        self._paced = _PacedTransport.of(
+            transport, _account_state.process.limiter_of(self._account)
+        )
         self._cache_seconds = cache_seconds
 
     def __repr__(self) -> str:
@@ -200,11 +135,11 @@ class KieAccount:
         Raises:
             KieError: The request failed.
         """
-        return self._read(self._transport, "/api/v1/chat/credit", _parse_balance)
+        return self._read(self._transport, "/api/v1/chat/credit", parse_balance)
 
     async def acredits(self) -> float:
         """As `credits`, without blocking the event loop."""
-        return await self._aread(self._transport, "/api/v1/chat/credit", _parse_balance)
+        return await self._aread(self._transport, "/api/v1/chat/credit", parse_balance)
 
     def models(
         self, *, task_type: str | None = None, query: str | None = None, refresh: bool = False
@@ -224,8 +159,8 @@ class KieAccount:
             KieError: The request failed, and there is no old list.
         """
         if refresh:
-            _process.listings.expire(self._account)
-        listing = _process.listings.run(self._account, self._read_listing)
+            _account_state.process.listings.expire(self._account)
+        listing = _account_state.process.listings.run(self._account, self._read_listing)
         return _selected(listing.models, task_type, query)
 
     async def amodels(
@@ -233,8 +168,8 @@ class KieAccount:
     ) -> tuple[KieListedModel, ...]:
         """As `models`, without blocking the event loop."""
         if refresh:
-            _process.listings.expire(self._account)
-        listing = await _process.listings.arun(self._account, self._aread_listing)
+            _account_state.process.listings.expire(self._account)
+        listing = await _account_state.process.listings.arun(self._account, self._aread_listing)
         return _selected(listing.models, task_type, query)
 
     def price(self, model: str) -> KiePrice:
@@ -250,11 +185,11 @@ class KieAccount:
             KieModelNotFoundError: KIE does not list the model.
             KieError: The request failed.
         """
-        return self._read_of_model(model, "price", _parse_price)
+        return self._read_of_model(model, "price", price_of)
 
     async def aprice(self, model: str) -> KiePrice:
         """As `price`, without blocking the event loop."""
-        return await self._aread_of_model(model, "price", _parse_price)
+        return await self._aread_of_model(model, "price", price_of)
 
     def success_rate(self, model: str) -> KieSuccessRate:
         """Read how calls of a model went in the last 24 hours.
@@ -266,27 +201,27 @@ class KieAccount:
             KieModelNotFoundError: KIE does not list the model.
             KieError: The request failed.
         """
-        return self._read_of_model(model, "success-rate", _parse_success_rate)
+        return self._read_of_model(model, "success-rate", parse_success_rate)
 
     async def asuccess_rate(self, model: str) -> KieSuccessRate:
         """As `success_rate`, without blocking the event loop."""
-        return await self._aread_of_model(model, "success-rate", _parse_success_rate)
+        return await self._aread_of_model(model, "success-rate", parse_success_rate)
 
     # --- requests ---------------------------------------------------------------------------
 
-    def _read_listing(self) -> _Listing:
+    def _read_listing(self) -> ModelList:
         try:
-            listed = self._read(self._paced, "/api/v1/models", _parse_models)
+            listed = self._read(self._paced, "/api/v1/models", parse_models)
         except _SERVER_FAILURES as error:
-            return _process.listings.old(self._account, error)
-        return _Listing(listed, time.monotonic(), self._cache_seconds)
+            return _account_state.process.listings.old(self._account, error)
+        return ModelList(listed, self._cache_seconds)
 
-    async def _aread_listing(self) -> _Listing:
+    async def _aread_listing(self) -> ModelList:
         try:
-            listed = await self._aread(self._paced, "/api/v1/models", _parse_models)
+            listed = await self._aread(self._paced, "/api/v1/models", parse_models)
         except _SERVER_FAILURES as error:
-            return _process.listings.old(self._account, error)
-        return _Listing(listed, time.monotonic(), self._cache_seconds)
+            return _account_state.process.listings.old(self._account, error)
+        return ModelList(listed, self._cache_seconds)
 
     def _read_of_model(self, model: str, what: str, parse: Callable[[Any], ValueT]) -> ValueT:
         return self._read(self._paced, _path_of(model, what), parse, model)
@@ -400,60 +335,6 @@ def _account_errors(model: str | None) -> Iterator[None]:
         raise
 
 
-# --- answers ----------------------------------------------------------------------------------
-
-
-def _parse_balance(data: Any) -> float:
-    if isinstance(data, bool):
-        raise TypeError("the balance is no number")
-    return float(data)
-
-
-def _parse_models(data: Any) -> tuple[KieListedModel, ...]:
-    return tuple(map(_parse_model, data["models"]))
-
-
-def _parse_model(entry: Json) -> KieListedModel:
-    tasks = entry.get("taskType") or ()
-    return KieListedModel(
-        model=str(entry["model"]),
-        slug=str(entry.get("slug") or entry["model"]),
-        title=str(entry.get("title") or entry["model"]),
-        provider=str(entry.get("provider") or ""),
-        task_types=(tasks,) if isinstance(tasks, str) else tuple(map(str, tasks)),
-        description=str(entry.get("description") or ""),
-        price=_parse_price(entry),
-    )
-
-
-def _parse_price(data: Json) -> KiePrice:
-    text = data.get("pricingDesc")
-    return parse_price(text if text is None else str(text))
-
-
-def _parse_success_rate(data: Json) -> KieSuccessRate:
-    points = (
-        KieSuccessPoint(
-            _utc(point["start"]),
-            _utc(point["end"]),
-            _percent(point.get("successRate")),
-            _percent(point.get("errorRate")),
-            point.get("isNormal"),
-        )
-        for point in data.get("points") or ()
-    )
-    return KieSuccessRate(str(data["model"]), tuple(points))
-
-
-def _percent(rate: Any) -> float | None:
-    return None if rate is None else float(rate)
-
-
-def _utc(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def _selected(
     listed: tuple[KieListedModel, ...], task_type: str | None, query: str | None
 ) -> tuple[KieListedModel, ...]:
@@ -465,97 +346,3 @@ def _selected(
         if (task_type is None or task_type in model.task_types)
         and (word in model.model.lower() or word in model.title.lower())
     )
-
-
-# --- what objects with the same key share -----------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """A list of models.
-
-    Attributes:
-        models: The models.
-        read_at: When it was read, by the monotonic clock.
-        seconds: How long after that it is used without reading it again.
-    """
-
-    models: tuple[KieListedModel, ...]
-    read_at: float
-    seconds: float
-
-
-class _Listings(SharedWork[str, _Listing]):
-    """The list of models of each account."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._stored: dict[str, _Listing] = {}
-
-    def find(self, key: str) -> _Listing | None:
-        """The list, if it need not be read again."""
-        listing = self._stored.get(key)
-        is_fresh = listing and time.monotonic() < listing.read_at + listing.seconds
-        return listing if is_fresh else None
-
-    def store(self, key: str, value: _Listing) -> None:
-        """Remember a list."""
-        self._stored.pop(key, None)
-        self._stored[key] = value
-        _forget_oldest(self._stored)
-
-    def expire(self, key: str) -> None:
-        """Make the next call read the list."""
-        with self.lock:
-            if listing := self._stored.get(key):
-                self._stored[key] = replace(listing, seconds=0.0)
-
-    def old(self, key: str, error: KieError) -> _Listing:
-        """The list that was read before, with a warning; it is used for another minute.
-
-        Raises:
-            KieError: There is none.
-        """
-        with self.lock:
-            listing = self._stored.get(key)
-        if listing is None:
-            raise error
-        age = time.monotonic() - listing.read_at
-        message = f"KIE's list of models is {age:.0f} s old, because reading it failed: {error}"
-        logger.warning(message)
-        warn(message)
-        return replace(listing, seconds=age + _STALE_SECONDS)
-
-
-class _Process:
-    """What the accounts of this process share."""
-
-    def __init__(self) -> None:
-        self.listings = _Listings()
-        self._lock = threading.Lock()
-        self._limiters: dict[str, KieRateLimiter] = {}
-
-    def limiter_of(self, account: str) -> KieRateLimiter:
-        """The limiter of an account."""
-        with self._lock:
-            limiter = self._limiters.setdefault(account, KieRateLimiter(1, 1.0, margin=0.1))
-            _forget_oldest(self._limiters)
-            return limiter
-
-
-def _forget_oldest(stored: dict[str, Any]) -> None:
-    if len(stored) > _MAX_ACCOUNTS:
-        del stored[next(iter(stored))]
-
-
-_process = _Process()
-
-
-def _after_fork() -> None:
-    """Share nothing with the parent: its threads, which may be reading, do not exist here."""
-    global _process  # noqa: PLW0603 - the state of this process
-    _process = _Process()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -49,6 +49,7 @@ class KieError(core.ModelError):
         max_retries: The most automatic retries of this error; the model's `max_retries`
             applies as well.
         retry_after: Seconds that the server asked to wait before a retry.
+        credits_consumed: What KIE charged for the failed call, in credits, if it reported that.
         hint: What to do, empty if the message is all that is known.
     """
 
@@ -66,6 +67,7 @@ class KieError(core.ModelError):
         max_retries: int | None = None,
         is_retryable: bool | None = None,
         retry_after: float | None = None,
+        credits_consumed: float | None = None,
         hint: str = "",
     ) -> None:
         super().__init__(message)
@@ -75,6 +77,7 @@ class KieError(core.ModelError):
         self.model = model
         self.partial = partial
         self.retry_after = retry_after
+        self.credits_consumed = credits_consumed
         if hint:
             self.hint = hint
         if is_retryable is None:
@@ -139,7 +142,7 @@ class KieModelNotFoundError(KieError, core.ModelNotFoundError):
 class KieRateLimitError(KieError, core.ModelRateLimitError):
     """Too many requests (429)."""
 
-    hint = "Send fewer requests at once; models can share a rate_limiter."
+    hint = "Send fewer requests at once: models can share a rate_limiter, such as KieRateLimiter()."
 
 
 class KieServerError(KieError, core.ModelAPIError):

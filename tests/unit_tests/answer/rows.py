@@ -160,6 +160,8 @@ def check(row: Row, message: AIMessage) -> None:
     assert (token_usage and token_usage["total_tokens"]) == (
         row.usage and row.usage["total_tokens"]
     )
+    if (amount := row.metadata.get("credits_consumed")) is not None:
+        assert metadata.pop("cost_usd") == pytest.approx(amount / 200)
     assert metadata == {"model_provider": "kie", "model_name": row.model, **row.metadata}
     extra = {k: v for k, v in message.additional_kwargs.items() if k != "reasoning_content"}
     assert extra.keys() == row.extra.keys()

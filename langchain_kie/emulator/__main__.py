@@ -13,7 +13,7 @@ from langchain_kie.emulator import Emulator
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_DEFAULT_PORT = 8765
+DEFAULT_PORT = 8787
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Serve an emulation of KIE.ai's Gemini API on this machine.",
     )
     parser.add_argument(
-        "--port", type=int, default=_DEFAULT_PORT, help="0 for a free port (default: %(default)s)"
+        "--port", type=int, default=DEFAULT_PORT, help="0 for a free port (default: %(default)s)"
     )
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     options = parser.parse_args(arguments)
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"KIE_BASE_URL={emulator.base_url}\n"
             f"KIE_API_KEY={emulator.api_key}\n"
             "Connect a client to it: "
-            f'ChatKieGemini(model="gemini-3-flash", base_url="{emulator.base_url}", '
+            f'ChatKieGemini(model="gemini-3.5-flash", base_url="{emulator.base_url}", '
             f'api_key="{emulator.api_key}")\n'
             "Press Ctrl-C to stop.\n"
         )

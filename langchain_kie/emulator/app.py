@@ -227,7 +227,8 @@ def _json(body: Any, status: int = HTTPStatus.OK) -> Response:
 def _cut_json(body: Any, after: int) -> Response:
     data = encode_json(body)
     headers = {"content-length": str(len(data)), "content-type": _JSON}
-    return StreamingResponse(iter(cut_bytes([data], after)), headers=headers)
+    pieces = cut_bytes([data], min(after, len(data) - 1))
+    return StreamingResponse(pieces, headers=headers)
 
 
 def _stream(pieces: Iterable[bytes], state: ServerState, **options: Any) -> Response:

@@ -129,7 +129,7 @@ def _choose_calls(request: ChatRequest) -> list[ToolCall]:
     called = {call.name for turn in request.current_turns for call in turn.calls}
     new = [tool for tool in allowed if tool.name not in called]
     if mode == "any":
-        best = max(new or allowed, key=lambda tool: len(words.keys() & _words_of(tool.name).keys()))
+        best = max(new or allowed, key=lambda tool: _match(tool, words))
         return [_build_call(request, best, words)]
     is_only = len(allowed) == 1 and bool(_USE_TOOL.search(prompt))
     chosen = [tool for tool in new if is_only or _is_named(tool, words, prompt)]
@@ -146,12 +146,18 @@ def _words_of(text: str) -> dict[str, int]:
     return found
 
 
-def _is_named(tool: Tool, words: dict[str, int], prompt: str) -> bool:
-    """Tell whether the prompt has the words of the name, or an expression that the tool takes."""
+def _match(tool: Tool, words: dict[str, int]) -> tuple[int, int]:
+    """Rate a tool by the words of its name that the prompt lacks (negative), then has."""
     own = _words_of(tool.name).keys()
     needed = own - _GENERAL_WORDS or own
+    return -len(needed - words.keys()), len(own & words.keys())
+
+
+def _is_named(tool: Tool, words: dict[str, int], prompt: str) -> bool:
+    """Tell whether the prompt has the words of the name, or an expression that the tool takes."""
     takes_expression = "expression" in tool.parameters.get("properties", {})
-    return needed <= words.keys() or (takes_expression and expression_in(prompt) is not None)
+    is_expression = takes_expression and expression_in(prompt) is not None
+    return _match(tool, words)[0] == 0 or is_expression
 
 
 def _position(tool: Tool, words: dict[str, int]) -> int:

@@ -68,7 +68,7 @@ def test_requests_are_recorded_without_the_key():
         assert "authorization" not in first.headers
         assert second.body == {"messages": []}
         assert (third.path, third.query, third.body) == ("/elsewhere", {"a": "b"}, None)
-        emulator.clear()
+        emulator.reset()
         assert emulator.requests == []
 
 
@@ -131,25 +131,3 @@ def test_missing_extra_is_reported(missing):
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30
     )
     assert 'pip install "langchain-kie[emulator]"' in run.stderr
-
-
-def test_pytest_plugin(pytestconfig, tmp_path):
-    """`pytest_plugins` is enough to use the fixture."""
-    (tmp_path / "conftest.py").write_text(
-        'pytest_plugins = ["langchain_kie.emulator.pytest_plugin"]\n'
-    )
-    (tmp_path / "test_it.py").write_text(
-        "def test_it(kie_emulator):\n    assert kie_emulator.base_url.startswith('http://')\n"
-    )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(pytestconfig.rootpath)])}
-    run = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "1 passed" in run.stdout

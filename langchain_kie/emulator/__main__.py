@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from langchain_kie.emulator import Emulator
@@ -30,7 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stopped = threading.Event()
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, lambda *_: stopped.set())
-    with Emulator(host=options.host, port=options.port) as emulator:
+    with ExitStack() as stack:
+        try:
+            emulator = stack.enter_context(Emulator(host=options.host, port=options.port))
+        except OSError as error:
+            parser.error(f"cannot use port {options.port}: {error}. Choose another with --port.")
         sys.stdout.write(
             f"KIE_BASE_URL={emulator.base_url}\n"
             f"KIE_API_KEY={emulator.api_key}\n"

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from langchain_kie.emulator.conversation import (
         ChatRequest,
         MediaFile,
-        Schema,
         Tool,
         WebPage,
     )
@@ -262,26 +261,10 @@ def _json_value(request: ChatRequest) -> Any:
     """Build the value of an answer that must be JSON; without a schema, the prompt has the keys."""
     prompt = request.prompt
     fallback = "; ".join(result.text for result in request.results) or _topic_of(prompt)
-    schema = request.schema or _schema_in(request)
-    if schema is not None:
-        return fill(schema, PromptValues(prompt), fallback)
+    if request.schema is not None:
+        return fill(request.schema, PromptValues(prompt), fallback)
     keys = [value for _, value in texts_in(prompt) if value.isidentifier() and value.islower()]
     return {key: f"{key.capitalize()}: {fallback}" for key in keys or ["answer"]}
-
-
-def _schema_in(request: ChatRequest) -> Schema | None:
-    """Find a JSON Schema in the text of an instruction or of a prompt."""
-    decoder = json.JSONDecoder()
-    texts = [turn.text for turn in reversed(request.turns) if turn.role != "model"]
-    for text in texts:
-        start = text.find("{")
-        try:
-            found = decoder.raw_decode(text, max(start, 0))[0]
-        except ValueError:
-            continue
-        if isinstance(found, dict) and isinstance(found.get("properties"), dict):
-            return {"type": "object", **found}
-    return None
 
 
 # --- built-in tools --------------------------------------------------------------------------

@@ -82,7 +82,7 @@ class Emulator(Settings):
         return self._state.charged
 
     def answer(self, *answers: AnyAnswer) -> None:
-        """Set what the next requests are answered with, one after the other.
+        """Set what the next chat requests are answered with, one after the other.
 
         Args:
             answers: A text, an `Answer`, a `Failure` or a `RawAnswer` for each request.
@@ -90,7 +90,7 @@ class Emulator(Settings):
         self._state.script.extend(answers)
 
     def fail_next(self, code: int, message: str | None = None, *, times: int = 1) -> None:
-        """Fail the next requests as KIE does: with HTTP status 200 and a code in the body.
+        """Fail the next chat requests as KIE does: with HTTP status 200 and a code in the body.
 
         Args:
             code: KIE's code, such as 402, 429, 455, 500 or 401.
@@ -165,5 +165,4 @@ class Emulator(Settings):
         if self._socket is not None:
             self._socket.close()
         self._state.files.close()
-        logging.getLogger("uvicorn.error").removeFilter(_is_no_cut)
         self._server = self._thread = self._socket = None

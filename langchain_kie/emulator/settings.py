@@ -49,7 +49,8 @@ class Settings:
         api_key: The only key that is accepted.
         respond: A function, sync or async, that answers each request: it gets a `ChatRequest` and
             returns a text, an `Answer`, a `Failure` or a `RawAnswer`. A sync function runs in a
-            thread. `None`, the default, answers by the rules of `langchain_kie.emulator.responder`.
+            thread, an async one in the event loop of the emulator. `None`, the default, answers by
+            the rules of `langchain_kie.emulator.responder`.
         delay: The seconds before an answer begins; 0 by default.
         piece_delay: The seconds between the events of a stream; 0 by default.
         media: URLs that the emulator can fetch, and the bytes or the file of each. All other

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from langchain_kie.emulator import Emulator
+from langchain_kie.emulator.__main__ import DEFAULT_PORT
 
 BODY = {"messages": [{"role": "user", "content": "Hello"}]}
 PATH = "/gemini-3-flash/v1/chat/completions"
@@ -121,6 +122,25 @@ def test_command_serves_until_interrupted(interruption):
         run.send_signal(interruption)
         _, errors = run.communicate(timeout=10)
     assert (run.returncode, errors) == (0, "")
+
+
+def test_command_reports_a_port_in_use():
+    """In one line, with the way out."""
+    with Emulator() as emulator:
+        port = emulator.base_url.rpartition(":")[2]
+        command = [sys.executable, "-m", "langchain_kie.emulator", "--port", port]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert f"cannot use port {port}: " in run.stderr
+    assert "Choose another with --port." in run.stderr
+
+
+def test_the_default_port_is_the_same_everywhere(pytestconfig):
+    """The Makefile has none of its own."""
+    root = pytestconfig.rootpath
+    assert DEFAULT_PORT == 8787
+    assert "port 8787" in (root / "README.md").read_text()
+    assert "8787" not in (root / "Makefile").read_text()
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn", "jsonschema", "python_multipart"])

@@ -110,7 +110,7 @@ class ChatEncoder:
         return self.answer.paragraphs if self.request.include_thoughts else ()
 
     def _images(self) -> list[dict[str, Any]]:
-        """Write images as relays do: none of KIE's own was seen (docs/wire.md 11)."""
+        """Write images as relays do: KIE was not seen to send any (docs/wire.md 11)."""
         urls = (
             f"data:{image.mime_type};base64,{base64.b64encode(image.data).decode()}"
             for image in self.answer.images

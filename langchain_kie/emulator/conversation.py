@@ -216,9 +216,9 @@ class Answer:
         thoughts: The thoughts: one text, or paragraphs. They are left out unless the request
             includes thoughts.
         images: Generated images.
-        finish_reason: `stop`, `length`, `tool_calls` or `content_filter`, which each API spells in
-            its way, or any other word, which is sent as it is. `None`, the default, is `length` if
-            the maximum of tokens cut the answer, else the usual one.
+        finish_reason: `stop`, `length`, `tool_calls` or `content_filter`, each written as the API
+            writes it, or any other word, which is sent unchanged. `None`, the default, is `length`
+            if the maximum of tokens cut the answer, else the usual one.
         block_reason: Why the prompt was blocked, such as `PROHIBITED_CONTENT`; then there is no
             other content.
         usage: The tokens; `None`, the default, counts them.

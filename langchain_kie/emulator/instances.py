@@ -100,8 +100,8 @@ class _Filler:
             chosen = list(required)
         # Properties with a label in the prompt come first, because each value is used once.
         chosen.sort(key=lambda key: self._values.labelled(key) is None)
-        made = {key: self.value(properties.get(key, {}), key, depth + 1) for key in chosen}
-        return {key: made[key] for key in keys if key in made}
+        values = {key: self.value(properties.get(key, {}), key, depth + 1) for key in chosen}
+        return {key: values[key] for key in keys if key in values}
 
     def _is_wanted(self, declared: Any, name: str) -> bool:
         """Tell whether to set an optional property."""
@@ -110,14 +110,14 @@ class _Filler:
 
     def _array(self, schema: Schema, name: str, depth: int) -> list[Any]:
         items = self._resolve(schema.get("items", {}))
-        made = [self.value(item, name, depth + 1) for item in schema.get("prefixItems", ())]
+        built = [self.value(item, name, depth + 1) for item in schema.get("prefixItems", ())]
         kind = "" if "enum" in items else _type_of(items)
         found = {"string": self._values.texts, "integer": self._values.numbers}
         found["number"] = found["integer"]
-        default = max(len(found.get(kind, ())), len(made), int(depth < _MAX_DEPTH))
+        default = max(len(found.get(kind, ())), len(built), int(depth < _MAX_DEPTH))
         count = max(schema.get("minItems", 0), min(default, schema.get("maxItems", math.inf)))
-        more = 0 if schema.get("items") is False else int(count) - len(made)
-        return made + [self.value(items, name, depth + 1) for _ in range(more)]
+        more = 0 if schema.get("items") is False else int(count) - len(built)
+        return built + [self.value(items, name, depth + 1) for _ in range(more)]
 
     def _string(self, schema: Schema, name: str, _depth: int) -> str:
         def is_valid(text: str) -> bool:

@@ -24,12 +24,7 @@ from langchain_kie.emulator.instances import fill
 from langchain_kie.emulator.prompt_values import PromptValues, expression_in, texts_in
 
 if TYPE_CHECKING:
-    from langchain_kie.emulator.conversation import (
-        ChatRequest,
-        MediaFile,
-        Tool,
-        WebPage,
-    )
+    from langchain_kie.emulator.conversation import ChatRequest, MediaFile, Tool, WebPage
 
 _PARAGRAPHS = {"none": 0, "low": 1, "medium": 2, "high": 3}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W_]+")
@@ -97,13 +92,7 @@ def respond(request: ChatRequest) -> Answer:
 def prose(request: ChatRequest) -> str:
     """Answer in prose."""
     if request.pages:
-        excerpts = [
-            (page.url, " ".join(_TAG.sub(" ", page.text or "").split())) for page in request.pages
-        ]
-        return " ".join(
-            f"The page {url} says: {text[:_EXCERPT_LENGTH]}" if text else f"I could not read {url}."
-            for url, text in excerpts
-        )
+        return " ".join(map(_excerpt, request.pages))
     media = [file for turn in request.current_turns for file in turn.media]
     if request.results:
         answer = _report_results(request)
@@ -147,9 +136,9 @@ def _words_of(text: str) -> dict[str, int]:
 
 def _match(tool: Tool, words: dict[str, int]) -> tuple[int, int]:
     """Rate a tool by the words of its name that the prompt lacks (negative), then has."""
-    own = _words_of(tool.name).keys()
-    needed = own - _GENERAL_WORDS or own
-    return -len(needed - words.keys()), len(own & words.keys())
+    name_words = _words_of(tool.name).keys()
+    needed = name_words - _GENERAL_WORDS or name_words
+    return -len(needed - words.keys()), len(name_words & words.keys())
 
 
 def _is_named(tool: Tool, words: dict[str, int], prompt: str) -> bool:

@@ -113,6 +113,10 @@ class Emulator(Settings):
         """Set the clock of uploads forward by the 24 hours after which they expire."""
         self._state.files.expire()
 
+    def clear(self) -> None:
+        """Empty `requests`."""
+        self._state.requests.clear()
+
     def reset(self) -> None:
         """Start anew: no requests, scripted answers or files; the settings of the constructor."""
         address = {"host", "port"}

@@ -136,7 +136,7 @@ async def accepted_body(
     model: ChatKieGemini, messages: Sequence[BaseMessage], options: dict[str, Any]
 ) -> Any:
     """The body that the emulator received and accepted, in this process."""
-    _EMULATOR.requests.clear()
+    _EMULATOR.clear()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(_APP)) as client:
         fields = {"http_async_client": client, "max_retries": 0}
         await model.model_copy(update=fields).ainvoke([*messages], **options)

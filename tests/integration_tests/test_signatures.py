@@ -40,7 +40,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from scripted_server import sse
 
 from langchain_kie import ChatKieGemini
-from langchain_kie.emulator.conversation import Call
+from langchain_kie.emulator import ToolCall
 from langchain_kie.emulator.signatures import sign_call, sign_text
 
 MODEL = "gemini-3.5-flash"
@@ -186,7 +186,7 @@ def signed_calls(message):
         for c in message.tool_calls
     ]
     first = message.tool_calls[0]
-    parts[0]["thoughtSignature"] = sign_call(SPELLING, Call(first["name"], first["args"]))
+    parts[0]["thoughtSignature"] = sign_call(SPELLING, ToolCall(first["name"], first["args"]))
     return {"role": "model", "parts": parts}
 
 
@@ -272,7 +272,7 @@ def test_conversation_with_two_models_keeps_the_signatures_of_each(received):
         history += [first, *followed_up(first)]
         history += [build_model(name).invoke(history), HumanMessage(TOOL_PROMPT)]
     turns = [c for c in received[-1].body["contents"] if "functionCall" in c["parts"][0]]
-    signature = sign_call(SPELLING, Call("get_weather", {"city": "Oslo"}))
+    signature = sign_call(SPELLING, ToolCall("get_weather", {"city": "Oslo"}))
     assert [turn["parts"][0]["thoughtSignature"] for turn in turns] == [
         signature,
         PLACEHOLDER,

@@ -79,6 +79,10 @@ TRUNCATION_NOTE = "(The beginning of this conversation was left out.)"
 """The text of a user turn that is put before a history which starts with a tool call, for example
 because it was trimmed: Gemini refuses a tool call without a user turn before it."""
 
+INVALID_ARGUMENTS_KEY = "invalid_arguments"
+"""The key of `additional_kwargs` under which a message has the arguments of its invalid tool calls,
+by id, as the model wrote them."""
+
 NO_MESSAGE_TO_SEND = "there is no user or assistant message to send"
 
 
@@ -160,7 +164,7 @@ def _match_results(message: Any, results: list[ToolMessage]) -> list[ToolTurn]:
     if message.invalid_tool_calls:
         answered = [result.tool_call_id for result in results]
         calls = calls + [
-            {**call, "args": {"invalid_json": call["args"] or ""}}
+            {**call, "args": {"invalid_json": _invalid_arguments(message, call)}}
             for call in message.invalid_tool_calls
             if call["id"] in answered
         ]
@@ -179,6 +183,13 @@ def _match_results(message: Any, results: list[ToolMessage]) -> list[ToolTurn]:
         used_ids.add(call_id)
         turns.append(ToolTurn(call_id, call, result, parse_content(result)))
     return turns
+
+
+def _invalid_arguments(message: Any, call: Json) -> str:
+    """The arguments of an invalid tool call, without what was added to them in a stream."""
+    args = call["args"] or ""
+    original = message.additional_kwargs.get(INVALID_ARGUMENTS_KEY, {}).get(call["id"])
+    return original if original and args.startswith(original) else args
 
 
 def _pop_result(results: list[ToolMessage], call_id: str | None) -> ToolMessage | None:

@@ -290,6 +290,25 @@ async def test_interrupted_agent_is_resumed_asynchronously(model, tmp_path):
     assert "sent" in state["messages"][-1].text
 
 
+async def test_interrupted_agent_can_be_given_another_message(model):
+    """The tool call of the interrupted run has no result; the thread goes on."""
+    agent = agent_of(
+        model,
+        [get_weather, send_email],
+        middleware=[HumanInTheLoopMiddleware({"send_email": True})],
+        checkpointer=InMemorySaver(),
+    )
+    for name, call_mode in (("sync", call_modes.invoke), ("async", call_modes.ainvoke)):
+        bound = agent.with_config(configurable={"thread_id": name})
+        state = await call_mode(bound, ask("Send an email to ann@example.org."))
+        assert state["__interrupt__"]
+        with pytest.warns(UserWarning, match=r"\(send_email\) has no tool result"):
+            state = await call_mode(bound, ask("What is the weather in Oslo?"))
+        kinds = [message.type for message in state["messages"]]
+        assert kinds == ["human", "ai", "human", "ai", "tool", "ai"]
+        assert "rain in Oslo" in state["messages"][-1].text
+
+
 async def test_agent_with_summarization(model):
     agent = agent_of(
         model,

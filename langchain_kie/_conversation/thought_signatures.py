@@ -28,6 +28,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from langchain_kie._json import without_surrogates
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -96,9 +98,22 @@ class SignatureLog:
 
 
 def digest_of(args: Any) -> str:
-    """A short digest of the arguments of a tool call, whatever the order of its members."""
-    text = json.dumps(args, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """A short digest of the arguments of a tool call.
+
+    It does not depend on what storing changes: the order of members, 1.0 instead of 1, and text
+    that is not UTF-8.
+    """
+    text = json.dumps(_with_integers(args), sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(without_surrogates(text).encode()).hexdigest()[:16]
+
+
+def _with_integers(value: Any) -> Any:
+    """A JSON value with integers in place of equal numbers that have a fraction."""
+    if isinstance(value, dict):
+        return {key: _with_integers(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return list(map(_with_integers, value))
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def signature_for(entry: Mapping[str, Any], args: Any) -> str:

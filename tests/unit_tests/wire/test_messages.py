@@ -411,18 +411,21 @@ async def test_every_call_mode_sends_the_same_except_stream(send: RequestSender)
     [
         [HumanMessage("a\ud800b")],
         [HI, AIMessage("a\ud800b"), HI],
+        [HI, ai_calls("c"), ToolMessage("a\ud800b", tool_call_id="c")],
         [
             HI,
-            AIMessage("", tool_calls=[{"name": "f", "args": {"x": "\ud800"}, "id": "c"}]),
+            AIMessage("", tool_calls=[{"name": "f", "args": {"x": "a\ud800b"}, "id": "c"}]),
             ToolMessage("x", tool_call_id="c"),
         ],
     ],
-    ids=["user", "assistant", "arguments"],
+    ids=["user", "assistant", "result", "arguments"],
 )
-def test_text_that_is_not_utf8_is_rejected(
+def test_text_that_is_not_utf8_is_sent_with_a_replacement(
     model: str, history: list[BaseMessage], send: RequestSender
 ) -> None:
-    send.rejects(history, "JSON", model=model)
+    with pytest.warns(UserWarning, match="not UTF-8"):
+        body = send(history, model=model)
+    assert "a\ufffdb" in str(body)
 
 
 @pytest.mark.parametrize("number", [2**64, 10**30, -(10**30)])

@@ -47,15 +47,19 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
-from langgraph.types import Command
+from langgraph.types import Command, RetryPolicy
 from langgraph_supervisor import create_supervisor
 
 from langchain_kie import ChatKieGemini
 from langchain_kie.errors import (
     KieAuthenticationError,
     KieInsufficientCreditsError,
+    KieInvalidRequestError,
+    KieModelNotFoundError,
+    KiePermissionDeniedError,
     KieRateLimitError,
     KieServerError,
+    KieToolCallMissingError,
 )
 
 HERE = Path(__file__).parent
@@ -123,7 +127,14 @@ def failing(fields):
 
 
 def error_body(code):
-    messages = {429: "Too many requests", 401: "Unauthorized", 402: "Credits insufficient"}
+    messages = {
+        401: "Unauthorized",
+        402: "Credits insufficient",
+        403: "Forbidden",
+        404: "Not found",
+        422: "Invalid",
+        429: "Too many requests",
+    }
     return {"code": code, "msg": messages.get(code, "Server exception"), "data": None}
 
 
@@ -407,6 +418,61 @@ def test_model_retry_middleware_retries_a_class_of_errors(error, failing):
     broken, server = failing(500)
     with pytest.raises(KieServerError):
         agent_of(broken, middleware=[retry]).invoke(ask("ping"))
+    assert len(server.requests) == 1
+
+
+RETRY_POLICIES = {
+    "the default": {},
+    "is_retryable": {"retry_on": lambda error: getattr(error, "is_retryable", False)},
+}
+
+
+@pytest.mark.parametrize("policy", RETRY_POLICIES.values(), ids=RETRY_POLICIES)
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (401, KieAuthenticationError),
+        (402, KieInsufficientCreditsError),
+        (403, KiePermissionDeniedError),
+        (404, KieModelNotFoundError),
+        (422, KieInvalidRequestError),
+        (429, None),
+        (500, None),
+    ],
+)
+@pytest.mark.parametrize("call_mode", [call_modes.invoke, call_modes.ainvoke])
+async def test_retry_policies_of_langgraph_leave_hopeless_errors_alone(
+    call_mode, code, error, policy, failing
+):
+    broken, server = failing(code, code)
+
+    def answer(state):
+        return {"messages": [broken.invoke(state["messages"])]}
+
+    async def aanswer(state):
+        return {"messages": [await broken.ainvoke(state["messages"])]}
+
+    graph = StateGraph(MessagesState)
+    node = aanswer if call_mode is call_modes.ainvoke else answer
+    retries = RetryPolicy(initial_interval=0, jitter=False, **policy)
+    graph.add_node("model", node, retry_policy=retries)
+    graph.add_edge(START, "model")
+    with pytest.raises(error) if error else nullcontext():
+        state = await call_mode(graph.compile(), ask("ping"))
+        assert state["messages"][-1].text == "pong"
+    assert len(server.requests) == (1 if error else 3)
+
+
+def test_retry_policies_of_langgraph_do_not_repeat_a_missing_call(failing):
+    broken, server = failing()
+    bound = broken.bind_tools([multiply], tool_choice="any")
+    graph = StateGraph(MessagesState)
+    retries = RetryPolicy(initial_interval=0, jitter=False)
+    node = lambda state: {"messages": [bound.invoke(state["messages"])]}  # noqa: E731
+    graph.add_node("model", node, retry_policy=retries)
+    graph.add_edge(START, "model")
+    with pytest.raises(KieToolCallMissingError):
+        graph.compile().invoke(ask("ping"))
     assert len(server.requests) == 1
 
 

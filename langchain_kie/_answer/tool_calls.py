@@ -243,7 +243,8 @@ class ToolCalls:
                 rest = rest if call.is_emitted else arguments
                 args = rest + (_unrepairable_suffix(arguments) if is_broken else "")
                 chunks.append(tool_call_chunk(args=args, id=new_id, index=call.index))
-            self._signatures.set_call_id(call.index, call.id, call.emitted_args or parsed)
+            emitted = call.emitted_args or parsed
+            self._signatures.set_call_id(call.index, call.id, call.name, emitted)
         return chunks
 
     def _find_or_start(self, delta: ToolCallDelta) -> tuple[_ToolCall, bool]:

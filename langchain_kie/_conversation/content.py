@@ -204,9 +204,7 @@ def _anthropic_block(block: Json) -> Iterator[Part]:
     if source.get("type") == "text":
         yield str(source["data"])
     elif source.get("type") == "content":
-        inner = source["content"]
-        for part in [{"type": "text", "text": inner}] if isinstance(inner, str) else inner:
-            yield from _PARSERS[part["type"]](part)
+        yield from _inner_blocks(source["content"])
     else:
         common = {"type": block["type"], "mime_type": source.get("media_type")}
         yield from _langchain_block({**source, **common, "filename": block.get("title")})
@@ -240,11 +238,20 @@ def _input_audio(block: Json) -> Iterator[Part]:
     yield _media_part(block, "audio", data=audio["data"], mime_type=mime_type)
 
 
+def _inner_blocks(inner: str | list[Json]) -> Iterator[Part]:
+    for part in [{"type": "text", "text": inner}] if isinstance(inner, str) else inner:
+        yield from _PARSERS[part["type"]](part)
+
+
 def _search_result(block: Json) -> Iterator[Part]:
     """Anthropic's search result: a title, a source and text."""
     yield from (str(block[key]) for key in ("title", "source") if block.get(key))
-    for part in block["content"]:
-        yield from _PARSERS[part["type"]](part)
+    yield from _inner_blocks(block["content"])
+
+
+def _tool_result(block: Json) -> Iterator[Part]:
+    """Anthropic's tool result, which `turns` takes out of a message before it is sent."""
+    yield from _inner_blocks(block.get("content") or "")
 
 
 def _cache_point(_block: Json) -> Iterator[Part]:
@@ -287,6 +294,7 @@ _PARSERS: dict[str, Callable[[Json], Iterator[Part]]] = {
     **dict.fromkeys(("file", "input_file"), _file_block),
     "text-plain": _langchain_block,
     "search_result": _search_result,
+    "tool_result": _tool_result,
     _CACHE_POINT: _cache_point,
     "input_audio": _input_audio,
     "image_generation_call": _image_generation_call,

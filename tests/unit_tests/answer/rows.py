@@ -124,9 +124,11 @@ def signed_text(start: int, end: int, signature: str) -> dict[str, Any]:
     return {"type": "text", "start": start, "end": end, "signature": signature}
 
 
-def signed_call(call_id: str, at: int, signature: str, args: dict[str, Any]) -> dict[str, Any]:
+def signed_call(
+    call_id: str, at: int, signature: str, args: dict[str, Any], name: str = "f"
+) -> dict[str, Any]:
     entry = {"type": "tool_call", "id": call_id, "at": at, "signature": signature}
-    return {**entry, "digest": digest_of(args)}
+    return {**entry, "digest": digest_of(name, args)}
 
 
 def _text_blocks(row: Row) -> list[dict[str, Any]]:

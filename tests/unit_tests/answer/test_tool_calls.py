@@ -203,7 +203,12 @@ CHAT = [
         calls=[F1],
         extra=signed(
             "gemini-3-flash",
-            {"type": "tool_call", "id": "c1", "extra": SIGNATURE, "digest": digest_of({"i": 1})},
+            {
+                "type": "tool_call",
+                "id": "c1",
+                "extra": SIGNATURE,
+                "digest": digest_of("f", {"i": 1}),
+            },
         ),
     ),
     *(

@@ -232,6 +232,16 @@ def test_a_changed_call_is_sent_without_its_signature(
                 assert sent_call["extra_content"] == google(signature)["extra_content"]
 
 
+def test_a_call_of_another_function_is_sent_without_its_signature(send: RequestSender) -> None:
+    hi, answer, result = signed_history("gemini-3.5-flash")
+    assert isinstance(answer, AIMessage)
+    calls = [{**answer.tool_calls[0], "name": "g"}]
+    other = answer.model_copy(update={"tool_calls": calls})
+    (part,) = send([hi, other, result], model=NATIVE)["contents"][1]["parts"]
+    assert part["functionCall"]["name"] == "g"
+    assert part["thoughtSignature"] == BYPASS
+
+
 def test_a_changed_call_of_an_older_message_keeps_its_signature(send: RequestSender) -> None:
     hi, answer, result = signed_history("gemini-3.5-flash")
     assert isinstance(answer, AIMessage)

@@ -14,6 +14,7 @@ from langchain_kie._conversation.turns import INVALID_ARGUMENTS_KEY
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from langchain_core.messages import BaseMessage
     from langchain_core.messages.ai import UsageMetadata
     from langchain_core.messages.tool import ToolCallChunk
 
@@ -140,10 +141,7 @@ def _names_first(message: AIMessageChunk) -> list[AIMessageChunk]:
 
 
 def merge_chunks(chunks: Iterable[AIMessageChunk]) -> AIMessage:
-    """The message that is the sum of the chunks; text in one chunk is not added up.
-
-    Invalid tool calls have their arguments as the server sent them.
-    """
+    """The message that is the sum of the chunks; text in one chunk is not added up."""
     first, *rest = chunks
     if len(rest) == 1 and _is_disjoint(first, rest[0]):
         last = rest[0]
@@ -156,7 +154,12 @@ def merge_chunks(chunks: Iterable[AIMessageChunk]) -> AIMessage:
             "usage_metadata": last.usage_metadata,
         }
         return _copy_with(_MESSAGE, values)
-    message = cast("AIMessage", message_chunk_to_message(first + rest if rest else first))
+    return with_original_arguments(message_chunk_to_message(first + rest if rest else first))
+
+
+def with_original_arguments(message: BaseMessage) -> AIMessage:
+    """The same message; its invalid tool calls have their arguments as the server sent them."""
+    message = cast("AIMessage", message)
     for call in message.invalid_tool_calls:
         arguments = message.additional_kwargs.get(INVALID_ARGUMENTS_KEY, {})
         call["args"] = arguments.get(call["id"], call["args"])

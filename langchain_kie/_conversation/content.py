@@ -249,11 +249,6 @@ def _search_result(block: Json) -> Iterator[Part]:
     yield from _inner_blocks(block["content"])
 
 
-def _tool_result(block: Json) -> Iterator[Part]:
-    """Anthropic's tool result, which `turns` takes out of a message before it is sent."""
-    yield from _inner_blocks(block.get("content") or "")
-
-
 def _cache_point(_block: Json) -> Iterator[Part]:
     """Bedrock's cache point, which is no content."""
     warn("cachePoint: KIE has no cache points; the block is not sent")
@@ -294,7 +289,6 @@ _PARSERS: dict[str, Callable[[Json], Iterator[Part]]] = {
     **dict.fromkeys(("file", "input_file"), _file_block),
     "text-plain": _langchain_block,
     "search_result": _search_result,
-    "tool_result": _tool_result,
     _CACHE_POINT: _cache_point,
     "input_audio": _input_audio,
     "image_generation_call": _image_generation_call,

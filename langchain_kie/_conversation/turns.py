@@ -18,10 +18,9 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
-from langchain_core.messages.tool import tool_call
 
 from langchain_kie._conversation.content import parse_content
-from langchain_kie._warnings import warn
+from langchain_kie._conversation.repair import repaired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,14 +51,12 @@ class ToolTurn:
         call: The tool call.
         result: The tool result.
         parts: The text and media of the tool result.
-        is_missing: Whether the conversation has no tool result, and this one was made instead.
     """
 
     id: str
     call: Json
     result: ToolMessage
     parts: list[Part]
-    is_missing: bool = False
 
 
 @dataclass(slots=True)
@@ -83,9 +80,6 @@ TRUNCATION_NOTE = "(The beginning of this conversation was left out.)"
 """The text of a user turn that is put before a history which starts with a tool call, for example
 because it was trimmed: Gemini refuses a tool call without a user turn before it."""
 
-NOT_CARRIED_OUT = "not carried out: the conversation went on without a result"
-"""The result of a tool call that has none."""
-
 INVALID_ARGUMENTS_KEY = "invalid_arguments"
 """The key of `additional_kwargs` under which a message has the arguments of its invalid tool calls,
 by id, as the model wrote them."""
@@ -97,14 +91,22 @@ def build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
     """The turns of a conversation, in which each tool call has its tool result.
 
     Tool results may come in any order, and other messages may stand between a tool call and its
-    result; such messages follow the result. A tool call without a result that messages follow,
-    as in the thread of an interrupted agent, gets an error as its result, with a warning: Gemini
-    rejects it without one (docs/wire.md 5).
+    result; such messages follow the result. If the conversation cannot be sent, it is repaired.
 
     Raises:
-        ValueError: A tool call at the end has no tool result, a tool result has no tool call or
-            is not the only one, or a message cannot be sent.
+        ValueError: A tool call has no tool result although no message follows, a tool result has
+            no tool call or is the second one, or a message cannot be sent.
     """
+    try:
+        return _build_turns(messages)
+    except ValueError:
+        messages_to_send = repaired(messages)
+        if messages_to_send is None:
+            raise
+    return _build_turns(messages_to_send)
+
+
+def _build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
     turns: list[Turn] = []
     with_calls: list[tuple[Turn, list[ToolMessage]]] = []
     unmatched: list[ToolMessage] = []
@@ -117,11 +119,6 @@ def build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
         if role == "tool":
             results.append(message)
             continue
-        if role != "system" and not isinstance(message.content, str):
-            message, answers = _from_anthropic(message)
-            results += answers
-            if not message:
-                continue
         turn = Turn(role, message, parse_content(message))
         turns.append(turn)
         if role == "assistant":
@@ -129,78 +126,18 @@ def build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
             if message.tool_calls or message.invalid_tool_calls:
                 results = []
                 with_calls.append((turn, results))
-    if with_calls or unmatched:
-        _set_tools(turns, with_calls, unmatched)
+    for turn, results in with_calls:
+        turn.tools = _match_results(turn.message, results)
+        unmatched += results
+    if unmatched:
+        raise ValueError(_unmatched_error(unmatched[0].tool_call_id, turns))
     return turns
 
 
-def _set_tools(
-    turns: Sequence[Turn],
-    with_calls: Sequence[tuple[Turn, list[ToolMessage]]],
-    unmatched: list[ToolMessage],
-) -> None:
-    """Set the tool calls of the turns, each with its result.
-
-    Args:
-        turns: All turns.
-        with_calls: The turns with tool calls, and the tool results after each.
-        unmatched: The tool results after other turns; modified.
-    """
-    for turn, results in with_calls:
-        turn.tools = _match_results(turn.message, results, is_last=turn is turns[-1])
-        unmatched += results
-    if unmatched:
-        raise ValueError(_unmatched_error(unmatched[0].tool_call_id, with_calls))
-    for tool in [tool for turn, _ in with_calls for tool in turn.tools if tool.is_missing]:
-        warn(
-            f"tool call {tool.call['id']!r} ({tool.call['name']}) has no tool result; the model "
-            "is informed that it was not carried out"
-        )
-
-
-def _unmatched_error(call_id: str, with_calls: Sequence[tuple[Turn, Sequence[ToolMessage]]]) -> str:
-    """Why a tool result belongs to no tool call."""
-    tools = [tool for turn, _ in with_calls for tool in turn.tools if tool.call["id"] == call_id]
-    if any(tool.is_missing for tool in tools):
-        return f"tool result {call_id!r} comes after a later answer of the model"
-    if tools:
+def _unmatched_error(call_id: str, turns: Sequence[Turn]) -> str:
+    if any(tool.call["id"] == call_id for turn in turns for tool in turn.tools):
         return f"tool call {call_id!r} is answered twice: only one tool result may have its id"
     return f"tool result {call_id!r} matches no earlier tool call"
-
-
-def _from_anthropic(message: Any) -> tuple[Any, list[ToolMessage]]:
-    """A message whose content has Anthropic's form of tool calls or results, in LangChain's form.
-
-    Returns:
-        The message, `None` if nothing is left of it, and the tool results in it.
-    """
-    blocks = [block for block in message.content if isinstance(block, dict)]
-    if isinstance(message, AIMessage):
-        uses = [block for block in blocks if block.get("type") == "tool_use"]
-        if not uses or message.tool_calls or message.invalid_tool_calls:
-            return message, []
-        calls = [
-            tool_call(
-                name=use.get("name") or "",
-                args=use["input"] if isinstance(use.get("input"), dict) else {},
-                id=use.get("id"),
-            )
-            for use in uses
-        ]
-        return message.model_copy(update={"tool_calls": calls}), []
-    found = [block for block in blocks if block.get("type") == "tool_result"]
-    results = [
-        ToolMessage(
-            block.get("content") or "",
-            tool_call_id=block.get("tool_use_id") or "",
-            status="error" if block.get("is_error") else "success",
-        )
-        for block in found
-    ]
-    rest = [block for block in message.content if block not in found]
-    if found:
-        message = message.model_copy(update={"content": rest}) if rest else None
-    return message, results
 
 
 def all_parts(turns: Sequence[Turn]) -> list[Part]:
@@ -231,14 +168,14 @@ def _role_of(cls: type[BaseMessage]) -> str | None:
     return next((role for known, role in _ROLE_BY_CLASS.items() if issubclass(cls, known)), None)
 
 
-def _match_results(message: Any, results: list[ToolMessage], *, is_last: bool) -> list[ToolTurn]:
+def _match_results(message: Any, results: list[ToolMessage]) -> list[ToolTurn]:
     """The tool calls of `message` with their tool results, which are removed from `results`.
 
     Calls without an id take the unmatched results in order. A call whose arguments could not be
     parsed is sent only if it has a result.
 
     Raises:
-        ValueError: A tool call has no name, or no tool result although `message` is the last one.
+        ValueError: A tool call has no tool result or no name.
     """
     calls: list[Json] = message.tool_calls
     if message.invalid_tool_calls:
@@ -255,16 +192,13 @@ def _match_results(message: Any, results: list[ToolMessage], *, is_last: bool) -
         if not call["name"]:
             raise ValueError(f"tool call {call['id']!r} has no name")
         result = match or (results.pop(0) if results and not call["id"] else None)
-        is_missing = result is None
         if result is None:
-            if is_last:
-                raise ValueError(f"tool call {call['id']!r} ({call['name']}) needs a tool result")
-            result = ToolMessage(NOT_CARRIED_OUT, tool_call_id=call["id"] or "", status="error")
+            raise ValueError(f"tool call {call['id']!r} ({call['name']}) needs a tool result")
         call_id = call["id"] or result.tool_call_id
         if not call_id or call_id in used_ids:
             call_id = next(i for n in count(len(turns)) if (i := f"call_{n}") not in used_ids)
         used_ids.add(call_id)
-        turns.append(ToolTurn(call_id, call, result, parse_content(result), is_missing))
+        turns.append(ToolTurn(call_id, call, result, parse_content(result)))
     return turns
 
 

@@ -1,7 +1,8 @@
 """Conversations that cannot be sent as they are, and can be sent after a change.
 
-Agents that were interrupted leave tool calls without a result, which Gemini rejects
-(docs/wire.md 5). Anthropic has tool calls and results as content blocks. Pure.
+Agents that were interrupted, or that hand over to two others at once, leave tool calls without a
+result, which Gemini rejects (docs/wire.md 5). Anthropic's tool calls and results are content
+blocks. Pure.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def repaired(messages: Sequence[BaseMessage]) -> list[BaseMessage] | None:
 
 def _missing_results(calls: Sequence[Any], later: Sequence[BaseMessage]) -> Iterator[ToolMessage]:
     """The results of the calls that have none, with a warning for each."""
-    if all(isinstance(message, ToolMessage) for message in later):
+    if not later:
         return
     following = takewhile(lambda message: not isinstance(message, AIMessage), later)
     answered = [m.tool_call_id for m in following if isinstance(m, ToolMessage)]

@@ -35,8 +35,6 @@ REJECTED: list[tuple[str, list[BaseMessage], str]] = [
     ("two results of one call",
      [HI, ai_calls("c0"), *(ToolMessage("x", tool_call_id="c0") for _ in range(2))],
      "tool call 'c0' is answered twice"),
-    ("a call without its result", [HI, ai_calls("c0", "c-open"),
-     ToolMessage("x", tool_call_id="c0")], "c-open"),
     ("a call at the end", [HI, ai_calls("c-open")], "c-open"),
     ("an unknown role", [ChatMessage(role="narrator", content="x")], "narrator"),
     ("a function message", [HI, FunctionMessage("x", name="f")], "function"),

@@ -32,7 +32,7 @@ from pydantic import (
 
 from langchain_kie import _settings
 from langchain_kie._answer import content_blocks
-from langchain_kie._answer.messages import PROVIDER, chat_result, generation_chunk, merge_chunks
+from langchain_kie._answer.messages import PROVIDER, chat_result, generation_chunks, merge_chunks
 from langchain_kie._catalog import Api, model_hint, profile_of, resolve
 from langchain_kie._settings import (
     ALIASES,
@@ -482,11 +482,14 @@ class ChatKieGemini(BaseChatModel):
                 for event in self._transport().stream(call):
                     chunk = assembler.feed(event)
                     if chunk and stream:
-                        yield generation_chunk(chunk)
+                        for piece in generation_chunks(chunk):  # noqa: UP028 - as `_acall`
+                            yield piece
                     elif chunk:
                         chunks.append(chunk)
                 last = assembler.finish()
-                yield generation_chunk(last) if stream else merge_chunks([*chunks, last])
+                ends = generation_chunks(last) if stream else [merge_chunks([*chunks, last])]
+                for end in ends:  # noqa: UP028
+                    yield end
             except KieError as error:
                 error.partial = stream and assembler.has_output
                 _add_facts(error, assembler)
@@ -517,11 +520,14 @@ class ChatKieGemini(BaseChatModel):
                 async for event in self._transport().astream(call):
                     chunk = assembler.feed(event)
                     if chunk and stream:
-                        yield generation_chunk(chunk)
+                        for piece in generation_chunks(chunk):
+                            yield piece
                     elif chunk:
                         chunks.append(chunk)
                 last = assembler.finish()
-                yield generation_chunk(last) if stream else merge_chunks([*chunks, last])
+                ends = generation_chunks(last) if stream else [merge_chunks([*chunks, last])]
+                for end in ends:
+                    yield end
             except KieError as error:
                 error.partial = stream and assembler.has_output
                 _add_facts(error, assembler)

@@ -23,6 +23,7 @@ from langchain_kie._answer.messages import PROVIDER, last_chunk, message_chunk
 from langchain_kie._answer.tool_calls import ToolCalls
 from langchain_kie._catalog import USD_PER_CREDIT
 from langchain_kie._conversation.thought_signatures import SignatureLog
+from langchain_kie._conversation.turns import INVALID_ARGUMENTS_KEY
 from langchain_kie._error_bodies import error_from_text
 from langchain_kie._json import to_json
 from langchain_kie._warnings import warn
@@ -202,6 +203,8 @@ class MessageAssembler:
             finish_reason = BLOCKED
         self._metadata["finish_reason"] = finish_reason.word
         closing_chunks = calls + self._tool_calls.closing_chunks()
+        if self._tool_calls.invalid_arguments:
+            additional_kwargs[INVALID_ARGUMENTS_KEY] = self._tool_calls.invalid_arguments
         return last_chunk(
             content if isinstance(content, str) else [content],
             {**self._signatures.additional_kwargs(), **additional_kwargs},

@@ -33,7 +33,7 @@ RESPONSES_MISCOUNTED = (
 )
 NO_CONTENTS = "* GenerateContentRequest.contents: contents is not specified\n"
 
-_FUNCTION_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
+_FUNCTION_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}")
 _CONFLICTS: Mapping[frozenset[Feature], str] = {
     frozenset({"search", "functions"}): "Tool use with function calling is unsupported",
     frozenset({"functions", "response_format"}): (
@@ -51,7 +51,7 @@ def check_functions(functions: Sequence[Tool]) -> None:
                 f"* GenerateContentRequest.tools[0].function_declarations[{position}].name: "
                 "Invalid function name. Must start with a letter or an underscore. Must be "
                 "alphanumeric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or "
-                "dashes (-), with a maximum length of 64.\n"
+                "dashes (-), with a maximum length of 128.\n"
             )
         if function.name in seen:
             raise bad_request(f"Duplicate function declaration found: {function.name}")

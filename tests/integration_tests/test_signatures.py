@@ -344,7 +344,7 @@ def test_cleared_arguments_are_sent_without_their_signature(received, tmp_path):
     turns = [c["parts"][0] for c in received[-1].body["contents"] if c["role"] == "model"]
     calls = [turn for turn in turns if "functionCall" in turn]
     assert [call["functionCall"]["args"] for call in calls] == [{}, {}, {"city": "Berlin"}]
-    kept = sign_call(SPELLING, Call("get_weather", {"city": "Berlin"}))
+    kept = sign_call(SPELLING, ToolCall("get_weather", {"city": "Berlin"}))
     assert [call["thoughtSignature"] for call in calls] == [PLACEHOLDER, PLACEHOLDER, kept]
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
+from langchain_kie._warnings import warn
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -36,6 +38,9 @@ _ESCAPES = re.compile(
     rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
 )
 """Escapes of a JSON string; the group is half a surrogate pair."""
+
+
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
 class RawJson:
@@ -107,6 +112,9 @@ class JsonPieces:
 def to_json(value: Any) -> bytes:
     """Encode as JSON; integers that orjson rejects are left to the standard library.
 
+    Half a surrogate pair becomes U+FFFD, with a warning: a model wrote it into the arguments of a
+    call, or a file name that is not UTF-8 is in a tool result, and the conversation must go on.
+
     Raises:
         ValueError: The value cannot be encoded as JSON.
     """
@@ -135,12 +143,12 @@ def to_json_pieces(value: Any) -> bytes | JsonPieces:
     except TypeError:
         pass
     try:
-        return _to_json_with_long_integers(value)
+        return _to_json_by_python(value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the request cannot be encoded as JSON: {error}") from None
 
 
-def _to_json_with_long_integers(value: Any) -> bytes | JsonPieces:
+def _to_json_by_python(value: Any) -> bytes | JsonPieces:
     fragments: list[LongText | RawJson] = []
     mark = secrets.token_hex(16)  # any other text could be in a message
 
@@ -150,8 +158,17 @@ def _to_json_with_long_integers(value: Any) -> bytes | JsonPieces:
         fragments.append(raw)
         return mark
 
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=encode).encode()
-    return JsonPieces(text.split(f'"{mark}"'.encode()), fragments) if fragments else text
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=encode)
+    sendable = without_surrogates(text)
+    if sendable != text:
+        warn("the request has text that is not UTF-8; U+FFFD is sent in its place")
+    encoded = sendable.encode()
+    return JsonPieces(encoded.split(f'"{mark}"'.encode()), fragments) if fragments else encoded
+
+
+def without_surrogates(text: str) -> str:
+    """Text with U+FFFD in place of each half of a surrogate pair, which UTF-8 does not have."""
+    return _SURROGATES.sub("\ufffd", text)
 
 
 def parse_json(text: bytes) -> Any:

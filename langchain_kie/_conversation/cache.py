@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
-from langchain_kie._conversation.content import NOT_SENT, parse_content, repaired_for_langchain
+from langchain_kie._conversation.content import parse_content, repaired_for_langchain
 from langchain_kie._conversation.media import Media
 from langchain_kie._conversation.thought_signatures import STORE_KEY, stored_signatures
 from langchain_kie._json import ONLY_JSON_TYPES
+from langchain_kie._warnings import warnings_given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
     from langchain_kie._conversation.content import Part
     from langchain_kie._json import Json
+
+INVALID_ARGUMENTS_KEY = "invalid_arguments"
+"""The key of `additional_kwargs` under which a message has the arguments of its invalid tool calls,
+by id, as the model wrote them."""
 
 _MAX_BYTES = 64_000_000
 """How much JSON is kept; then everything is forgotten, and kept anew from the next calls."""
@@ -179,7 +184,7 @@ class ParsedMessage:
         """Prepare to be kept.
 
         Returns:
-            Whether it can be: it caused no warning, and every later change will be noticed.
+            Whether it can be: every later change will be noticed.
         """
         state = self.fields(message.__dict__)
         is_string = self._content.__class__ is str
@@ -191,8 +196,6 @@ class ParsedMessage:
             else:
                 self.state = state[:2] + _WITHOUT_ITEMS.get(self.role, state[2:])
         except (TypeError, RecursionError):
-            return False
-        if self._leaves and any(_is_warning(part) for part in self.turn.parts):
             return False
         if not self.has_media:
             self.is_text, self.turn.forms = True, {}
@@ -207,8 +210,14 @@ class _Cache:
         self._size = 0
 
     def add(self, message: BaseMessage, role: str) -> ParsedMessage:
-        """Parse a message; keep it, or if it is short only note it until it comes again."""
+        """Parse a message; keep it, or if it is short only note it until it comes again.
+
+        One that causes a warning is not kept, so that each call gives the warning.
+        """
+        warnings = warnings_given()
         parsed = ParsedMessage(message, role)
+        if warnings != warnings_given():
+            return parsed
         key, messages = id(message), self.messages
         is_known = key in messages and messages[key].reference() is message
         if (parsed.is_short and not is_known) or parsed.keep(message):
@@ -300,10 +309,6 @@ def _size(value: Any) -> int:
     return sum(map(_size, value))
 
 
-def _is_warning(part: Part) -> bool:
-    return isinstance(part, str) and part.startswith(NOT_SENT)
-
-
 def _has_server_tools(content: Any) -> bool:
     return isinstance(content, list) and any(
         isinstance(block, dict) and block.get("type") in _SERVER_TOOL_BLOCKS for block in content
@@ -318,9 +323,9 @@ def _json_of(message: BaseMessage, state: tuple[Any, ...]) -> bytes:
     """
     values = state[1:]
     if isinstance(state[2], dict) and state[2]:
-        signatures = state[2].get(STORE_KEY)
+        signatures, arguments = state[2].get(STORE_KEY), state[2].get(INVALID_ARGUMENTS_KEY)
         provider = message.response_metadata.get("model_provider") if signatures else None
-        values = (state[1], signatures, provider, *state[3:])
+        values = (state[1], signatures, provider, arguments, *state[3:])
     return orjson.dumps(values, option=ONLY_JSON_TYPES)
 
 

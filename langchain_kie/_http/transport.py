@@ -209,10 +209,10 @@ class Transport:
             file = (body.name, body.file, body.mime_type)
             content = {"data": body.fields, "files": {"file": file}}
         else:
-            headers.append(("Content-Type", "application/json"))
-            if client:
-                content = {"content": bytes(body)}
-            else:
+            if body is not None:
+                headers.append(("Content-Type", "application/json"))
+            content = {"content": bytes(body) if isinstance(body, JsonPieces) else body}
+            if body is not None and not client:
                 size, host = str(len(body)), url.netloc.decode()
                 headers += [("Host", host), ("Content-Length", size)]
                 content = {"stream": _body_stream(body)}
@@ -222,7 +222,8 @@ class Transport:
             headers += self.headers.items()
         build = client.build_request if client else httpx.Request
         extensions = {"timeout": timeout.as_dict()}
-        request = build("POST", url, headers=headers, extensions=extensions, **content)
+        method = "GET" if body is None else "POST"
+        request = build(method, url, headers=headers, extensions=extensions, **content)
         self.auth.authorize(request)
         return request
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_kie._conversation.cache import keep_form
 from langchain_kie._json import to_json
+from langchain_kie._warnings import warnings_given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +61,10 @@ def turn_json(
     """
     if before or turn.forms is None:
         return [*convert(turn, target, before)]
+    warnings = warnings_given()
     encoded = to_json(convert(turn, target, before))[1:-1]
+    if warnings != warnings_given():
+        return [encoded]
     return keep_form(turn.forms, (convert, target.name), encoded)
 
 

@@ -26,7 +26,8 @@ DIFFERENT_CODE = {
     "_request.PreparedCall.build": "the async one may call the sync one in a thread",
     "_uploads.choose_uploads": "the async one calls the sync one in a thread",
     "_uploads.upload_all": "the async one uploads concurrently",
-    "_uploads._upload_once": "the async one reads in threads, and waits in the event loop",
+    "_uploads._upload_once": "the async one reads in threads, and names the file",
+    "_shared_work.SharedWork.run": "the async one waits in the event loop",
 }
 """The pairs that are not compared, by the name of the sync one, and why."""
 

@@ -7,6 +7,7 @@ import copy
 import gc
 import json
 import pickle
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ def conversation() -> list[BaseMessage]:
     entries = [entry(), {"type": "text", "start": 0, "end": 4, "signature": "text"}]
     invalid = {
         "name": "broken",
-        "args": "{",
+        "args": "{}",
         "id": "c1",
         "error": None,
         "type": "invalid_tool_call",
@@ -57,7 +58,10 @@ def conversation() -> list[BaseMessage]:
             name="bot",
             tool_calls=[{"name": "search", "args": args, "id": "c0"}],
             invalid_tool_calls=[invalid],
-            additional_kwargs={"thought_signatures": {MODEL: entries}},
+            additional_kwargs={
+                "thought_signatures": {MODEL: entries},
+                "invalid_arguments": {"c1": "{"},
+            },
             response_metadata={"model_provider": "kie"},
         ),
         ToolMessage("Found.", tool_call_id="c0"),
@@ -83,7 +87,9 @@ def body(api: Any, messages: list[BaseMessage]) -> str:
 
 def outcome(api: str, messages: list[BaseMessage]) -> str:
     try:
-        return body(api, messages)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return body(api, messages)
     except ValueError as error:
         return str(error)
 
@@ -127,6 +133,7 @@ CHANGES: dict[str, Callable[[list[BaseMessage]], None]] = {
     "signature": on(2, lambda m: signatures(m)[0].update(signature="other")),
     "digest": on(2, lambda m: signatures(m)[0].update(digest="0")),
     "text signature": on(2, lambda m: signatures(m)[1].update(end=2)),
+    "invalid arguments": on(2, lambda m: m.additional_kwargs["invalid_arguments"].update(c1="")),
     "no signatures": on(2, lambda m: signatures(m).clear()),
     "no additional_kwargs": on(2, lambda m: m.additional_kwargs.clear()),
     "model_provider": on(2, lambda m: m.response_metadata.update(model_provider="openai")),

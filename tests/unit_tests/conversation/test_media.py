@@ -141,7 +141,7 @@ BASE64 = {
 @pytest.mark.parametrize("data", BASE64.values(), ids=BASE64.keys())
 def test_base64_is_normalized(data: str) -> None:
     part = media_from_data(data, "text/plain", "file", None)
-    decoded = base64.b64decode(part.data or "", validate=True)
+    decoded = base64.b64decode(part.base64 or "", validate=True)
     assert decoded.removeprefix(BYTES) in {b"", b"x", b"xy"}
 
 
@@ -181,4 +181,4 @@ def test_data_url_becomes_data(url: str) -> None:
 
 def test_data_url_with_percent_encoded_text_becomes_data() -> None:
     part = media_from_url("data:text/plain;charset=utf-8,sch%C3%B6n%2C%20ja", None, "file")
-    assert base64.b64decode(part.data or "").decode() == "schön, ja"
+    assert base64.b64decode(part.base64 or "").decode() == "schön, ja"

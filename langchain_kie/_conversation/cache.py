@@ -120,6 +120,7 @@ class ParsedMessage:
         fields: Reads the fields that a request depends on, the content first.
         state: Their values, if equal values mean that nothing has changed; else `None`.
         turn: Its turn, without tools; for a tool result, one that is not sent.
+        is_short: Whether it costs less to convert it once more than to keep it.
         has_media: Whether it has media.
         is_text: Whether it is kept and has no media, so that its turn and JSON can be kept.
         has_calls: Whether it has tool calls, valid or not.
@@ -130,7 +131,7 @@ class ParsedMessage:
 
     reference: Any = None
     state: tuple[Any, ...] | None = None
-    has_media = is_text = has_calls = is_error = False
+    is_short = has_media = is_text = has_calls = is_error = False
     tool_call_id: str | None = None
     matched: tuple[list[ParsedMessage], Turn] | None = None
     _leaves: list[Any] | None = None
@@ -141,7 +142,9 @@ class ParsedMessage:
         state = self.fields(message.__dict__)
         self._content = content = state[0]
         self.turn = turn = Turn(role, [content] if content else [])
-        if content.__class__ is not str:
+        if content.__class__ is str:
+            self.is_short = len(content) < _SHORT
+        else:
             turn.parts = parse_content(message)
             self.has_media = any(isinstance(part, Media) for part in turn.parts)
         if role == "tool":
@@ -153,11 +156,6 @@ class ParsedMessage:
             turn.has_server_tools = _has_server_tools(content)
         if role == "assistant" and (state[3] or state[4]):
             self.has_calls = True
-
-    @property
-    def is_short(self) -> bool:
-        """Whether it costs less to convert it once more than to keep it."""
-        return self._content.__class__ is str and len(self._content) < _SHORT
 
     def new_turn(self) -> Turn:
         """The turn, without tools; with media, a copy, because uploads change them."""
@@ -219,8 +217,9 @@ class _Cache:
         if warnings != warnings_given():
             return parsed
         key, messages = id(message), self.messages
-        is_known = key in messages and messages[key].reference() is message
-        if (parsed.is_short and not is_known) or parsed.keep(message):
+        seen = messages.get(key)
+        is_new = seen is None or seen.reference() is not message
+        if (is_new and parsed.is_short) or parsed.keep(message):
             parsed.reference = weakref.ref(message, lambda _: messages.pop(key, None))
             messages[key] = parsed
         return parsed

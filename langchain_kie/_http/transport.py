@@ -211,8 +211,9 @@ class Transport:
         else:
             if body is not None:
                 headers.append(("Content-Type", "application/json"))
-            content = {"content": bytes(body) if isinstance(body, JsonPieces) else body}
-            if body is not None and not client:
+            if client or body is None:
+                content = {"content": bytes(body) if isinstance(body, JsonPieces) else body}
+            else:
                 size, host = str(len(body)), url.netloc.decode()
                 headers += [("Host", host), ("Content-Length", size)]
                 content = {"stream": _body_stream(body)}

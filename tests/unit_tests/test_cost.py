@@ -244,7 +244,8 @@ def test_media_are_not_copied(api: str) -> None:
         tracemalloc.start()
         try:
             call, _ = model._prepare(messages, None, {}).build(stream=False)
-            written = sum(map(len, call.body))  # type: ignore[arg-type]
+            request = model._transport()._request(call, None)
+            written = sum(map(len, request.stream))  # type: ignore[arg-type]
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

@@ -111,13 +111,16 @@ class PreparedCall:
             parse_event=parse_event,
             timeout=self._timeout,
         )
+        expects_json = (options.response_format or {}).get("type") in _JSON_FORMATS
         assembler = MessageAssembler(
             model.name,
             self._model_name,
             functions=options.functions,
             answer_function=options.answer_function,
             required=_required_functions(options) if options.tool_choice else None,
-            expects_json=(options.response_format or {}).get("type") in _JSON_FORMATS,
+            expects_json=expects_json,
+            allows_calls=not (expects_json and options.require_tool_call)
+            or bool(options.functions or options.builtins),
             detect_error_text=options.detect_error_text,
             media_count=len(self.media),
             min_prompt_tokens=self._min_prompt_tokens() if self.media else 0,

@@ -19,15 +19,23 @@ from langchain_kie._answer.citations import (
 from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, ToolCallDelta
 from langchain_kie._answer.event_filter import EventFilter
 from langchain_kie._answer.held_text import HeldText, bare_json, call_from_text
-from langchain_kie._answer.messages import PROVIDER, last_chunk, message_chunk
+from langchain_kie._answer.messages import (
+    PROVIDER,
+    REFUSAL_REASON,
+    last_chunk,
+    message_chunk,
+    refusal_message,
+)
 from langchain_kie._answer.tool_calls import ToolCalls
 from langchain_kie._conversation.thought_signatures import SignatureLog
 from langchain_kie._error_bodies import error_from_text
 from langchain_kie._json import to_json
 from langchain_kie._warnings import warn
 from langchain_kie.errors import (
+    HAS_NORMALIZED_FINISH_REASONS,
     KieMediaNotSeenError,
     KieProtocolError,
+    KieRefusalError,
     KieToolCallMissingError,
     shortened,
 )
@@ -57,6 +65,7 @@ class MessageAssembler:
         answer_function: The function, if any, whose arguments are the answer.
         required: The names of the functions one of which must be called; `None` if none must.
         expects_json: Whether the text of the answer must be JSON.
+        allows_calls: Whether the answer may have tool calls.
         detect_error_text: Whether an answer that is one of KIE's error messages raises.
         media_count: The number of media in the prompt.
         min_prompt_tokens: The lowest plausible number of prompt tokens.
@@ -74,6 +83,7 @@ class MessageAssembler:
         answer_function: str | None = None,
         required: Sequence[str] | None = None,
         expects_json: bool = False,
+        allows_calls: bool = True,
         detect_error_text: bool = True,
         media_count: int = 0,
         min_prompt_tokens: int = 0,
@@ -86,13 +96,14 @@ class MessageAssembler:
         self._signatures = SignatureLog(model)
         self._tool_calls = ToolCalls(functions, answer_function, self._signatures)
         self._has_answer_function = answer_function is not None
+        self._allows_calls = allows_calls
         self._required = None
         if required is not None:
             self._required = [function for function in functions if function["name"] in required]
         until_end = self._has_answer_function or self._required is not None
         self._held = HeldText(until_end=until_end) if until_end or expects_json else None
         self._filter = EventFilter()
-        self._has_refusal = False
+        self._refusal = ""
         self._text_length = 0
         self._text_index = FIRST_TEXT
         self._texts: dict[str, list[str]] = {FIRST_TEXT: []}
@@ -116,7 +127,7 @@ class MessageAssembler:
         if event.reasoning:
             additional_kwargs["reasoning_content"] = event.reasoning
         if event.refusal:
-            self._has_refusal = True
+            self._refusal += event.refusal
             additional_kwargs["refusal"] = event.refusal
         if not (content or tool_call_chunks or additional_kwargs):
             return None
@@ -167,28 +178,26 @@ class MessageAssembler:
         content: str | Json = ""
         held = str(self._held or "")
         texts = self._joined_texts()
-        self._raise_if_error("".join(texts.values()) + held)
+        text = "".join(texts.values()) + held
+        self._raise_if_error(text)
         usage = self._checked_usage()
+        is_refusal = self._record_refusal()
         calls: list[ToolCallChunk] = []
-        if self._required is not None and not self._tool_calls:
-            calls = self._required_call(held, "".join(texts.values()) + held)
+        if self._required is not None and not self._tool_calls.has_usable_call():
+            calls = self._required_call(held, text)
+        elif self._tool_calls and not self._allows_calls:
+            self._raise_for_unexpected_call()
         if held and self._tool_calls.answer:
             additional_kwargs["reasoning_content"] = held
         elif held and not calls:
             content = self._add_held(held)
             texts = self._joined_texts()
-        is_refusal = self._finish_reason.is_refusal or self._has_refusal
         is_billed = self._finish_reason.is_normal or usage
         if is_billed and not (self.has_output or held or calls or is_refusal):
             self._mark_empty(usage)
         if spans := citation_spans(self._metadata, texts):
             self._metadata[CITATION_SPANS_KEY] = spans
-        finish_reason = self._finish_reason
-        if finish_reason in {STOP, TOOL_CALLS}:
-            finish_reason = TOOL_CALLS if self._tool_calls else STOP
-        if finish_reason is STOP and self._has_refusal:
-            finish_reason = BLOCKED
-        self._metadata["finish_reason"] = finish_reason.word
+        self._record_finish_reason()
         closing_chunks = calls + self._tool_calls.closing_chunks()
         return last_chunk(
             content if isinstance(content, str) else [content],
@@ -197,6 +206,25 @@ class MessageAssembler:
             closing_chunks,
             usage,
         )
+
+    def _record_finish_reason(self) -> None:
+        reason = self._finish_reason
+        if reason in {STOP, TOOL_CALLS}:
+            reason = TOOL_CALLS if self._tool_calls else STOP
+        if reason is STOP and self._refusal:
+            reason = BLOCKED
+        self._metadata["finish_reason"] = reason.word
+        if HAS_NORMALIZED_FINISH_REASONS:
+            self._metadata["normalized_finish_reason"] = reason.normalized
+
+    def _record_refusal(self) -> bool:
+        """Return whether the model refused; add the reason to the metadata, if there is one."""
+        if self._finish_reason.is_refusal:
+            native = self._metadata["native_finish_reason"]
+            feedback = self._metadata.get("prompt_feedback") or {}
+            key = "block_reason" if feedback.get("block_reason") == native else "finish_reason"
+            self._metadata[REFUSAL_REASON] = {key: native}
+        return self._finish_reason.is_refusal or bool(self._refusal)
 
     def _joined_texts(self) -> dict[str, str]:
         """The text of each text block, by the index of the block."""
@@ -230,23 +258,36 @@ class MessageAssembler:
             KieToolCallMissingError: It is something else; `text` is the complete text.
         """
         chunks: dict[int, ToolCallChunk] = {}
-        found = call_from_text(held, self._required or ())
+        found = None if self._tool_calls else call_from_text(held, self._required or ())
         if found:
             name, args = found
             delta = ToolCallDelta(name, to_json(args).decode(), is_complete=True)
             self._tool_calls.add(delta, 0, chunks)
             return [*chunks.values()]
-        if self._finish_reason.is_refusal or self._has_refusal:
-            reason = f"the model refused ({self._finish_reason.word})"
-        elif self._finish_reason == LIMIT:
+        names = ", ".join(function["name"] for function in self._required or ())
+        required = f"tool_choice requires a call of {names}, but"
+        quoted = f"its answer: {shortened(text or self._refusal, _MAX_QUOTED_CHARS)!r}"
+        if self._finish_reason.is_refusal or self._refusal:
+            self._record_finish_reason()
+            raise KieRefusalError(
+                f"{required} the model refused ({self._metadata['finish_reason']}); {quoted}",
+                raw_message=refusal_message(text, self._refusal, self._metadata),
+                model=self._model_name,
+            )
+        if self._finish_reason == LIMIT:
             reason = "the answer was cut at max_tokens"
         else:
-            reason = "the model ignored it"
-        quoted = shortened(text, _MAX_QUOTED_CHARS)
-        names = ", ".join(function["name"] for function in self._required or ())
-        raise KieToolCallMissingError(
-            f"tool_choice requires a call of {names}, but {reason}; its answer: {quoted!r}",
-            model=self._model_name,
+            reason = self._tool_calls.defect() or "the model ignored it"
+        raise KieToolCallMissingError(f"{required} {reason}; {quoted}", model=self._model_name)
+
+    def _raise_for_unexpected_call(self) -> None:
+        """Raise, because an agent would end without the JSON, and nobody can answer the call.
+
+        Raises:
+            KieProtocolError: Always.
+        """
+        raise KieProtocolError(
+            f"the answer must be JSON, but {self._tool_calls.defect()}", model=self._model_name
         )
 
     def _add_held(self, text: str) -> Any:

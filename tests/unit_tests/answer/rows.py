@@ -31,6 +31,17 @@ STOP = ended("stop", id="x")
 CALLS = ended("tool_calls", id="x")
 NATIVE_STOP = ended("stop", "STOP")
 NATIVE_CALLS = ended("tool_calls", "STOP")
+DROPS_REFUSAL_AFTER_TEXT = {"events", "aevents"}
+"""The call modes in which LangChain drops a refusal that follows text (langchain-core 1.8.3)."""
+
+
+def blocked(
+    native: str, key: str = "finish_reason", text: str = "", **metadata: Any
+) -> dict[str, Any]:
+    """The members of a row whose answer was blocked, except what the model wrote."""
+    reason = {key: native}
+    metadata = ended("content_filter", native, refusal_reason=reason, **metadata)
+    return {"metadata": metadata, "refusal": {"refusal": text, "extras": reason}}
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,7 @@ class Row:
         metadata: The `response_metadata` that depends on the bytes, except `token_usage`.
         extra: The `additional_kwargs` except the thoughts; `...` for a value that can vary.
         blocks: `content_blocks`, if they are more than reasoning, text and tool calls.
+        refusal: The `refusal` block at their end, without its type.
     """
 
     name: str
@@ -55,6 +67,7 @@ class Row:
     metadata: dict[str, Any] = field(default_factory=lambda: STOP)
     extra: dict[str, Any] = field(default_factory=dict)
     blocks: list[dict[str, Any]] | None = None
+    refusal: dict[str, Any] | None = None
     model: str = "gemini-3-flash"
 
 
@@ -130,14 +143,22 @@ def _text_blocks(row: Row) -> list[dict[str, Any]]:
     return [*blocks, {"type": "text", "text": row.text}] if row.text else blocks
 
 
-def check(row: Row, message: AIMessage) -> None:
+def check(row: Row, message: AIMessage, call_mode: str = "") -> None:
     """Check that `message` is the message of the row."""
     assert type(message) is AIMessage
     assert message.text == row.text
     assert message.additional_kwargs.get("reasoning_content", "") == row.reasoning
 
+    blocks = blocks_of(message)
+    refusals = [block for block in blocks if block["type"] == "refusal"]
+    if row.refusal and not (row.text and call_mode in DROPS_REFUSAL_AFTER_TEXT):
+        assert refusals == blocks[-1:] == [{"type": "refusal", **row.refusal}]
+    else:
+        assert not refusals
     shown = [
-        block for block in blocks_of(message) if "tool_call" not in block["type"] or row.blocks
+        block
+        for block in blocks
+        if block not in refusals and ("tool_call" not in block["type"] or row.blocks)
     ]
     if not row.invalid or shown:
         assert shown == (_text_blocks(row) if row.blocks is None else row.blocks)
@@ -173,8 +194,9 @@ async def check_every_call_mode(row: Row) -> None:
         for call_mode in CALL_MODES:
             message = await _called(call_mode, model, row)
             try:
-                check(row, message)
-                if call_mode.__name__ in STRUCTURED_CONTENT:
+                check(row, message, call_mode.__name__)
+                is_only_refusal = row.refusal is not None and not message.content
+                if call_mode.__name__ in STRUCTURED_CONTENT and not is_only_refusal:
                     content = [{**block} for block in message.content]
                     assert blocks_of(message) == [_without_index(block) for block in content]
                 elif row.blocks is None:

@@ -17,6 +17,7 @@ from langchain_kie._answer.event import AnswerEvent, FinishReason
 from langchain_kie._wire import chat_completions, generate_content, parse_event
 from unit_tests.answer.rows import (
     Row,
+    blocked,
     check_every_call_mode,
     completion,
     delta,
@@ -28,7 +29,8 @@ from unit_tests.answer.rows import (
 )
 
 RATINGS = [{"blocked": True}]
-FEEDBACK = {"blockReason": "PROHIBITED_CONTENT"}
+FEEDBACK = {"blockReason": "PROHIBITED_CONTENT", "safetyRatings": RATINGS}
+NO_BLOCK = "BLOCK_REASON_UNSPECIFIED"
 ENDINGS = [
     Row(
         "length", completion("length", content="cut"), text="cut", metadata=ended("length", id="x")
@@ -36,7 +38,7 @@ ENDINGS = [
     Row(
         "content_filter",
         completion("content_filter", content=""),
-        metadata=ended("content_filter", id="x"),
+        **blocked("content_filter", id="x"),
     ),
     Row(
         "no finish reason, but [DONE]",
@@ -66,6 +68,19 @@ ENDINGS = [
         completion(content=None, refusal="I will not."),
         extra={"refusal": "I will not."},
         metadata=ended("content_filter", "stop", id="x"),
+        refusal={"refusal": "I will not."},
+    ),
+    Row(
+        "a refusal in pieces, and content_filter",
+        sse(*(delta(refusal=text) for text in ("I will ", "not.")), delta("content_filter")),
+        extra={"refusal": "I will not."},
+        **blocked("content_filter", text="I will not.", id="x"),
+    ),
+    Row(
+        "content_filter after text",
+        sse(delta(content="Once"), delta("content_filter"), "[DONE]"),
+        text="Once",
+        **blocked("content_filter", id="x"),
     ),
     native_row(
         "a block that is followed by a normal end",
@@ -73,7 +88,7 @@ ENDINGS = [
             {"candidates": [{"finishReason": "SAFETY"}]},
             {"candidates": [{"finishReason": "STOP"}]},
         ),
-        metadata=ended("content_filter", "SAFETY"),
+        **blocked("SAFETY"),
     ),
     *(
         native_row(
@@ -83,14 +98,19 @@ ENDINGS = [
                 {"candidates": [{"finishReason": reason, "safetyRatings": RATINGS}]},
             ),
             text="Once",
-            metadata=ended("content_filter", reason, safety_ratings=RATINGS),
+            **blocked(reason, safety_ratings=RATINGS),
         )
         for reason in ("SAFETY", "RECITATION")
     ),
     native_row(
         "stopped before the first word",
         orjson.dumps({"candidates": [{"finishReason": "SAFETY"}]}),
-        metadata=ended("content_filter", "SAFETY"),
+        **blocked("SAFETY"),
+    ),
+    native_row(
+        "a block with a message",
+        orjson.dumps({"candidates": [{"finishReason": "BLOCKLIST", "finishMessage": "a word"}]}),
+        **blocked("BLOCKLIST", text="a word", finish_message="a word"),
     ),
     native_row(
         "a reason without an equivalent, before the first word",
@@ -115,11 +135,11 @@ ENDINGS = [
     native_row(
         "a block reason that is none",
         sse(
-            {"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}},
+            {"promptFeedback": {"blockReason": NO_BLOCK}},
             native({"text": "a"}, finish="STOP"),
         ),
         text="a",
-        metadata=ended("stop", "STOP", prompt_feedback={"blockReason": "BLOCK_REASON_UNSPECIFIED"}),
+        metadata=ended("stop", "STOP", prompt_feedback={"block_reason": NO_BLOCK}),
     ),
     native_row(
         "MAX_TOKENS, with a message",
@@ -146,7 +166,11 @@ ENDINGS = [
             }
         ),
         usage=usage(9, 0),
-        metadata=ended("content_filter", "PROHIBITED_CONTENT", prompt_feedback=FEEDBACK),
+        **blocked(
+            "PROHIBITED_CONTENT",
+            "block_reason",
+            prompt_feedback={"block_reason": "PROHIBITED_CONTENT", "safety_ratings": RATINGS},
+        ),
     ),
 ]
 
@@ -222,7 +246,7 @@ RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}
         (native(RESULT, {"text": "1"}, finish="STOP"), True, True),
         ({**native(CODE, finish="STOP"), "credits_consumed": 0.1}, True, True),
         (native(finish="FINISH_REASON_UNSPECIFIED"), False, False),
-        ({"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}}, False, False),
+        ({"promptFeedback": {"blockReason": NO_BLOCK}}, False, False),
         (delta("null", content="a"), False, True),
         (delta("stop"), True, False),
         (delta(reasoning="a"), False, True),

@@ -13,6 +13,7 @@ from langchain_kie._conversation.token_estimate import min_prompt_tokens
 from langchain_kie._conversation.turns import all_parts, build_turns
 from langchain_kie._json import to_json
 from langchain_kie._options import options_for
+from langchain_kie._tools.repeated_calls import raise_if_repeating
 from langchain_kie._wire import REQUEST_BUILDERS, parse_event
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class PreparedCall:
 
     Raises:
         ValueError: The conversation or an option cannot be sent.
+        KieToolCallMissingError: The model only repeats a call that is rejected.
     """
 
     def __init__(
@@ -73,6 +75,8 @@ class PreparedCall:
         self._model = model
         self._model_name = model_name
         self._timeout = timeout
+        if self.options.functions:
+            raise_if_repeating(self._turns, model_name)
         self.media = [part for part in all_parts(self._turns) if isinstance(part, Media)]
 
     def check_media(self, profile: Mapping[str, Any] | None) -> None:

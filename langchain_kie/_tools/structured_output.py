@@ -162,9 +162,11 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
             if answers:
                 return self._validate(answers[0], partial=partial)
             return self._parse_text(text, partial=partial)
-        except (ValueError, RecursionError) as error:
-            if partial:
+        except Exception as error:
+            if partial:  # a validator of the class may raise any error for what is incomplete
                 return None
+            if not isinstance(error, (ValueError, RecursionError)):
+                raise
             text = as_json_text(answers[0]) if answers else text
             reason = self._reason(error, text, message)
             raise OutputParserException(reason, llm_output=text) from error

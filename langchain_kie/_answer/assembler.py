@@ -258,7 +258,10 @@ class MessageAssembler:
             KieToolCallMissingError: It is something else; `text` is the complete text.
         """
         chunks: dict[int, ToolCallChunk] = {}
-        found = None if self._tool_calls else call_from_text(held, self._required or ())
+        is_refusal = self._finish_reason.is_refusal or bool(self._refusal)
+        found = None
+        if not (self._tool_calls or is_refusal):
+            found = call_from_text(held, self._required or ())
         if found:
             name, args = found
             delta = ToolCallDelta(name, to_json(args).decode(), is_complete=True)
@@ -267,7 +270,7 @@ class MessageAssembler:
         names = ", ".join(function["name"] for function in self._required or ())
         required = f"tool_choice requires a call of {names}, but"
         quoted = f"its answer: {shortened(text or self._refusal, _MAX_QUOTED_CHARS)!r}"
-        if self._finish_reason.is_refusal or self._refusal:
+        if is_refusal:
             self._record_finish_reason()
             raise KieRefusalError(
                 f"{required} the model refused ({self._metadata['finish_reason']}); {quoted}",

@@ -39,8 +39,8 @@ class Options(ModelOptions):
         builtins: Gemini's built-in tools: catalog names, each with its configuration.
         tool_choice: Which tools the model may or must call.
         parallel_tool_calls: Whether the model may make several calls at once.
-        require_tool_call: Whether an answer without the call that `tool_choice` requires is an
-            error.
+        require_tool_call: Whether it is an error if an answer lacks the call that `tool_choice`
+            requires, or has a call that nobody can execute in place of JSON.
         response_format: OpenAI's form, `json_schema` or `json_object`.
         answer_function: The name of the function, if any, whose arguments are the answer.
         extra: Additional members of the body, as the user wrote them.

@@ -123,8 +123,7 @@ class PreparedCall:
             answer_function=options.answer_function,
             required=_required_functions(options) if options.tool_choice else None,
             expects_json=expects_json,
-            allows_calls=not (expects_json and options.require_tool_call)
-            or bool(options.functions or options.builtins),
+            checks_calls=expects_json and options.require_tool_call and not options.builtins,
             detect_error_text=options.detect_error_text,
             media_count=len(self.media),
             min_prompt_tokens=self._min_prompt_tokens() if self.media else 0,

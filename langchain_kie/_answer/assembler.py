@@ -65,7 +65,7 @@ class MessageAssembler:
         answer_function: The function, if any, whose arguments are the answer.
         required: The names of the functions one of which must be called; `None` if none must.
         expects_json: Whether the text of the answer must be JSON.
-        allows_calls: Whether the answer may have tool calls.
+        checks_calls: Whether tool calls that nobody can execute are an error.
         detect_error_text: Whether an answer that is one of KIE's error messages raises.
         media_count: The number of media in the prompt.
         min_prompt_tokens: The lowest plausible number of prompt tokens.
@@ -83,7 +83,7 @@ class MessageAssembler:
         answer_function: str | None = None,
         required: Sequence[str] | None = None,
         expects_json: bool = False,
-        allows_calls: bool = True,
+        checks_calls: bool = False,
         detect_error_text: bool = True,
         media_count: int = 0,
         min_prompt_tokens: int = 0,
@@ -96,7 +96,7 @@ class MessageAssembler:
         self._signatures = SignatureLog(model)
         self._tool_calls = ToolCalls(functions, answer_function, self._signatures)
         self._has_answer_function = answer_function is not None
-        self._allows_calls = allows_calls
+        self._checks_calls = checks_calls
         self._required = None
         if required is not None:
             self._required = [function for function in functions if function["name"] in required]
@@ -183,10 +183,11 @@ class MessageAssembler:
         usage = self._checked_usage()
         is_refusal = self._record_refusal()
         calls: list[ToolCallChunk] = []
-        if self._required is not None and not self._tool_calls.has_usable_call():
-            calls = self._required_call(held, text)
-        elif self._tool_calls and not self._allows_calls:
-            self._raise_for_unexpected_call()
+        if not self._tool_calls.has_usable_call():
+            if self._required is not None:
+                calls = self._required_call(held, text)
+            elif self._tool_calls and self._checks_calls:
+                self._raise_for_unusable_call()
         if held and self._tool_calls.answer:
             additional_kwargs["reasoning_content"] = held
         elif held and not calls:
@@ -283,8 +284,8 @@ class MessageAssembler:
             reason = self._tool_calls.defect() or "the model ignored it"
         raise KieToolCallMissingError(f"{required} {reason}; {quoted}", model=self._model_name)
 
-    def _raise_for_unexpected_call(self) -> None:
-        """Raise, because an agent would end without the JSON, and nobody can answer the call.
+    def _raise_for_unusable_call(self) -> None:
+        """Raise for a call in place of JSON: nobody can execute it, so an agent would end with it.
 
         Raises:
             KieProtocolError: Always.

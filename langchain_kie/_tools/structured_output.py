@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import BaseMessage, BaseMessageChunk
@@ -17,11 +17,13 @@ from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
+from typing_extensions import is_typeddict
 
 from langchain_kie._json_schema.coerce import fit
 from langchain_kie._json_schema.normalize import as_json_text
 from langchain_kie._settings import Method
 from langchain_kie._tools.definitions import normalize_tool, pydantic_schema
+from langchain_kie._tools.typed_dicts import typed_dict_schema
 from langchain_kie.errors import ModelRefusalError
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ def _to_json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
     """
     if isinstance(schema, type) and is_basemodel_subclass(schema):
         return {"title": schema.__name__, **pydantic_schema(schema)}
+    if is_typeddict(schema):
+        return typed_dict_schema(cast("type", schema))
     if isinstance(schema, dict) and _FUNCTION_KEYS.isdisjoint(schema):
         return schema
     return convert_to_json_schema(schema)

@@ -20,7 +20,7 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from typing_extensions import is_typeddict
 
 from langchain_kie._json_schema.coerce import fit
-from langchain_kie._json_schema.normalize import as_json_text
+from langchain_kie._json_schema.combine import as_json_text
 from langchain_kie._settings import Method
 from langchain_kie._tools.definitions import normalize_tool, pydantic_schema
 from langchain_kie._tools.typed_dicts import typed_dict_schema

@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 from call_modes import BASIC_CALL_MODES, astream, model_at, server_sending, stream
+from langchain_core.exceptions import OutputParserException
 from scripted_server import sse
 
 from langchain_kie import (
@@ -13,6 +14,7 @@ from langchain_kie import (
     KieProtocolError,
     KieServerError,
 )
+from langchain_kie._answer import assembler, content_blocks
 from langchain_kie._answer.event import AnswerEvent, FinishReason
 from langchain_kie._wire import chat_completions, generate_content, parse_event
 from unit_tests.answer.rows import (
@@ -23,6 +25,7 @@ from unit_tests.answer.rows import (
     delta,
     each,
     ended,
+    fragment,
     native,
     native_row,
     usage,
@@ -289,6 +292,52 @@ async def test_every_block_of_a_prompt_is_a_refusal(reason: str, call_mode) -> N
         metadata = (await call_mode(model_at(server))).response_metadata
     assert metadata["finish_reason"] == "content_filter"
     assert metadata["native_finish_reason"] == reason
+
+
+NORMALIZED: dict[str, tuple[bytes, str]] = {
+    "stop": (completion(content="a"), "stop"),
+    "length": (completion("length", content="a"), "length"),
+    "a tool call": (completion("stop", tool_calls=[fragment("f", "{}", id="1")]), "tool_call"),
+    "content_filter": (completion("content_filter", content="a"), "refusal"),
+    "message.refusal": (completion(content=None, refusal="no"), "refusal"),
+    "SAFETY": (orjson.dumps(native({"text": "a"}, finish="SAFETY")), "refusal"),
+    "a blocked prompt": (orjson.dumps({"promptFeedback": {"blockReason": "OTHER"}}), "refusal"),
+    "LANGUAGE": (orjson.dumps(native({"text": "a"}, finish="LANGUAGE")), "content_filter"),
+    "MALFORMED_FUNCTION_CALL": (
+        orjson.dumps(native({"text": "a"}, finish="MALFORMED_FUNCTION_CALL")),
+        "error",
+    ),
+    "OTHER": (orjson.dumps(native({"text": "a"}, finish="OTHER")), "other"),
+}
+
+
+@pytest.mark.parametrize("name", NORMALIZED)
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
+async def test_newer_versions_of_langchain_get_a_normalized_word(
+    name: str, call_mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, expected = NORMALIZED[name]
+    with server_sending(body) as server:
+        monkeypatch.setattr(assembler, "HAS_NORMALIZED_FINISH_REASONS", True)
+        message = await call_mode(model_at(server))
+        assert message.response_metadata["normalized_finish_reason"] == expected
+        monkeypatch.setattr(assembler, "HAS_NORMALIZED_FINISH_REASONS", False)
+        message = await call_mode(model_at(server))
+        assert "normalized_finish_reason" not in message.response_metadata
+
+
+@pytest.mark.parametrize("name", ["content_filter", "message.refusal", "SAFETY"])
+async def test_older_versions_of_langchain_get_no_refusal_blocks(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content_blocks, "HAS_REFUSALS", False)
+    with server_sending(NORMALIZED[name][0]) as server:
+        model = model_at(server)
+        for message in (model.invoke("?"), await astream(model)):
+            assert all(block["type"] == "text" for block in message.content_blocks)
+            assert message.response_metadata["finish_reason"] == "content_filter"
+        with pytest.raises(OutputParserException):
+            model.with_structured_output({"title": "a", "type": "object"}).invoke("?")
 
 
 FAILED: dict[str, tuple[bytes, type[KieError], str]] = {

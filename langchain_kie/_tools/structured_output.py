@@ -160,16 +160,15 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         answers = [call["args"] for call in calls if call["name"] == self.function_name]
         if not partial and message is not None:
             _raise_if_refused(message)
-        if any(call["name"] in self.tool_names for call in calls) and not answers:
-            return None
+        uses_tool = any(call["name"] in self.tool_names for call in calls)
         try:
             if answers:
                 return self._validate(answers[0], partial=partial)
             return self._parse_text(text, partial=partial)
         except Exception as error:
-            if partial:  # a validator of the class may raise any error for what is incomplete
+            if partial or (uses_tool and not answers):
                 return None
-            if not isinstance(error, (ValueError, RecursionError)):
+            if not isinstance(error, (ValueError, RecursionError)):  # of a validator of the class
                 raise
             text = as_json_text(answers[0]) if answers else text
             reason = self._reason(error, text, message)

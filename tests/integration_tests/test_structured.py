@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import date
 from enum import Enum
 from typing import Annotated, Any, Literal
@@ -16,7 +17,7 @@ from langchain.agents.structured_output import (
     ToolStrategy,
 )
 from langchain_core.exceptions import OutputParserException
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from scripted_server import ScriptedServer, sse
 from typing_extensions import TypedDict
 
@@ -271,6 +272,61 @@ async def test_a_call_of_another_tool_is_no_error(method):
     assert result["parsed"] is None
     assert result["parsing_error"] is None
     assert [call["name"] for call in result["raw"].tool_calls] == ["get_weather"]
+
+
+@pytest.mark.parametrize(
+    ("method", "tools"),
+    [*((method, None) for method in METHODS), *((m, [get_weather]) for m in METHODS[:2])],
+)
+async def test_a_call_of_an_unknown_function_is_a_parsing_error(method, tools):
+    with _server(_call_event("fly", '{"city": "Oslo"}')) as server:
+        chain = model_at(server).with_structured_output(Weather, method=method, tools=tools)
+        for call in (chain.invoke, lambda prompt: list(chain.stream(prompt))):
+            with pytest.raises(OutputParserException, match="'fly', which the model was not off"):
+                call("?")
+        with pytest.raises(OutputParserException):
+            await chain.ainvoke("?")
+
+
+def test_json_text_with_a_call_of_a_tool_is_the_answer():
+    call = _call_event("get_weather", '{"city": "Oslo"}')
+    with _server(_event(GOOD), call) as server:
+        chain = model_at(server).with_structured_output(Weather, tools=[get_weather])
+        assert chain.invoke("?") == Weather(city="Oslo", sky="blue")
+
+
+class Picky(BaseModel):
+    """A class whose validator expects all keys."""
+
+    city: str
+    sky: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def check(cls, values: Any) -> Any:
+        if len(values["sky"]) + len(values["city"]) > 20:
+            raise RuntimeError("too long")
+        return values
+
+
+def test_a_validator_that_raises_for_a_part_of_the_answer_is_asked_again():
+    pieces = [{"choices": [{"delta": {"content": piece}}]} for piece in ('{"city": ', '"Oslo"')]
+    for rest, is_valid in ((', "sky": "blue"}', True), (', "sky": "a very long answer"}', False)):
+        with _server(*pieces, _event(rest)) as server:
+            chain = model_at(server).with_structured_output(Picky)
+            with nullcontext() if is_valid else pytest.raises(RuntimeError, match="too long"):
+                assert list(chain.stream("?")) == [Picky(city="Oslo", sky="blue")]
+
+
+@pytest.mark.parametrize("schema", [Weather, WEATHER_DICT], ids=["class", "dict"])
+def test_no_method_is_the_default_one(schema):
+    with _server(_event(GOOD)) as server:
+        model = model_at(server)
+        assert model.with_structured_output(schema, method=None).invoke("?")
+        model.with_structured_output(schema).invoke("?")
+        first, second = (request.json for request in server.requests)
+    assert first == second
+    assert first["response_format"]["type"] == "json_schema"
 
 
 class Kind(Enum):

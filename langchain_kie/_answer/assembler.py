@@ -182,12 +182,7 @@ class MessageAssembler:
         self._raise_if_error(text)
         usage = self._checked_usage()
         is_refusal = self._record_refusal()
-        calls: list[ToolCallChunk] = []
-        if not self._tool_calls.has_usable_call():
-            if self._required is not None:
-                calls = self._required_call(held, text)
-            elif self._tool_calls and self._checks_calls:
-                self._raise_for_unusable_call()
+        calls = self._missing_calls(held, text)
         if held and self._tool_calls.answer:
             additional_kwargs["reasoning_content"] = held
         elif held and not calls:
@@ -252,6 +247,24 @@ class MessageAssembler:
                 max_retries=0,
             )
 
+    def _missing_calls(self, held: str, text: str) -> list[ToolCallChunk]:
+        """The tool call that stands in the text, if one is required and there is no usable one.
+
+        Raises:
+            KieToolCallMissingError: The text is something else.
+            KieProtocolError: A tool call that nobody can execute stands in place of JSON; an
+                agent would end with it.
+        """
+        is_checked = self._required is not None or self._checks_calls
+        if not is_checked or self._tool_calls.has_usable_call():
+            return []
+        if self._required is not None:
+            return self._required_call(held, text)
+        if self._tool_calls:
+            defect = self._tool_calls.defect()
+            raise KieProtocolError(f"the answer must be JSON, but {defect}", model=self._model_name)
+        return []
+
     def _required_call(self, held: str, text: str) -> list[ToolCallChunk]:
         """The tool call that was required, if the text that is held is the JSON of its arguments.
 
@@ -283,16 +296,6 @@ class MessageAssembler:
         else:
             reason = self._tool_calls.defect() or "the model ignored it"
         raise KieToolCallMissingError(f"{required} {reason}; {quoted}", model=self._model_name)
-
-    def _raise_for_unusable_call(self) -> None:
-        """Raise for a call in place of JSON: nobody can execute it, so an agent would end with it.
-
-        Raises:
-            KieProtocolError: Always.
-        """
-        raise KieProtocolError(
-            f"the answer must be JSON, but {self._tool_calls.defect()}", model=self._model_name
-        )
 
     def _add_held(self, text: str) -> Any:
         """Add the text that was held until the end, without a Markdown fence if it is JSON."""

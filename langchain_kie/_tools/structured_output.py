@@ -27,11 +27,17 @@ from langchain_kie._tools.typed_dicts import typed_dict_schema
 from langchain_kie.errors import ModelRefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from langchain_core.output_parsers import BaseOutputParser
 
 METHODS: tuple[Method, ...] = get_args(Method)
+
+_ENDINGS: Mapping[str | None, str] = {
+    "length": "the answer was cut at max_tokens",
+    "content_filter": "the answer was blocked ({})",
+}
+"""The finish reasons that explain why an answer cannot be parsed."""
 
 DEFAULT_NAME = "structured_output"
 
@@ -206,8 +212,9 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
 
     def _reason(self, error: Exception, text: str, message: Any) -> str:
         """Why an answer cannot be parsed."""
-        if getattr(message, "response_metadata", {}).get("finish_reason") == "length":
-            return "the answer was cut at max_tokens"
+        metadata = getattr(message, "response_metadata", {})
+        if ending := _ENDINGS.get(metadata.get("finish_reason")):
+            return ending.format(metadata.get("native_finish_reason"))
         if invalid := getattr(message, "invalid_tool_calls", None):
             return f"the arguments of the call of {invalid[0]['name']!r} are not complete JSON"
         if calls := getattr(message, "tool_calls", []):

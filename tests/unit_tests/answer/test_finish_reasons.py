@@ -336,7 +336,7 @@ async def test_older_versions_of_langchain_get_no_refusal_blocks(
         for message in (model.invoke("?"), await astream(model)):
             assert all(block["type"] == "text" for block in message.content_blocks)
             assert message.response_metadata["finish_reason"] == "content_filter"
-        with pytest.raises(OutputParserException):
+        with pytest.raises(OutputParserException, match="the answer was blocked"):
             model.with_structured_output({"title": "a", "type": "object"}).invoke("?")
 
 

@@ -123,6 +123,7 @@ class PreparedCall:
             answer_function=options.answer_function,
             required=_required_functions(options) if options.tool_choice else None,
             expects_json=expects_json,
+            answer_schema=options.answer_schema if options.require_tool_call else None,
             checks_calls=expects_json and options.require_tool_call and not options.builtins,
             detect_error_text=options.detect_error_text,
             media_count=len(self.media),

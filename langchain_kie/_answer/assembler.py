@@ -18,7 +18,7 @@ from langchain_kie._answer.citations import (
 )
 from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, ToolCallDelta
 from langchain_kie._answer.event_filter import EventFilter
-from langchain_kie._answer.held_text import HeldText, bare_json, call_from_text
+from langchain_kie._answer.held_text import HeldText, call_from_text, fitted_json
 from langchain_kie._answer.messages import (
     PROVIDER,
     REFUSAL_REASON,
@@ -65,6 +65,8 @@ class MessageAssembler:
         answer_function: The function, if any, whose arguments are the answer.
         required: The names of the functions one of which must be called; `None` if none must.
         expects_json: Whether the text of the answer must be JSON.
+        answer_schema: The schema, if any, to whose types the JSON of the answer is converted at
+            the end; until then, it is held.
         checks_calls: Whether tool calls that nobody can execute are an error.
         detect_error_text: Whether an answer that is one of KIE's error messages raises.
         media_count: The number of media in the prompt.
@@ -83,6 +85,7 @@ class MessageAssembler:
         answer_function: str | None = None,
         required: Sequence[str] | None = None,
         expects_json: bool = False,
+        answer_schema: Json | None = None,
         checks_calls: bool = False,
         detect_error_text: bool = True,
         media_count: int = 0,
@@ -100,7 +103,9 @@ class MessageAssembler:
         self._required = None
         if required is not None:
             self._required = [function for function in functions if function["name"] in required]
-        until_end = self._has_answer_function or self._required is not None
+        self._answer_schema = answer_schema
+        self._answer: list[str] = []
+        until_end = bool(self._has_answer_function or self._required is not None or answer_schema)
         self._held = HeldText(until_end=until_end) if until_end or expects_json else None
         self._filter = EventFilter()
         self._refusal = ""
@@ -151,7 +156,10 @@ class MessageAssembler:
             else:
                 if not self._has_answer_function:
                     content += self._release()
-                if answer := self._tool_calls.add(output, self._text_length, tool_call_chunks):
+                answer = self._tool_calls.add(output, self._text_length, tool_call_chunks)
+                if answer and self._answer_schema:
+                    self._answer.append(answer)
+                elif answer:
                     content.append(self._add_text(answer, None))
         return content if self._block_count else "".join(content)
 
@@ -183,13 +191,16 @@ class MessageAssembler:
         usage = self._checked_usage()
         is_refusal = self._record_refusal()
         calls = self._missing_calls(held, text)
+        answer = "".join(self._answer)
         if held and self._tool_calls.answer:
             additional_kwargs["reasoning_content"] = held
         elif held and not calls:
-            content = self._add_held(held)
+            answer = held
+        if answer:
+            content = self._add_answer(answer)
             texts = self._joined_texts()
         is_billed = self._finish_reason.is_normal or usage
-        if is_billed and not (self.has_output or held or calls or is_refusal):
+        if is_billed and not (self.has_output or held or answer or calls or is_refusal):
             self._mark_empty(usage)
         if spans := citation_spans(self._metadata, texts):
             self._metadata[CITATION_SPANS_KEY] = spans
@@ -297,11 +308,11 @@ class MessageAssembler:
             reason = self._tool_calls.defect() or "the model ignored it"
         raise KieToolCallMissingError(f"{required} {reason}; {quoted}", model=self._model_name)
 
-    def _add_held(self, text: str) -> Any:
-        """Add the text that was held until the end, without a Markdown fence if it is JSON."""
-        bare = bare_json(text)
-        if bare != text:
-            return self._add_text(bare, None)
+    def _add_answer(self, text: str) -> Any:
+        """Add the text that was held until the end; JSON without a fence, fitted to the schema."""
+        fitted = fitted_json(text, self._answer_schema)
+        if fitted != text or self._answer:
+            return self._add_text(fitted, None)
         self._release()
         return self._text_content(text)
 

@@ -425,6 +425,44 @@ async def test_values_that_may_be_null_are_read_as_the_server_writes_them(
 
 @pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize("strategy", [ToolStrategy(Order), ProviderStrategy(Order), Order])
+@pytest.mark.parametrize("name", ORDERS)
+async def test_the_text_for_an_agent_has_the_types_of_the_schema(api, method, strategy, name):
+    """LangChain validates it itself, and not with this package's parser."""
+    answer, expected = ORDERS[name]
+    question = {"messages": [{"role": "user", "content": "Order."}]}
+    with _order_server(api, method, answer) as server:
+        agent = create_agent(model_at(server, api=api), [get_weather], response_format=strategy)
+        states = [agent.invoke(question), await agent.ainvoke(question)]
+        modes = ["messages", "values"]  # with `messages`, the model streams
+        states.append([*agent.stream(question, stream_mode=modes)][-1][1])
+        assert len(server.requests) == 3
+    assert [state["structured_response"] for state in states] == [expected] * 3
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
+async def test_text_in_the_types_of_a_schema_is_the_same_in_a_stream(api):
+    text = f"```json\n{json.dumps({'name': 'b', 'kind': ''})}\n```"
+    event = _native_event(text) if api == "generate_content" else _event(text)
+    with server_sending(sse(event)) as server:
+        model = model_at(server, api=api).bind_tools([], response_format=Box)
+        texts = ["".join(chunk.text for chunk in model.stream("?"))]
+        texts += ["".join([chunk.text async for chunk in model.astream("?")])]
+        texts += [model.invoke("?").text, (await model.ainvoke("?")).text]
+        assert texts == ['{"name":"b","kind":null,"parts":null}'] * 4
+        model = model_at(server, api=api).bind_tools([], response_format=Weather)
+        assert model.invoke("?").text == text[8:-4]
+
+
+def test_text_is_streamed_as_it_comes_if_nothing_can_be_null():
+    pieces = [{"choices": [{"delta": {"content": piece}}]} for piece in ('{"city": ', '"Oslo"')]
+    with _server(*pieces, _event("}")) as server:
+        model = model_at(server).bind_tools([], response_format=Weather)
+        assert [chunk.text for chunk in model.stream("?")][:2] == ['{"city": ', '"Oslo"']
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 @pytest.mark.parametrize(
     "wrong", [{"parts": [None, None]}, {"name": None}, {"scores": None}, {"amount": None}]
 )

@@ -5,9 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-CODE := langchain_kie benchmarks demo tests
+CODE := langchain_kie pytest_langchain_kie.py benchmarks demo tests
 MODEL ?= gemini-3.5-flash
-PORT ?= 8787
+PORT ?=
 TEST_ARGS ?=
 MINUTES ?= 5
 BENCH := $(VENV)/bench
@@ -32,7 +32,7 @@ demo: $(READY) ## Run an agent that thinks, calls tools and answers (MODEL=..., 
 	@$(BIN)/python -m demo --model "$(MODEL)" $(if $(API),--api "$(API)") $(if $(ASK),--ask "$(ASK)") $(if $(IMAGE),--image "$(IMAGE)")
 
 emulator: $(READY) ## Serve the KIE emulator on this machine (PORT=...)
-	@$(BIN)/python -m langchain_kie.emulator --port $(PORT)
+	@$(BIN)/python -m langchain_kie.emulator $(if $(PORT),--port $(PORT))
 
 # A separate environment, because the other packages conflict with the pinned test dependencies.
 $(BENCH)/.ready: $(READY) benchmarks/constraints.txt

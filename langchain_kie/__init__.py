@@ -1,5 +1,7 @@
 """LangChain chat model for the Gemini models that KIE.ai serves."""
 
+from typing import TYPE_CHECKING, Any
+
 from langchain_kie._version import __version__
 from langchain_kie.chat_models import ChatKieGemini
 from langchain_kie.errors import (
@@ -24,28 +26,80 @@ from langchain_kie.errors import (
 )
 from langchain_kie.files import KieFile, KieFiles, media_block
 
+if TYPE_CHECKING:
+    from langchain_kie._account_answers import KieListedModel, KieSuccessPoint, KieSuccessRate
+    from langchain_kie._model_table import KieModel, KieModelApi, models
+    from langchain_kie._price_text import KiePrice
+    from langchain_kie.account import KieAccount
+    from langchain_kie.credits import KieCredits, KieCreditsCallback, get_kie_credits_callback
+    from langchain_kie.rate_limiter import KieRateLimiter
+
+_MODULES = {
+    "KieAccount": "account",
+    "KieCredits": "credits",
+    "KieCreditsCallback": "credits",
+    "KieListedModel": "_account_answers",
+    "KieModel": "_model_table",
+    "KieModelApi": "_model_table",
+    "KiePrice": "_price_text",
+    "KieRateLimiter": "rate_limiter",
+    "KieSuccessPoint": "_account_answers",
+    "KieSuccessRate": "_account_answers",
+    "get_kie_credits_callback": "credits",
+    "models": "_model_table",
+}
+"""The modules of the names that are imported when they are first used."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name that few programs use."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})
+
+
 __all__ = [
     "ChatKieGemini",
+    "KieAccount",
     "KieAuthenticationError",
     "KieConfigurationError",
     "KieConnectionError",
     "KieContextOverflowError",
+    "KieCredits",
+    "KieCreditsCallback",
     "KieEmptyResponseError",
     "KieError",
     "KieFile",
     "KieFiles",
     "KieInsufficientCreditsError",
     "KieInvalidRequestError",
+    "KieListedModel",
     "KieMediaNotSeenError",
+    "KieModel",
+    "KieModelApi",
     "KieModelNotFoundError",
     "KiePermissionDeniedError",
+    "KiePrice",
     "KieProtocolError",
     "KieRateLimitError",
+    "KieRateLimiter",
     "KieRefusalError",
     "KieServerError",
     "KieStreamInterruptedError",
+    "KieSuccessPoint",
+    "KieSuccessRate",
     "KieTimeoutError",
     "KieToolCallMissingError",
     "__version__",
+    "get_kie_credits_callback",
     "media_block",
+    "models",
 ]

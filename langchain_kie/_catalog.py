@@ -49,6 +49,9 @@ LISTED_ON = "2026-10-06"
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """Every value of `reasoning_effort` that some API has, in ascending order."""
 
+USD_PER_CREDIT = 0.005
+"""What a credit costs (docs/wire.md 8)."""
+
 _LOW_HIGH = ("low", "high")
 _MEASURED = ("none", "low", "medium", "high")
 """What 3.8 Flash was measured to accept; `minimal` fails there (docs/wire.md 2)."""
@@ -305,6 +308,12 @@ def _api_of_spelling(model: str, spec: ModelSpec) -> Api:
     return next(api for api, route in spec.routes.items() if route.model == model)
 
 
+def spelling_of(model: str) -> str:
+    """KIE's spelling of a listed model on its default API; another name unchanged."""
+    spec = _BY_SPELLING.get(model.lower())
+    return spec.routes[_api_of_spelling(model.lower(), spec)].model if spec else model
+
+
 def _no_rules(model: str, api: Api) -> Route:
     """A route without rules, for what KIE does not document.
 
@@ -332,7 +341,10 @@ def _newest_of_family(model: str) -> ModelSpec | None:
     if not found:
         return None
     spec = _NEWEST[found[1].lower()]
-    warn(f"{model!r} is not in langchain_kie's table of models; it is treated as {spec.name}")
+    warn(
+        f"{model!r} is not in langchain_kie.models(); it is treated as {spec.name}. "
+        "KieAccount().models() shows what KIE lists now."
+    )
     return spec
 
 
@@ -378,6 +390,7 @@ def model_hint(name: str) -> str:
     listed = [spec.name for spec in MODELS if any(r.is_listed for r in spec.routes.values())]
     return (
         (f"Did you mean {' or '.join(near)}? " if near and name not in near else "")
-        + f"KIE listed {', '.join(listed)} on {LISTED_ON}; names are exact, dots and dashes "
-        "included. The models of a key are enabled at https://kie.ai/api-key."
+        + f"KIE listed {', '.join(listed)} on {LISTED_ON}; KieAccount().models() shows what it "
+        "lists now. Names are exact, dots and dashes included. The models of a key are enabled at "
+        "https://kie.ai/api-key."
     )

@@ -5,6 +5,7 @@ Knows JSON values and text. Knows nothing of HTTP clients or LangChain.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -66,6 +67,24 @@ def event_from_value(value: Any) -> dict[str, Any] | None:
     return value
 
 
+def data_from_value(value: Any) -> dict[str, Any]:
+    """Return the object with the `data` of an answer that is not one of chat.
+
+    Args:
+        value: As in `event_from_value`.
+
+    Raises:
+        KieError: The value reports an error, or has no `data`.
+    """
+    value = _object_from_list(value)
+    raise_if_error(value)
+    if "data" not in value:
+        raise KieProtocolError(
+            f"the answer has no data, but the keys {sorted(map(str, value))[:8]}"
+        )
+    return {"data": value["data"]}
+
+
 def _object_from_list(value: Any) -> dict[str, Any]:
     """Return the object that is the only element of a list; everything else is an error."""
     value = _without_list(value)
@@ -97,8 +116,21 @@ def billed_empty_error(event: dict[str, Any]) -> KieEmptyResponseError:
     """Return the error for a complete answer without a choice, given its event with the usage."""
     names = ("usage", "usageMetadata", "credits_consumed")
     bill = to_json({name: event[name] for name in names if name in event}).decode()
-    message = f"KIE sent an answer without a choice or candidate, and may have billed it: {bill}"
-    return KieEmptyResponseError(message, max_retries=0, is_retryable=True)
+    return KieEmptyResponseError(
+        f"KIE sent an answer without a choice or candidate, and may have billed it: {bill}",
+        max_retries=0,
+        is_retryable=True,
+        credits_consumed=credits_of(event),
+    )
+
+
+def credits_of(event: dict[str, Any]) -> float | None:
+    """Return the credits that an event reports, `None` if there is no such number."""
+    try:
+        amount = float(event.get("credits_consumed", math.nan))
+    except (TypeError, ValueError):
+        return None
+    return amount if math.isfinite(amount) else None
 
 
 def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
@@ -124,7 +156,9 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
         code = _code_number(value.get("status")) if code in _OK_CODES else code
     message = message or value.get("msg") or value.get("message") or error or value.get("detail")
     message = str(message or "").strip() or "KIE reported an error without a message"
-    raise error_for(message, code=code, names=names, **attributes)
+    raise error_for(
+        message, code=code, names=names, credits_consumed=credits_of(value), **attributes
+    )
 
 
 def _retry_delay(error: dict[str, Any]) -> float | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
+from langchain_kie._warnings import warn
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -22,6 +24,9 @@ _ESCAPES = re.compile(
     rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
 )
 """Escapes of a JSON string; the group is half a surrogate pair."""
+
+
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
 class RawJson:
@@ -40,6 +45,9 @@ class RawJson:
 def to_json(value: Any) -> bytes:
     """Encode as JSON; integers that orjson rejects are left to the standard library.
 
+    Half a surrogate pair becomes U+FFFD, with a warning: a model wrote it into the arguments of a
+    call, or a file name that is not UTF-8 is in a tool result, and the conversation must go on.
+
     Raises:
         ValueError: The value cannot be encoded as JSON.
     """
@@ -49,9 +57,17 @@ def to_json(value: Any) -> bytes:
         pass
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_raw_value)
-        return text.encode()
+        sendable = without_surrogates(text)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the request cannot be encoded as JSON: {error}") from None
+    if sendable != text:
+        warn("the request has text that is not UTF-8; U+FFFD is sent in its place")
+    return sendable.encode()
+
+
+def without_surrogates(text: str) -> str:
+    """Text with U+FFFD in place of each half of a surrogate pair, which UTF-8 does not have."""
+    return _SURROGATES.sub("\ufffd", text)
 
 
 def parse_json(text: bytes) -> Any:

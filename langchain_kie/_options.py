@@ -29,6 +29,14 @@ _CALL_ONLY = (
     *("tools", "tool_choice", "parallel_tool_calls", "response_format", "require_tool_call"),
 )
 
+_OTHER_NAMES = frozenset(
+    {
+        *("functions", "function_call"),
+        *("response_mime_type", "response_schema", "response_json_schema"),
+    }
+)
+_MIME_TYPES = (None, "application/json", "text/plain")
+
 
 @dataclass(kw_only=True)
 class Options(ModelOptions):
@@ -80,6 +88,8 @@ def options_for(
     Raises:
         ValueError: A tool, a choice or a combination cannot be sent.
     """
+    if not _OTHER_NAMES.isdisjoint(call_kwargs):
+        call_kwargs = _with_known_names(call_kwargs)
     values = dict(model_defaults)
     values.update(
         (n, value) for n, value in call_kwargs.items() if n in values and value is not None
@@ -101,6 +111,35 @@ def options_for(
     if options.check_combinations:
         _check_features(options, model)
     return options
+
+
+def _with_known_names(call_kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The call's keyword arguments, with OpenAI's older names and Google's names replaced.
+
+    Raises:
+        ValueError: An option is given under two names, or the MIME type is unknown.
+    """
+    others = {name: call_kwargs.get(name) for name in _OTHER_NAMES}
+    mime_type = others["response_mime_type"]
+    if mime_type not in _MIME_TYPES:
+        raise ValueError(
+            f"response_mime_type must be {' or '.join(filter(None, _MIME_TYPES))}; "
+            f"got {mime_type!r}"
+        )
+    schema = others["response_json_schema"] or others["response_schema"]
+    if schema is None and mime_type == "application/json":
+        schema = {"type": "json_object"}
+    known = {name: value for name, value in call_kwargs.items() if name not in _OTHER_NAMES}
+    for name, value in (
+        ("tools", others["functions"]),
+        ("tool_choice", others["function_call"]),
+        ("response_format", schema),
+    ):
+        if value is not None and known.get(name) is not None:
+            raise ValueError(f"{name} is given twice, once under another name")
+        if value is not None:
+            known[name] = value
+    return known
 
 
 def _tool_options(call_kwargs: dict[str, Any], route: Route | None) -> dict[str, Any]:

@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import threading
 from base64 import b64decode, b64encode
 from collections import OrderedDict
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from langchain_kie._conversation.media import media_kind
+from langchain_kie._shared_work import SharedWork
 from langchain_kie._upload_stream import detect_file_type
 
 if TYPE_CHECKING:
@@ -140,80 +138,23 @@ def evict(media: Sequence[Media]) -> bool:
     return bool(lost)
 
 
-class _AbandonedError(Exception):
-    """The task that was uploading was cancelled; one of those that wait must upload."""
-
-
-@dataclass(slots=True, eq=False)
-class _PendingUpload:
-    """An upload in progress.
-
-    Attributes:
-        loop: The event loop of the uploading task, `None` for a thread.
-        future: Set when the upload ends.
-    """
-
-    loop: asyncio.AbstractEventLoop | None
-    future: Future[KieFile] = field(default_factory=Future)
-
-    def can_be_awaited_from(self, loop: asyncio.AbstractEventLoop | None) -> bool:
-        """Whether it proceeds while the caller waits: its loop must run, and not be blocked."""
-        if self.loop is None or self.loop is loop:
-            return True
-        # The public function of asyncio raises where no loop runs (Python 3.11 to 3.14).
-        return self.loop.is_running() and self.loop is not asyncio._get_running_loop()  # noqa: SLF001
-
-
-class _UploadCache:
-    """The uploaded files of this process, and its uploads in progress."""
+class _UploadCache(SharedWork[_ContentKey, "KieFile"]):
+    """The uploaded files of this process."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        super().__init__()
         self.files: OrderedDict[_ContentKey, KieFile] = OrderedDict()
-        self.pending: dict[_ContentKey, _PendingUpload] = {}
 
-    def get_or_start(
-        self, key: _ContentKey, loop: asyncio.AbstractEventLoop | None
-    ) -> tuple[_PendingUpload, bool]:
-        """The upload of a content, and whether the caller has to perform it.
+    def find(self, key: _ContentKey) -> KieFile | None:
+        """The uploaded file, if it does not expire soon."""
+        file = self.files.get(key)
+        return file if file and datetime.now(UTC) < file.expires_at - _EXPIRY_MARGIN else None
 
-        Args:
-            key: The content and the account.
-            loop: The caller's running event loop, `None` if the caller blocks its thread.
-        """
-        with self.lock:
-            pending = self.pending.get(key)
-            if pending and pending.can_be_awaited_from(loop):
-                return pending, False
-            pending = _PendingUpload(loop)
-            file = self.files.get(key)
-            if file and datetime.now(UTC) < file.expires_at - _EXPIRY_MARGIN:
-                pending.future.set_result(file)
-                return pending, False
-            self.pending[key] = pending
-            return pending, True
-
-    @contextmanager
-    def performing(self, key: _ContentKey, pending: _PendingUpload) -> Iterator[list[KieFile]]:
-        """Wrap an upload: the caller appends the file; those that wait get it, or the error."""
-        uploaded: list[KieFile] = []
-        error: Exception = _AbandonedError()
-        try:
-            yield uploaded
-        except Exception as failure:
-            error = failure
-            raise
-        finally:
-            with self.lock:
-                if self.pending.get(key) is pending:
-                    del self.pending[key]
-                self.files.update((key, file) for file in uploaded)
-                if len(self.files) > _MAX_FILES:
-                    self.files.popitem(last=False)
-            if uploaded:
-                pending.future.set_result(uploaded[0])
-            else:
-                pending.future.set_exception(error)
+    def store(self, key: _ContentKey, value: KieFile) -> None:
+        """Remember an uploaded file."""
+        self.files[key] = value
+        if len(self.files) > _MAX_FILES:
+            self.files.popitem(last=False)
 
 
 _cache = _UploadCache()
@@ -230,27 +171,19 @@ if hasattr(os, "register_at_fork"):
 
 
 def _upload_once(part: Media, files: KieFiles) -> KieFile:
-    key = _content_key(part, files)
-    while True:
-        pending, is_mine = _cache.get_or_start(key, None)
-        with suppress(_AbandonedError):
-            if is_mine:
-                with _cache.performing(key, pending) as uploaded:
-                    uploaded.append(files.upload(_upload_source(part), mime_type=part.mime_type))
-            return pending.future.result()
+    def upload() -> KieFile:
+        return files.upload(_upload_source(part), mime_type=part.mime_type)
+
+    return _cache.run(_content_key(part, files), upload)
 
 
 async def _aupload_once(part: Media, files: KieFiles) -> KieFile:
+    async def upload() -> KieFile:
+        content = await asyncio.to_thread(_upload_source, part)
+        return await files.aupload(content, mime_type=part.mime_type)
+
     with _naming_file(part):
-        key = await asyncio.to_thread(_content_key, part, files)
-        while True:
-            pending, is_mine = _cache.get_or_start(key, asyncio.get_running_loop())
-            with suppress(_AbandonedError):
-                if is_mine:
-                    with _cache.performing(key, pending) as uploaded:
-                        content = await asyncio.to_thread(_upload_source, part)
-                        uploaded.append(await files.aupload(content, mime_type=part.mime_type))
-                return await asyncio.shield(asyncio.wrap_future(pending.future))
+        return await _cache.arun(await asyncio.to_thread(_content_key, part, files), upload)
 
 
 def _upload_source(part: Media) -> Path | bytes:

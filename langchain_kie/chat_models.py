@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from copy import copy
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, overload
 
@@ -31,7 +32,7 @@ from pydantic import (
 
 from langchain_kie import _settings
 from langchain_kie._answer import content_blocks
-from langchain_kie._answer.messages import PROVIDER, chat_result, generation_chunk, merge_chunks
+from langchain_kie._answer.messages import PROVIDER, chat_result, generation_chunks, merge_chunks
 from langchain_kie._catalog import Api, model_hint, profile_of, resolve
 from langchain_kie._settings import (
     ALIASES,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
     from typing_extensions import TypedDict, Unpack
 
+    from langchain_kie._answer.assembler import MessageAssembler
     from langchain_kie._http.transport import Transport
     from langchain_kie._request import PreparedCall
     from langchain_kie.files import KieFiles
@@ -406,6 +408,14 @@ class ChatKieGemini(BaseChatModel):
             messages=[repaired_for_langchain(message) for message in prompt.messages]
         )
 
+    def _convert_cached_generations(self, cache_val: list[Any]) -> list[Any]:
+        """Convert copies: the originals may be the result of a call that has not ended.
+
+        LangChain sets the cost of cached messages to 0, also in the original (langchain-core
+        1.8.3), so that a callback takes a paid answer for a cached one. This can go when it copies.
+        """
+        return super()._convert_cached_generations([copy(cached) for cached in cache_val])
+
     # --- calls ------------------------------------------------------------------------------
 
     def _generate(
@@ -462,27 +472,32 @@ class ChatKieGemini(BaseChatModel):
             ValueError: The conversation or an option cannot be sent.
             KieError: The call failed.
         """
-        may_repeat = True
+        may_repeat, earlier_credits = True, 0.0
         while True:
             prepared = self._with_uploads(self._prepare(messages, stop, kwargs))
             call, assembler = prepared.build(stream=stream)
+            assembler.earlier_credits = earlier_credits
             chunks: list[AIMessageChunk] = []
             try:
                 for event in self._transport().stream(call):
                     chunk = assembler.feed(event)
                     if chunk and stream:
-                        yield generation_chunk(chunk)
+                        for piece in generation_chunks(chunk):  # noqa: UP028 - as `_acall`
+                            yield piece
                     elif chunk:
                         chunks.append(chunk)
                 last = assembler.finish()
-                yield generation_chunk(last) if stream else merge_chunks([*chunks, last])
+                ends = generation_chunks(last) if stream else [merge_chunks([*chunks, last])]
+                for end in ends:  # noqa: UP028
+                    yield end
             except KieError as error:
                 error.partial = stream and assembler.has_output
-                _add_model_hint(error)
+                _add_facts(error, assembler)
                 is_lost = _evict_lost_files(prepared, error)
                 if error.partial or not (is_lost and may_repeat):
                     raise
                 may_repeat = False
+                earlier_credits = error.credits_consumed or 0.0
             else:
                 return
 
@@ -495,27 +510,32 @@ class ChatKieGemini(BaseChatModel):
         stream: bool,
     ) -> AsyncIterator[Any]:
         """Make one call, and yield the chunks of its answer; as `_call`."""
-        may_repeat = True
+        may_repeat, earlier_credits = True, 0.0
         while True:
             prepared = await self._awith_uploads(self._prepare(messages, stop, kwargs))
             call, assembler = prepared.build(stream=stream)
+            assembler.earlier_credits = earlier_credits
             chunks: list[AIMessageChunk] = []
             try:
                 async for event in self._transport().astream(call):
                     chunk = assembler.feed(event)
                     if chunk and stream:
-                        yield generation_chunk(chunk)
+                        for piece in generation_chunks(chunk):
+                            yield piece
                     elif chunk:
                         chunks.append(chunk)
                 last = assembler.finish()
-                yield generation_chunk(last) if stream else merge_chunks([*chunks, last])
+                ends = generation_chunks(last) if stream else [merge_chunks([*chunks, last])]
+                for end in ends:
+                    yield end
             except KieError as error:
                 error.partial = stream and assembler.has_output
-                _add_model_hint(error)
+                _add_facts(error, assembler)
                 is_lost = _evict_lost_files(prepared, error)
                 if error.partial or not (is_lost and may_repeat):
                     raise
                 may_repeat = False
+                earlier_credits = error.credits_consumed or 0.0
             else:
                 return
 
@@ -772,9 +792,14 @@ _CONSTRUCTOR_ONLY = _DEFAULTS.keys() - {*OPTION_NAMES}
 _IDENTIFYING = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
 
 
-def _add_model_hint(error: KieError) -> None:
+def _add_facts(error: KieError, assembler: MessageAssembler) -> None:
+    """Add what KIE charged to the error of a call, and near names to that of an unknown model."""
     if isinstance(error, KieModelNotFoundError):
         error.hint = model_hint(error.model or "")
+    if error.credits_consumed is None:
+        error.credits_consumed = assembler.credits_consumed
+    else:
+        error.credits_consumed += assembler.earlier_credits
 
 
 def _evict_lost_files(prepared: PreparedCall, error: KieError) -> bool:

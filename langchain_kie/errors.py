@@ -20,7 +20,11 @@
         └── KieStreamInterruptedError  a stream that ended before the answer was complete
 
 Each also inherits from the matching class of `langchain_core.exceptions`, on which fallback and
-retry middleware rely. Knows statuses, codes and messages. Knows nothing of HTTP clients.
+retry middleware rely. Those that no retry can help are `RuntimeError`s too, because LangGraph's
+default `RetryPolicy` (langgraph 1.2.24) does not read `is_retryable`, but retries no
+`RuntimeError`; pydantic would replace a `ValueError`. This can go when it reads it.
+
+Knows statuses, codes and messages. Knows nothing of HTTP clients.
 """
 
 from __future__ import annotations
@@ -65,6 +69,7 @@ class KieError(core.ModelError):
         max_retries: The most automatic retries of this error; the model's `max_retries`
             applies as well.
         retry_after: Seconds that the server asked to wait before a retry.
+        credits_consumed: What KIE charged for the failed call, in credits, if it reported that.
         hint: What to do, empty if the message is all that is known.
     """
 
@@ -82,6 +87,7 @@ class KieError(core.ModelError):
         max_retries: int | None = None,
         is_retryable: bool | None = None,
         retry_after: float | None = None,
+        credits_consumed: float | None = None,
         hint: str = "",
     ) -> None:
         super().__init__(message)
@@ -91,6 +97,7 @@ class KieError(core.ModelError):
         self.model = model
         self.partial = partial
         self.retry_after = retry_after
+        self.credits_consumed = credits_consumed
         if hint:
             self.hint = hint
         if is_retryable is None:
@@ -118,27 +125,27 @@ def _rebuild(cls: type[KieError], message: str, attributes: dict[str, Any]) -> K
     return error
 
 
-class KieConfigurationError(KieError, core.ModelInvalidRequestError):
+class KieConfigurationError(KieError, core.ModelInvalidRequestError, RuntimeError):
     """A key, URL, model name or option is invalid; nothing was sent."""
 
 
-class KieAuthenticationError(KieError, core.ModelAuthenticationError):
+class KieAuthenticationError(KieError, core.ModelAuthenticationError, RuntimeError):
     """KIE rejected the API key (401)."""
 
     hint = "Check the API key: api_key= or KIE_API_KEY."
 
 
-class KiePermissionDeniedError(KieError, core.ModelPermissionDeniedError):
+class KiePermissionDeniedError(KieError, core.ModelPermissionDeniedError, RuntimeError):
     """The account, IP address or key has no permission, or the feature is disabled (505)."""
 
 
-class KieInsufficientCreditsError(KieError, core.ModelPermissionDeniedError):
+class KieInsufficientCreditsError(KieError, core.ModelPermissionDeniedError, RuntimeError):
     """The account has no credits left (402), or the key's spending limit is reached (433)."""
 
     hint = "Add credits or raise the key's spending limit in KIE's console."
 
 
-class KieInvalidRequestError(KieError, core.ModelInvalidRequestError):
+class KieInvalidRequestError(KieError, core.ModelInvalidRequestError, RuntimeError):
     """KIE rejected the request as invalid (400, 413, 422)."""
 
 
@@ -146,7 +153,7 @@ class KieContextOverflowError(KieInvalidRequestError, core.ContextOverflowError)
     """The input is longer than the model's context window."""
 
 
-class KieModelNotFoundError(KieError, core.ModelNotFoundError):
+class KieModelNotFoundError(KieError, core.ModelNotFoundError, RuntimeError):
     """KIE does not serve this model at this URL (404, 422)."""
 
     hint = "Check the spelling of the model, including dots and dashes."
@@ -155,7 +162,7 @@ class KieModelNotFoundError(KieError, core.ModelNotFoundError):
 class KieRateLimitError(KieError, core.ModelRateLimitError):
     """Too many requests (429)."""
 
-    hint = "Send fewer requests at once; models can share a rate_limiter."
+    hint = "Send fewer requests at once: models can share a rate_limiter, such as KieRateLimiter()."
 
 
 class KieServerError(KieError, core.ModelAPIError):
@@ -176,7 +183,7 @@ class KieMediaNotSeenError(KieError, core.ModelAPIError):
     """The token count shows that the model cannot have seen the media it answered about."""
 
 
-class KieToolCallMissingError(KieError, core.ModelAPIError):
+class KieToolCallMissingError(KieError, core.ModelAPIError, RuntimeError):
     """The answer has no usable tool call, although `tool_choice` requires one; it was billed."""
 
     is_retryable = False

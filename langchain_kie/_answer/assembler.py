@@ -27,7 +27,9 @@ from langchain_kie._answer.messages import (
     refusal_message,
 )
 from langchain_kie._answer.tool_calls import ToolCalls
+from langchain_kie._catalog import USD_PER_CREDIT
 from langchain_kie._conversation.thought_signatures import SignatureLog
+from langchain_kie._conversation.turns import INVALID_ARGUMENTS_KEY
 from langchain_kie._error_bodies import error_from_text
 from langchain_kie._json import to_json
 from langchain_kie._warnings import warn
@@ -74,6 +76,7 @@ class MessageAssembler:
 
     Attributes:
         has_output: Whether a chunk was returned.
+        earlier_credits: What KIE charged for earlier attempts of the same call.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class MessageAssembler:
         min_prompt_tokens: int = 0,
     ) -> None:
         self.has_output = False
+        self.earlier_credits = 0.0
         self._model_name = model_name
         self._detect_error_text = detect_error_text
         self._media_count = media_count
@@ -119,6 +123,14 @@ class MessageAssembler:
         self._parse_usage: Callable[[Json], UsageMetadata] | None = None
         self._finish_reason = STOP
         self._metadata: Json = {"model_provider": PROVIDER, "model_name": model_name}
+
+    @property
+    def credits_consumed(self) -> float | None:
+        """What KIE charged, in credits; `None` if it did not report that."""
+        reported: float | None = self._metadata.get("credits_consumed")
+        if not self.earlier_credits:
+            return reported
+        return round((reported or 0.0) + self.earlier_credits, 10)
 
     def feed(self, event: AnswerEvent) -> AIMessageChunk | None:
         """Return the chunk of an event, `None` if it has no output."""
@@ -188,6 +200,7 @@ class MessageAssembler:
         texts = self._joined_texts()
         text = "".join(texts.values()) + held
         self._raise_if_error(text)
+        self._add_cost()
         usage = self._checked_usage()
         is_refusal = self._record_refusal()
         calls = self._missing_calls(held, text)
@@ -206,6 +219,8 @@ class MessageAssembler:
             self._metadata[CITATION_SPANS_KEY] = spans
         self._record_finish_reason()
         closing_chunks = calls + self._tool_calls.closing_chunks()
+        if self._tool_calls.invalid_arguments:
+            additional_kwargs[INVALID_ARGUMENTS_KEY] = self._tool_calls.invalid_arguments
         return last_chunk(
             content if isinstance(content, str) else [content],
             {**self._signatures.additional_kwargs(), **additional_kwargs},
@@ -321,6 +336,13 @@ class MessageAssembler:
         tokens = usage["total_tokens"] if usage else 0
         self._metadata["empty_answer"] = True
         warn(f"{self._model_name}: the answer is empty, but {tokens} tokens were counted")
+
+    def _add_cost(self) -> None:
+        """Add the cost to the metadata; LangChain 1.8 cannot add floats in `usage_metadata`."""
+        credits_consumed = self.credits_consumed
+        if credits_consumed is not None:
+            self._metadata["credits_consumed"] = credits_consumed
+            self._metadata["cost_usd"] = round(credits_consumed * USD_PER_CREDIT, 10)
 
     def _checked_usage(self) -> UsageMetadata | None:
         """Add the token counts to the metadata, and check that they include the media.

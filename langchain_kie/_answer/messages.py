@@ -9,9 +9,12 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import BaseModel
 
+from langchain_kie._conversation.turns import INVALID_ARGUMENTS_KEY
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from langchain_core.messages import BaseMessage
     from langchain_core.messages.ai import UsageMetadata
     from langchain_core.messages.tool import ToolCallChunk
 
@@ -114,12 +117,37 @@ def refusal_message(text: str, refusal: str, response_metadata: Json) -> AIMessa
     )
 
 
-def generation_chunk(message: AIMessageChunk) -> ChatGenerationChunk:
-    """A chunk as LangChain's `_stream` yields it."""
-    content = message.content
-    if not isinstance(content, str):
-        return ChatGenerationChunk(message=message)
-    return _copy_with(_GENERATION_CHUNK, {"message": message, "text": content})
+def generation_chunks(message: AIMessageChunk) -> Iterable[ChatGenerationChunk]:
+    """A chunk as LangChain's `_stream` yields it; one with tool calls can be several."""
+    content, calls = message.content, message.tool_call_chunks
+    if calls and (calls[0]["name"] or calls[1:] or content or message.additional_kwargs):
+        return [ChatGenerationChunk(message=piece) for piece in _names_first(message)]
+    if content.__class__ is not str:
+        return (ChatGenerationChunk(message=message),)
+    return (_copy_with(_GENERATION_CHUNK, {"message": message, "text": content}),)
+
+
+def _names_first(message: AIMessageChunk) -> list[AIMessageChunk]:
+    """A chunk with tool calls as several: each call's id and name, and then its arguments.
+
+    Text and thoughts, or the values of the last chunk, have a chunk of their own. AG-UI and
+    CopilotKit read one call of a chunk, nothing next to it, and no arguments next to its name
+    (ag-ui-langgraph 0.0.47). This can go when they read whole calls.
+    """
+    pieces: list[ToolCallChunk] = []
+    for call in message.tool_call_chunks:
+        if call["name"] and call["args"]:
+            pieces.append({**call, "args": ""})
+            pieces.append(tool_call_chunk(args=call["args"], index=call["index"]))
+        else:
+            pieces.append(call)
+    content, extra = message.content, message.additional_kwargs
+    empty: str | list[str | Json] = "" if isinstance(content, str) else []
+    chunks = [message_chunk(empty, {}, [piece]) for piece in pieces]
+    if message.chunk_position == "last":
+        end = last_chunk(content, extra, message.response_metadata, [], message.usage_metadata)
+        return [*chunks, end]
+    return [message_chunk(content, extra, []), *chunks] if content or extra else chunks
 
 
 def merge_chunks(chunks: Iterable[AIMessageChunk]) -> AIMessage:
@@ -136,7 +164,16 @@ def merge_chunks(chunks: Iterable[AIMessageChunk]) -> AIMessage:
             "usage_metadata": last.usage_metadata,
         }
         return _copy_with(_MESSAGE, values)
-    return cast("AIMessage", message_chunk_to_message(first + rest if rest else first))
+    return with_original_arguments(message_chunk_to_message(first + rest if rest else first))
+
+
+def with_original_arguments(message: BaseMessage) -> AIMessage:
+    """The same message; its invalid tool calls have their arguments as the server sent them."""
+    message = cast("AIMessage", message)
+    for call in message.invalid_tool_calls:
+        arguments = message.additional_kwargs.get(INVALID_ARGUMENTS_KEY, {})
+        call["args"] = arguments.get(call["id"], call["args"])
+    return message
 
 
 def _is_disjoint(chunk: AIMessageChunk, last: AIMessageChunk) -> bool:

@@ -166,6 +166,8 @@ class ToolCalls:
 
     Attributes:
         answer: The first call of `answer_function`, if any.
+        invalid_arguments: The arguments that are not an object, by the id of the call; complete
+            after `closing_chunks`.
     """
 
     def __init__(
@@ -179,6 +181,7 @@ class ToolCalls:
         self._signatures = signatures
         self._calls: list[_ToolCall] = []
         self.answer: _ToolCall | None = None
+        self.invalid_arguments: dict[str, str] = {}
 
     def __bool__(self) -> bool:
         """Whether there are tool calls that need a result."""
@@ -237,7 +240,8 @@ class ToolCalls:
 
         When LangChain adds chunks, it repairs truncated JSON (seen in langchain-core 1.7.2), so
         that a tool would run with part of its arguments. The suffix makes them an invalid tool
-        call; it can go when LangChain no longer repairs JSON.
+        call, and `invalid_arguments` has them without it. Both can go when LangChain no longer
+        repairs JSON.
         """
         chunks = []
         for call in [call for call in self._calls if call.name and not call.is_answer]:
@@ -251,10 +255,13 @@ class ToolCalls:
             new_id = None if call.id else self._unique_id(None)
             if is_broken or new_id or rest:
                 call.id = call.id or new_id
+                if is_broken and call.id:
+                    self.invalid_arguments[call.id] = arguments
                 rest = rest if call.is_emitted else arguments
                 args = rest + (_unrepairable_suffix(arguments) if is_broken else "")
                 chunks.append(tool_call_chunk(args=args, id=new_id, index=call.index))
-            self._signatures.set_call_id(call.index, call.id, call.emitted_args or parsed)
+            emitted = call.emitted_args or parsed
+            self._signatures.set_call_id(call.index, call.id, call.name, emitted)
         return chunks
 
     def _find_or_start(self, delta: ToolCallDelta) -> tuple[_ToolCall, bool]:

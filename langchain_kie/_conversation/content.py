@@ -84,7 +84,7 @@ def _parse_block(block: Json, message: BaseMessage) -> list[Part]:
 
 def _parser_for(block: Json) -> Callable[[Json], Iterator[Part]] | None:
     """The parser for the type of a block; Bedrock's and Gemini's have a key instead of a type."""
-    block_type = block.get("type") or next((k for k in ("text", *_GEMINI_KEYS) if k in block), "")
+    block_type = block.get("type") or next((k for k in _TYPE_KEYS if k in block), "")
     return _PARSERS.get(block_type)
 
 
@@ -204,9 +204,7 @@ def _anthropic_block(block: Json) -> Iterator[Part]:
     if source.get("type") == "text":
         yield str(source["data"])
     elif source.get("type") == "content":
-        inner = source["content"]
-        for part in [{"type": "text", "text": inner}] if isinstance(inner, str) else inner:
-            yield from _PARSERS[part["type"]](part)
+        yield from _inner_blocks(source["content"])
     else:
         common = {"type": block["type"], "mime_type": source.get("media_type")}
         yield from _langchain_block({**source, **common, "filename": block.get("title")})
@@ -240,6 +238,23 @@ def _input_audio(block: Json) -> Iterator[Part]:
     yield _media_part(block, "audio", data=audio["data"], mime_type=mime_type)
 
 
+def _inner_blocks(inner: str | list[Json]) -> Iterator[Part]:
+    for part in [{"type": "text", "text": inner}] if isinstance(inner, str) else inner:
+        yield from _PARSERS[part["type"]](part)
+
+
+def _search_result(block: Json) -> Iterator[Part]:
+    """Anthropic's search result: a title, a source and text."""
+    yield from (str(block[key]) for key in ("title", "source") if block.get(key))
+    yield from _inner_blocks(block["content"])
+
+
+def _cache_point(_block: Json) -> Iterator[Part]:
+    """Bedrock's cache point, which is no content."""
+    warn("cachePoint: KIE has no cache points; the block is not sent")
+    yield from ()
+
+
 def _image_generation_call(block: Json) -> Iterator[Part]:
     """An image that an OpenAI model generated."""
     if result := block.get("result"):
@@ -260,7 +275,9 @@ def _gemini_part(block: Json) -> Iterator[Part]:
     )
 
 
+_CACHE_POINT = "cachePoint"
 _GEMINI_KEYS = ("inline_data", "inlineData", "file_data", "fileData")
+_TYPE_KEYS = ("text", *_GEMINI_KEYS, _CACHE_POINT)
 _KINDS = frozenset({"image", "audio", "video"})
 _TEXT_TYPES = frozenset({"text", "text-plain"})
 
@@ -271,6 +288,8 @@ _PARSERS: dict[str, Callable[[Json], Iterator[Part]]] = {
     **dict.fromkeys(_GEMINI_KEYS, _gemini_part),
     **dict.fromkeys(("file", "input_file"), _file_block),
     "text-plain": _langchain_block,
+    "search_result": _search_result,
+    _CACHE_POINT: _cache_point,
     "input_audio": _input_audio,
     "image_generation_call": _image_generation_call,
 }

@@ -18,8 +18,8 @@ survives LangChain's merging of chunks, v1 output, JSON, pickle and checkpoints:
 The key is the model that produced them, because other models cannot use them. `start`, `end`
 and `at` are positions in the text of the message. `index` is that of a content block which is not
 text. `part` is a native part of a server-side tool. `extra` has undocumented members of a tool call
-or message of `chat_completions`. `digest` is that of the arguments: a call that was changed since
-is sent without its old signature. Older messages have none. Pure; knows no API.
+or message of `chat_completions`. `digest` is that of the call's name and arguments: a call that was
+changed since is sent without its old signature. Older messages have none. Pure; knows no API.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any
+
+from langchain_kie._json import without_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -81,13 +83,13 @@ class SignatureLog:
         if entry not in self._entries:
             self._entries.append(entry)
 
-    def set_call_id(self, index: int, call_id: str | None, args: Any) -> None:
-        """Set the id of the tool call number `index`, and the digest of its arguments."""
+    def set_call_id(self, index: int, call_id: str | None, name: str, args: Any) -> None:
+        """Set the id of the tool call number `index`, and its digest."""
         for entry in self._entries:
             if entry["type"] == "tool_call" and entry["id"] == index:
                 entry["id"] = call_id
                 if "signature" in entry or has_signature(entry["extra"]):
-                    entry["digest"] = digest_of(args)
+                    entry["digest"] = digest_of(name, args)
 
     def additional_kwargs(self) -> Json:
         """Return the member of the message; a call that was never named has no entry."""
@@ -95,15 +97,28 @@ class SignatureLog:
         return {_STORE_KEY: {self._model: entries}} if entries else {}
 
 
-def digest_of(args: Any) -> str:
-    """A short digest of the arguments of a tool call, whatever the order of its members."""
-    text = json.dumps(args, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def digest_of(name: str, args: Any) -> str:
+    """A short digest of the name and arguments of a tool call.
+
+    It does not depend on what storing changes: the order of members, 1.0 instead of 1, and text
+    that is not UTF-8.
+    """
+    text = json.dumps([name, _with_integers(args)], sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(without_surrogates(text).encode()).hexdigest()[:16]
 
 
-def signature_for(entry: Mapping[str, Any], args: Any) -> str:
-    """The signature of a tool call, or the placeholder if its arguments were changed since."""
-    return str(entry["signature"]) if _is_unchanged(entry, args) else PLACEHOLDER_SIGNATURE
+def _with_integers(value: Any) -> Any:
+    """A JSON value with integers in place of equal numbers that have a fraction."""
+    if isinstance(value, dict):
+        return {key: _with_integers(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return list(map(_with_integers, value))
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def signature_for(entry: Mapping[str, Any], call: Mapping[str, Any]) -> str:
+    """The signature of a tool call, or the placeholder if the call was changed since."""
+    return str(entry["signature"]) if _is_unchanged(entry, call) else PLACEHOLDER_SIGNATURE
 
 
 def has_signature(value: Any) -> bool:
@@ -131,10 +146,10 @@ def stored_extras(
     extras: dict[str, Json] = {}
     if not message.additional_kwargs:
         return extras
-    args = {call["id"]: call["args"] for call in calls}
+    by_id = {call["id"]: call for call in calls}
     for entry in stored_signatures(message, model):
         if entry["type"] == "tool_call" and "extra" in entry:
-            is_unchanged = _is_unchanged(entry, args.get(entry["id"]))
+            is_unchanged = _is_unchanged(entry, by_id.get(entry["id"]))
             extra = entry["extra"] if is_unchanged else _with_placeholder(entry["extra"])
             extras.setdefault(entry["id"], {}).update(extra)
     return extras
@@ -151,8 +166,9 @@ def stored_message_extra(message: BaseMessage, model: str) -> Json:
     return extra
 
 
-def _is_unchanged(entry: Mapping[str, Any], args: Any) -> bool:
-    return "digest" not in entry or entry["digest"] == digest_of(args)
+def _is_unchanged(entry: Mapping[str, Any], call: Mapping[str, Any] | None) -> bool:
+    digest = entry.get("digest")
+    return digest is None or bool(call and digest == digest_of(call["name"], call["args"]))
 
 
 def _with_placeholder(value: Any) -> Any:

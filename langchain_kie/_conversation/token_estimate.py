@@ -12,6 +12,7 @@ from langchain_core.messages.utils import count_tokens_approximately
 
 from langchain_kie._conversation.content import parse_content
 from langchain_kie._conversation.media import Media
+from langchain_kie._conversation.repair import in_langchain_form
 from langchain_kie._settings import CHARS_PER_TOKEN
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def estimate_tokens(messages: Sequence[BaseMessage], tools: list[Any] | None) ->
     """
     texts: list[BaseMessage] = []
     tokens = 0
-    for message in messages:
+    for message in in_langchain_form(messages):
         if isinstance(message.content, str):
             texts.append(message)
             continue

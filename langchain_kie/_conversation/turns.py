@@ -20,6 +20,7 @@ from langchain_core.messages import (
 )
 
 from langchain_kie._conversation.content import parse_content
+from langchain_kie._conversation.repair import repaired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +80,10 @@ TRUNCATION_NOTE = "(The beginning of this conversation was left out.)"
 """The text of a user turn that is put before a history which starts with a tool call, for example
 because it was trimmed: Gemini refuses a tool call without a user turn before it."""
 
+INVALID_ARGUMENTS_KEY = "invalid_arguments"
+"""The key of `additional_kwargs` under which a message has the arguments of its invalid tool calls,
+by id, as the model wrote them."""
+
 NO_MESSAGE_TO_SEND = "there is no user or assistant message to send"
 
 
@@ -86,12 +91,22 @@ def build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
     """The turns of a conversation, in which each tool call has its tool result.
 
     Tool results may come in any order, and other messages may stand between a tool call and its
-    result; such messages follow the result.
+    result; such messages follow the result. If the conversation cannot be sent, it is repaired.
 
     Raises:
-        ValueError: A tool call has no tool result, a tool result has no tool call, or a message
-            cannot be sent.
+        ValueError: A tool call has no tool result although no message follows, a tool result has
+            no tool call or is the second one, or a message cannot be sent.
     """
+    try:
+        return _build_turns(messages)
+    except ValueError:
+        messages_to_send = repaired(messages)
+        if messages_to_send is None:
+            raise
+    return _build_turns(messages_to_send)
+
+
+def _build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
     turns: list[Turn] = []
     with_calls: list[tuple[Turn, list[ToolMessage]]] = []
     unmatched: list[ToolMessage] = []
@@ -117,7 +132,7 @@ def build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
         turn.tools = _match_results(turn.message, results)
         unmatched += results
     if unmatched:
-        raise ValueError(f"tool result {unmatched[0].tool_call_id!r} matches no earlier tool call")
+        raise ValueError(_unmatched_error(unmatched[0].tool_call_id, turns))
     return turns
 
 
@@ -126,6 +141,12 @@ def _add_refusal(turn: Turn, additional_kwargs: Json) -> None:
     refusal = additional_kwargs.get("refusal")
     if isinstance(refusal, str) and refusal and refusal not in turn.parts:
         turn.parts.append(refusal)
+
+
+def _unmatched_error(call_id: str, turns: Sequence[Turn]) -> str:
+    if any(tool.call["id"] == call_id for turn in turns for tool in turn.tools):
+        return f"tool call {call_id!r} is answered twice: only one tool result may have its id"
+    return f"tool result {call_id!r} matches no earlier tool call"
 
 
 def all_parts(turns: Sequence[Turn]) -> list[Part]:
@@ -169,7 +190,7 @@ def _match_results(message: Any, results: list[ToolMessage]) -> list[ToolTurn]:
     if message.invalid_tool_calls:
         answered = [result.tool_call_id for result in results]
         calls = calls + [
-            {**call, "args": {"invalid_json": call["args"] or ""}}
+            {**call, "args": {"invalid_json": _invalid_arguments(message, call)}}
             for call in message.invalid_tool_calls
             if call["id"] in answered
         ]
@@ -188,6 +209,13 @@ def _match_results(message: Any, results: list[ToolMessage]) -> list[ToolTurn]:
         used_ids.add(call_id)
         turns.append(ToolTurn(call_id, call, result, parse_content(result)))
     return turns
+
+
+def _invalid_arguments(message: Any, call: Json) -> str:
+    """The arguments of an invalid tool call, without what was added to them in a stream."""
+    args = call["args"] or ""
+    original = message.additional_kwargs.get(INVALID_ARGUMENTS_KEY, {}).get(call["id"])
+    return original if original and args.startswith(original) else args
 
 
 def _pop_result(results: list[ToolMessage], call_id: str | None) -> ToolMessage | None:

@@ -80,21 +80,24 @@ class MultipartBody:
 
 @dataclass(frozen=True, slots=True)
 class HttpCall(Generic[ItemT]):
-    """One POST request, and how to decode its response.
+    """One request, and how to decode its response.
 
     Attributes:
         model: The model's name for error messages, `None` where no model is called.
         path: The URL's path and query, relative to the base URL.
-        body: JSON, or a multipart body.
+        body: JSON, or a multipart body; `None` for a GET request.
         parse_event: Decodes an event; raises `KieError` if it cannot.
         timeout: Seconds, or an `httpx.Timeout`; `None` for the transport's.
+        event_from_value: Finds the event in a JSON value of the body, `None` if it has none;
+            raises `KieError` for a value that reports an error.
     """
 
     model: str | None
     path: str
-    body: bytes | MultipartBody
+    body: bytes | MultipartBody | None
     parse_event: Callable[[dict[str, Any]], ItemT]
     timeout: Any = None
+    event_from_value: Callable[[Any], dict[str, Any] | None] = event_from_value
 
 
 class ResponseReader(Generic[ItemT]):
@@ -216,7 +219,7 @@ class ResponseReader(Generic[ItemT]):
                 self._stop_reading()
                 break
             try:
-                event = event_from_value(value)
+                event = self._call.event_from_value(value)
                 if event is None:
                     self._unknown_object = value
                     self.event_count -= 1

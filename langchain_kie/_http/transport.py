@@ -208,9 +208,10 @@ class Transport:
             file = (body.name, body.file, body.mime_type)
             content = {"data": body.fields, "files": {"file": file}}
         else:
-            headers.append(("Content-Type", "application/json"))
+            if body is not None:
+                headers.append(("Content-Type", "application/json"))
             content = {"content": body}
-            if not client:
+            if body is not None and not client:
                 size, host = str(len(body)), url.netloc.decode()
                 headers += [("Host", host), ("Content-Length", size)]
                 content = {"stream": httpx.ByteStream(body)}
@@ -220,7 +221,8 @@ class Transport:
             headers += self.headers.items()
         build = client.build_request if client else httpx.Request
         extensions = {"timeout": timeout.as_dict()}
-        request = build("POST", url, headers=headers, extensions=extensions, **content)
+        method = "GET" if body is None else "POST"
+        request = build(method, url, headers=headers, extensions=extensions, **content)
         self.auth.authorize(request)
         return request
 

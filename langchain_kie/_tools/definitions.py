@@ -19,6 +19,7 @@ from typing_extensions import is_typeddict
 from langchain_kie._catalog import BUILTIN_TOOLS, BUILTIN_TOOLS_BY_NAME
 from langchain_kie._json_schema.keywords import type_names, without_titles
 from langchain_kie._json_schema.normalize import normalize_schema
+from langchain_kie._tools.server_tools import reject_server_tool
 from langchain_kie._tools.typed_dicts import typed_dict_schema
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from langchain_kie._json import Json
 
 
-_LEGAL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
+_LEGAL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}")
 _BUILTIN_FUNCTION_NAMES = frozenset(tool.wire_name for tool in BUILTIN_TOOLS)
 _PARAMETERS = (
     "parameters",
@@ -41,6 +42,7 @@ _PARAMETERS = (
 _POSITIONAL_ONLY = "v__positional_only"
 """A property that pydantic adds for a function with positional-only parameters (pydantic 2.14)."""
 
+_SCHEMA_KEYS = frozenset(_PARAMETERS)
 _DECLARATIONS = ("functionDeclarations", "function_declarations")
 _COMBINING_KEYWORDS = frozenset({"$ref", "anyOf", "oneOf", "allOf"})
 
@@ -70,7 +72,12 @@ def normalize_tool(
     else:
         declared: Any = next((definition[k] for k in _DECLARATIONS if definition.get(k)), [])
         functions = [_function_from_dict(_as_dict(one) or {}) for one in declared]
-        builtins = _builtin_tools({k: v for k, v in definition.items() if k not in _DECLARATIONS})
+        others = {k: v for k, v in definition.items() if k not in _DECLARATIONS}
+        builtins = _builtin_tools(others)
+        if "type" not in definition:
+            others = {k: v for k, v in others.items() if k not in BUILTIN_TOOLS_BY_NAME}
+        if not builtins or "type" not in definition:
+            reject_server_tool(others, _SCHEMA_KEYS)
         if not functions and not builtins:
             functions = [_function_from_dict(definition)]
     extra = {} if strict is None else {"strict": strict}
@@ -134,7 +141,7 @@ def _function(name: Any, description: str | None, schema: Any, strict: Any = Non
     if not isinstance(name, str) or not _LEGAL_NAME.fullmatch(name):
         raise ValueError(
             f"tool name {name!r} is invalid: Gemini requires a letter or _, then letters, digits "
-            "and _ . : - (ASCII), at most 64 characters"
+            "and _ . : - (ASCII), at most 128 characters"
         )
     if name in _BUILTIN_FUNCTION_NAMES:
         raise ValueError(f"a function cannot be named {name!r}: KIE reads it as a built-in tool")

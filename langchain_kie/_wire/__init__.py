@@ -6,10 +6,10 @@ a body; `parse_event` converts one JSON object of an answer to an `AnswerEvent`.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from langchain_kie._answer.event import AnswerEvent, FinishReason
+from langchain_kie._error_bodies import credits_of
 from langchain_kie._wire import chat_completions, generate_content
 from langchain_kie.errors import KieError, KieProtocolError, error_for
 
@@ -79,15 +79,16 @@ def parse_event(event: Json) -> AnswerEvent:
     parser = _EVENT_PARSERS[key]
     try:
         parsed = parser(event)
-        credits_consumed = event.get("credits_consumed")
-        if credits_consumed is not None:
+        if event.get("credits_consumed") is not None:
             parsed.is_terminal = True
-            with suppress(TypeError, ValueError):
-                parsed.metadata["credits_consumed"] = float(credits_consumed)
+            credits_consumed = credits_of(event)
+            if credits_consumed is not None:
+                parsed.metadata["credits_consumed"] = credits_consumed
         if parsed.native_finish_reason:
             _set_finish_reason(parsed, _FINISH_REASONS[parser])
     except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
-        raise KieProtocolError(f"cannot read {key!r} in KIE's answer: {error}") from None
+        message = f"cannot read {key!r} in KIE's answer: {error}"
+        raise KieProtocolError(message, credits_consumed=credits_of(event)) from None
     except KieError as error:
         raise _billed(error, event) from None
     return parsed
@@ -95,6 +96,7 @@ def parse_event(event: Json) -> AnswerEvent:
 
 def _billed(error: KieError, event: Json) -> KieError:
     """The error of an answer, not to be retried if the event shows that it was billed."""
+    error.credits_consumed = credits_of(event)
     if event.get("usage") or event.get("usageMetadata") or event.get("credits_consumed"):
         error.max_retries = 0
     return error

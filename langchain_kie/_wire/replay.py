@@ -88,8 +88,7 @@ def _signed_parts(
                 while call_id != entry["id"]:
                     call_id, call = calls.pop(0)
                     yield (position, math.inf), position, call
-                args = call["functionCall"]["args"]
-                call["thoughtSignature"] = signature_for(entry, args)
+                call["thoughtSignature"] = signature_for(entry, call["functionCall"])
             case "block" if entry["index"] in blocks:
                 blocks[entry["index"]].update(signature)
 

@@ -2,15 +2,15 @@
 
 It serves KIE's OpenAI-compatible and native Gemini APIs, the gateway, the File Upload API, the
 list of models and the balance on one address. It rejects what KIE rejects, with KIE's messages,
-and streams each model in the shape that was recorded for it. The same requests always get the same
-answers; the rules are in `langchain_kie.emulator.responder`. Keywords of `Emulator` select
-behaviour that KIE shows only at times.
+and streams each model in the shape that was recorded for it. What the model says comes from
+scripted answers, from a `respond` function, or from a few fixed rules. Keywords of `Emulator`
+select behaviour that KIE shows only at times.
 
     with Emulator() as emulator:
         ChatKieGemini(model=..., base_url=emulator.base_url, api_key=emulator.api_key)
 
-`python -m langchain_kie.emulator` serves it from the command line, and
-`langchain_kie.emulator.pytest_plugin` has the fixture `kie_emulator`. All of it needs the extra
+`python -m langchain_kie.emulator` serves it from the command line, and the pytest fixtures
+`kie_emulator` and `kie_model` are found by pytest. All of it needs the extra
 `langchain-kie[emulator]`.
 """
 
@@ -19,7 +19,24 @@ from __future__ import annotations
 _EXTRA = frozenset({"jsonschema", "python_multipart", "starlette", "uvicorn"})
 
 try:
+    from langchain_kie.emulator.conversation import (
+        Answer,
+        ChatRequest,
+        CodeRun,
+        Failure,
+        Grounding,
+        MediaFile,
+        RawAnswer,
+        Support,
+        Tool,
+        ToolCall,
+        ToolChoice,
+        ToolResult,
+        Turn,
+        Usage,
+    )
     from langchain_kie.emulator.server import Emulator
+    from langchain_kie.emulator.settings import ToolCallFormat
     from langchain_kie.emulator.state import ReceivedRequest
 except ModuleNotFoundError as error:
     if error.name is None or error.name.partition(".")[0] not in _EXTRA:
@@ -29,4 +46,22 @@ except ModuleNotFoundError as error:
         'Run: pip install "langchain-kie[emulator]"'
     ) from error
 
-__all__ = ["Emulator", "ReceivedRequest"]
+__all__ = [
+    "Answer",
+    "ChatRequest",
+    "CodeRun",
+    "Emulator",
+    "Failure",
+    "Grounding",
+    "MediaFile",
+    "RawAnswer",
+    "ReceivedRequest",
+    "Support",
+    "Tool",
+    "ToolCall",
+    "ToolCallFormat",
+    "ToolChoice",
+    "ToolResult",
+    "Turn",
+    "Usage",
+]

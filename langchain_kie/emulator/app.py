@@ -1,9 +1,11 @@
-"""The ASGI application: each endpoint parses a request, answers it, and serializes the reply."""
+"""The ASGI application: each endpoint parses a request, answers it, and encodes the answer."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -14,14 +16,15 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from langchain_kie.emulator.answering import cut_bytes, cut_events, find_answer, finish, prepare
 from langchain_kie.emulator.catalog import catalog_routes
 from langchain_kie.emulator.chat_request import read_chat_request
-from langchain_kie.emulator.chat_response import ChatAnswer
+from langchain_kie.emulator.chat_response import ChatEncoder
+from langchain_kie.emulator.conversation import RawAnswer
 from langchain_kie.emulator.errors import (
     FEATURE_NOT_SUPPORTED,
     MODEL_NOT_SUPPORTED,
     TIMEOUT_PAGE,
-    TOO_MANY_TOKENS,
     ApiError,
     GatewayTimeoutError,
     bad_request,
@@ -31,26 +34,18 @@ from langchain_kie.emulator.errors import (
 from langchain_kie.emulator.media import UrlFetcher
 from langchain_kie.emulator.models import CHAT_ENDPOINTS, NATIVE_ENDPOINTS, gateway_endpoint
 from langchain_kie.emulator.native_request import read_native_request
-from langchain_kie.emulator.native_response import NativeAnswer
-from langchain_kie.emulator.responder import page_urls, respond
-from langchain_kie.emulator.streaming import encode_json
+from langchain_kie.emulator.native_response import NativeEncoder
+from langchain_kie.emulator.streaming import DONE, encode_event, encode_json
 from langchain_kie.emulator.uploads import upload_routes
-from langchain_kie.emulator.usage import (
-    count_prompt,
-    count_usage,
-    credits_for,
-    limit_output,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from starlette.requests import Request
 
-    from langchain_kie.emulator.conversation import Conversation, Reply
+    from langchain_kie.emulator.conversation import ChatRequest
     from langchain_kie.emulator.models import Endpoint
     from langchain_kie.emulator.state import ServerState
-    from langchain_kie.emulator.usage import Usage
 
 _JSON = "application/json;charset=UTF-8"
 _EVENTS = "text/event-stream;charset=UTF-8"
@@ -102,33 +97,24 @@ async def _chat(request: Request, body: Any, state: ServerState, fetcher: UrlFet
     slug = request.path_params["slug"]
     if slug == "api":  # `/api/v1/chat/completions`, measured in 2026-08
         raise unprocessable(FEATURE_NOT_SUPPORTED)
-    endpoint = CHAT_ENDPOINTS.get(slug)
-    return await _answer_chat(endpoint, body, state, fetcher)
+    return await _answer_chat(CHAT_ENDPOINTS.get(slug), request, body, state, fetcher)
 
 
 async def _gateway(
-    _request: Request, body: Any, state: ServerState, fetcher: UrlFetcher
+    request: Request, body: Any, state: ServerState, fetcher: UrlFetcher
 ) -> Response:
     endpoint = gateway_endpoint(body.get("model") if isinstance(body, dict) else None)
-    return await _answer_chat(endpoint, body, state, fetcher)
+    return await _answer_chat(endpoint, request, body, state, fetcher)
 
 
 async def _answer_chat(
-    endpoint: Endpoint | None, body: Any, state: ServerState, fetcher: UrlFetcher
+    endpoint: Endpoint | None, request: Request, body: Any, state: ServerState, fetcher: UrlFetcher
 ) -> Response:
     if endpoint is None:
         raise unprocessable(MODEL_NOT_SUPPORTED)
     state.check_account(endpoint)
-    request = await read_chat_request(body, endpoint, fetcher)
-    reply, usage = await _respond(endpoint, request.conversation, state, fetcher)
-    answer = ChatAnswer(
-        endpoint=endpoint,
-        reply=reply,
-        usage=usage,
-        serial=next(state.serials),
-        show_thoughts=request.include_thoughts,
-    )
-    return _events(answer.events()) if request.stream else _json(answer.body())
+    parsed = await read_chat_request(body, endpoint, fetcher)
+    return await _answer(request, parsed, endpoint, state, fetcher)
 
 
 async def _native(request: Request, body: Any, state: ServerState, fetcher: UrlFetcher) -> Response:
@@ -142,52 +128,56 @@ async def _native(request: Request, body: Any, state: ServerState, fetcher: UrlF
     parsed = await read_native_request(
         body, endpoint, fetcher, ignore_nullable=state.settings.ignore_nullable
     )
-    streams = method_streams and parsed.stream
-    if state.settings.hang_on_stream_false and not streams:
-        return await _hang(request, state)
-    reply, usage = await _respond(endpoint, parsed.conversation, state, fetcher)
-    answer = NativeAnswer(
-        endpoint=endpoint,
-        reply=reply,
-        usage=usage,
-        serial=next(state.serials),
-        show_thoughts=parsed.include_thoughts,
+    parsed = replace(parsed, stream=method_streams and parsed.stream)
+    if state.settings.hang_on_stream_false and not parsed.stream:
+        await _wait(math.inf, request, state)
+        return Response()
+    return await _answer(request, parsed, endpoint, state, fetcher)
+
+
+async def _answer(
+    http_request: Request,
+    request: ChatRequest,
+    endpoint: Endpoint,
+    state: ServerState,
+    fetcher: UrlFetcher,
+) -> Response:
+    request = replace(request, headers=state.public_headers(http_request))
+    request, prompt = await prepare(request, endpoint, state, fetcher)
+    answer = await find_answer(request, state)
+    if state.settings.delay:
+        await _wait(state.settings.delay, http_request, state)
+    cut = state.cuts.popleft() if state.cuts else None
+    if isinstance(answer, RawAnswer):
+        return _raw(answer, cut, state)
+    answer, usage = finish(answer, request, endpoint, prompt, state)
+    details = (endpoint, request, answer, usage, next(state.serials))
+    is_native = request.api == "generate_content"
+    encoder = (
+        NativeEncoder(*details)
+        if is_native
+        else ChatEncoder(*details, state.settings.tool_call_format)
     )
-    return _events(answer.events()) if streams else _json(answer.body())
+    if not request.stream:
+        return _json(encoder.body()) if cut is None else _cut_json(encoder.body(), cut)
+    events = encoder.events() if cut is None else cut_events(encoder.events(), cut)
+    return _stream(_encoded(events, b"" if is_native else DONE), state)
 
 
-async def _hang(request: Request, state: ServerState) -> Response:
-    """Wait until the client gives up, or the emulator stops."""
+def _encoded(events: Iterable[Any], last: bytes) -> Iterator[bytes]:
+    yield from map(encode_event, events)
+    if last:
+        yield last
+
+
+async def _wait(seconds: float, request: Request, state: ServerState) -> None:
+    """Wait some seconds, at most until the client gives up or the emulator stops."""
+    end = time.monotonic() + seconds
     # Another thread stops the emulator, so there is no asyncio.Event to wait for.
-    while not state.is_stopping and not await request.is_disconnected():  # noqa: ASYNC110
-        await asyncio.sleep(_POLL_SECONDS)
-    return Response()
-
-
-async def _respond(
-    endpoint: Endpoint, conversation: Conversation, state: ServerState, fetcher: UrlFetcher
-) -> tuple[Reply, Usage]:
-    """Answer a conversation, and charge for it.
-
-    Raises:
-        ApiError: If the prompt is longer than the context.
-    """
-    settings = state.settings
-    if settings.drops_media:
-        turns = tuple(replace(turn, media=()) for turn in conversation.turns)
-        conversation = replace(conversation, turns=turns)
-    prompt, maximum = count_prompt(endpoint, conversation), settings.context_tokens
-    if prompt > maximum:
-        raise bad_request(TOO_MANY_TOKENS.format(count=prompt, maximum=maximum))
-    urls = page_urls(conversation)
-    if urls:
-        conversation = replace(conversation, pages=await fetcher.web_pages(urls))
-    reply = respond(conversation, settings.ignore_tool_choice)
-    usage = count_usage(prompt, conversation.effort, reply)
-    if endpoint.honours_max_tokens and conversation.max_tokens is not None:
-        reply, usage = limit_output(reply, usage, conversation.max_tokens)
-    state.charge(credits_for(endpoint, usage))
-    return reply, usage
+    while (left := end - time.monotonic()) > 0 and not state.is_stopping:
+        if await request.is_disconnected():
+            return
+        await asyncio.sleep(min(_POLL_SECONDS, left))
 
 
 async def _read_body(request: Request, state: ServerState) -> Any:
@@ -215,6 +205,9 @@ async def _record(request: Request, state: ServerState) -> Any:
     return body
 
 
+# --- responses -------------------------------------------------------------------------------
+
+
 def _not_found(request: Request) -> Response:
     return _json(
         {
@@ -231,10 +224,30 @@ def _json(body: Any, status: int = HTTPStatus.OK) -> Response:
     return Response(encode_json(body), status, media_type=_JSON)
 
 
-def _events(events: Iterable[bytes]) -> Response:
-    async def one_by_one() -> AsyncIterator[bytes]:
-        for event in events:
-            yield event
-            await asyncio.sleep(0)
+def _cut_json(body: Any, after: int) -> Response:
+    data = encode_json(body)
+    headers = {"content-length": str(len(data)), "content-type": _JSON}
+    pieces = cut_bytes([data], min(after, len(data) - 1))
+    return StreamingResponse(pieces, headers=headers)
 
-    return StreamingResponse(one_by_one(), media_type=_EVENTS)
+
+def _stream(pieces: Iterable[bytes], state: ServerState, **options: Any) -> Response:
+    async def one_by_one() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+            await asyncio.sleep(state.settings.piece_delay)
+
+    return StreamingResponse(one_by_one(), **{"media_type": _EVENTS, **options})
+
+
+def _raw(answer: RawAnswer, cut: int | None, state: ServerState) -> Response:
+    if isinstance(answer.body, bytes) and cut is None:
+        return Response(answer.body, answer.status, media_type=answer.content_type or _JSON)
+    body = [answer.body] if isinstance(answer.body, bytes) else answer.body
+    pieces = [piece if isinstance(piece, bytes) else encode_event(piece) for piece in body]
+    return _stream(
+        pieces if cut is None else cut_bytes(pieces, cut),
+        state,
+        status_code=answer.status,
+        media_type=answer.content_type or _EVENTS,
+    )

@@ -6,17 +6,16 @@ The rules for `messages`, `tools` and `response_format` are in docs/wire.md 1 an
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_kie.emulator import rules
 from langchain_kie.emulator.conversation import (
-    Call,
-    Conversation,
-    Function,
+    ChatRequest,
     MediaFile,
-    Result,
+    Tool,
+    ToolCall,
     ToolChoice,
+    ToolResult,
     Turn,
 )
 from langchain_kie.emulator.errors import MODEL_NOT_SUPPORTED, bad_request, unprocessable
@@ -59,15 +58,6 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """A parsed request; `stream` and `include_thoughts` have their defaults filled in."""
-
-    conversation: Conversation
-    stream: bool
-    include_thoughts: bool
-
-
 async def read_chat_request(body: Any, endpoint: Endpoint, fetcher: UrlFetcher) -> ChatRequest:
     """Parse a body.
 
@@ -83,17 +73,16 @@ async def read_chat_request(body: Any, endpoint: Endpoint, fetcher: UrlFetcher) 
         raise unprocessable(MODEL_NOT_SUPPORTED)
     if not given.get("messages"):
         raise unprocessable("The 'messages' field is required and cannot be empty.")
-    functions, builtins = _read_tools(given.get("tools", []))
+    tools, builtins = _read_tools(given.get("tools", []))
     choice = _read_choice(given.get("tool_choice", "auto"))
-    rules.check_choice(choice, functions)
+    rules.check_choice(choice, tools)
     json_answer, schema = _read_format(given.get("response_format", {"type": "text"}))
-    rules.check_features(
-        endpoint, functions=bool(functions), builtins=builtins, json_answer=json_answer
-    )
-    turns = await _read_messages(given["messages"], fetcher)
-    conversation = Conversation(
-        turns=turns,
-        functions=functions,
+    rules.check_features(endpoint, tools=bool(tools), builtins=builtins, json_answer=json_answer)
+    return ChatRequest(
+        model=endpoint.model,
+        api=endpoint.api,
+        turns=await _read_messages(given["messages"], fetcher),
+        tools=tools,
         builtins=builtins,
         choice=choice,
         json_answer=json_answer,
@@ -101,10 +90,10 @@ async def read_chat_request(body: Any, endpoint: Endpoint, fetcher: UrlFetcher) 
         stop=_read_stop(given.get("stop", [])),
         effort=rules.check_effort(endpoint, given.get("reasoning_effort"), "reasoning_effort"),
         max_tokens=given.get("max_tokens"),
+        stream=given.get("stream", False),
+        # By default, KIE shows thoughts; a gateway shows them only on request.
+        include_thoughts=given.get("include_thoughts", not is_gateway),
     )
-    # By default, KIE shows thoughts; a gateway shows them only on request.
-    include_thoughts = given.get("include_thoughts", not is_gateway)
-    return ChatRequest(conversation, given.get("stream", False), include_thoughts)
 
 
 def _check_types(body: dict[str, Any]) -> None:
@@ -123,7 +112,7 @@ def _read_stop(stop: str | list[Any]) -> tuple[str, ...]:
     return tuple(sequences)
 
 
-def _read_tools(tools: list[Any]) -> tuple[tuple[Function, ...], frozenset[str]]:
+def _read_tools(tools: list[Any]) -> tuple[tuple[Tool, ...], frozenset[str]]:
     functions, builtins = [], set()
     for position, tool in enumerate(tools):
         declared = tool.get("function") if isinstance(tool, dict) else None
@@ -140,7 +129,7 @@ def _read_tools(tools: list[Any]) -> tuple[tuple[Function, ...], frozenset[str]]
     return tuple(functions), frozenset(builtins)
 
 
-def _read_function(declared: dict[str, Any], path: str) -> Function:
+def _read_function(declared: dict[str, Any], path: str) -> Tool:
     description = declared.get("description") or ""
     parameters = declared.get("parameters") or {}
     if not isinstance(description, str):
@@ -148,7 +137,7 @@ def _read_function(declared: dict[str, Any], path: str) -> Function:
     if not isinstance(parameters, dict) or parameters.get("type", "object") != "object":
         raise unprocessable(f"{path}.parameters must be a schema of type object")
     check_chat_schema(parameters, f"{path}.parameters", answer=False)
-    return Function(declared["name"], description, {"type": "object"} | parameters)
+    return Tool(declared["name"], description, {"type": "object"} | parameters)
 
 
 def _read_choice(choice: str | dict[str, Any]) -> ToolChoice:
@@ -250,10 +239,11 @@ def _read_result(
         raise unprocessable("The 'tool_call_id' field is required for messages of role tool.")
     if call_id not in unanswered:
         raise bad_request(rules.RESPONSE_OUT_OF_PLACE)
-    return Turn("user", media=media, results=(Result(unanswered.pop(call_id), text),))
+    result = ToolResult(unanswered.pop(call_id), text, rules.is_error_text(text))
+    return Turn("user", media=media, results=(result,))
 
 
-def _read_calls(message: dict[str, Any], path: str) -> list[tuple[str, Call]]:
+def _read_calls(message: dict[str, Any], path: str) -> list[tuple[str, ToolCall]]:
     tool_calls = message.get("tool_calls") or []
     if not isinstance(tool_calls, list):
         raise unprocessable(f"The '{path}' field must be of type list")
@@ -272,5 +262,5 @@ def _read_calls(message: dict[str, Any], path: str) -> list[tuple[str, Call]]:
             raise unprocessable(
                 f"The '{path}[{position}].function.arguments' field must hold a JSON object"
             )
-        calls.append((call["id"], Call(function["name"], args)))
+        calls.append((call["id"], ToolCall(function["name"], args, call["id"])))
     return calls

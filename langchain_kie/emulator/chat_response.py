@@ -6,25 +6,20 @@ the stream shapes A, B and C in docs/wire.md 4.
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie.emulator.streaming import (
-    DONE,
-    encode_event,
-    make_id,
-    split_evenly,
-    split_text,
-)
+from langchain_kie.emulator.streaming import make_id, split_evenly, split_text
 from langchain_kie.emulator.usage import credits_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from langchain_kie.emulator.conversation import Call, Reply
+    from langchain_kie.emulator.conversation import Answer, ChatRequest, ToolCall, Usage
     from langchain_kie.emulator.models import Endpoint
-    from langchain_kie.emulator.usage import Usage
+    from langchain_kie.emulator.settings import ToolCallFormat
 
 _EPOCH = 1_767_225_600
 _WORDS_PER_CHUNK = 3
@@ -32,32 +27,35 @@ _ARGUMENTS_FRAGMENT_LENGTH = 8
 
 
 @dataclass(frozen=True, slots=True)
-class ChatAnswer:
-    """An answer, ready to be serialized.
+class ChatEncoder:
+    """Encodes one answer.
 
     Attributes:
         endpoint: The model that answers.
-        reply: The content.
+        request: The request.
+        answer: The content.
         usage: The token counts.
         serial: A number unique to this call.
-        show_thoughts: Whether the answer includes the thoughts.
+        call_format: How tool calls are written.
     """
 
     endpoint: Endpoint
-    reply: Reply
+    request: ChatRequest
+    answer: Answer
     usage: Usage
     serial: int
-    show_thoughts: bool
+    call_format: ToolCallFormat
 
     def body(self) -> dict[str, Any]:
         """Build the answer as one JSON document."""
-        message: dict[str, Any] = {"role": "assistant", "content": _content(self.reply)}
-        if self.show_thoughts and self.reply.thoughts:
-            message["reasoning_content"] = "\n\n".join(self.reply.thoughts)
-        if self.reply.calls:
-            message["tool_calls"] = [
-                self._call(number, call) for number, call in enumerate(self.reply.calls)
-            ]
+        message: dict[str, Any] = {"role": "assistant", "content": _content(self.answer)}
+        if thoughts := "".join(self._thoughts()):
+            message["reasoning_content"] = thoughts
+        if images := self._images():
+            message["images"] = images
+        if self.answer.tool_calls:
+            calls = enumerate(self.answer.tool_calls)
+            message["tool_calls"] = [self._call(number, call) for number, call in calls]
         body = self._envelope("chat.completion")
         body["choices"] = [{"index": 0, "message": message, "finish_reason": self._finish_reason()}]
         if self.endpoint.api != "gateway":
@@ -66,11 +64,14 @@ class ChatAnswer:
         counts = self._costs()["usage"].items()
         return body | {"usage": {k: v for k, v in counts if not k.endswith("_details")}}
 
-    def events(self) -> Iterator[bytes]:
-        """Build the answer as a stream of server-sent events."""
-        shapes = {"A": self._shape_a, "B": self._shape_b, "C": self._shape_c}
-        yield from map(encode_event, shapes[self.endpoint.stream_shape]())
-        yield DONE
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Build the answer as the events of a stream."""
+        match self.endpoint.stream_shape:
+            case "A":
+                return self._shape_a()
+            case "B":
+                return self._shape_b()
+        return self._shape_c()
 
     def _shape_a(self) -> Iterator[dict[str, Any]]:
         yield self._chunk({"content": "", "role": "assistant"})
@@ -87,7 +88,8 @@ class ChatAnswer:
     def _shape_c(self) -> Iterator[dict[str, Any]]:
         deltas = list(self._deltas()) or [{"content": ""}]
         chunks = [self._chunk({"role": "assistant", **delta}) for delta in deltas]
-        if self.reply.is_cut:  # measured on 3.8 Flash, unlike any other finish reason
+        # Measured on 3.8 Flash: a stream that was cut has a finish reason, a complete one has none.
+        if self.answer.finish_reason or self.answer.block_reason:
             chunks.append(self._chunk({}, self._finish_reason()))
         chunks.append({**self._envelope(), "choices": []})
         chunks.append({**self._envelope(), "choices": [], **self._costs()})
@@ -95,43 +97,58 @@ class ChatAnswer:
             yield chunk | {"id": self._id(number)}
 
     def _deltas(self) -> Iterator[dict[str, Any]]:
-        if self.show_thoughts:
-            for number, thought in enumerate(self.reply.thoughts):
-                yield {"reasoning_content": f"\n\n{thought}" if number else thought}
-        for text in split_text(_content(self.reply), _WORDS_PER_CHUNK):
+        for thought in self._thoughts():
+            yield {"reasoning_content": thought}
+        for text in split_text(_content(self.answer), _WORDS_PER_CHUNK):
             yield {"content": text}
-        for number, call in enumerate(self.reply.calls):
+        if images := self._images():
+            yield {"images": images}
+        for number, call in enumerate(self.answer.tool_calls):
             yield from self._call_deltas(number, call)
 
-    def _call_deltas(self, number: int, call: Call) -> Iterator[dict[str, Any]]:
+    def _thoughts(self) -> tuple[str, ...]:
+        return self.answer.paragraphs if self.request.include_thoughts else ()
+
+    def _images(self) -> list[dict[str, Any]]:
+        """Write images as relays do: KIE was not seen to send any (docs/wire.md 11)."""
+        urls = (
+            f"data:{image.mime_type};base64,{base64.b64encode(image.data).decode()}"
+            for image in self.answer.images
+        )
+        return [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+
+    def _call_deltas(self, number: int, call: ToolCall) -> Iterator[dict[str, Any]]:
         complete = self._call(number, call)
-        if not self.endpoint.call_format.in_fragments:
+        arguments = complete["function"]["arguments"]
+        if not self.call_format.in_fragments or not isinstance(arguments, str):
             yield {"tool_calls": [complete]}
             return
         yield {"tool_calls": [complete | {"function": {"name": call.name, "arguments": ""}}]}
-        arguments = complete["function"]["arguments"]
+        index = {"index": complete["index"]} if "index" in complete else {}
         for fragment in split_evenly(arguments, _ARGUMENTS_FRAGMENT_LENGTH):
-            yield {"tool_calls": [{"index": number, "function": {"arguments": fragment}}]}
+            yield {"tool_calls": [{**index, "function": {"arguments": fragment}}]}
 
-    def _call(self, number: int, call: Call) -> dict[str, Any]:
-        call_format = self.endpoint.call_format
+    def _call(self, number: int, call: ToolCall) -> dict[str, Any]:
+        form = self.call_format
         arguments: Any = dict(call.args)
-        if not call_format.as_object:
+        if not form.as_object:
             arguments = json.dumps(arguments, ensure_ascii=False)
         tool_call: dict[str, Any] = {
             "type": "function",
             "function": {"name": call.name, "arguments": arguments},
         }
-        if call_format.has_id:
-            tool_call["id"] = f"call_{make_id('call', self.serial, number)}"
-        if call_format.index != "none":
-            tool_call["index"] = number if call_format.index == "position" else 0
+        if form.has_id:
+            tool_call["id"] = call.id or f"call_{make_id('call', self.serial, number)}"
+        if form.index != "none":
+            tool_call["index"] = number if form.index == "position" else 0
         return tool_call
 
     def _finish_reason(self) -> str:
-        if self.reply.is_cut:
-            return "length"
-        return "tool_calls" if self.reply.calls and self._has_shape_a() else "stop"
+        if self.answer.finish_reason:
+            return self.answer.finish_reason
+        if self.answer.block_reason:
+            return "content_filter"
+        return "tool_calls" if self.answer.tool_calls and self._has_shape_a() else "stop"
 
     def _has_shape_a(self) -> bool:
         return self.endpoint.stream_shape == "A"
@@ -160,7 +177,7 @@ class ChatAnswer:
         them in `total_tokens`.
         """
         shape = self.endpoint.stream_shape
-        is_reported = shape == "A" or (shape == "B" and self.show_thoughts)
+        is_reported = shape == "A" or (shape == "B" and self.request.include_thoughts)
         reasoning = self.usage.thinking if is_reported else 0
         details = {"audio_tokens": 0, "text_tokens": 0} if shape == "A" else {}
         return {
@@ -174,13 +191,13 @@ class ChatAnswer:
         }
 
 
-def _content(reply: Reply) -> str:
+def _content(answer: Answer) -> str:
     """Write code and sources into the text as Markdown, as this API does (docs/wire.md 1, 3)."""
-    text = reply.text
-    if reply.code_run is not None:
-        run = reply.code_run
+    text = answer.text
+    if answer.code_run is not None:
+        run = answer.code_run
         text = f"```python\n{run.code}```\n\nOutput:\n\n```\n{run.output}```\n\n{text}"
-    if reply.grounding is not None and reply.grounding.supports:
-        links = ", ".join(f"[{title}]({uri})" for uri, title in reply.grounding.sources)
+    if answer.grounding is not None and answer.grounding.supports:
+        links = ", ".join(f"[{title}]({uri})" for uri, title in answer.grounding.sources)
         text = f"{text}\n\nSources: {links}"
     return text

@@ -1,24 +1,23 @@
-"""The content of a request and of an answer, independent of the API that carries it.
+"""Requests and answers as Python values, independent of the API that carries them.
 
-`chat_request` and `native_request` parse requests into a `Conversation`, `responder` answers it
-with a `Reply`, and `chat_response` and `native_response` serialize the reply.
+`chat_request` and `native_request` parse a body into a `ChatRequest`. A function answers it with an
+`Answer`, a `Failure` or a `RawAnswer`, which `chat_response` and `native_response` encode.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
 
 Schema: TypeAlias = dict[str, Any]
 Role: TypeAlias = Literal["system", "user", "model"]
+Api: TypeAlias = Literal["chat_completions", "generate_content", "gateway"]
 
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """A file of a message; `is_lost` if it could not be downloaded."""
+    """A file of a message or of an answer; `is_lost` if KIE could not download it."""
 
     mime_type: str
     data: bytes
@@ -34,19 +33,30 @@ class WebPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A function call."""
+class ToolCall:
+    """A function call, of a request or of an answer.
+
+    Attributes:
+        name: The name of the function.
+        args: The arguments.
+        id: The id; in an answer, the emulator generates it if it is empty.
+        signature: The thought signature of a native call; the emulator signs the first call of an
+            answer itself if it is `None`.
+    """
 
     name: str
-    args: Mapping[str, Any]
+    args: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """The result of a function, as text."""
+class ToolResult:
+    """The result of a function, as text; `is_error` if the function failed."""
 
     name: str
     text: str
+    is_error: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +74,12 @@ class Turn:
     role: Role
     text: str = ""
     media: tuple[MediaFile, ...] = ()
-    calls: tuple[Call, ...] = ()
-    results: tuple[Result, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    results: tuple[ToolResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class Tool:
     """A function declaration; `parameters` is JSON Schema, whichever API it came from."""
 
     name: str
@@ -90,25 +100,32 @@ class ToolChoice:
     names: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """A request.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """A request for an answer, parsed and accepted.
 
     Attributes:
+        model: The model in KIE's spelling.
+        api: The API: `chat_completions`, `generate_content` or `gateway`.
         turns: The messages in order.
-        functions: The declared functions.
+        tools: The declared functions.
         builtins: The enabled built-in tools of Gemini, by their names in requests.
         choice: Whether functions may or must be called.
         json_answer: Whether the answer must be JSON.
         schema: The JSON Schema of the answer.
         stop: The stop sequences.
         effort: The reasoning effort.
-        max_tokens: The maximum of tokens of the answer, including thinking, as requested.
-        pages: The web pages whose URLs are in the prompt, if they may be read.
+        max_tokens: The maximum of tokens of the answer, including thinking.
+        stream: Whether the answer is a stream.
+        include_thoughts: Whether the answer shows the thoughts.
+        headers: The headers, with names in lower case and without the key.
+        pages: The web pages whose URLs are in the prompt, if the model may read them.
     """
 
+    model: str
+    api: Api
     turns: tuple[Turn, ...]
-    functions: tuple[Function, ...] = ()
+    tools: tuple[Tool, ...] = ()
     builtins: frozenset[str] = frozenset()
     choice: ToolChoice = ToolChoice()
     json_answer: bool = False
@@ -116,26 +133,27 @@ class Conversation:
     stop: tuple[str, ...] = ()
     effort: str = "high"
     max_tokens: int | None = None
+    stream: bool = False
+    include_thoughts: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
     pages: tuple[WebPage, ...] = ()
 
+    @property
+    def current_turns(self) -> tuple[Turn, ...]:
+        """The last message of the user and what followed it: calls and their results."""
+        prompts = [n for n, t in enumerate(self.turns) if t.role == "user" and not t.results]
+        return self.turns[prompts[-1] if prompts else 0 :]
 
-@dataclass(frozen=True, slots=True)
-class CurrentTurn:
-    """The turn to answer: the last message of the user, and what followed it.
+    @property
+    def prompt(self) -> str:
+        """The text of the user's last message."""
+        first = self.current_turns[0]
+        return first.text if first.role == "user" and not first.results else ""
 
-    Attributes:
-        prompt: The text of that message.
-        earlier: The texts of the user's earlier messages, oldest first.
-        media: The files of this turn.
-        results: The results of functions in this turn.
-        called: The names of the functions called in this turn.
-    """
-
-    prompt: str
-    earlier: tuple[str, ...]
-    media: tuple[MediaFile, ...]
-    results: tuple[str, ...]
-    called: frozenset[str]
+    @property
+    def results(self) -> tuple[ToolResult, ...]:
+        """The results of functions since the user's last message."""
+        return tuple(result for turn in self.current_turns for result in turn.results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +177,7 @@ class Grounding:
 
     query: str
     sources: tuple[tuple[str, str], ...]
-    supports: tuple[Support, ...]
+    supports: tuple[Support, ...] = ()
 
     def up_to(self, end: int) -> Grounding:
         """Leave out the supports of what follows after `end` characters of the answer."""
@@ -175,23 +193,85 @@ class CodeRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer.
+class Usage:
+    """The tokens of one call; `answer` excludes `thinking`."""
+
+    prompt: int
+    answer: int
+    thinking: int = 0
+
+    @property
+    def total(self) -> int:
+        """The sum of all tokens."""
+        return self.prompt + self.answer + self.thinking
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the model.
 
     Attributes:
-        thoughts: Paragraphs of thinking.
-        text: The text of the answer.
-        calls: The function calls.
+        text: The text.
+        tool_calls: The function calls.
+        thoughts: The thoughts: one text, or paragraphs. They are left out unless the request
+            includes thoughts.
+        images: Generated images.
+        finish_reason: `stop`, `length`, `tool_calls` or `content_filter`, each written as the API
+            writes it, or any other word, which is sent unchanged. `None`, the default, is `length`
+            if the maximum of tokens cut the answer, else the usual one.
+        block_reason: Why the prompt was blocked, such as `PROHIBITED_CONTENT`; then there is no
+            other content.
+        usage: The tokens; `None`, the default, counts them.
         grounding: The results of a search.
         code_run: Code that was executed before the text.
-        pages: The web pages that were read.
-        is_cut: Whether the maximum of tokens ended it.
     """
 
-    thoughts: tuple[str, ...]
     text: str = ""
-    calls: tuple[Call, ...] = ()
+    tool_calls: Sequence[ToolCall] = ()
+    thoughts: str | Sequence[str] = ()
+    images: Sequence[MediaFile] = ()
+    finish_reason: str | None = None
+    block_reason: str | None = None
+    usage: Usage | None = None
     grounding: Grounding | None = None
     code_run: CodeRun | None = None
-    pages: tuple[WebPage, ...] = ()
-    is_cut: bool = False
+
+    @property
+    def paragraphs(self) -> tuple[str, ...]:
+        """The paragraphs of the thoughts, each but the first with the empty line before it."""
+        thoughts = self.thoughts
+        texts = [thoughts] if isinstance(thoughts, str) and thoughts else thoughts
+        return tuple(f"\n\n{text}" if number else text for number, text in enumerate(texts))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error in KIE's form: HTTP status 200, and a body with `code` and `msg`.
+
+    Attributes:
+        code: KIE's code, such as 402.
+        message: KIE's `msg`; `None`, the default, is what KIE sends with this code.
+    """
+
+    code: int
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """A response that the emulator sends as it is.
+
+    Attributes:
+        body: The body; or its pieces: bytes, or values that are sent as server-sent events.
+        status: The HTTP status.
+        content_type: The content type; by default that of a stream if the body has pieces, else
+            that of JSON.
+    """
+
+    body: bytes | Sequence[bytes | Mapping[str, Any]]
+    status: int = 200
+    content_type: str | None = None
+
+
+AnyAnswer: TypeAlias = str | Answer | Failure | RawAnswer
+Respond: TypeAlias = Callable[[ChatRequest], AnyAnswer | Awaitable[AnyAnswer]]

@@ -42,6 +42,22 @@ TIMEOUT_PAGE = b"""<!DOCTYPE html>
 """What the gateway in front of KIE sends when KIE does not answer."""
 
 
+MESSAGES = {
+    UNAUTHORIZED: (
+        "Unauthorized \u2013 Authentication failed. Please check that your Authorization and "
+        "Content-Type headers are correctly set."
+    ),
+    402: NO_CREDITS,
+    404: UNKNOWN_MODEL,
+    UNPROCESSABLE: MODEL_NOT_SUPPORTED,
+    429: TOO_FAST,
+    433: "The spending limit of this API key is reached.",
+    455: "The server is currently being maintained, please try again later~",
+    524: "2 times retry fail",
+}
+"""What KIE sends with a code (docs/wire.md 7 and 8); that of code 433 is not known."""
+
+
 class ApiError(Exception):
     """A request that KIE rejects.
 
@@ -79,8 +95,4 @@ def unprocessable(message: str) -> ApiError:
 
 def unauthorized() -> ApiError:
     """Build the error for a wrong key, with the message of three recordings."""
-    return ApiError(
-        UNAUTHORIZED,
-        "Unauthorized \u2013 Authentication failed. Please check that your Authorization and "
-        "Content-Type headers are correctly set.",
-    )
+    return ApiError(UNAUTHORIZED, MESSAGES[UNAUTHORIZED])

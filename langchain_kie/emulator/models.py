@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Api: TypeAlias = Literal["chat_completions", "generate_content", "gateway"]
+    from langchain_kie.emulator.conversation import Api
+
 Feature: TypeAlias = Literal["search", "functions", "response_format"]
 
 BUILTIN_TOOLS: Mapping[str, Feature | None] = MappingProxyType(
@@ -25,26 +26,6 @@ _EXCLUSIVE: tuple[frozenset[Feature], ...] = (
     frozenset({"search", "functions"}),
     frozenset({"functions", "response_format"}),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class CallFormat:
-    """How a model writes tool calls in the chat completions API.
-
-    No tool call in a stream of KIE was ever recorded (docs/wire.md 5). Each model therefore has
-    another format, and a client must read all of them.
-
-    Attributes:
-        index: The `index` of a call: its position, always 0, or none at all.
-        in_fragments: Whether a stream sends the arguments in fragments.
-        as_object: Whether the arguments are a JSON object instead of JSON text.
-        has_id: Whether a call has an id.
-    """
-
-    index: Literal["position", "zero", "none"] = "position"
-    in_fragments: bool = False
-    as_object: bool = False
-    has_id: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +49,6 @@ class Endpoint:
             turn.
         image_tokens: The prompt tokens of an image.
         version: The `modelVersion` of native streams.
-        call_format: How the model writes tool calls in the chat completions API.
     """
 
     model: str
@@ -82,7 +62,6 @@ class Endpoint:
     requires_signatures: bool = False
     image_tokens: int = 1100
     version: str = ""
-    call_format: CallFormat = CallFormat(in_fragments=True)
 
 
 def _native(
@@ -112,17 +91,10 @@ _CHAT_ROWS = (
     Endpoint("gemini-2.5-pro", "A", (76, 600)),
     Endpoint("gemini-3-flash", "A", (30, 180)),
     Endpoint("gemini-3-pro", "A", (100, 700)),
-    Endpoint("gemini-3.1-pro", "B", (100, 700), image_tokens=347, call_format=CallFormat()),
-    Endpoint("gemini-3-5-flash-openai", "C", (90, 540), call_format=CallFormat("none")),
-    Endpoint(
-        "gemini-3-6-flash-openai", "C", (45, 225), image_tokens=1098, call_format=CallFormat("zero")
-    ),
-    Endpoint(
-        "gemini-3-7-flash-openai",
-        "C",
-        (45, 225),
-        call_format=CallFormat("none", as_object=True, has_id=False),
-    ),
+    Endpoint("gemini-3.1-pro", "B", (100, 700), image_tokens=347),
+    Endpoint("gemini-3-5-flash-openai", "C", (90, 540)),
+    Endpoint("gemini-3-6-flash-openai", "C", (45, 225), image_tokens=1098),
+    Endpoint("gemini-3-7-flash-openai", "C", (45, 225)),
     Endpoint(
         "gemini-3-8-flash-openai",
         "C",
@@ -130,7 +102,6 @@ _CHAT_ROWS = (
         efforts=("none", "low", "medium", "high"),  # `none` and `medium` were measured
         failing_efforts=("minimal",),
         honours_max_tokens=True,
-        call_format=CallFormat("zero", as_object=True),
     ),
 )
 _NATIVE_ROWS = (

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_kie.emulator import rules
 from langchain_kie.emulator.conversation import (
-    Call,
-    Conversation,
-    Function,
+    ChatRequest,
     MediaFile,
-    Result,
+    Tool,
+    ToolCall,
     ToolChoice,
+    ToolResult,
     Turn,
 )
 from langchain_kie.emulator.errors import bad_request, unprocessable
@@ -26,7 +25,7 @@ from langchain_kie.emulator.media import from_base64
 from langchain_kie.emulator.models import BUILTIN_TOOLS, NATIVE_ENDPOINTS
 from langchain_kie.emulator.native_fields import parse_request, unknown_name
 from langchain_kie.emulator.schemas import read_gemini_schema
-from langchain_kie.emulator.signatures import is_call_signature, is_text_signature
+from langchain_kie.emulator.signatures import URL_SAFE, is_call_signature, is_text_signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,22 +52,13 @@ _DATA_FIELDS = (
     "codeExecutionResult",
 )
 _MODES: Mapping[str, Literal["auto", "none", "any"]] = {"ANY": "any", "NONE": "none"}
-_RESULT_KEYS = ("result", "output", "content", "error")
+_RESULT_KEYS = frozenset({"result", "output", "content", "error"})
 _JSON = "application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class NativeRequest:
-    """A parsed request; `stream` and `include_thoughts` have their defaults filled in."""
-
-    conversation: Conversation
-    stream: bool
-    include_thoughts: bool
 
 
 async def read_native_request(
     body: Any, endpoint: Endpoint, fetcher: UrlFetcher, *, ignore_nullable: bool
-) -> NativeRequest:
+) -> ChatRequest:
     """Parse a body; `ignore_nullable` is described in `Settings`.
 
     Raises:
@@ -80,13 +70,11 @@ async def read_native_request(
         raise bad_request(rules.NO_CONTENTS)
     config = request.get("generationConfig", {})
     thinking = config.get("thinkingConfig", {})
-    functions, builtins = _read_tools(request.get("tools", []), ignore_nullable=ignore_nullable)
+    tools, builtins = _read_tools(request.get("tools", []), ignore_nullable=ignore_nullable)
     choice = _read_choice(request.get("toolConfig", {}).get("functionCallingConfig", {}))
-    rules.check_choice(choice, functions)
+    rules.check_choice(choice, tools)
     json_answer, schema = _read_format(config, ignore_nullable=ignore_nullable)
-    rules.check_features(
-        endpoint, functions=bool(functions), builtins=builtins, json_answer=json_answer
-    )
+    rules.check_features(endpoint, tools=bool(tools), builtins=builtins, json_answer=json_answer)
     effort = rules.check_effort(endpoint, thinking.get("thinkingLevel"), "thinkingLevel")
     if int(thinking.get("thinkingBudget", -1)) == 0:
         effort = "none"
@@ -96,9 +84,11 @@ async def read_native_request(
     _check_order(contents)
     if endpoint.requires_signatures:
         _check_signatures(contents, endpoint.model)
-    conversation = Conversation(
+    return ChatRequest(
+        model=endpoint.model,
+        api=endpoint.api,
         turns=tuple(turns),
-        functions=functions,
+        tools=tools,
         builtins=builtins,
         choice=choice,
         json_answer=json_answer,
@@ -106,16 +96,15 @@ async def read_native_request(
         stop=tuple(stop for stop in config.get("stopSequences", ()) if stop),
         effort=effort,
         max_tokens=int(config["maxOutputTokens"]) if "maxOutputTokens" in config else None,
-    )
-    return NativeRequest(
-        conversation, request.get("stream", True), thinking.get("includeThoughts", True)
+        stream=request.get("stream", True),
+        include_thoughts=thinking.get("includeThoughts", True),
     )
 
 
 def _read_tools(
     tools: list[dict[str, Any]], *, ignore_nullable: bool
-) -> tuple[tuple[Function, ...], frozenset[str]]:
-    functions: list[Function] = []
+) -> tuple[tuple[Tool, ...], frozenset[str]]:
+    functions: list[Tool] = []
     builtins: set[str] = set()
     for position, tool in enumerate(tools):
         builtins |= BUILTIN_TOOLS.keys() & tool.keys()
@@ -130,7 +119,7 @@ def _read_tools(
                     f"* GenerateContentRequest.{path}.parameters: schema at top-level must be of "
                     "type OBJECT\n"
                 )
-            functions.append(Function(declared["name"], declared["description"], parameters))
+            functions.append(Tool(declared["name"], declared["description"], parameters))
     rules.check_functions(functions)
     return tuple(functions), frozenset(builtins)
 
@@ -185,7 +174,7 @@ async def _read_content(content: dict[str, Any], path: str, fetcher: UrlFetcher)
             calls.append(_read_call(part))
         if "functionResponse" in part:
             response = part["functionResponse"]
-            results.append(Result(response["name"], _response_text(response.get("response", {}))))
+            results.append(_read_result(response["name"], response.get("response", {})))
             for nested in response.get("parts", []):
                 media += await _read_media(nested, fetcher)
     text = "".join(texts) if role == "model" else "\n".join(texts)
@@ -227,25 +216,26 @@ def _check_part(part: dict[str, Any], role: str, path: str) -> None:
 async def _read_media(part: dict[str, Any], fetcher: UrlFetcher) -> list[MediaFile]:
     if "inlineData" in part:
         blob = part["inlineData"]
-        return [from_base64(blob.get("mimeType", ""), blob.get("data", ""))]
+        data = blob.get("data", "").translate(URL_SAFE)  # Google's parser reads both alphabets
+        return [from_base64(blob.get("mimeType", ""), data)]
     if "fileData" in part:
         return [await fetcher.media_file(part["fileData"].get("fileUri", ""))]
     return []
 
 
-def _read_call(part: dict[str, Any]) -> Call:
+def _read_call(part: dict[str, Any]) -> ToolCall:
     call = part["functionCall"]
-    return Call(call["name"], call.get("args", {}))
+    signature = part.get("thoughtSignature")
+    return ToolCall(call["name"], call.get("args", {}), call.get("id", ""), signature)
 
 
-def _response_text(response: dict[str, Any]) -> str:
-    """Convert the response of a function to text: its only value, or all of it as JSON."""
-    if len(response) == 1:
-        key, value = next(iter(response.items()))
-        if key in _RESULT_KEYS:
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            return f"Error: {text}" if key == "error" and "error" not in text.lower() else text
-    return json.dumps(response, ensure_ascii=False)
+def _read_result(name: str, response: dict[str, Any]) -> ToolResult:
+    """Read the response of a function: its only value, or all of it as JSON."""
+    value: Any = response
+    if len(response) == 1 and response.keys() <= _RESULT_KEYS:
+        (value,) = response.values()
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return ToolResult(name, text, "error" in response or rules.is_error_text(text))
 
 
 def _values_of(content: dict[str, Any], field: str) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from langchain_kie.emulator.models import BUILTIN_TOOLS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from langchain_kie.emulator.conversation import Function, ToolChoice
+    from langchain_kie.emulator.conversation import Tool, ToolChoice
     from langchain_kie.emulator.models import Endpoint, Feature
 
 CALL_OUT_OF_PLACE = (
@@ -33,7 +33,7 @@ RESPONSES_MISCOUNTED = (
 )
 NO_CONTENTS = "* GenerateContentRequest.contents: contents is not specified\n"
 
-_FUNCTION_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
+_FUNCTION_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}")
 _CONFLICTS: Mapping[frozenset[Feature], str] = {
     frozenset({"search", "functions"}): "Tool use with function calling is unsupported",
     frozenset({"functions", "response_format"}): (
@@ -42,7 +42,7 @@ _CONFLICTS: Mapping[frozenset[Feature], str] = {
 }
 
 
-def check_functions(functions: Sequence[Function]) -> None:
+def check_functions(functions: Sequence[Tool]) -> None:
     """Reject names that Gemini does not accept, and duplicate names."""
     seen: set[str] = set()
     for position, function in enumerate(functions):
@@ -51,14 +51,14 @@ def check_functions(functions: Sequence[Function]) -> None:
                 f"* GenerateContentRequest.tools[0].function_declarations[{position}].name: "
                 "Invalid function name. Must start with a letter or an underscore. Must be "
                 "alphanumeric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or "
-                "dashes (-), with a maximum length of 64.\n"
+                "dashes (-), with a maximum length of 128.\n"
             )
         if function.name in seen:
             raise bad_request(f"Duplicate function declaration found: {function.name}")
         seen.add(function.name)
 
 
-def check_choice(choice: ToolChoice, functions: Sequence[Function]) -> None:
+def check_choice(choice: ToolChoice, functions: Sequence[Tool]) -> None:
     """Reject a choice of functions that are not declared."""
     undeclared = sorted(choice.names - {function.name for function in functions})
     if undeclared:
@@ -69,11 +69,11 @@ def check_choice(choice: ToolChoice, functions: Sequence[Function]) -> None:
 
 
 def check_features(
-    endpoint: Endpoint, *, functions: bool, builtins: frozenset[str], json_answer: bool
+    endpoint: Endpoint, *, tools: bool, builtins: frozenset[str], json_answer: bool
 ) -> None:
     """Reject features that exclude one another at this endpoint."""
     used: set[Feature | None] = {BUILTIN_TOOLS[name] for name in builtins}
-    used |= {"functions"} if functions else set()
+    used |= {"functions"} if tools else set()
     used |= {"response_format"} if json_answer else set()
     for pair in endpoint.exclusive:
         if pair <= used:
@@ -91,3 +91,8 @@ def check_effort(endpoint: Endpoint, effort: str | None, field: str) -> str:
         accepted = ", ".join(endpoint.efforts)
         raise unprocessable(f"The '{field}' field must be one of: {accepted}")
     return effort
+
+
+def is_error_text(text: str) -> bool:
+    """Tell whether the text of a function's result reports an error."""
+    return text.lower().lstrip(' {"').startswith("error")

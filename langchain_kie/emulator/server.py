@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 import uvicorn
 
+from langchain_kie.emulator.answering import ConnectionCutError
 from langchain_kie.emulator.app import build_app
+from langchain_kie.emulator.conversation import Failure
 from langchain_kie.emulator.settings import Settings
 from langchain_kie.emulator.state import ServerState
 
 if TYPE_CHECKING:
+    from langchain_kie.emulator.conversation import AnyAnswer
     from langchain_kie.emulator.state import ReceivedRequest
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.005
 _BACKLOG = 2048
+
+
+def _is_no_cut(record: logging.LogRecord) -> bool:
+    """Tell whether a log record of uvicorn is about something else than a cut that was wanted."""
+    return not (record.exc_info and isinstance(record.exc_info[1], ConnectionCutError))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -30,20 +39,21 @@ class Emulator(Settings):
     Example:
         ```python
         with Emulator() as emulator:
+            emulator.answer("It is sunny.")
             model = ChatKieGemini(
-                model="gemini-3-flash", base_url=emulator.base_url, api_key=emulator.api_key
+                model="gemini-3.5-flash", base_url=emulator.base_url, api_key=emulator.api_key
             )
+            assert model.invoke("What is the weather?").text == "It is sunny."
         ```
 
     The keywords are described in `Settings`; most of them can also be changed while it runs, as
-    in `emulator.rate_limit = True`.
-
-    Attributes:
-        requests: The received requests in order, without downloads of files.
+    in `emulator.rate_limit = True`. Every request is checked as KIE checks it before it is
+    answered, by a scripted answer too.
     """
 
     def __post_init__(self) -> None:
         """Prepare the state, which lasts until the emulator is deleted."""
+        self._initial = {field.name: getattr(self, field.name) for field in fields(self)}
         self._state = ServerState(self)
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
@@ -63,8 +73,41 @@ class Emulator(Settings):
 
     @property
     def requests(self) -> list[ReceivedRequest]:
-        """The received requests in order."""
+        """The received requests in order, without downloads of files."""
         return self._state.requests
+
+    @property
+    def credits_charged(self) -> float:
+        """What all answers cost together, in KIE's credits."""
+        return self._state.charged
+
+    def answer(self, *answers: AnyAnswer) -> None:
+        """Set what the next chat requests are answered with, one after the other.
+
+        Args:
+            answers: A text, an `Answer`, a `Failure` or a `RawAnswer` for each request.
+        """
+        self._state.script.extend(answers)
+
+    def fail_next(self, code: int, message: str | None = None, *, times: int = 1) -> None:
+        """Fail the next chat requests as KIE does: with HTTP status 200 and a code in the body.
+
+        Args:
+            code: KIE's code, such as 402, 429, 455, 500 or 401.
+            message: KIE's message; by default what KIE sends with this code.
+            times: How many requests fail; a client that retries sends several.
+        """
+        self.answer(*[Failure(code, message)] * times)
+
+    def cut_next(self, *, after: int, times: int = 1) -> None:
+        """Close the connection in the middle of the next answers.
+
+        Args:
+            after: How many characters of the text of a stream arrive; of a body that is not
+                streamed, how many bytes. The end of the answer never arrives.
+            times: How many answers are cut; a client that retries gets several.
+        """
+        self._state.cuts.extend([after] * times)
 
     def expire_files(self) -> None:
         """Set the clock of uploads forward by the 24 hours after which they expire."""
@@ -74,11 +117,18 @@ class Emulator(Settings):
         """Empty `requests`."""
         self._state.requests.clear()
 
+    def reset(self) -> None:
+        """Start anew: no requests, scripted answers or files; the settings of the constructor."""
+        address = {"host", "port"}
+        self.__dict__.update({k: v for k, v in self._initial.items() if k not in address})
+        self._state.reset()
+
     def __enter__(self) -> Self:
         """Start the server, and wait until it accepts requests."""
         if self._socket is not None:
             raise RuntimeError("The emulator serves already.")
         self._state.is_stopping = False
+        logging.getLogger("uvicorn.error").addFilter(_is_no_cut)
         self._socket = socket.create_server((self.host, self.port), backlog=_BACKLOG)
         # Connections inherit this; without it each answer waits for a delayed ACK.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -10,7 +10,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
+    from langchain_kie.emulator.conversation import Respond
+
 DEFAULT_API_KEY = "kie-emulator-key"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallFormat:
+    """How chat completions write tool calls.
+
+    No stream of KIE with a tool call was ever recorded (docs/wire.md 5). The default is OpenAI's
+    format; the others are known from other servers.
+
+    Attributes:
+        index: The `index` of a call: its position, always 0, or none at all.
+        in_fragments: Whether a stream sends the arguments in fragments.
+        as_object: Whether the arguments are a JSON object instead of JSON text.
+        has_id: Whether a call has an id.
+    """
+
+    index: Literal["position", "zero", "none"] = "position"
+    in_fragments: bool = True
+    as_object: bool = False
+    has_id: bool = True
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -25,6 +47,12 @@ class Settings:
         port: The port to listen on; 0, the default, chooses a free one.
         host: The address to listen on; 127.0.0.1 by default.
         api_key: The only key that is accepted.
+        respond: A function, sync or async, that answers each request: it gets a `ChatRequest` and
+            returns a text, an `Answer`, a `Failure` or a `RawAnswer`. A sync function runs in a
+            thread, an async one in the event loop of the emulator. `None`, the default, answers by
+            the rules of `langchain_kie.emulator.responder`.
+        delay: The seconds before an answer begins; 0 by default.
+        piece_delay: The seconds between the events of a stream; 0 by default.
         media: URLs that the emulator can fetch, and the bytes or the file of each. All other
             URLs must be of loopback hosts.
         clock: The time in seconds since 1970; the time of this machine by default. It decides
@@ -57,11 +85,15 @@ class Settings:
         ignore_tool_choice: What comes instead of a call that the tool choice requires: "prose",
             "json" (the arguments as JSON text) or "fenced" (the same in a Markdown code fence).
             Prose was reported of 3.1 Pro (2026-07). `None`, the default, makes the call.
+        tool_call_format: How chat completions write tool calls; OpenAI's format by default.
     """
 
     port: int = 0
     host: str = "127.0.0.1"
     api_key: str = DEFAULT_API_KEY
+    respond: Respond | None = None
+    delay: float = 0.0
+    piece_delay: float = 0.0
     media: Mapping[str, bytes | Path] | None = None
     clock: Callable[[], float] = time.time
     credits: float = 1_000_000.0
@@ -75,3 +107,4 @@ class Settings:
     hang_on_stream_false: bool = False
     ignore_nullable: bool = False
     ignore_tool_choice: Literal["prose", "json", "fenced"] | None = None
+    tool_call_format: ToolCallFormat = ToolCallFormat()

@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from langchain_kie.emulator.conversation import Call
+    from langchain_kie.emulator.conversation import ToolCall
 
 BYPASSES = frozenset(
     {"skip_thought_signature_validator", "context_engineering_is_the_way_to_go"},
@@ -22,10 +22,12 @@ BYPASSES = frozenset(
 _CALL_PREFIX = b"fc~"
 _TEXT_PREFIX = b"tx~"
 _NONCE_LENGTH = 8
-_STANDARD_ALPHABET = str.maketrans("-_", "+/")
+
+URL_SAFE = str.maketrans("-_", "+/")
+"""Converts the URL-safe alphabet of base64 to the standard one."""
 
 
-def sign_call(model: str, call: Call) -> str:
+def sign_call(model: str, call: ToolCall) -> str:
     """Sign a function call of `model`."""
     args = json.dumps(call.args, sort_keys=True, separators=(",", ":"))
     return _encode(_CALL_PREFIX, _digest(model, call.name, args))
@@ -36,7 +38,7 @@ def sign_text(model: str, text: str) -> str:
     return _sign_nonce(model, _digest(text)[:_NONCE_LENGTH])
 
 
-def is_call_signature(signature: str, model: str, call: Call) -> bool:
+def is_call_signature(signature: str, model: str, call: ToolCall) -> bool:
     """Tell whether `signature` was issued for this very call, or is a documented placeholder."""
     return signature in BYPASSES or _standard(signature) == sign_call(model, call)
 
@@ -70,4 +72,4 @@ def _standard(signature: str) -> str:
 
     Google's JSON parser accepts the URL-safe alphabet too, which google-genai sends.
     """
-    return signature.translate(_STANDARD_ALPHABET)
+    return signature.translate(URL_SAFE)

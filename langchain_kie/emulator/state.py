@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import itertools
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from langchain_kie.emulator.conversation import AnyAnswer
     from langchain_kie.emulator.models import Endpoint
     from langchain_kie.emulator.settings import Settings
 
@@ -55,6 +57,9 @@ class ServerState:
         settings: The behaviour, which can change between requests.
         files: The uploaded files.
         requests: The received requests in order.
+        script: The answers to give next.
+        cuts: After how many characters to cut the next answers.
+        charged: The credits that all answers cost.
         serials: Unique numbers for ids and file names.
         is_stopping: Whether requests that are never answered must end.
         chat_limit: The limit of chat requests (docs/wire.md 8).
@@ -65,16 +70,30 @@ class ServerState:
         self.settings = settings
         self.files = FileStore(settings)
         self.requests: list[ReceivedRequest] = []
-        self.serials: Iterator[int] = itertools.count(1)
+        self.script: deque[AnyAnswer] = deque()
+        self.cuts: deque[int] = deque()
         self.is_stopping = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all requests, scripted answers, files and charges."""
+        self.requests.clear()
+        self.script.clear()
+        self.cuts.clear()
+        self.files.close()
+        self.charged = 0.0
+        self.serials: Iterator[int] = itertools.count(1)
         self.chat_limit = RateLimit(20, 10.0)
         self.catalog_limit = RateLimit(1, 1.0)
 
     def record(self, request: Request, body: Any) -> None:
         """Add a request to `requests`."""
-        headers = {k: v for k, v in request.headers.items() if k not in _SECRET_HEADERS}
-        query = dict(request.query_params)
+        query, headers = dict(request.query_params), self.public_headers(request)
         self.requests.append(ReceivedRequest(request.url.path, query, headers, body))
+
+    def public_headers(self, request: Request) -> dict[str, str]:
+        """Copy the headers without those that hold a key."""
+        return {k: v for k, v in request.headers.items() if k not in _SECRET_HEADERS}
 
     def is_authorized(self, request: Request) -> bool:
         """Tell whether a request has the key."""
@@ -97,4 +116,5 @@ class ServerState:
 
     def charge(self, amount: float) -> None:
         """Subtract the price of an answer; the balance has two decimals."""
+        self.charged = round(self.charged + amount, 2)
         self.settings.credits = max(0.0, round(self.settings.credits - amount, 2))

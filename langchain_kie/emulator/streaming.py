@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 DONE = b"data: [DONE]\n\n"
 
@@ -18,7 +18,7 @@ _WORD = re.compile(r"\s*\S+\s*")
 _JSON_FRAGMENT_LENGTH = 16
 
 
-def encode_event(payload: dict[str, Any]) -> bytes:
+def encode_event(payload: Mapping[str, Any]) -> bytes:
     """Write one server-sent event; KIE sends only `data:` lines (docs/wire.md 4)."""
     return b"data: " + encode_json(payload) + b"\n\n"
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from langchain_kie.emulator.conversation import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from langchain_kie.emulator.conversation import Conversation, MediaFile, Reply
+    from langchain_kie.emulator.conversation import Answer, ChatRequest, MediaFile
     from langchain_kie.emulator.models import Endpoint
 
 _CHARACTERS_PER_TOKEN = 4
@@ -22,49 +24,41 @@ _HIDDEN_THINKING = {"none": 0, "low": 24, "medium": 48, "high": 96}
 _MIN_CREDITS = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """The tokens of one call; `answer` excludes `thinking`."""
-
-    prompt: int
-    answer: int
-    thinking: int
-
-    @property
-    def total(self) -> int:
-        """The sum of all tokens."""
-        return self.prompt + self.answer + self.thinking
-
-
-def count_prompt(endpoint: Endpoint, conversation: Conversation) -> int:
+def count_prompt(endpoint: Endpoint, request: ChatRequest) -> int:
     """Count the tokens of a prompt."""
-    turns = conversation.turns
+    turns = request.turns
     prompt = [turn.text for turn in turns]
     prompt += [result.text for turn in turns for result in turn.results]
     prompt += [json.dumps(dict(call.args)) for turn in turns for call in turn.calls]
-    prompt += [f"{f.name}{f.description}{json.dumps(f.parameters)}" for f in conversation.functions]
+    prompt += [f"{f.name}{f.description}{json.dumps(f.parameters)}" for f in request.tools]
     media = [file for turn in turns for file in turn.media if not file.is_lost]
     return _text_tokens("".join(prompt)) + sum(_media_tokens(endpoint, file) for file in media)
 
 
-def count_usage(prompt: int, effort: str, reply: Reply) -> Usage:
+def count_usage(endpoint: Endpoint, prompt: int, effort: str, answer: Answer) -> Usage:
     """Count the tokens of a call, including thoughts that are not shown."""
-    answer = reply.text + "".join(f"{c.name}{json.dumps(dict(c.args))}" for c in reply.calls)
-    thoughts = "".join(reply.thoughts)
+    calls = "".join(f"{c.name}{json.dumps(dict(c.args))}" for c in answer.tool_calls)
+    thoughts = "".join(answer.paragraphs)
     thinking = (_text_tokens(thoughts) if thoughts else 0) + _HIDDEN_THINKING[effort]
-    return Usage(prompt, _text_tokens(answer), thinking)
+    images = len(answer.images) * endpoint.image_tokens
+    return Usage(prompt, _text_tokens(answer.text + calls) + images, thinking)
 
 
-def limit_output(reply: Reply, usage: Usage, max_tokens: int) -> tuple[Reply, Usage]:
+def limit_output(answer: Answer, usage: Usage, max_tokens: int) -> tuple[Answer, Usage]:
     """Cut an answer after `max_tokens`, which include thinking; cut calls are left out."""
     if usage.thinking + usage.answer <= max_tokens:
-        return reply, usage
+        return answer, usage
     thinking = max(0, min(usage.thinking, max_tokens))
-    answer = max(0, max_tokens - thinking)
-    text = reply.text[: answer * _CHARACTERS_PER_TOKEN]
-    grounding = None if reply.grounding is None else reply.grounding.up_to(len(text))
-    cut = replace(reply, text=text, calls=(), grounding=grounding, is_cut=True)
-    return cut, replace(usage, answer=answer, thinking=thinking)
+    tokens = max(0, max_tokens - thinking)
+    text = answer.text[: tokens * _CHARACTERS_PER_TOKEN]
+    cut = replace(truncate(answer, len(text)), tool_calls=(), images=(), finish_reason="length")
+    return cut, Usage(usage.prompt, tokens, thinking)
+
+
+def truncate(answer: Answer, length: int) -> Answer:
+    """Cut the text of an answer, and what refers to the rest of it."""
+    grounding = None if answer.grounding is None else answer.grounding.up_to(length)
+    return replace(answer, text=answer.text[:length], grounding=grounding)
 
 
 def credits_for(endpoint: Endpoint, usage: Usage) -> float:

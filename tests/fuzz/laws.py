@@ -18,7 +18,11 @@ from langchain_core.load import dumps, loads
 from langchain_core.messages import HumanMessage, ToolMessage, message_chunk_to_message
 
 from langchain_kie import ChatKieGemini, KieError
-from langchain_kie._answer.messages import merge_chunks
+from langchain_kie._answer.messages import (
+    generation_chunks,
+    merge_chunks,
+    with_original_arguments,
+)
 from langchain_kie.emulator import Emulator
 from langchain_kie.emulator.app import build_app
 
@@ -108,7 +112,9 @@ def check_copies(message: AIMessage, chunks: list[AIMessageChunk]) -> None:
     before = copy.deepcopy(message)
     for keep in KEEPERS.values():
         assert keep(message) == message
-    assert message_chunk_to_message(reduce(add, chunks)) == message
+    assert with_original_arguments(message_chunk_to_message(reduce(add, chunks))) == message
+    pieces = [one.message for chunk in chunks for one in generation_chunks(chunk)]
+    assert with_original_arguments(message_chunk_to_message(reduce(add, pieces))) == message
     for one in (message, *chunks):
         assert all(isinstance(block["type"], str) for block in one.content_blocks)
         assert isinstance(one.text, str)

@@ -30,6 +30,7 @@ from langchain.agents.middleware import (
     ToolRetryMiddleware,
     wrap_model_call,
 )
+from langchain.agents.structured_output import ToolStrategy
 from langchain_core.caches import InMemoryCache
 from langchain_core.exceptions import ModelRateLimitError
 from langchain_core.messages import (
@@ -39,6 +40,7 @@ from langchain_core.messages import (
     ToolMessage,
     trim_messages,
 )
+from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
 from langchain_core.tools import tool
 from langchain_mcp_adapters.client import MultiServerMCPClient
@@ -47,15 +49,22 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
-from langgraph.types import Command
+from langgraph.types import Command, RetryPolicy
 from langgraph_supervisor import create_supervisor
+from pydantic import BaseModel
+from scripted_server import sse
 
-from langchain_kie import ChatKieGemini
+from langchain_kie import ChatKieGemini, media_block
 from langchain_kie.errors import (
     KieAuthenticationError,
     KieInsufficientCreditsError,
+    KieInvalidRequestError,
+    KieModelNotFoundError,
+    KiePermissionDeniedError,
     KieRateLimitError,
     KieServerError,
+    KieStreamInterruptedError,
+    KieToolCallMissingError,
 )
 
 HERE = Path(__file__).parent
@@ -123,7 +132,14 @@ def failing(fields):
 
 
 def error_body(code):
-    messages = {429: "Too many requests", 401: "Unauthorized", 402: "Credits insufficient"}
+    messages = {
+        401: "Unauthorized",
+        402: "Credits insufficient",
+        403: "Forbidden",
+        404: "Not found",
+        422: "Invalid",
+        429: "Too many requests",
+    }
     return {"code": code, "msg": messages.get(code, "Server exception"), "data": None}
 
 
@@ -236,6 +252,35 @@ async def test_one_of_two_tools_fails(model):
         assert "391" in state["messages"][-1].text
 
 
+def documented(name):
+    """An object that a program of docs/agents.md defines."""
+    text = (HERE.parents[1] / "docs" / "agents.md").read_text()
+    (code,) = (c for c in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if f"def {name}" in c)
+    values = {}
+    exec(code.partition("\nagent = ")[0], values)
+    return values[name]
+
+
+@pytest.mark.parametrize("call_mode", [call_modes.invoke, call_modes.ainvoke])
+async def test_an_invalid_call_ends_an_agent_unless_it_is_returned_to_the_model(call_mode, fields):
+    cut = {"id": "c1", "function": {"name": "multiply", "arguments": '{"a": 17, "b'}}
+    answer = {"message": {"tool_calls": [cut]}, "finish_reason": "length"}
+    bodies = [orjson.dumps(body) for body in ({"choices": [answer]}, PONG[fields["api"]])]
+    for middleware, kinds in (
+        ([], ["human", "ai"]),
+        ([documented("return_invalid_calls")], ["human", "ai", "tool", "ai"]),
+    ):
+        with call_modes.server_sending(*bodies) as server:
+            broken = call_modes.model_at(server, **fields)
+            state = await call_mode(agent_of(broken, [multiply], middleware=middleware), QUESTION)
+        assert [message.type for message in state["messages"]] == kinds
+        (call,) = state["messages"][1].invalid_tool_calls
+        assert call["args"] == cut["function"]["arguments"]
+        assert state["messages"][-1].text == ("pong" if middleware else "")
+        sent = server.requests[-1].body.decode().replace("\\", "")
+        assert ('{"a": 17, "b"' in sent) is bool(middleware)
+
+
 # --- human in the loop, memory, long histories -----------------------------------------------
 
 EMAIL = ask('Get the weather in "Oslo", then send an email to ann@example.org.')
@@ -290,6 +335,25 @@ async def test_interrupted_agent_is_resumed_asynchronously(model, tmp_path):
     assert "sent" in state["messages"][-1].text
 
 
+async def test_interrupted_agent_can_be_given_another_message(model):
+    """The tool call of the interrupted run has no result; the thread goes on."""
+    agent = agent_of(
+        model,
+        [get_weather, send_email],
+        middleware=[HumanInTheLoopMiddleware({"send_email": True})],
+        checkpointer=InMemorySaver(),
+    )
+    for name, call_mode in (("sync", call_modes.invoke), ("async", call_modes.ainvoke)):
+        bound = agent.with_config(configurable={"thread_id": name})
+        state = await call_mode(bound, ask("Send an email to ann@example.org."))
+        assert state["__interrupt__"]
+        with pytest.warns(UserWarning, match=r"\(send_email\) has no tool result"):
+            state = await call_mode(bound, ask("What is the weather in Oslo?"))
+        kinds = [message.type for message in state["messages"]]
+        assert kinds == ["human", "ai", "human", "ai", "tool", "ai"]
+        assert "rain in Oslo" in state["messages"][-1].text
+
+
 async def test_agent_with_summarization(model):
     agent = agent_of(
         model,
@@ -306,6 +370,26 @@ async def test_agent_with_summarization(model):
             assert f"rain in {city}" in state["messages"][-1].text
             assert len(state["messages"]) < 9, number
     assert "summary" in state["messages"][0].text
+
+
+@pytest.mark.parametrize("counts_files", [True, False])
+async def test_summarization_keeps_a_pdf_if_the_model_counts(counts_files, model):
+    """LangChain's default counter counts each base64 character (langchain 1.5.2)."""
+    counter = {"token_counter": model.get_num_tokens_from_messages} if counts_files else {}
+    middleware = SummarizationMiddleware(
+        model, trigger=("tokens", 100_000), keep=("messages", 2), **counter
+    )
+    saver = InMemorySaver()
+    agent = agent_of(model, middleware=[middleware], checkpointer=saver)
+    pdf = (HERE / "media" / "document.pdf").read_bytes() + b"\n%" + b"x" * 900_000
+    first = [{"type": "text", "text": "Read this."}, media_block(pdf, mime_type="application/pdf")]
+    for name, call_mode in (("sync", call_modes.invoke), ("async", call_modes.ainvoke)):
+        bound = agent.with_config(configurable={"thread_id": name})
+        await call_mode(bound, {"messages": [HumanMessage(first)]})
+        state = await call_mode(bound, ask("Say 'two'."))
+        assert state["messages"][-1].text == "two"
+        is_kept = isinstance(state["messages"][0].content, list)
+        assert is_kept is counts_files
 
 
 @pytest.mark.parametrize("start_on", ["human", None])
@@ -389,6 +473,136 @@ def test_model_retry_middleware_retries_a_class_of_errors(error, failing):
     with pytest.raises(KieServerError):
         agent_of(broken, middleware=[retry]).invoke(ask("ping"))
     assert len(server.requests) == 1
+
+
+RETRY_POLICIES = {
+    "the default": {},
+    "is_retryable": {"retry_on": lambda error: getattr(error, "is_retryable", False)},
+}
+
+
+@pytest.mark.parametrize("policy", RETRY_POLICIES.values(), ids=RETRY_POLICIES)
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (401, KieAuthenticationError),
+        (402, KieInsufficientCreditsError),
+        (403, KiePermissionDeniedError),
+        (404, KieModelNotFoundError),
+        (422, KieInvalidRequestError),
+        (429, None),
+        (500, None),
+    ],
+)
+@pytest.mark.parametrize("call_mode", [call_modes.invoke, call_modes.ainvoke])
+async def test_retry_policies_of_langgraph_leave_hopeless_errors_alone(
+    call_mode, code, error, policy, failing
+):
+    broken, server = failing(code, code)
+
+    def answer(state):
+        return {"messages": [broken.invoke(state["messages"])]}
+
+    async def aanswer(state):
+        return {"messages": [await broken.ainvoke(state["messages"])]}
+
+    graph = StateGraph(MessagesState)
+    node = aanswer if call_mode is call_modes.ainvoke else answer
+    retries = RetryPolicy(initial_interval=0, jitter=False, **policy)
+    graph.add_node("model", node, retry_policy=retries)
+    graph.add_edge(START, "model")
+    with pytest.raises(error) if error else nullcontext():
+        state = await call_mode(graph.compile(), ask("ping"))
+        assert state["messages"][-1].text == "pong"
+    assert len(server.requests) == (1 if error else 3)
+
+
+def test_retry_policies_of_langgraph_do_not_repeat_a_missing_call(failing):
+    broken, server = failing()
+    bound = broken.bind_tools([multiply], tool_choice="any")
+    graph = StateGraph(MessagesState)
+    retries = RetryPolicy(initial_interval=0, jitter=False)
+    node = lambda state: {"messages": [bound.invoke(state["messages"])]}  # noqa: E731
+    graph.add_node("model", node, retry_policy=retries)
+    graph.add_edge(START, "model")
+    with pytest.raises(KieToolCallMissingError):
+        graph.compile().invoke(ask("ping"))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("call_mode", [call_modes.stream, call_modes.astream])
+async def test_what_langchain_does_not_do_for_a_stream(call_mode, failing):
+    """As docs/agents.md says; langchain-core 1.8.3."""
+    broken, server = failing(500)
+    with pytest.raises(KieServerError):
+        await call_mode(broken.with_retry(stop_after_attempt=3), "ping")
+    assert len(server.requests) == 1
+
+    model, server = failing()
+    cached = call_modes.with_fields(model, cache=InMemoryCache())
+    assert {(await call_mode(cached, "ping")).text for _ in range(2)} == {"pong"}
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("begins_with", ["text", "a thought"])
+def test_a_stream_falls_back_only_before_its_first_chunk(begins_with, failing):
+    part = {"content": "a"} if begins_with == "text" else {"reasoning_content": "a"}
+    other, server = failing()
+    with call_modes.server_sending(sse({"choices": [{"delta": part}]})) as cut:
+        model = call_modes.model_at(cut).with_fallbacks([other])
+        with pytest.raises(KieStreamInterruptedError):
+            [*model.stream("ping")]
+    assert server.requests == []
+    broken, _ = failing(500)
+    chunks = [*broken.with_fallbacks([other]).stream("ping")]
+    assert "".join(chunk.text for chunk in chunks) == "pong"
+
+
+def test_tokens_of_a_failed_attempt_are_delivered(failing):
+    other, _ = failing()
+    with call_modes.server_sending(sse({"choices": [{"delta": {"content": "half "}}]})) as cut:
+        fallback = ModelFallbackMiddleware(other)
+        agent = agent_of(call_modes.model_at(cut), middleware=[fallback])
+        events = [*agent.stream(ask("ping"), stream_mode="messages")]
+    assert "".join(chunk.text for chunk, _ in events) == "half pong"
+
+
+def test_retry_middleware_raises_after_its_last_retry(failing):
+    """By default it would return a message, which an agent with ToolStrategy repeats."""
+
+    class Answer(BaseModel):
+        text: str
+
+    broken, server = failing(*[500] * 9)
+    retry = ModelRetryMiddleware(
+        max_retries=1,
+        initial_delay=0,
+        jitter=False,
+        retry_on=lambda error: getattr(error, "is_retryable", False),
+        on_failure="error",
+    )
+    agent = agent_of(broken, response_format=ToolStrategy(Answer), middleware=[retry])
+    with pytest.raises(KieServerError):
+        agent.invoke(ask("ping"))
+    assert len(server.requests) == 2
+
+
+def test_a_rate_limiter_counts_calls_and_not_retries(failing):
+    taken = []
+
+    class Counter(InMemoryRateLimiter):
+        def acquire(self, *, blocking=True):
+            taken.append(blocking)
+            return True
+
+    for retries, attempts, expected in ((2, 1, 1), (0, 3, 3)):
+        taken.clear()
+        broken, server = failing(500, 500)
+        limited = call_modes.with_fields(broken, rate_limiter=Counter(), max_retries=retries)
+        limited = limited.with_retry(wait_exponential_jitter=False, stop_after_attempt=attempts)
+        assert limited.invoke("ping").text == "pong"
+        assert len(server.requests) == 3
+        assert len(taken) == expected
 
 
 def test_fallback_model_keeps_its_tools(model, failing):

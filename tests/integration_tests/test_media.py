@@ -171,8 +171,7 @@ def emulator():
 @pytest.fixture(autouse=True)
 def cleared(emulator):
     """Forget the requests of the test before, and what it made the emulator lose."""
-    emulator.clear()
-    emulator.drops_media = False
+    emulator.reset()
 
 
 @pytest.fixture(params=APIS)

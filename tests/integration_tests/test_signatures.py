@@ -25,6 +25,8 @@ from checkpoint_reader import (
     send_email,
     thread,
 )
+from langchain.agents import create_agent
+from langchain.agents.middleware import ClearToolUsesEdit, ContextEditingMiddleware
 from langchain_core.caches import BaseCache
 from langchain_core.load import dumps, loads
 from langchain_core.messages import (
@@ -40,7 +42,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from scripted_server import sse
 
 from langchain_kie import ChatKieGemini
-from langchain_kie.emulator.conversation import Call
+from langchain_kie.emulator import ToolCall
 from langchain_kie.emulator.signatures import sign_call, sign_text
 
 MODEL = "gemini-3.5-flash"
@@ -186,7 +188,7 @@ def signed_calls(message):
         for c in message.tool_calls
     ]
     first = message.tool_calls[0]
-    parts[0]["thoughtSignature"] = sign_call(SPELLING, Call(first["name"], first["args"]))
+    parts[0]["thoughtSignature"] = sign_call(SPELLING, ToolCall(first["name"], first["args"]))
     return {"role": "model", "parts": parts}
 
 
@@ -272,7 +274,7 @@ def test_conversation_with_two_models_keeps_the_signatures_of_each(received):
         history += [first, *followed_up(first)]
         history += [build_model(name).invoke(history), HumanMessage(TOOL_PROMPT)]
     turns = [c for c in received[-1].body["contents"] if "functionCall" in c["parts"][0]]
-    signature = sign_call(SPELLING, Call("get_weather", {"city": "Oslo"}))
+    signature = sign_call(SPELLING, ToolCall("get_weather", {"city": "Oslo"}))
     assert [turn["parts"][0]["thoughtSignature"] for turn in turns] == [
         signature,
         PLACEHOLDER,
@@ -322,6 +324,28 @@ def test_signature_under_the_same_key_of_another_provider_is_not_sent(received):
     history = [HumanMessage(TOOL_PROMPT), message, ToolMessage("rain", tool_call_id="c0")]
     assert "rain" in build_model().invoke(history).text
     assert "FOREIGN" not in json.dumps(received[-1].body)
+
+
+def test_cleared_arguments_are_sent_without_their_signature(received, tmp_path):
+    """The emulator rejects the signature of a call whose arguments were changed."""
+    edit = ClearToolUsesEdit(trigger=1, keep=1, clear_tool_inputs=True)
+    path = str(tmp_path / "checkpoints.sqlite")
+    for city in ("Oslo", "Rome", "Berlin"):
+        with SqliteSaver.from_conn_string(path) as saver:  # each turn reads the stored thread
+            agent = create_agent(
+                ChatKieGemini(model=MODEL, api="generate_content"),
+                [get_weather],
+                middleware=[ContextEditingMiddleware(edits=[edit])],
+                checkpointer=saver,
+            )
+            prompt = {"messages": [HumanMessage(f"What is the weather in {city}?")]}
+            state = agent.invoke(prompt, thread("t"))
+        assert f"rain in {city}" in state["messages"][-1].text
+    turns = [c["parts"][0] for c in received[-1].body["contents"] if c["role"] == "model"]
+    calls = [turn for turn in turns if "functionCall" in turn]
+    assert [call["functionCall"]["args"] for call in calls] == [{}, {}, {"city": "Berlin"}]
+    kept = sign_call(SPELLING, ToolCall("get_weather", {"city": "Berlin"}))
+    assert [call["thoughtSignature"] for call in calls] == [PLACEHOLDER, PLACEHOLDER, kept]
 
 
 # --- with hand-written answers ---------------------------------------------------------------

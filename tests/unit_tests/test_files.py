@@ -67,7 +67,7 @@ def running() -> Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running: Emulator) -> Emulator:
-    running.clear()
+    running.reset()
     return running
 
 

@@ -24,7 +24,8 @@ DIFFERENT_CODE = {
     "transport.Transport._request": "the async one adds to the request of the sync one",
     "_uploads.choose_uploads": "the async one calls the sync one in a thread",
     "_uploads.upload_all": "the async one uploads concurrently",
-    "_uploads._upload_once": "the async one reads in threads, and waits in the event loop",
+    "_uploads._upload_once": "the async one reads in threads, and names the file",
+    "_shared_work.SharedWork.run": "the async one waits in the event loop",
 }
 """The pairs that are not compared, by the name of the sync one, and why."""
 

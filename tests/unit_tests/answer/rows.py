@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from call_modes import CALL_MODES, blocks_of, model_at, server_sending
+from call_modes import BASIC_CALL_MODES, CALL_MODES, blocks_of, model_at, server_sending
 from langchain_core.messages import AIMessage
 from scripted_server import sse
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 NATIVE_MODEL = "gemini-3-5-flash"
 STRUCTURED_CONTENT = {"events", "aevents", "v1_invoke", "v1_ainvoke", "v1_stream", "v1_astream"}
 """The call modes whose `content` is a list of standard blocks."""
+
+
+CHECKED = {"reasoning_content", "invalid_arguments"}
+"""The members of `additional_kwargs` that every message is checked for."""
 
 
 def ended(finish_reason: str, native: str | None = None, **metadata: Any) -> dict[str, Any]:
@@ -50,7 +54,7 @@ class Row:
 
     Attributes:
         calls: Name, arguments and id of the tool calls; the id is `None` if it is generated.
-        invalid: Name and start of the arguments of the invalid tool calls.
+        invalid: Name and arguments of the invalid tool calls.
         metadata: The `response_metadata` that depends on the bytes, except `token_usage`.
         extra: The `additional_kwargs` except the thoughts; `...` for a value that can vary.
         blocks: `content_blocks`, if they are more than reasoning, text and tool calls.
@@ -133,9 +137,11 @@ def signed_text(start: int, end: int, signature: str) -> dict[str, Any]:
     return {"type": "text", "start": start, "end": end, "signature": signature}
 
 
-def signed_call(call_id: str, at: int, signature: str, args: dict[str, Any]) -> dict[str, Any]:
+def signed_call(
+    call_id: str, at: int, signature: str, args: dict[str, Any], name: str = "f"
+) -> dict[str, Any]:
     entry = {"type": "tool_call", "id": call_id, "at": at, "signature": signature}
-    return {**entry, "digest": digest_of(args)}
+    return {**entry, "digest": digest_of(name, args)}
 
 
 def _text_blocks(row: Row) -> list[dict[str, Any]]:
@@ -143,8 +149,8 @@ def _text_blocks(row: Row) -> list[dict[str, Any]]:
     return [*blocks, {"type": "text", "text": row.text}] if row.text else blocks
 
 
-def check(row: Row, message: AIMessage, call_mode: str = "") -> None:
-    """Check that `message` is the message of the row."""
+def check(row: Row, message: AIMessage, call_mode: str = "", *, is_sum: bool = False) -> None:
+    """Check that `message` is the message of the row, summed by LangChain or by the package."""
     assert type(message) is AIMessage
     assert message.text == row.text
     assert message.additional_kwargs.get("reasoning_content", "") == row.reasoning
@@ -173,7 +179,9 @@ def check(row: Row, message: AIMessage, call_mode: str = "") -> None:
         assert actual == expected or (expected is None and actual.startswith("call_"))
     for (name, arguments), call in zip(row.invalid, message.invalid_tool_calls, strict=True):
         assert call["name"] == name
-        assert str(call["args"]).startswith(arguments)
+        original = message.additional_kwargs["invalid_arguments"][call["id"]]
+        assert original == arguments
+        assert str(call["args"]).startswith(original) if is_sum else call["args"] == original
 
     assert message.usage_metadata == row.usage
     metadata = {k: v for k, v in message.response_metadata.items() if k != "output_version"}
@@ -181,8 +189,10 @@ def check(row: Row, message: AIMessage, call_mode: str = "") -> None:
     assert (token_usage and token_usage["total_tokens"]) == (
         row.usage and row.usage["total_tokens"]
     )
+    if (amount := row.metadata.get("credits_consumed")) is not None:
+        assert metadata.pop("cost_usd") == pytest.approx(amount / 200)
     assert metadata == {"model_provider": "kie", "model_name": row.model, **row.metadata}
-    extra = {k: v for k, v in message.additional_kwargs.items() if k != "reasoning_content"}
+    extra = {k: v for k, v in message.additional_kwargs.items() if k not in CHECKED}
     assert extra.keys() == row.extra.keys()
     assert all(row.extra[name] in (..., extra[name]) for name in extra)
 
@@ -194,7 +204,9 @@ async def check_every_call_mode(row: Row) -> None:
         for call_mode in CALL_MODES:
             message = await _called(call_mode, model, row)
             try:
-                check(row, message, call_mode.__name__)
+                check(
+                    row, message, call_mode.__name__, is_sum=call_mode not in BASIC_CALL_MODES[:2]
+                )
                 is_only_refusal = row.refusal is not None and not message.content
                 if call_mode.__name__ in STRUCTURED_CONTENT and not is_only_refusal:
                     content = [{**block} for block in message.content]

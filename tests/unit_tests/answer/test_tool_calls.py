@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import call_modes
 import orjson
 import pytest
 from call_modes import BASIC_CALL_MODES, model_at, server_sending
-from langchain_core.messages import HumanMessage, ToolMessage
+from langchain_core.messages import (
+    HumanMessage,
+    ToolMessage,
+    message_to_dict,
+    messages_from_dict,
+)
 from scripted_server import sse
 
 from langchain_kie._conversation.thought_signatures import digest_of
 from unit_tests.answer.rows import (
     CALLS,
     NATIVE_CALLS,
+    NATIVE_MODEL,
     STOP,
     Row,
     check_every_call_mode,
@@ -196,7 +203,12 @@ CHAT = [
         calls=[F1],
         extra=signed(
             "gemini-3-flash",
-            {"type": "tool_call", "id": "c1", "extra": SIGNATURE, "digest": digest_of({"i": 1})},
+            {
+                "type": "tool_call",
+                "id": "c1",
+                "extra": SIGNATURE,
+                "digest": digest_of("f", {"i": 1}),
+            },
         ),
     ),
     *(
@@ -417,7 +429,7 @@ NATIVE_PARTIAL = [
         PARTIAL[0],
         pieces(piece("$.a[3]", "numberValue", 1)),
         native({"functionCall": {}}),
-        invalid=[("f", "{")],
+        invalid=[("f", '{"a":[]')],
     ),
     native_row(
         "a call that never has a name",
@@ -544,3 +556,91 @@ async def test_the_digits_of_long_integers_are_kept(size: int, is_bound: bool) -
             await call_mode(model_at(server), history)
             (sent,) = orjson.loads(server.requests[-1].body)["messages"][1]["tool_calls"]
             assert f'"wei":{BIG}' in sent["function"]["arguments"].replace(" ", "")
+
+
+WAIT = {"thought": True, "text": "hm"}
+CALL_A, CALL_B = (
+    {"functionCall": {"name": "f", "args": {"city": city}, "id": city[0]}}
+    for city in ("Oslo", "Rome")
+)
+STREAMED: dict[str, bytes] = {
+    "native, one event": sse(native(WAIT, {"text": "a"}, CALL_A, CALL_B, finish="STOP")),
+    "native, two events": sse(native({**CALL_A, "text": "a"}), native(CALL_B, finish="STOP")),
+    "chat, a completion": completion(
+        content="a", tool_calls=[fragment("f", OSLO, id="O"), fragment("f", ROME, id="R")]
+    ),
+    "chat, one chunk": sse(
+        delta(
+            content="a",
+            reasoning_content="hm",
+            tool_calls=[fragment("f", OSLO, index=0, id="O"), fragment("f", ROME, index=1, id="R")],
+        ),
+        delta("tool_calls"),
+    ),
+    "chat, fragments": sse(
+        delta(content="a"),
+        delta(tool_calls=[fragment("f", '{"city":', index=0, id="O")]),
+        delta(tool_calls=[fragment(None, '"Oslo"}', index=0)]),
+        delta(tool_calls=[fragment("f", ROME, index=1, id="R")]),
+        delta("tool_calls"),
+    ),
+}
+
+
+@pytest.mark.parametrize("body", STREAMED.values(), ids=STREAMED)
+async def test_a_call_is_streamed_as_its_name_and_then_its_arguments(body: bytes) -> None:
+    """As AG-UI reads a stream: one call a chunk, and nothing next to it."""
+    with server_sending(body) as server:
+        whole = model_at(server).invoke("hi")
+        for call_mode in (call_modes.stream, call_modes.astream):
+            chunks: list[Any] = []
+            message = await call_mode(model_at(server), "hi", chunks)
+            assert message.tool_calls == whole.tool_calls
+            assert message.text == whole.text == "a"
+            assert "".join(c.text for c in chunks if not c.tool_call_chunks) == "a"
+            read: dict[str, list[Any]] = {}
+            for chunk in chunks:
+                if not chunk.tool_call_chunks:
+                    continue
+                (call,) = chunk.tool_call_chunks
+                assert not chunk.additional_kwargs
+                assert "finish_reason" not in chunk.response_metadata
+                if call["name"]:
+                    assert not call["args"]
+                    current = read[call["id"]] = [call["name"], ""]
+                else:
+                    current[1] += call["args"]
+            found = {k: (name, orjson.loads(args)) for k, (name, args) in read.items()}
+            assert found == {"O": ("f", {"city": "Oslo"}), "R": ("f", {"city": "Rome"})}
+
+
+async def test_a_call_that_was_text_is_streamed_as_its_name_and_then_its_arguments() -> None:
+    with server_sending(completion(content=OSLO)) as server:
+        model = bound_to(server, city="string").bind(tool_choice="required")
+        chunks = [*model.stream("hi")]
+    calls = [call for chunk in chunks for call in chunk.tool_call_chunks]
+    assert [(call["name"], call["args"]) for call in calls] == [("f", ""), (None, OSLO)]
+    assert chunks[-1].response_metadata["finish_reason"] == "tool_calls"
+    assert not chunks[-1].tool_call_chunks
+
+
+@pytest.mark.parametrize("model", ["gemini-3-flash", NATIVE_MODEL])
+@pytest.mark.parametrize("arguments", ['{"path": "/data/old', '{"a": [1', '{"a": "x\\', "[1, 2]"])
+async def test_invalid_arguments_are_sent_back_as_the_model_wrote_them(
+    arguments: str, model: str
+) -> None:
+    body = fragments(fragment("f", arguments, index=0, id="c1"))
+    for call_mode in call_modes.CALL_MODES:
+        with server_sending(body) as server:
+            answer = await call_mode(model_at(server, model=model))
+            stored = messages_from_dict([orjson.loads(orjson.dumps(message_to_dict(answer)))])[0]
+            result = ToolMessage("Not JSON.", tool_call_id="c1", status="error")
+            await call_mode(model_at(server, model=model), [HumanMessage("hi"), stored, result])
+            sent = server.requests[-1].json
+        if model == NATIVE_MODEL:
+            assert sent["contents"][1]["parts"][0]["functionCall"]["args"] == {
+                "invalid_json": arguments
+            }
+        else:
+            (call,) = sent["messages"][1]["tool_calls"]
+            assert orjson.loads(call["function"]["arguments"]) == {"invalid_json": arguments}

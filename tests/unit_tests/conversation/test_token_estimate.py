@@ -54,6 +54,13 @@ def test_media_are_counted(block: dict[str, Any], typical: int, minimum: int) ->
     assert min_prompt_tokens(parse_content(HumanMessage([block]))) == minimum
 
 
+def test_the_tool_results_of_anthropic_are_counted() -> None:
+    content = [media_block(PNG), {"type": "text", "text": "a"}]
+    block = {"type": "tool_result", "tool_use_id": "c0", "content": content}
+    result = ToolMessage(content, tool_call_id="c0")
+    assert estimate_tokens([HumanMessage([block])], None) == estimate_tokens([result], None)
+
+
 def test_size_and_tools_raise_the_minimum(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(b"RIFF\x24\0\0\0WAVEfmt ")

@@ -16,12 +16,21 @@ RESULT = ToolMessage("x", tool_call_id="call_7")
 NAMELESS = {"name": None, "args": "{", "id": "call_7", "error": None}
 
 REJECTED: dict[str, tuple[list[BaseMessage], str]] = {
-    "a user message instead of the result": (
-        [HI, CALL, HI],
-        r"tool call 'call_7' \(f\) needs a tool result",
+    "a call at the end": ([HI, CALL], r"tool call 'call_7' \(f\) needs a tool result"),
+    "two results": ([HI, CALL, RESULT, RESULT], "tool call 'call_7' is answered twice"),
+    "two results, the second later": (
+        [HI, CALL, RESULT, AIMessage("Done."), HI, RESULT],
+        "tool call 'call_7' is answered twice",
     ),
     "a result first": ([RESULT, HI], "tool result 'call_7' matches no earlier tool call"),
-    "a result after the next answer": ([HI, CALL, AIMessage("Wait."), RESULT], "call_7"),
+    "a result after the next answer": (
+        [HI, CALL, AIMessage("Wait."), RESULT],
+        "tool result 'call_7' comes after a later answer of the model",
+    ),
+    "Anthropic's result of no call": (
+        [HI, HumanMessage([{"type": "tool_result"}])],
+        "tool result '' matches no earlier tool call",
+    ),
     "a call without a name": (
         [HI, AIMessage("", invalid_tool_calls=[NAMELESS]), RESULT],
         "tool call 'call_7' has no name",

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from langchain_kie.emulator import Emulator
+from langchain_kie.emulator.__main__ import DEFAULT_PORT
 
 BODY = {"messages": [{"role": "user", "content": "Hello"}]}
 PATH = "/gemini-3-flash/v1/chat/completions"
@@ -68,7 +69,7 @@ def test_requests_are_recorded_without_the_key():
         assert "authorization" not in first.headers
         assert second.body == {"messages": []}
         assert (third.path, third.query, third.body) == ("/elsewhere", {"a": "b"}, None)
-        emulator.clear()
+        emulator.reset()
         assert emulator.requests == []
 
 
@@ -123,6 +124,25 @@ def test_command_serves_until_interrupted(interruption):
     assert (run.returncode, errors) == (0, "")
 
 
+def test_command_reports_a_port_in_use():
+    """In one line, with the way out."""
+    with Emulator() as emulator:
+        port = emulator.base_url.rpartition(":")[2]
+        command = [sys.executable, "-m", "langchain_kie.emulator", "--port", port]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert f"cannot use port {port}: " in run.stderr
+    assert "Choose another with --port." in run.stderr
+
+
+def test_the_default_port_is_the_same_everywhere(pytestconfig):
+    """The Makefile has none of its own."""
+    root = pytestconfig.rootpath
+    assert DEFAULT_PORT == 8787
+    assert "port 8787" in (root / "README.md").read_text()
+    assert "8787" not in (root / "Makefile").read_text()
+
+
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn", "jsonschema", "python_multipart"])
 def test_missing_extra_is_reported(missing):
     """The ImportError contains the command to install it."""
@@ -131,25 +151,3 @@ def test_missing_extra_is_reported(missing):
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30
     )
     assert 'pip install "langchain-kie[emulator]"' in run.stderr
-
-
-def test_pytest_plugin(pytestconfig, tmp_path):
-    """`pytest_plugins` is enough to use the fixture."""
-    (tmp_path / "conftest.py").write_text(
-        'pytest_plugins = ["langchain_kie.emulator.pytest_plugin"]\n'
-    )
-    (tmp_path / "test_it.py").write_text(
-        "def test_it(kie_emulator):\n    assert kie_emulator.base_url.startswith('http://')\n"
-    )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(pytestconfig.rootpath)])}
-    run = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "1 passed" in run.stdout

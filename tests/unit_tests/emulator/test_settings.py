@@ -69,11 +69,11 @@ NULLABLE = {
     "text": ({"type": "STRING", "nullable": True}, ""),
     "text of a minimal length": (
         {"type": "STRING", "nullable": True, "minLength": 3},
-        "Note: this",
+        "this",
     ),
     "a member of an enum": ({"type": "STRING", "nullable": True, "enum": ["x", "y"]}, "x"),
     "a number": ({"type": "INTEGER", "nullable": True}, 1),
-    "a list": ({"type": "ARRAY", "nullable": True, "items": {"type": "STRING"}}, ["Note: this"]),
+    "a list": ({"type": "ARRAY", "nullable": True, "items": {"type": "STRING"}}, ["this"]),
     "an object": (
         {
             "type": "OBJECT",

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from langchain_kie.emulator import ToolCallFormat
 from langchain_kie.emulator.models import CHAT_ENDPOINTS
 from unit_tests.emulator.emulator_client import SEARCH, STRING, WEATHER, declaration, payloads
 
@@ -85,36 +86,31 @@ def test_streams_and_bodies_have_the_same_content(client, slug):
     assert len(chunks) > 10
 
 
-@pytest.mark.parametrize("slug", CHAT_ENDPOINTS)
-def test_streamed_calls(client, slug):
-    """The deltas of each model, merged, give the complete arguments."""
-    arguments = []
-    for call in streamed_calls(client, slug):
+FORMATS = {
+    "OpenAI's": (ToolCallFormat(), [0, 1]),
+    "complete": (ToolCallFormat(in_fragments=False), [0, 1]),
+    "no index": (ToolCallFormat("none", in_fragments=False), [None]),
+    "index 0": (ToolCallFormat("zero", in_fragments=False), [0]),
+    "objects, no index or id": (ToolCallFormat("none", as_object=True, has_id=False), [None]),
+}
+
+
+@pytest.mark.parametrize(("call_format", "indexes"), FORMATS.values(), ids=FORMATS)
+@pytest.mark.parametrize("slug", ["gemini-3-flash", "gemini-3.1-pro", "gemini-3-8-flash-openai"])
+def test_streamed_calls(isolated, slug, call_format, indexes):
+    """The deltas, merged, give the complete arguments; every delta has the index."""
+    isolated.emulator.tool_call_format = call_format
+    calls, arguments = streamed_calls(isolated, slug), []
+    for call in calls:
         given = call["function"]["arguments"]
         if "name" in call["function"]:
             arguments.append(given if isinstance(given, str) else json.dumps(given))
+            assert ("id" in call) == call_format.has_id
         else:
             arguments[call["index"]] += given
     assert [json.loads(text) for text in arguments] == [{"location": "Paris"}, {"location": "Rome"}]
-
-
-def test_call_formats(client):
-    """The models differ in indexes, fragments, arguments as objects, and ids."""
-    seen = set()
-    for slug in CHAT_ENDPOINTS:
-        calls = streamed_calls(client, slug)
-        complete = all("name" in call["function"] for call in calls)
-        indexes = tuple(dict.fromkeys(call.get("index") for call in calls))
-        kinds = {type(call["function"]["arguments"]).__name__ for call in calls}
-        seen.add((complete, indexes, *kinds, "id" in calls[0]))
-    assert seen == {
-        (False, (0, 1), "str", True),
-        (True, (0, 1), "str", True),
-        (True, (None,), "str", True),
-        (True, (0,), "str", True),
-        (True, (None,), "dict", False),
-        (True, (0,), "dict", True),
-    }
+    assert list(dict.fromkeys(call.get("index") for call in calls)) == indexes
+    assert (len(calls) > 2) == (call_format == ToolCallFormat())
 
 
 @pytest.mark.parametrize(
@@ -277,7 +273,7 @@ def test_gateway_has_builtin_tools(client):
         }
         return client.post("/v1/chat/completions", body)["choices"][0]["message"]["content"]
 
-    assert "```python\nprint(6*7)\n```" in ask("codeExecution", "Compute 6*7")
+    assert "```python\nprint(6 * 7)\n```" in ask("codeExecution", "Compute 6*7")
     assert "Tides rise and fall." in ask("urlContext", "Read https://files.example/page.html")
 
 
@@ -285,7 +281,7 @@ def test_native_code_execution_and_url_context(client):
     """Code and its result are parts; pages are metadata of the candidate."""
     body = client.native("Compute 6*7", tools=[{"codeExecution": {}}])
     parts = body["candidates"][0]["content"]["parts"]
-    assert {"executableCode": {"language": "PYTHON", "code": "print(6*7)\n"}} in parts
+    assert {"executableCode": {"language": "PYTHON", "code": "print(6 * 7)\n"}} in parts
     assert {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "42\n"}} in parts
     urls = "https://files.example/page.html and https://elsewhere.example/"
     events = payloads(client.native_stream(f"Read {urls}", tools=[{"urlContext": {}}]))

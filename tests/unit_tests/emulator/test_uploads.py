@@ -367,6 +367,17 @@ def test_aborted_upload(isolated, caplog):
     assert caplog.records == []
 
 
+def test_inline_data_natively_may_be_url_safe(client):
+    """Google's JSON parser reads both alphabets of base64; google-genai sends this one."""
+    data = PNG + b"\xff\xfe\xfb\xff"
+    encoded = base64.urlsafe_b64encode(data).decode()
+    assert set("-_") <= set(encoded)
+    parts = [{"inline_data": {"mime_type": "image/png", "data": encoded}}]
+    body = client.native([{"role": "user", "parts": parts}])
+    text = body["candidates"][0]["content"]["parts"][-1]["text"]
+    assert f"image/png ({len(data)} bytes)" in text
+
+
 def test_drops_media(isolated):
     """The answer has no error, and only the text counts as tokens."""
     content = [

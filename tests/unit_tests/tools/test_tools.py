@@ -232,14 +232,14 @@ def test_alternative_parameters_are_merged_into_one_object() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "1st", "a b", "größe", "a" * 65, "a/b", "Answer[int]", "-a", "a\n", None, 7]
+    "name", ["", "1st", "a b", "größe", "a" * 129, "a/b", "Answer[int]", "-a", "a\n", None, 7]
 )
 def test_an_invalid_name_is_rejected(name: Any) -> None:
     with pytest.raises(ValueError, match="name"):
         normalize_tool({"type": "function", "function": {**FUNCTION, "name": name}})
 
 
-@pytest.mark.parametrize("name", ["_", "a.b:c-d", "a" * 64, "Get_2", "auto", "google_search_2"])
+@pytest.mark.parametrize("name", ["_", "a.b:c-d", "a" * 128, "Get_2", "auto", "google_search_2"])
 def test_a_valid_name_is_accepted(name: str) -> None:
     assert normalize_tool({**FUNCTION, "name": name})[0]["function"]["name"] == name
 
@@ -247,7 +247,6 @@ def test_a_valid_name_is_accepted(name: str) -> None:
 @pytest.mark.parametrize(
     ("form", "match"),
     [
-        ({"type": "web_search"}, "no name"),
         ({"type": "object", "properties": {}}, "no name"),
         ({}, "no name"),
         (5, "Unsupported"),
@@ -263,11 +262,41 @@ def test_a_valid_name_is_accepted(name: str) -> None:
         ({**FUNCTION, "parameters": {"type": ["array", "null"], "allOf": []}}, "not 'array'"),
         ({**FUNCTION, "parameters": "city"}, "not a JSON schema"),
     ],
-    ids=range(12),
+    ids=range(11),
 )
 def test_an_invalid_tool_is_rejected(form: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         normalize_tool(form)
+
+
+SEARCH, FETCH, CODE = (
+    f'bind {{"{name}": {{}}}}' for name in ("google_search", "url_context", "code_execution")
+)
+SERVER_TOOLS: list[tuple[Json, str, str]] = [
+    ({"type": "web_search_20250305", "name": "web_search"}, "web_search_20250305", SEARCH),
+    ({"type": "web_search"}, "web_search", SEARCH),
+    ({"type": "web_search_preview"}, "web_search_preview", SEARCH),
+    ({"google_search_retrieval": {}}, "google_search_retrieval", SEARCH),
+    ({"enterpriseWebSearch": {}}, "enterpriseWebSearch", SEARCH),
+    ({"type": "web_fetch_20250910", "name": "web_fetch"}, "web_fetch_20250910", FETCH),
+    ({"type": "code_interpreter", "container": {"type": "auto"}}, "code_interpreter", CODE),
+    ({"type": "code_execution_20250522", "name": "code_execution"}, "code_execution_2025", CODE),
+    ({"type": "mcp", "server_label": "a"}, "mcp", "langchain-mcp-adapters"),
+    ({"type": "computer_use_preview", "display_width": 1}, "computer_use_preview", "function"),
+    ({"type": "bash_20250124", "name": "bash"}, "bash_20250124", "function"),
+    ({"google_maps": {}}, "google_maps", "function"),
+    ({"google_search": {}, "googleMaps": {}}, "googleMaps", "function"),
+    ({"functionDeclarations": [FUNCTION], "googleMaps": {}}, "googleMaps", "function"),
+    ({"type": "custom", "name": "grep", "format": {"type": "text"}}, "custom", "one string"),
+]
+
+
+@pytest.mark.parametrize(("form", "name", "instead"), SERVER_TOOLS, ids=lambda v: str(v)[:40])
+def test_a_server_tool_that_kie_does_not_have_is_rejected_by_name(
+    form: Json, name: str, instead: str
+) -> None:
+    with pytest.raises(ValueError, match=f"no server tool '{name}.*{instead}"):
+        normalize_tools([form])
 
 
 def test_two_tools_of_one_name_are_rejected() -> None:

@@ -32,7 +32,8 @@ IMAGE = {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}
 
 def documented_signature(at: int) -> dict:
     """The signature of the documented function call, after `at` characters of text."""
-    entry = signed_call("gp737npz", at, "Es8CCswCAb4example", {"location": "Beijing"})
+    args = {"location": "Beijing"}
+    entry = signed_call("gp737npz", at, "Es8CCswCAb4example", args, "get_weather_forecast")
     return signed("gemini-3-flash", entry)
 
 

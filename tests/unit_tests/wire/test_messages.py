@@ -78,6 +78,14 @@ def url_row(name: str, block: Json, mime: str = "image/png") -> tuple[Any, ...]:
     )
 
 
+FOUND = {
+    "type": "search_result",
+    "source": "https://a.example",
+    "title": "Rain",
+    "content": [{"type": "text", "text": "It rains."}],
+    "citations": {"enabled": True},
+}
+
 # Name, messages, `messages` of `chat_completions`, `contents` of `generate_content`, and the parts
 # of the system instruction, if there are any.
 MESSAGES: list[tuple[Any, ...]] = [
@@ -261,6 +269,40 @@ MESSAGES: list[tuple[Any, ...]] = [
       {"role": "tool", "tool_call_id": "c0", "content": "4"}],
      [user(text("hi")), {"role": "model", "parts": [text("wait"), native_call("c0", 0, BYPASS)]},
       user(native_result("c0", {"output": "4"}))]),
+    ("an answer of Anthropic and its results, as Anthropic has them", [HI, AIMessage(
+        [{"type": "tool_use", "id": "c0", "name": "f", "input": {"i": 0}},
+         {"type": "tool_use", "id": "c1", "name": "f", "input": {"i": 1}}]),
+        HumanMessage([
+            {"type": "tool_result", "tool_use_id": "c1", "content": "no", "is_error": True},
+            {"type": "tool_result", "tool_use_id": "c0", "content": [
+                {"type": "text", "text": "4"}]},
+            {"type": "text", "text": "go on"}])],
+     [{"role": "user", "content": "hi"},
+      {"role": "assistant", "content": "", "tool_calls": [chat_call("c0", 0), chat_call("c1", 1)]},
+      {"role": "tool", "tool_call_id": "c0", "content": "4"},
+      {"role": "tool", "tool_call_id": "c1", "content": '{"error":"no"}'},
+      {"role": "user", "content": "go on"}],
+     [user(text("hi")),
+      {"role": "model", "parts": [native_call("c0", 0, BYPASS), native_call("c1", 1)]},
+      user(native_result("c0", {"output": "4"}), native_result("c1", {"error": "no"})),
+      user(text("go on"))]),
+    ("Anthropic's result, alone", [HI, ai_calls("c0"), HumanMessage([
+        {"type": "tool_result", "tool_use_id": "c0"}])],
+     [{"role": "user", "content": "hi"},
+      {"role": "assistant", "content": "", "tool_calls": [chat_call("c0", 0)]},
+      {"role": "tool", "tool_call_id": "c0", "content": '""'}],
+     [user(text("hi")), {"role": "model", "parts": [native_call("c0", 0, BYPASS)]},
+      user(native_result("c0", {"output": ""}))]),
+    ("Anthropic's search result", [HI, ai_calls("c0"), ToolMessage([FOUND], tool_call_id="c0"),
+                                   HumanMessage([FOUND])],
+     [{"role": "user", "content": "hi"},
+      {"role": "assistant", "content": "", "tool_calls": [chat_call("c0", 0)]},
+      {"role": "tool", "tool_call_id": "c0", "content": "Rain\nhttps://a.example\nIt rains."},
+      {"role": "user", "content": [
+          {"type": "text", "text": line} for line in ("Rain", "https://a.example", "It rains.")]}],
+     [user(text("hi")), {"role": "model", "parts": [native_call("c0", 0, BYPASS)]},
+      user(native_result("c0", {"output": "Rain\nhttps://a.example\nIt rains."})),
+      user(text("Rain"), text("https://a.example"), text("It rains."))]),
     ("an image of another model", [HI, AIMessage([
         {"type": "image", "base64": PNG, "mime_type": "image/png"}]), HumanMessage("more")],
      [{"role": "user", "content": "hi"}, {"role": "assistant", "content": [IMAGE_PART]},
@@ -292,6 +334,55 @@ def test_messages_are_sent_in_the_format_of_each_api(
     assert send(messages, model=NATIVE) == expected
     assert send.path == "/gemini/v1/models/gemini-3-5-flash:streamGenerateContent?alt=sse"
     assert [vars(message) for message in messages] == before
+
+
+LOST = "not carried out: the conversation went on without a result"
+WARNED: list[tuple[Any, ...]] = [
+    ("a user message instead of the result", r"tool call 'c0' \(f\) has no tool result",
+     [HI, ai_calls("c0"), HumanMessage("hurry")],
+     [{"role": "user", "content": "hi"},
+      {"role": "assistant", "content": "", "tool_calls": [chat_call("c0", 0)]},
+      {"role": "tool", "tool_call_id": "c0", "content": f'{{"error":"{LOST}"}}'},
+      {"role": "user", "content": "hurry"}],
+     [user(text("hi")), {"role": "model", "parts": [native_call("c0", 0, BYPASS)]},
+      user(native_result("c0", {"error": LOST})), user(text("hurry"))]),
+    ("an answer instead of one of two results", r"tool call 'c0' \(f\) has no tool result",
+     [HI, ai_calls("c0", "c1"), ToolMessage("4", tool_call_id="c1"), AIMessage("so"), HI],
+     [{"role": "user", "content": "hi"},
+      {"role": "assistant", "content": "", "tool_calls": [chat_call("c0", 0), chat_call("c1", 1)]},
+      {"role": "tool", "tool_call_id": "c0", "content": f'{{"error":"{LOST}"}}'},
+      {"role": "tool", "tool_call_id": "c1", "content": "4"},
+      {"role": "assistant", "content": "so"}, {"role": "user", "content": "hi"}],
+     [user(text("hi")),
+      {"role": "model", "parts": [native_call("c0", 0, BYPASS), native_call("c1", 1)]},
+      user(native_result("c0", {"error": LOST}), native_result("c1", {"output": "4"})),
+      {"role": "model", "parts": [text("so")]}, user(text("hi"))]),
+    ("one of two results", r"tool call 'c1' \(f\) has no tool result",
+     [HI, ai_calls("c0", "c1"), ToolMessage("4", tool_call_id="c0")],
+     [{"role": "user", "content": "hi"},
+      {"role": "assistant", "content": "", "tool_calls": [chat_call("c0", 0), chat_call("c1", 1)]},
+      {"role": "tool", "tool_call_id": "c0", "content": "4"},
+      {"role": "tool", "tool_call_id": "c1", "content": f'{{"error":"{LOST}"}}'}],
+     [user(text("hi")),
+      {"role": "model", "parts": [native_call("c0", 0, BYPASS), native_call("c1", 1)]},
+      user(native_result("c0", {"output": "4"}), native_result("c1", {"error": LOST}))]),
+    ("Bedrock's cache point", "cachePoint: KIE has no cache points",
+     [HumanMessage([{"type": "text", "text": "hi"}, {"cachePoint": {"type": "default"}}])],
+     [{"role": "user", "content": "hi"}], [user(text("hi"))]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", WARNED, ids=lambda row: row[0])
+def test_what_is_added_or_left_out_is_warned_of(row: tuple[Any, ...], send: RequestSender) -> None:
+    _, match, messages, chat_messages, contents = row
+    for fields, body in (
+        ({"model": CHAT}, {"messages": chat_messages, "stream": False}),
+        (GATEWAY, {"model": GATEWAY["model"], "messages": chat_messages, "stream": False}),
+        ({"model": NATIVE}, {"contents": contents, "stream": True}),
+    ):
+        with pytest.warns(UserWarning, match=match) as caught:
+            assert send(messages, fields=fields) == body
+        assert len(caught) == 1
 
 
 @pytest.mark.parametrize("model", [CHAT, NATIVE])
@@ -329,18 +420,21 @@ async def test_every_call_mode_sends_the_same_except_stream(send: RequestSender)
     [
         [HumanMessage("a\ud800b")],
         [HI, AIMessage("a\ud800b"), HI],
+        [HI, ai_calls("c"), ToolMessage("a\ud800b", tool_call_id="c")],
         [
             HI,
-            AIMessage("", tool_calls=[{"name": "f", "args": {"x": "\ud800"}, "id": "c"}]),
+            AIMessage("", tool_calls=[{"name": "f", "args": {"x": "a\ud800b"}, "id": "c"}]),
             ToolMessage("x", tool_call_id="c"),
         ],
     ],
-    ids=["user", "assistant", "arguments"],
+    ids=["user", "assistant", "result", "arguments"],
 )
-def test_text_that_is_not_utf8_is_rejected(
+def test_text_that_is_not_utf8_is_sent_with_a_replacement(
     model: str, history: list[BaseMessage], send: RequestSender
 ) -> None:
-    send.rejects(history, "JSON", model=model)
+    with pytest.warns(UserWarning, match="not UTF-8"):
+        body = send(history, model=model)
+    assert "a\ufffdb" in str(body)
 
 
 @pytest.mark.parametrize("number", [2**64, 10**30, -(10**30)])

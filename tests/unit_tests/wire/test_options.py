@@ -11,7 +11,16 @@ import httpx
 import pytest
 from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 
-from unit_tests.wire.request_sender import CHAT, HI, NATIVE, Json, RequestSender, text, user
+from unit_tests.wire.request_sender import (
+    CHAT,
+    GATEWAY,
+    HI,
+    NATIVE,
+    Json,
+    RequestSender,
+    text,
+    user,
+)
 
 OPTIONS: list[tuple[Json, Json, Json]] = [
     ({}, {}, {}),
@@ -153,6 +162,48 @@ def test_an_effort_is_omitted_if_the_model_has_none_and_unchanged_if_it_is_unkno
     raw = {"model_kwargs": {"reasoning_effort": "medium"}}
     assert send([HI], fields=raw)["reasoning_effort"] == "medium"
     send.rejects([HI], "got 'huge'", reasoning_effort="huge")
+
+
+TOOL = {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {}}}
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+GOOGLE = {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}, "required": ["a"]}
+SAME_OPTIONS: list[tuple[Json, Json]] = [
+    ({"functions": [TOOL]}, {"tools": [TOOL]}),
+    ({"functions": [TOOL], "function_call": "auto"}, {"tools": [TOOL], "tool_choice": "auto"}),
+    ({"functions": [TOOL], "function_call": {"name": "f"}}, {"tools": [TOOL], "tool_choice": "f"}),
+    ({"response_mime_type": "application/json"}, {"response_format": {"type": "json_object"}}),
+    ({"response_mime_type": "text/plain"}, {}),
+    ({"response_schema": GOOGLE, "response_mime_type": "application/json"},
+     {"response_format": SCHEMA}),
+    ({"response_schema": SCHEMA}, {"response_format": SCHEMA}),
+    ({"response_json_schema": SCHEMA}, {"response_format": SCHEMA}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("other", "known"), SAME_OPTIONS, ids=lambda value: str(value)[:40])
+def test_names_of_other_packages_are_understood(
+    other: Json, known: Json, send: RequestSender
+) -> None:
+    for fields in ({"model": "gemini-3.1-pro"}, {"model": NATIVE}, GATEWAY):
+        expected = send([HI], fields=fields, **known)
+        assert send([HI], fields=fields, **other) == expected
+        assert send.through(model_at(send.server, **fields).bind(**other), [HI]) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"response_mime_type": "text/x.enum"}, "response_mime_type must be .* got 'text/x.enum'"),
+        ({"functions": [TOOL], "tools": [TOOL]}, "tools is given twice"),
+        ({"response_schema": SCHEMA, "response_format": SCHEMA}, "response_format is given twice"),
+        ({"functions": [TOOL], "function_call": {"name": "g"}}, "'g'"),
+    ],
+    ids=str,
+)
+def test_names_of_other_packages_are_checked(
+    options: Json, match: str, send: RequestSender
+) -> None:
+    send.rejects([HI], match, **options)
 
 
 def test_the_user_agent_names_the_package(send: RequestSender) -> None:

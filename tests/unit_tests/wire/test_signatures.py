@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +12,7 @@ from call_modes import fixture, model_at, server_sending
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from scripted_server import sse
 
+from langchain_kie._json import to_json
 from unit_tests.answer.rows import delta, native
 from unit_tests.wire.request_sender import (
     BYPASS,
@@ -170,30 +174,85 @@ def changed(message: AIMessage, args: Json) -> AIMessage:
     return message.model_copy(update={"tool_calls": calls})
 
 
-def test_a_changed_call_is_sent_without_its_signature(send: RequestSender) -> None:
+STORED: list[tuple[Json, Json]] = [
+    ({"i": 0, "j": [1]}, {"j": (1,), "i": 0}),
+    ({"i": 1.0}, {"i": 1}),
+    ({"i": 1}, {"i": 1.0}),
+    ({"i": 1e2, "j": [{"k": -0.0}]}, {"i": 100, "j": [{"k": 0}]}),
+    ({"i": 1e300}, {"i": 1e300}),
+    ({"i": 12345678901234567890123}, {"i": 12345678901234567890123}),
+    ({"i": "é☂😀"}, {"i": "é☂😀"}),
+    ({"i": "a\ufffdb"}, {"i": "a\ud83db"}),
+]
+"""Arguments, and the same after they were stored, for example by a program in JavaScript."""
+CHANGED: list[tuple[Json, Json]] = [
+    ({"i": 0}, {"i": 1}),
+    ({"i": 0}, {}),
+    ({"i": 0}, {"i": False}),
+    ({"i": 1}, {"i": "1"}),
+    ({"i": 1.5}, {"i": 1}),
+    ({"i": None}, {}),
+    ({"i": "a long text"}, {"i": "a long"}),
+    ({"i": 12345678901234567890123}, {"i": 12345678901234567890124}),
+]
+
+
+@pytest.mark.parametrize(
+    ("args", "later", "signature"),
+    [
+        *((args, later, "S==") for args, later in STORED),
+        *((args, later, BYPASS) for args, later in CHANGED),
+    ],
+    ids=str,
+)
+def test_a_changed_call_is_sent_without_its_signature(
+    args: Json, later: Json, signature: str, send: RequestSender
+) -> None:
+    part = {"functionCall": {"name": "f", "args": args, "id": "c0"}, "thoughtSignature": "S=="}
+    call = {"index": 0, **chat_call("c0", 0, **google("S=="), note="x")}
+    call["function"]["arguments"] = to_json(args).decode()
+    for model, body in (
+        (NATIVE, sse(to_json(native(part, finish="STOP")).decode())),
+        (CHAT, sse(delta("tool_calls", tool_calls=[call]))),
+    ):
+        with server_sending(body) as server:
+            answers = [model_at(server, model=model).invoke("hi")]
+            answers.append(reduce(add, model_at(server, model=model).stream("hi")))
+        for answer in answers:
+            history = [HI, changed(answer, later), ToolMessage("ok", tool_call_id="c0")]
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "the request has text that is not UTF-8")
+                sent = send(history, model=model)
+            if model == NATIVE:
+                (sent_part,) = sent["contents"][1]["parts"]
+                assert sent_part["thoughtSignature"] == signature
+            else:
+                (sent_call,) = sent["messages"][1]["tool_calls"]
+                assert sent_call["note"] == "x"
+                assert sent_call["extra_content"] == google(signature)["extra_content"]
+
+
+def test_a_call_of_another_function_is_sent_without_its_signature(send: RequestSender) -> None:
     hi, answer, result = signed_history("gemini-3.5-flash")
     assert isinstance(answer, AIMessage)
-    for args, i, signature in (({"i": 0}, 0, "S=="), ({"i": 1}, 1, BYPASS)):
-        history = [hi, changed(answer, args), result]
-        sent = send(history, model="gemini-3.5-flash")["contents"][1]["parts"]
-        assert sent == [native_call("c0", i, signature)]
+    calls = [{**answer.tool_calls[0], "name": "g"}]
+    other = answer.model_copy(update={"tool_calls": calls})
+    (part,) = send([hi, other, result], model=NATIVE)["contents"][1]["parts"]
+    assert part["functionCall"]["name"] == "g"
+    assert part["thoughtSignature"] == BYPASS
+
+
+def test_a_changed_call_of_an_older_message_keeps_its_signature(send: RequestSender) -> None:
+    hi, answer, result = signed_history("gemini-3.5-flash")
+    assert isinstance(answer, AIMessage)
     (entry,) = answer.additional_kwargs["thought_signatures"]["gemini-3.5-flash"]
-    del entry["digest"]  # as older messages have it
+    del entry["digest"]
     sent = send([hi, changed(answer, {"i": 1}), result], model=NATIVE)["contents"][1]["parts"]
     assert sent == [native_call("c0", 1, "S==")]
 
 
 def google(signature: str) -> Json:
     return {"extra_content": {"google": {"thought_signature": signature}}}
-
-
-def test_a_changed_call_of_chat_completions_is_sent_with_the_bypass(send: RequestSender) -> None:
-    call = {"index": 0, **chat_call("c0", 0, **google("S=="), note="x")}
-    answer, body = replayed(sse(delta("tool_calls", tool_calls=[call])), CHAT, send)
-    assert body["messages"][1]["tool_calls"] == [chat_call("c0", 0, **google("S=="), note="x")]
-    history = [HI, changed(answer, {"i": 1}), ToolMessage("ok", tool_call_id="c0")]
-    sent = send(history)["messages"][1]["tool_calls"]
-    assert sent == [chat_call("c0", 1, **google(BYPASS), note="x")]
 
 
 def test_signatures_next_to_the_content_are_sent_back(send: RequestSender) -> None:

@@ -1,0 +1,124 @@
+"""Work that concurrent callers need at the same time, done once, in threads and event loops.
+
+Knows threads and asyncio. Knows nothing of what the work is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+KeyT = TypeVar("KeyT")
+ValueT = TypeVar("ValueT")
+
+
+class _AbandonedError(Exception):
+    """The task that was working was cancelled; one of those that wait must do the work."""
+
+
+@dataclass(slots=True, eq=False)
+class _Pending(Generic[ValueT]):
+    """Work in progress.
+
+    Attributes:
+        loop: The event loop of the working task, `None` for a thread.
+        future: Set when the work ends.
+    """
+
+    loop: asyncio.AbstractEventLoop | None
+    future: Future[ValueT] = field(default_factory=Future)
+
+    def can_be_awaited_from(self, loop: asyncio.AbstractEventLoop | None) -> bool:
+        """Whether it proceeds while the caller waits: its loop must run, and not be blocked."""
+        if self.loop is None or self.loop is loop:
+            return True
+        # The public function of asyncio raises where no loop runs (Python 3.11 to 3.14).
+        return self.loop.is_running() and self.loop is not asyncio._get_running_loop()  # noqa: SLF001
+
+
+class SharedWork(Generic[KeyT, ValueT]):
+    """Does the work for each key once at a time; those that come later wait for its result.
+
+    A subclass stores results; it is called while `lock` is held.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.pending: dict[KeyT, _Pending[ValueT]] = {}
+
+    def find(self, key: KeyT) -> ValueT | None:
+        """The stored result, `None` if the work must be done."""
+        raise NotImplementedError
+
+    def store(self, key: KeyT, value: ValueT) -> None:
+        """Store a result."""
+        raise NotImplementedError
+
+    def run(self, key: KeyT, work: Callable[[], ValueT]) -> ValueT:
+        """Return the stored result, or the one of `work`, of this call or another."""
+        while True:
+            pending, is_mine = self.get_or_start(key, None)
+            with suppress(_AbandonedError):
+                if is_mine:
+                    with self.performing(key, pending) as done:
+                        done.append(work())
+                return pending.future.result()
+
+    async def arun(self, key: KeyT, work: Callable[[], Awaitable[ValueT]]) -> ValueT:
+        """As `run`, without blocking the event loop."""
+        while True:
+            pending, is_mine = self.get_or_start(key, asyncio.get_running_loop())
+            with suppress(_AbandonedError):
+                if is_mine:
+                    with self.performing(key, pending) as done:
+                        done.append(await work())
+                return await asyncio.shield(asyncio.wrap_future(pending.future))
+
+    def get_or_start(
+        self, key: KeyT, loop: asyncio.AbstractEventLoop | None
+    ) -> tuple[_Pending[ValueT], bool]:
+        """The work for a key, and whether the caller has to do it.
+
+        Args:
+            key: What the work is for.
+            loop: The caller's running event loop, `None` if the caller blocks its thread.
+        """
+        with self.lock:
+            pending = self.pending.get(key)
+            if pending and pending.can_be_awaited_from(loop):
+                return pending, False
+            pending = _Pending(loop)
+            value = self.find(key)
+            if value is not None:
+                pending.future.set_result(value)
+                return pending, False
+            self.pending[key] = pending
+            return pending, True
+
+    @contextmanager
+    def performing(self, key: KeyT, pending: _Pending[ValueT]) -> Iterator[list[ValueT]]:
+        """Wrap the work: the caller appends the result; those that wait get it, or the error."""
+        done: list[ValueT] = []
+        error: Exception = _AbandonedError()
+        try:
+            yield done
+        except Exception as failure:
+            error = failure
+            raise
+        finally:
+            with self.lock:
+                if self.pending.get(key) is pending:
+                    del self.pending[key]
+                for value in done:
+                    self.store(key, value)
+            if done:
+                pending.future.set_result(done[0])
+            else:
+                pending.future.set_exception(error)

@@ -1,0 +1,348 @@
+"""The account: its balance, and KIE's live list of models with prices and success rates.
+
+Knows KIE's account endpoints (docs/models.md); knows nothing of chat. All of them are free.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from langchain_kie import _account_state, _settings
+from langchain_kie._account_answers import (
+    KieListedModel,
+    KieSuccessRate,
+    parse_balance,
+    parse_models,
+    parse_success_rate,
+    price_of,
+)
+from langchain_kie._account_state import ModelList
+from langchain_kie._catalog import model_hint, spelling_of
+from langchain_kie._error_bodies import data_from_value
+from langchain_kie._http.response import HttpCall
+from langchain_kie._http.transport import Transport, transport_for
+from langchain_kie.errors import (
+    KieConfigurationError,
+    KieConnectionError,
+    KieInvalidRequestError,
+    KieModelNotFoundError,
+    KieProtocolError,
+    KieRateLimitError,
+    KieServerError,
+    KieTimeoutError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import httpx
+
+    from langchain_kie._http.pools import AsyncPool, Pool
+    from langchain_kie._json import Json
+    from langchain_kie._price_text import KiePrice
+    from langchain_kie.rate_limiter import KieRateLimiter
+
+ValueT = TypeVar("ValueT")
+
+_TIMEOUT = 30.0
+"""Seconds; these endpoints answer at once, other than those of chat."""
+
+_SERVER_FAILURES = (
+    KieServerError,
+    KieTimeoutError,
+    KieConnectionError,
+    KieRateLimitError,
+    KieProtocolError,
+)
+
+
+class KieAccount:
+    """The account of an API key, and KIE's live list of models.
+
+    KIE accepts one request a second for an account to its list, prices and success rates. All
+    objects of a process that use the same key keep to it: later requests wait.
+
+    Example:
+        ```python
+        from langchain_kie import KieAccount
+
+        account = KieAccount()
+        print(account.credits())
+        for model in account.models(task_type="Chat", query="gemini"):
+            print(model.model, model.price.input_usd, model.price.output_usd)
+        ```
+
+    Args:
+        api_key: The API key. Default: `KIE_API_KEY`.
+        base_url: The URL of the API. Default: `KIE_BASE_URL`, else `https://api.kie.ai`.
+        timeout: Seconds above 0 for each network operation, or an `httpx.Timeout`. Default: 30 s.
+        max_retries: How often a failed request is retried, 0 or more.
+        cache_seconds: How long the list of models is used before it is read again, 0 or more. It
+            is shared by all objects of a process that use the same key.
+        http_client: An `httpx.Client` to use instead of the shared connections.
+        http_async_client: The same for async calls: an `httpx.AsyncClient`.
+
+    Raises:
+        KieConfigurationError: There is no API key, or a setting is invalid.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: SecretStr | str | None = None,
+        base_url: str | None = None,
+        timeout: Any = None,
+        max_retries: int = 2,
+        cache_seconds: float = 600.0,
+        http_client: Any = None,
+        http_async_client: Any = None,
+    ) -> None:
+        if not cache_seconds >= 0:
+            raise KieConfigurationError(f"cache_seconds must be 0 or more; got {cache_seconds!r}")
+        key = api_key or os.environ.get("KIE_API_KEY")
+        transport = transport_for(
+            api_key=SecretStr(key) if isinstance(key, str) else key,
+            base_url=base_url or os.environ.get("KIE_BASE_URL", _settings.DEFAULT_BASE_URL),
+            timeout=_settings.checked_timeout(timeout) or _TIMEOUT,
+            max_retries=max_retries,
+            retry_on_timeout=True,
+            client=_settings.checked_client(http_client, "Client"),
+            async_client=_settings.checked_client(http_async_client, "AsyncClient"),
+        )
+        self._transport = transport
+        self._account = f"{transport.base_url} {transport.auth.digest}"
+        self._paced = _PacedTransport.of(
+            transport, _account_state.process.limiter_of(self._account)
+        )
+        self._cache_seconds = cache_seconds
+
+    def __repr__(self) -> str:
+        """Show the URL, and no key."""
+        return f"KieAccount(base_url={self._transport.base_url!r})"
+
+    def credits(self) -> float:
+        """Read the balance of the account, in credits; a key's own limit is not shown.
+
+        KIE subtracts the cost of a call 6 to 15 s after its end.
+
+        Raises:
+            KieError: The request failed.
+        """
+        return self._read(self._transport, "/api/v1/chat/credit", parse_balance)
+
+    async def acredits(self) -> float:
+        """As `credits`, without blocking the event loop."""
+        return await self._aread(self._transport, "/api/v1/chat/credit", parse_balance)
+
+    def models(
+        self, *, task_type: str | None = None, query: str | None = None, refresh: bool = False
+    ) -> tuple[KieListedModel, ...]:
+        """KIE's list of models, read at most once in `cache_seconds`.
+
+        If KIE cannot send it, an old list is returned, with a warning. A key may be refused for a
+        listed model, and a model that is not listed may work.
+
+        Args:
+            task_type: Only models with this task type, such as `Chat`.
+            query: Only models with this text in their name or title; upper and lower case are the
+                same.
+            refresh: Whether to read it now.
+
+        Raises:
+            KieError: The request failed, and there is no old list.
+        """
+        if refresh:
+            _account_state.process.listings.expire(self._account)
+        listing = _account_state.process.listings.run(self._account, self._read_listing)
+        return _selected(listing.models, task_type, query)
+
+    async def amodels(
+        self, *, task_type: str | None = None, query: str | None = None, refresh: bool = False
+    ) -> tuple[KieListedModel, ...]:
+        """As `models`, without blocking the event loop."""
+        if refresh:
+            _account_state.process.listings.expire(self._account)
+        listing = await _account_state.process.listings.arun(self._account, self._aread_listing)
+        return _selected(listing.models, task_type, query)
+
+    def price(self, model: str) -> KiePrice:
+        """Read what a model costs for 1 million tokens.
+
+        Args:
+            model: A friendly name or one of KIE's spellings.
+
+        Returns:
+            The price; its numbers are `None` where KIE's text is not understood.
+
+        Raises:
+            KieModelNotFoundError: KIE does not list the model.
+            KieError: The request failed.
+        """
+        return self._read_of_model(model, "price", price_of)
+
+    async def aprice(self, model: str) -> KiePrice:
+        """As `price`, without blocking the event loop."""
+        return await self._aread_of_model(model, "price", price_of)
+
+    def success_rate(self, model: str) -> KieSuccessRate:
+        """Read how calls of a model went in the last 24 hours.
+
+        Args:
+            model: A friendly name or one of KIE's spellings.
+
+        Raises:
+            KieModelNotFoundError: KIE does not list the model.
+            KieError: The request failed.
+        """
+        return self._read_of_model(model, "success-rate", parse_success_rate)
+
+    async def asuccess_rate(self, model: str) -> KieSuccessRate:
+        """As `success_rate`, without blocking the event loop."""
+        return await self._aread_of_model(model, "success-rate", parse_success_rate)
+
+    # --- requests ---------------------------------------------------------------------------
+
+    def _read_listing(self) -> ModelList:
+        try:
+            listed = self._read(self._paced, "/api/v1/models", parse_models)
+        except _SERVER_FAILURES as error:
+            return _account_state.process.listings.old(self._account, error)
+        return ModelList(listed, self._cache_seconds)
+
+    async def _aread_listing(self) -> ModelList:
+        try:
+            listed = await self._aread(self._paced, "/api/v1/models", parse_models)
+        except _SERVER_FAILURES as error:
+            return _account_state.process.listings.old(self._account, error)
+        return ModelList(listed, self._cache_seconds)
+
+    def _read_of_model(self, model: str, what: str, parse: Callable[[Any], ValueT]) -> ValueT:
+        return self._read(self._paced, _path_of(model, what), parse, model)
+
+    async def _aread_of_model(
+        self, model: str, what: str, parse: Callable[[Any], ValueT]
+    ) -> ValueT:
+        return await self._aread(self._paced, _path_of(model, what), parse, model)
+
+    def _read(
+        self,
+        transport: Transport,
+        path: str,
+        parse: Callable[[Any], ValueT],
+        model: str | None = None,
+    ) -> ValueT:
+        """Send one request.
+
+        Args:
+            transport: The one that keeps to the rate limit, or the other.
+            path: The path of the URL.
+            parse: Reads the `data` of the answer.
+            model: The model in the path, for errors.
+
+        Raises:
+            KieError: The request failed, or the answer has another form.
+        """
+        with _account_errors(model):
+            [answer] = transport.stream(_get_call(path, parse))
+            return answer.value
+
+    async def _aread(
+        self,
+        transport: Transport,
+        path: str,
+        parse: Callable[[Any], ValueT],
+        model: str | None = None,
+    ) -> ValueT:
+        """As `_read`."""
+        with _account_errors(model):
+            [answer] = [item async for item in transport.astream(_get_call(path, parse))]
+            return answer.value
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer(Generic[ValueT]):
+    """The answer to a request, with what the transport requires of an event."""
+
+    value: ValueT
+    has_output: bool = True
+    has_finish_reason: bool = False
+    is_bare_end: bool = False
+    is_empty: bool = False
+    is_terminal: bool = True
+    is_last: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PacedTransport(Transport):
+    """A transport that waits before each request, also before retries."""
+
+    limiter: KieRateLimiter
+
+    @classmethod
+    def of(cls, transport: Transport, limiter: KieRateLimiter) -> _PacedTransport:
+        """The same transport with a limiter."""
+        settings = {name.name: getattr(transport, name.name) for name in fields(transport)}
+        return cls(**settings, limiter=limiter)
+
+    def _send(self, call: HttpCall[Any], pool: Pool) -> httpx.Response:
+        self.limiter.acquire()
+        return super()._send(call, pool)
+
+    async def _asend(self, call: HttpCall[Any], pool: AsyncPool) -> httpx.Response:
+        await self.limiter.aacquire()
+        return await super()._asend(call, pool)
+
+
+def _path_of(model: str, what: str) -> str:
+    """The path of a model's price or success rate; a slash in its name is not encoded.
+
+    Raises:
+        KieConfigurationError: The name cannot be part of the path.
+    """
+    if not model.strip("/. ") or ".." in model:
+        raise KieConfigurationError(f"{model[:60]!r} cannot be a model name")
+    return f"/api/v1/models/{quote(spelling_of(model))}/{what}"
+
+
+def _get_call(path: str, parse: Callable[[Any], ValueT]) -> HttpCall[_Answer[ValueT]]:
+    def parse_event(event: Json) -> _Answer[ValueT]:
+        try:
+            return _Answer(parse(event["data"]))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise KieProtocolError(f"cannot read the answer of {path}: {error!r}") from None
+
+    return HttpCall(None, path, None, parse_event, event_from_value=data_from_value)
+
+
+@contextmanager
+def _account_errors(model: str | None) -> Iterator[None]:
+    """Name the model in errors; an address without these endpoints is not an unknown model."""
+    try:
+        yield
+    except KieModelNotFoundError as error:
+        if model is None or error.status_code == HTTPStatus.NOT_FOUND:
+            message = f"there are no account endpoints at this address: {error.message}"
+            code, status = error.code, error.status_code
+            raise KieInvalidRequestError(message, code=code, status_code=status) from None
+        error.model, error.hint = model, model_hint(model)
+        raise
+
+
+def _selected(
+    listed: tuple[KieListedModel, ...], task_type: str | None, query: str | None
+) -> tuple[KieListedModel, ...]:
+    """The models that match; KIE recommends to filter its list locally."""
+    word = (query or "").lower()
+    return tuple(
+        model
+        for model in listed
+        if (task_type is None or task_type in model.task_types)
+        and (word in model.model.lower() or word in model.title.lower())
+    )

@@ -26,6 +26,7 @@ from langchain_kie._answer.messages import (
     message_chunk,
     refusal_message,
 )
+from langchain_kie._answer.token_counts import merge_counts, openai_token_usage
 from langchain_kie._answer.tool_calls import ToolCalls
 from langchain_kie._catalog import USD_PER_CREDIT
 from langchain_kie._conversation.thought_signatures import SignatureLog
@@ -43,7 +44,7 @@ from langchain_kie.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from langchain_core.messages import AIMessageChunk
     from langchain_core.messages.ai import UsageMetadata
@@ -352,7 +353,7 @@ class MessageAssembler:
         """
         usage = self._parse_usage(self._usage) if self._parse_usage else None
         if usage:
-            self._metadata["token_usage"] = _token_usage(usage)
+            self._metadata["token_usage"] = openai_token_usage(usage)
         if self._media_count:
             self._metadata["media_count"] = self._media_count
         if usage and usage["input_tokens"] < self._min_prompt_tokens:
@@ -367,7 +368,7 @@ class MessageAssembler:
         """Store the values that later events can replace."""
         if event.parse_usage:
             usage = event.usage
-            self._usage = _merge_counts(self._usage, usage) if self._usage else usage
+            self._usage = merge_counts(self._usage, usage) if self._usage else usage
             self._parse_usage = event.parse_usage
         if event.message_extra:
             self._signatures.add_message_extra(event.message_extra)
@@ -419,31 +420,3 @@ class MessageAssembler:
         elif block["type"] == "server_tool_result":
             block = {**block, "tool_call_id": block["tool_call_id"] or self._server_call_id}
         return {**block, "index": index}
-
-
-def _merge_counts(old: Json, new: Json) -> Json:
-    """The last counts, where they are not zero."""
-    merged = dict(old)
-    for name, value in new.items():
-        if isinstance(value, dict):
-            merged[name] = _merge_counts(merged.get(name, {}), value)
-        elif value or name not in merged:
-            merged[name] = value
-    return merged
-
-
-_COUNTS = {"cache_read": "cached_tokens", "reasoning": "reasoning_tokens", "audio": "audio_tokens"}
-
-
-def _token_usage(usage: Mapping[str, Any]) -> Json:
-    """LangChain's token counts in OpenAI's format, for `response_metadata`."""
-    token_usage: Json = {
-        "prompt_tokens": usage["input_tokens"],
-        "completion_tokens": usage["output_tokens"],
-        "total_tokens": usage["total_tokens"],
-    }
-    for side, openai_side in (("input", "prompt"), ("output", "completion")):
-        if details := usage.get(f"{side}_token_details"):
-            counts = {_COUNTS[name]: count for name, count in details.items()}
-            token_usage[f"{openai_side}_tokens_details"] = counts
-    return token_usage

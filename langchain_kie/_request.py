@@ -13,6 +13,7 @@ from langchain_kie._conversation.token_estimate import min_prompt_tokens
 from langchain_kie._conversation.turns import all_parts, build_turns
 from langchain_kie._json import to_json
 from langchain_kie._options import options_for
+from langchain_kie._tools.repeated_calls import raise_if_repeating
 from langchain_kie._wire import REQUEST_BUILDERS, parse_event
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class PreparedCall:
 
     Raises:
         ValueError: The conversation or an option cannot be sent.
+        KieToolCallMissingError: The model only repeats a call that is rejected.
     """
 
     def __init__(
@@ -73,6 +75,8 @@ class PreparedCall:
         self._model = model
         self._model_name = model_name
         self._timeout = timeout
+        if self.options.functions:
+            raise_if_repeating(self._turns, model_name)
         self.media = [part for part in all_parts(self._turns) if isinstance(part, Media)]
 
     def check_media(self, profile: Mapping[str, Any] | None) -> None:
@@ -111,13 +115,16 @@ class PreparedCall:
             parse_event=parse_event,
             timeout=self._timeout,
         )
+        expects_json = (options.response_format or {}).get("type") in _JSON_FORMATS
         assembler = MessageAssembler(
             model.name,
             self._model_name,
             functions=options.functions,
             answer_function=options.answer_function,
             required=_required_functions(options) if options.tool_choice else None,
-            expects_json=(options.response_format or {}).get("type") in _JSON_FORMATS,
+            expects_json=expects_json,
+            answer_schema=options.answer_schema if options.require_tool_call else None,
+            checks_calls=expects_json and options.require_tool_call and not options.builtins,
             detect_error_text=options.detect_error_text,
             media_count=len(self.media),
             min_prompt_tokens=self._min_prompt_tokens() if self.media else 0,

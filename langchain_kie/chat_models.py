@@ -685,7 +685,7 @@ class ChatKieGemini(BaseChatModel):
             self,
             schema: type[SchemaT],
             *,
-            method: Method = ...,
+            method: Method | None = ...,
             include_raw: Literal[False] = ...,
             strict: bool | None = ...,
             tools: Sequence[Any] | None = ...,
@@ -696,7 +696,7 @@ class ChatKieGemini(BaseChatModel):
             self,
             schema: dict[str, Any] | type,
             *,
-            method: Method = ...,
+            method: Method | None = ...,
             include_raw: Literal[True],
             strict: bool | None = ...,
             tools: Sequence[Any] | None = ...,
@@ -707,7 +707,7 @@ class ChatKieGemini(BaseChatModel):
             self,
             schema: dict[str, Any] | type,
             *,
-            method: Method = ...,
+            method: Method | None = ...,
             include_raw: bool = ...,
             strict: bool | None = ...,
             tools: Sequence[Any] | None = ...,
@@ -718,7 +718,7 @@ class ChatKieGemini(BaseChatModel):
         self,
         schema: dict[str, Any] | type,
         *,
-        method: Method = "json_schema",
+        method: Method | None = "json_schema",
         include_raw: bool = False,
         strict: bool | None = None,
         tools: Sequence[Any] | None = None,
@@ -728,9 +728,9 @@ class ChatKieGemini(BaseChatModel):
 
         Args:
             schema: A pydantic class, a `TypedDict`, a JSON schema or an OpenAI function.
-            method: `json_schema` lets KIE enforce the schema; `function_calling` forces a call
-                of a function with that schema; `json_mode` only requests JSON, so the prompt
-                must describe it.
+            method: `json_schema`, the default and the same as `None`, lets KIE enforce the
+                schema; `function_calling` forces a call of a function with that schema;
+                `json_mode` only requests JSON, so the prompt must describe it.
             include_raw: Whether to return `{"raw", "parsed", "parsing_error"}` instead of raising
                 parsing errors.
             strict: Sent with the schema; by default not sent.
@@ -746,6 +746,7 @@ class ChatKieGemini(BaseChatModel):
         from langchain_kie._tools import structured_output  # noqa: PLC0415
         from langchain_kie._tools.definitions import normalize_tool  # noqa: PLC0415
 
+        method = method or "json_schema"
         if method not in structured_output.METHODS:
             raise ValueError(
                 f"method must be one of {', '.join(structured_output.METHODS)}; got {method!r}"
@@ -756,13 +757,15 @@ class ChatKieGemini(BaseChatModel):
                 "kwargs": {"method": method, "strict": strict},
                 "schema": schema,
             },
+            "require_tool_call": False,  # the parser reports a missing call
             **kwargs,
         }
+        formatted = [n for tool in tools or () for n in normalize_tool(tool)]
+        names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
         if method == "function_calling":
             name = normalize_tool(schema)[0]["function"]["name"]
-            options["require_tool_call"] = False  # the parser reports a missing call
             bound = self.bind_tools([schema, *(tools or ())], tool_choice=name, **options)
-            parser = structured_output.build_tool_parser(schema)
+            parser = structured_output.build_tool_parser(schema, names)
         else:
             response_format = (
                 {"type": "json_object"}
@@ -770,7 +773,7 @@ class ChatKieGemini(BaseChatModel):
                 else structured_output.build_response_format(schema, strict)
             )
             bound = self.bind_tools(tools or (), response_format=response_format, **options)
-            parser = structured_output.build_json_parser(schema)
+            parser = structured_output.build_json_parser(schema, names)
         return structured_output.pipe_to_parser(bound, parser, include_raw=include_raw)
 
 

@@ -31,6 +31,20 @@ class FinishReason(NamedTuple):
     is_normal: bool = False
     is_failed_call: bool = False
 
+    @property
+    def normalized(self) -> str:
+        """The word of `normalized_finish_reason`, which langchain-core 1.8.4 introduced."""
+        if self.is_refusal:
+            return "refusal"
+        return "error" if self.is_failed_call else _NORMALIZED.get(self.word, "other")
+
+
+_NORMALIZED = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_call",
+    "content_filter": "content_filter",
+}
 
 STOP = FinishReason("stop", is_normal=True)
 LIMIT = FinishReason("length", is_normal=True)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from langchain_kie._json import Json
 
 PROVIDER = "kie"
+REFUSAL_REASON = "refusal_reason"
+"""The key of `response_metadata` that states why the prompt or the answer was blocked."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -105,6 +107,14 @@ def last_chunk(
     if tool_call_chunks:
         return AIMessageChunk(**values, chunk_position="last")
     return _copy_with(_LAST, {**values, "tool_calls": [], "invalid_tool_calls": []})
+
+
+def refusal_message(text: str, refusal: str, response_metadata: Json) -> AIMessage:
+    """A complete answer that is a refusal."""
+    additional_kwargs = {"refusal": refusal} if refusal else {}
+    return AIMessage(
+        content=text, additional_kwargs=additional_kwargs, response_metadata=response_metadata
+    )
 
 
 def generation_chunks(message: AIMessageChunk) -> Iterable[ChatGenerationChunk]:

@@ -121,6 +121,15 @@ class _ToolCall:
         self.fragments.append(args)
         return args
 
+    def defect(self) -> str:
+        """Why nobody can execute the call, empty if it can be executed."""
+        if self.schema is None:
+            return f"the model called {self.name!r}, which it was not offered"
+        is_open = self.partial_args is not None and not self.is_complete
+        if is_open or not isinstance(_arguments_value(self.arguments()), dict):
+            return f"the arguments of its call of {self.name!r} are not complete JSON"
+        return ""
+
     def has_complete_arguments(self) -> bool:
         """Whether its arguments are a complete JSON value, so that a fragment cannot follow."""
         if self.is_complete:
@@ -177,6 +186,14 @@ class ToolCalls:
     def __bool__(self) -> bool:
         """Whether there are tool calls that need a result."""
         return any(call.name and not call.is_answer for call in self._calls)
+
+    def has_usable_call(self) -> bool:
+        """Whether there is a call of an offered function with a JSON object as arguments."""
+        return any(call.name and not call.defect() for call in self._calls)
+
+    def defect(self) -> str:
+        """Why the first call is of no use, empty if it is or if there is none."""
+        return next((call.defect() for call in self._calls if call.name), "")
 
     def add(self, delta: ToolCallDelta, text_length: int, chunks: dict[int, ToolCallChunk]) -> str:
         """Add a tool call or a fragment to the chunks of its event; a call has one chunk there.

@@ -123,6 +123,8 @@ def _build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
         turns.append(turn)
         if role == "assistant":
             results = unmatched
+            if message.additional_kwargs:
+                _add_refusal(turn, message.additional_kwargs)
             if message.tool_calls or message.invalid_tool_calls:
                 results = []
                 with_calls.append((turn, results))
@@ -132,6 +134,13 @@ def _build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
     if unmatched:
         raise ValueError(_unmatched_error(unmatched[0].tool_call_id, turns))
     return turns
+
+
+def _add_refusal(turn: Turn, additional_kwargs: Json) -> None:
+    """Add the text of a refusal, unless the content has it as a block."""
+    refusal = additional_kwargs.get("refusal")
+    if isinstance(refusal, str) and refusal and refusal not in turn.parts:
+        turn.parts.append(refusal)
 
 
 def _unmatched_error(call_id: str, turns: Sequence[Turn]) -> str:

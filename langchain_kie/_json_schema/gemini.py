@@ -9,6 +9,7 @@ import copy
 import math
 from typing import TYPE_CHECKING, Any
 
+from langchain_kie._json_schema.combine import any_of, as_json_text, with_description
 from langchain_kie._json_schema.keywords import (
     MAX_DEPTH,
     TYPES,
@@ -18,12 +19,7 @@ from langchain_kie._json_schema.keywords import (
     map_subschemas,
     subschemas,
 )
-from langchain_kie._json_schema.normalize import (
-    any_of,
-    as_json_text,
-    normalize_schema,
-    with_description,
-)
+from langchain_kie._json_schema.normalize import normalize_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

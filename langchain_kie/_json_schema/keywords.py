@@ -173,6 +173,16 @@ def walk_schemas(root: Any) -> Iterator[Schema]:
             pending += reversed(subschemas(schema))
 
 
+def has_nullable(root: Any) -> bool:
+    """Whether a schema, or one inside it, accepts null explicitly."""
+    return any(
+        schema.get("nullable") is True
+        or "null" in type_names(schema.get("type"))
+        or (isinstance(schema.get("enum"), list) and None in schema["enum"])
+        for schema in walk_schemas(root)
+    )
+
+
 def without_titles(schema: Any) -> Any:
     """A schema without its titles, which pydantic generates for every property."""
     if not isinstance(schema, dict):

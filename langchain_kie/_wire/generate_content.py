@@ -49,10 +49,14 @@ _TEXT_MEMBERS = frozenset({"text", "thought"})
 _SERVER_TOOL_MEMBERS = frozenset(
     {"executableCode", "codeExecutionResult", "toolCall", "toolResponse"}
 )
+_FEEDBACK = {
+    "blockReason": "block_reason",
+    "blockReasonMessage": "block_reason_message",
+    "safetyRatings": "safety_ratings",
+}
 _METADATA = {
     "responseId": "id",
     "modelVersion": "model_version",
-    "promptFeedback": "prompt_feedback",
     "finishMessage": "finish_message",
     "safetyRatings": "safety_ratings",
     "groundingMetadata": "grounding_metadata",
@@ -270,9 +274,10 @@ def parse_event(event: Json) -> AnswerEvent:
             parsed.native_finish_reason = common.require_text(finish_reason)
         common.copy_metadata(candidate, _METADATA, parsed)
     common.copy_metadata(event, _METADATA, parsed)
-    feedback = event.get("promptFeedback")
-    if feedback and not parsed.native_finish_reason and (reason := feedback.get("blockReason")):
-        parsed.finish_reason, parsed.native_finish_reason = BLOCKED, common.require_text(reason)
+    if feedback := event.get("promptFeedback"):
+        parsed.metadata["prompt_feedback"] = {_FEEDBACK.get(k, k): v for k, v in feedback.items()}
+        if not parsed.native_finish_reason and (reason := feedback.get("blockReason")):
+            parsed.finish_reason, parsed.native_finish_reason = BLOCKED, common.require_text(reason)
     if usage := event.get("usageMetadata"):
         common.set_usage(parsed, usage, _parse_usage)
     return parsed

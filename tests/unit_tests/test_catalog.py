@@ -160,11 +160,12 @@ def test_a_profile_lists_the_features_of_the_model(friendly: str) -> None:
     assert profile["reasoning_effort_levels"] == efforts.get(friendly, ["low", "high"])
 
 
-def test_a_profile_does_not_promise_what_kie_forbids_to_agents() -> None:
-    """Tools with a response format: an agent must not be led into it (docs/wire.md 2)."""
-    for friendly, _, _ in NAMES:
-        profile = ChatKieGemini(model=friendly, api_key="k").profile
-        assert profile["structured_output"] is (friendly in {"gemini-2.5-flash", "gemini-2.5-pro"})
+def test_a_model_with_structured_output_gets_tools_and_a_schema_as_functions() -> None:
+    """LangChain sends both to such a model, which KIE forbids or does not document."""
+    for spec in MODELS:
+        assert ChatKieGemini(model=spec.name, api_key="k").profile["structured_output"] is True
+        for route in spec.routes.values():
+            assert frozenset({"functions", "response_format"}) in route.exclusive
 
 
 def test_an_unknown_model_has_no_profile_and_a_given_one_is_kept() -> None:

@@ -25,6 +25,14 @@ NODE = {
 }
 
 
+def _chain(node: Json, length: int) -> Json:
+    """Nodes inside each other, each the `next` of the one before it."""
+    schema = node
+    for _ in range(length - 1):
+        schema = {**node, "properties": {**node["properties"], "next": schema}}
+    return schema
+
+
 CASES: list[tuple[str, Any, Json, Json]] = [
     ("text", {"type": "string"}, {"type": "string"}, {"type": "STRING"}),
     ("null only", {"type": "null"}, {"type": "null"}, {"type": "NULL"}),
@@ -200,10 +208,8 @@ CASES: list[tuple[str, Any, Json, Json]] = [
     (
         "recursion",
         {"$ref": "#/$defs/Node", "$defs": {"Node": NODE}},
-        {"type": "object", "properties": {
-            "next": {"type": "object", "description": "Another Node."}, "n": {"type": "integer"}}},
-        {"type": "OBJECT", "properties": {
-            "next": {"type": "OBJECT", "description": "Another Node."}, "n": {"type": "INTEGER"}}},
+        _chain({"type": "object", "properties": {"n": {"type": "integer"}}}, 4),
+        _chain({"type": "OBJECT", "properties": {"n": {"type": "INTEGER"}}}, 4),
     ),
     (
         "a property that is forbidden",

@@ -128,7 +128,11 @@ ALL_SERIALIZABLE_MAPPINGS.setdefault(_LC_PATH, _LC_PATH)
 (langchain-core 1.7.2), and only where the caller lists the namespace too. It can go when packages
 can register themselves."""
 
-_NOT_SERIALISED = Field(default=None, exclude=True, repr=False)
+
+
+def _not_serialised() -> Any:
+    """A field each time: pydantic 2.10 mixes up the validators of fields that share one."""
+    return Field(default=None, exclude=True, repr=False)
 
 
 class ChatKieGemini(BaseChatModel):
@@ -229,11 +233,11 @@ class ChatKieGemini(BaseChatModel):
     max_retries: int = Field(default=2, ge=0)
     retry_on_timeout: bool = False
     default_headers: Annotated[dict[str, str] | None, AfterValidator(_settings.checked_headers)] = (
-        _NOT_SERIALISED
+        _not_serialised()
     )
-    http_client: Annotated[Any, AfterValidator(_settings.checked_sync_client)] = _NOT_SERIALISED
+    http_client: Annotated[Any, AfterValidator(_settings.checked_sync_client)] = _not_serialised()
     http_async_client: Annotated[Any, AfterValidator(_settings.checked_async_client)] = (
-        _NOT_SERIALISED
+        _not_serialised()
     )
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
 

@@ -270,6 +270,11 @@ class ChatKieGemini(BaseChatModel):
     ) -> dict[str, Any]:
         """Resolve aliases; a name that is not a field goes into `model_kwargs`, with a warning.
 
+        Args:
+            values: Parameters, by the names that the caller used.
+            model_kwargs: The `model_kwargs` of the model that is copied, to which such a name
+                is added.
+
         Raises:
             KieConfigurationError: A parameter is given twice.
         """
@@ -283,7 +288,9 @@ class ChatKieGemini(BaseChatModel):
         if extra:
             names = ", ".join(sorted(extra))
             warn(f"{names}: not a parameter of ChatKieGemini; sent in the request body unchanged")
-            known["model_kwargs"] = {**extra, **(known.get("model_kwargs") or model_kwargs or {})}
+            given_kwargs = known.get("model_kwargs") or {}
+            old = {} if given_kwargs else model_kwargs or {}
+            known["model_kwargs"] = {**old, **extra, **given_kwargs}
         return known
 
     @model_validator(mode="after")

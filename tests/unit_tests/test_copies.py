@@ -99,6 +99,8 @@ def test_an_unknown_name_in_an_update_warns_at_its_line_and_is_sent() -> None:
         changed = model.model_copy(update={"typo": 1})
     assert caught[0].filename == __file__
     assert changed.model_kwargs == {"seed": 7, "typo": 1}
+    with pytest.warns(UserWarning, match="seed: not a parameter"):
+        assert model.model_copy(update={"seed": 8}).model_kwargs == {"seed": 8}
     assert model.model_kwargs == {"seed": 7}
 
 

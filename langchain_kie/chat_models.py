@@ -716,7 +716,7 @@ class ChatKieGemini(BaseChatModel):
         )
 
     def _transport(self) -> Transport:
-        """The transport; settings are checked again, because `model_copy` does not check them."""
+        """The transport; settings are checked again, because assignments do not check them."""
         from langchain_kie._http.transport import transport_for  # noqa: PLC0415 - loads httpx
 
         return transport_for(

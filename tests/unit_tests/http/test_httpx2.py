@@ -13,7 +13,7 @@ from call_modes import CALL_MODES, abatch, batch, fixture, model_at, server_send
 from faults.network import client_tls, server_tls
 from scripted_server import Scripted, ScriptedServer
 
-from langchain_kie import KieConfigurationError, KieError
+from langchain_kie import KieAccount, KieConfigurationError, KieError
 from langchain_kie._http.transport import DEFAULT_TIMEOUT
 from unit_tests.loopback import TEXT_EVENTS, all_closed, run_script
 from unit_tests.upload_server import STORED_AT, aupload, files_at, receipt, unique_png, upload
@@ -115,6 +115,15 @@ async def test_an_upload_with_httpx2_sends_the_same_request(upload_mode) -> None
     assert content in second.body
     assert second.headers["content-length"] == str(len(second.body))
     assert second.headers.keys() == first.headers.keys()
+
+
+async def test_the_account_is_read_with_httpx2() -> None:
+    body = b'{"code":200,"msg":"success","data":12.5}'
+    with server_sending(body) as server:
+        async with clients_of(httpx2) as clients:
+            account = KieAccount(api_key="k", base_url=server.base_url, **clients)
+            assert (account.credits(), await account.acredits()) == (12.5, 12.5)
+    assert {request.method for request in server.requests} == {"GET"}
 
 
 def test_a_closed_client_or_one_of_the_other_kind_is_refused_by_name() -> None:

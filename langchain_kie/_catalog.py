@@ -348,6 +348,10 @@ def _newest_of_family(model: str) -> ModelSpec | None:
     return spec
 
 
+class CatalogProfile(dict[str, Any]):
+    """A profile of this catalog, not of the user: another model gets another."""
+
+
 def profile_of(model: ResolvedModel) -> ModelProfile | None:
     """The LangChain profile of a model, `None` where the catalog has no row for it."""
     spec, route = model.spec, model.route

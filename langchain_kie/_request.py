@@ -48,7 +48,7 @@ class PreparedCall:
         model: The model and API of the call.
         model_name: The model's name as the caller wrote it.
         extra: Additional members of the body, from the model.
-        timeout: Seconds, or an `httpx.Timeout`, for this call only.
+        timeout: Seconds, or a `Timeout` of httpx or httpx2, for this call only.
 
     Attributes:
         options: The options of the call.

@@ -8,10 +8,10 @@ where they are used, so that importing this package and constructing a model are
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from copy import copy
 from inspect import cleandoc
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast, overload
 
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -30,10 +30,10 @@ from pydantic import (
     model_validator,
 )
 
-from langchain_kie import _settings
+from langchain_kie import _settings, _warm_up
 from langchain_kie._answer import content_blocks
 from langchain_kie._answer.messages import PROVIDER, chat_result, generation_chunks, merge_chunks
-from langchain_kie._catalog import Api, model_hint, profile_of, resolve
+from langchain_kie._catalog import Api, CatalogProfile, model_hint, profile_of, resolve
 from langchain_kie._settings import (
     ALIASES,
     OPTION_NAMES,
@@ -47,7 +47,6 @@ from langchain_kie._warnings import warn
 from langchain_kie.errors import KieConfigurationError, KieError, KieModelNotFoundError
 
 if TYPE_CHECKING:
-    import httpx
     from langchain_core.caches import BaseCache
     from langchain_core.callbacks import (
         AsyncCallbackManagerForLLMRun,
@@ -65,6 +64,7 @@ if TYPE_CHECKING:
     from langchain_kie._answer.assembler import MessageAssembler
     from langchain_kie._http.transport import Transport
     from langchain_kie._request import PreparedCall
+    from langchain_kie._settings import AsyncHttpClient, HttpClient, Timeout
     from langchain_kie.files import KieFiles
 
     class _Parameters(TypedDict, total=False):
@@ -89,15 +89,16 @@ if TYPE_CHECKING:
         require_media_seen: bool
         detect_error_text: bool
         stream_invoke: bool | None
+        stream_usage: bool
         upload_url: str | None
         streaming: bool
-        timeout: float | httpx.Timeout | None
-        request_timeout: float | httpx.Timeout | None
+        timeout: float | Timeout | None
+        request_timeout: float | Timeout | None
         max_retries: int
         retry_on_timeout: bool
         default_headers: dict[str, str] | None
-        http_client: httpx.Client | None
-        http_async_client: httpx.AsyncClient | None
+        http_client: HttpClient | None
+        http_async_client: AsyncHttpClient | None
         model_kwargs: dict[str, Any]
         name: str | None
         cache: BaseCache | bool | None
@@ -128,7 +129,10 @@ ALL_SERIALIZABLE_MAPPINGS.setdefault(_LC_PATH, _LC_PATH)
 (langchain-core 1.7.2), and only where the caller lists the namespace too. It can go when packages
 can register themselves."""
 
-_NOT_SERIALISED = Field(default=None, exclude=True, repr=False)
+
+def _not_serialised() -> Any:
+    """A field each time: pydantic 2.10 mixes up the validators of fields that share one."""
+    return Field(default=None, exclude=True, repr=False)
 
 
 class ChatKieGemini(BaseChatModel):
@@ -181,11 +185,14 @@ class ChatKieGemini(BaseChatModel):
         stream_invoke: Whether `invoke` streams over HTTP and assembles the answer itself. `None`
             chooses by the catalog: on `generate_content` it does, because KIE was measured to
             hang on calls that do not stream (docs/wire.md 2).
+        stream_usage: Whether a stream on `gateway` requests token counts
+            (`stream_options={"include_usage": True}`), as most OpenAI-compatible servers need.
+            By default it does; KIE's other APIs always count.
         upload_url: The URL of the file upload; by default `KIE_UPLOAD_URL`, else KIE's upload
             host, or `base_url` if that is not KIE's.
         streaming: Whether `invoke` streams too, for callbacks; by default not.
-        timeout: Seconds, or an `httpx.Timeout`. `None` is 10 s to connect, 180 s between two
-            events of an answer, 60 s to send and to wait for a connection. Alias:
+        timeout: Seconds, or a `Timeout` of httpx or httpx2. `None` is 10 s to connect, 180 s
+            between two events of an answer, 60 s to send and to wait for a connection. Alias:
             `request_timeout`.
         max_retries: How often a call that failed before its answer began is retried, 0 or more;
             by default 2.
@@ -193,9 +200,9 @@ class ChatKieGemini(BaseChatModel):
             have billed it, so it is off by default.
         default_headers: Headers to send with every request. They may be secret, so they are not
             serialised.
-        http_client: An `httpx.Client` to use instead of the shared connections; `timeout` still
-            applies.
-        http_async_client: The same for async calls: an `httpx.AsyncClient`.
+        http_client: A `Client` of httpx or httpx2 to use instead of the shared connections;
+            `timeout` still applies.
+        http_async_client: The same for async calls: an `AsyncClient` of httpx or httpx2.
         model_kwargs: Additional members of the request body, sent unchanged.
 
     Raises:
@@ -223,17 +230,18 @@ class ChatKieGemini(BaseChatModel):
     require_media_seen: bool = ModelOptions.require_media_seen
     detect_error_text: bool = ModelOptions.detect_error_text
     stream_invoke: bool | None = ModelOptions.stream_invoke
+    stream_usage: bool = ModelOptions.stream_usage
     upload_url: Annotated[str | None, AfterValidator(_settings.checked_upload_url)] = None
     streaming: bool = False
     timeout: Annotated[Any, AfterValidator(_settings.checked_timeout)] = None
     max_retries: int = Field(default=2, ge=0)
     retry_on_timeout: bool = False
     default_headers: Annotated[dict[str, str] | None, AfterValidator(_settings.checked_headers)] = (
-        _NOT_SERIALISED
+        _not_serialised()
     )
-    http_client: Annotated[Any, AfterValidator(_settings.checked_sync_client)] = _NOT_SERIALISED
+    http_client: Annotated[Any, AfterValidator(_settings.checked_sync_client)] = _not_serialised()
     http_async_client: Annotated[Any, AfterValidator(_settings.checked_async_client)] = (
-        _NOT_SERIALISED
+        _not_serialised()
     )
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
 
@@ -250,7 +258,26 @@ class ChatKieGemini(BaseChatModel):
     @model_validator(mode="before")
     @classmethod
     def _gather_kwargs(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Resolve aliases; a name that is not a field goes into `model_kwargs`, with a warning."""
+        """Resolve names, and leave out a profile of the catalog, which follows the model."""
+        known = cls._resolve_names(values)
+        if isinstance(known.get("profile"), CatalogProfile):
+            del known["profile"]
+        return known
+
+    @classmethod
+    def _resolve_names(
+        cls, values: dict[str, Any], model_kwargs: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Resolve aliases; a name that is not a field goes into `model_kwargs`, with a warning.
+
+        Args:
+            values: Parameters, by the names that the caller used.
+            model_kwargs: The `model_kwargs` of the model that is copied, to which such a name
+                is added.
+
+        Raises:
+            KieConfigurationError: A parameter is given twice.
+        """
         known: dict[str, Any] = {}
         for given, value in values.items():
             name = ALIASES.get(given, given)
@@ -261,7 +288,9 @@ class ChatKieGemini(BaseChatModel):
         if extra:
             names = ", ".join(sorted(extra))
             warn(f"{names}: not a parameter of ChatKieGemini; sent in the request body unchanged")
-            known["model_kwargs"] = {**extra, **(known.get("model_kwargs") or {})}
+            given_kwargs = known.get("model_kwargs") or {}
+            old = {} if given_kwargs else model_kwargs or {}
+            known["model_kwargs"] = {**old, **extra, **given_kwargs}
         return known
 
     @model_validator(mode="after")
@@ -274,7 +303,8 @@ class ChatKieGemini(BaseChatModel):
         """
         resolved = resolve(self.model, self.api)
         if self.profile is None:
-            self.profile = profile_of(resolved)
+            profile = profile_of(resolved)
+            self.profile = profile and cast("ModelProfile", CatalogProfile(profile))
         return self
 
     @classmethod
@@ -297,6 +327,11 @@ class ChatKieGemini(BaseChatModel):
             "properties": properties,
             "required": ["model"],
         }
+
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        """What `generate` says of all its calls together."""
+        names = [output["model_name"] for output in llm_outputs if output]
+        return {"model_name": names[0] if names else self.model}
 
     # --- what LangChain asks about the model ------------------------------------------------
 
@@ -348,7 +383,9 @@ class ChatKieGemini(BaseChatModel):
         return params
 
     def get_num_tokens(self, text: str) -> int:
-        """Estimate the tokens of a text, at four characters each, without a tokenizer.
+        """Estimate the tokens of a text, without a tokenizer.
+
+        A Chinese, Japanese or Korean character is one token; four other characters are one.
 
         Args:
             text: The text.
@@ -356,14 +393,15 @@ class ChatKieGemini(BaseChatModel):
         Returns:
             The number of tokens, rounded up.
         """
-        return -(-len(text) // _settings.CHARS_PER_TOKEN)
+        return _settings.estimate_text_tokens(text)
 
     def get_num_tokens_from_messages(
         self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None
     ) -> int:
         """Estimate the tokens of messages and tools, without a tokenizer.
 
-        Text, tool calls and schemas count one token for four characters. An image counts 1,100
+        Text, tool calls and schemas count one token for four characters, Chinese, Japanese and
+        Korean text one for each character. An image counts 1,100
         tokens; a PDF one token for 100 bytes, audio for 500, video for 2,500. A PDF, audio or
         video of which only the URL is known counts 2,600, 1,900 or 6,000.
 
@@ -384,10 +422,44 @@ class ChatKieGemini(BaseChatModel):
         return estimate_tokens(messages, schemas or None)
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Pickle without the user's HTTP clients: connections cannot be pickled."""
+        """Pickle without the user's HTTP clients, and without values that calls cached.
+
+        Connections cannot be pickled. The pickle, and so a hash of it, does not change by calls.
+        """
         state = super().__getstate__()
-        fields = {**state["__dict__"], "http_client": None, "http_async_client": None}
+        fields = {n: v for n, v in state["__dict__"].items() if n in type(self).model_fields}
+        fields |= {"http_client": None, "http_async_client": None}
         return {**state, "__dict__": fields}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy the model; the new values are checked as the constructor checks them.
+
+        Args:
+            update: New values of parameters, also under their aliases. Another `model` or `api`
+                has its own profile, unless the old one was passed to the constructor. A name
+                that is no parameter goes into `model_kwargs`, with a warning.
+            deep: Whether to copy the values too.
+
+        Returns:
+            The copy.
+
+        Raises:
+            KieConfigurationError: A setting cannot be used.
+            ValueError: A value has the wrong type.
+        """
+        if not update:
+            return super().model_copy(deep=deep)
+        cls = type(self)
+        fields = {n: v for n, v in self.__dict__.items() if n in cls.model_fields}
+        changes = cls._resolve_names(dict(update), fields["model_kwargs"])
+        checked = cls(**{**fields, **changes})
+        copied = super().model_copy(deep=deep)
+        for name in list(copied.__dict__.keys() - fields.keys()):
+            del copied.__dict__[name]  # what calls cached of the old values
+        new = {name: getattr(checked, name) for name in (*changes, "profile")}
+        copied.__dict__.update(new)
+        copied.__pydantic_fields_set__.update(changes)
+        return copied
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> ChatKieGemini:
         """Copy the model; the copy shares the user's HTTP clients."""
@@ -417,6 +489,28 @@ class ChatKieGemini(BaseChatModel):
         return super()._convert_cached_generations([copy(cached) for cached in cache_val])
 
     # --- calls ------------------------------------------------------------------------------
+
+    def warm_up(self) -> None:
+        """Load what calls need: modules, the TLS context and a connection pool. Sends nothing.
+
+        Without it the first call of a process does so, and takes 0.2 to 0.5 seconds longer.
+
+        Raises:
+            KieConfigurationError: There is no API key, or a setting cannot be used.
+        """
+        _warm_up.load()
+        self._transport().open()
+
+    async def awarm_up(self) -> None:
+        """Load what calls need, in a thread, and open the connection pool of this event loop.
+
+        The first async call does so as well: it does not stop the event loop either.
+
+        Raises:
+            KieConfigurationError: There is no API key, or a setting cannot be used.
+        """
+        await _warm_up.aload()
+        await self._transport().aopen()
 
     def _generate(
         self,
@@ -512,7 +606,7 @@ class ChatKieGemini(BaseChatModel):
         """Make one call, and yield the chunks of its answer; as `_call`."""
         may_repeat, earlier_credits = True, 0.0
         while True:
-            prepared = await self._awith_uploads(self._prepare(messages, stop, kwargs))
+            prepared = await self._awith_uploads(await self._aprepare(messages, stop, kwargs))
             call, assembler = prepared.build(stream=stream)
             assembler.earlier_credits = earlier_credits
             chunks: list[AIMessageChunk] = []
@@ -574,6 +668,13 @@ class ChatKieGemini(BaseChatModel):
             call.check_media(profile_of(resolved) if model_of_call else self.profile)
         return call
 
+    async def _aprepare(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> PreparedCall:
+        """Check one call, as `_prepare`; the first one loads in a thread what calls need."""
+        await _warm_up.aload()
+        return self._prepare(messages, stop, kwargs)
+
     def _with_uploads(self, call: PreparedCall) -> PreparedCall:
         """Upload the media that do not go inline.
 
@@ -615,7 +716,7 @@ class ChatKieGemini(BaseChatModel):
         )
 
     def _transport(self) -> Transport:
-        """The transport; settings are checked again, because `model_copy` does not check them."""
+        """The transport; settings are checked again, because assignments do not check them."""
         from langchain_kie._http.transport import transport_for  # noqa: PLC0415 - loads httpx
 
         return transport_for(

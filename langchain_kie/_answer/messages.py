@@ -189,7 +189,8 @@ def _is_disjoint(chunk: AIMessageChunk, last: AIMessageChunk) -> bool:
 def chat_result(message: AIMessage) -> ChatResult:
     """A message as LangChain's `_generate` returns it."""
     content = message.content
+    output = {"model_name": message.response_metadata.get("model_name")}
     if not isinstance(content, str):
-        return ChatResult(generations=[ChatGeneration(message=message)])
+        return ChatResult(generations=[ChatGeneration(message=message)], llm_output=output)
     generation = _copy_with(_GENERATION, {"message": message, "text": content})
-    return _copy_with(_RESULT, {"generations": [generation]})
+    return _copy_with(_RESULT, {"generations": [generation], "llm_output": output})

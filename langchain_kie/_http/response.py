@@ -87,7 +87,7 @@ class HttpCall(Generic[ItemT]):
         path: The URL's path and query, relative to the base URL.
         body: JSON, or a multipart body; `None` for a GET request.
         parse_event: Decodes an event; raises `KieError` if it cannot.
-        timeout: Seconds, or an `httpx.Timeout`; `None` for the transport's.
+        timeout: Seconds, or a `Timeout` of httpx or httpx2; `None` for the transport's.
         event_from_value: Finds the event in a JSON value of the body, `None` if it has none;
             raises `KieError` for a value that reports an error.
     """

@@ -79,9 +79,15 @@ def build_request(
 def build_gateway_request(
     turns: Sequence[Turn], options: Options, target: ResolvedModel, *, stream: bool
 ) -> tuple[str, Json]:
-    """Build a request of `gateway`; the body contains the model."""
+    """Build a request of `gateway`; the body contains the model.
+
+    Most OpenAI-compatible servers count the tokens of a stream only on request.
+    """
     path, body = build_request(turns, options, target, stream=stream)
-    return path, {"model": target.route.model, **body}
+    added: Json = {"model": target.route.model}
+    if body["stream"] and options.stream_usage:
+        added["stream_options"] = {"include_usage": True}
+    return path, added | body
 
 
 def _messages(turns: Sequence[Turn], target: ResolvedModel) -> list[Json]:

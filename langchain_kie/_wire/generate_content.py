@@ -5,6 +5,7 @@ Pure. Sources: docs/wire.md 1 to 6.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import orjson
@@ -25,7 +26,6 @@ from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOT
 from langchain_kie._error_bodies import raise_if_error
 from langchain_kie._json import RawJson, raw_list, without_none
 from langchain_kie._json_schema.gemini import to_gemini_schema
-from langchain_kie._warnings import warn
 from langchain_kie._wire import common
 from langchain_kie._wire.replay import model_parts
 
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from langchain_kie._options import Options
     from langchain_kie._tools.cache import Function
     from langchain_kie._tools.choice import ToolChoice
+
+logger = logging.getLogger(__name__)
 
 _CALLING_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 _SERVER_TOOL_BLOCKS = frozenset({"server_tool_call", "server_tool_result", "non_standard"})
@@ -100,7 +102,7 @@ def build_request(
     """
     stream = stream or any(BUILTIN_TOOLS_BY_NAME[name].must_stream for name, _ in options.builtins)
     if options.parallel_tool_calls is False:
-        warn("generate_content cannot disable parallel tool calls")
+        logger.debug("generate_content cannot disable parallel tool calls")
     system: list[Json] = []
     contents: list[Json] = []
     for turn in turns:

@@ -75,11 +75,11 @@ def _readable_counts(usage: Any) -> Json:
     """The counts in a usage, and in its objects, that are numbers; some servers send text."""
     counts: Json = {}
     for name, value in usage.items() if isinstance(usage, dict) else ():
-        if name in _DETAILS:
-            counts[name] = _readable_counts(value)
-            continue
         if value.__class__ is int and value >= 0:
             counts[name] = value
+            continue
+        if name in _DETAILS:
+            counts[name] = _readable_counts(value)
             continue
         try:
             number = int(float(value)) if isinstance(value, str) else int(value)
@@ -115,6 +115,8 @@ def copy_metadata(source: Json, names: Mapping[str, str], parsed: AnswerEvent) -
             parsed.metadata[names[member]] = value
 
 
-def first_choice(choices: list[Json]) -> list[Json]:
+def first_choice(choices: list[Json]) -> Json:
     """Of several choices, the one with index 0, else the first."""
-    return ([choice for choice in choices if choice.get("index") in _FIRST] or choices)[:1]
+    if len(choices) == 1:
+        return choices[0]
+    return next((choice for choice in choices if choice.get("index") in _FIRST), choices[0])

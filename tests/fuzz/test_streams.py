@@ -61,7 +61,7 @@ def test_any_bytes_are_the_same_values_or_error_in_any_pieces(
 @sized(60)
 @given(bodies.SOUP.filter(bool))
 def test_a_body_without_an_end_is_rejected_at_a_limit(soup: bytes) -> None:
-    with mock.patch.multiple(sse, MAX_EVENT_CHARS=500, MAX_BODY_BYTES=5_000):
+    with mock.patch.multiple(sse, MAX_EVENT_BYTES=500, MAX_BODY_BYTES=5_000):
         assert values_of([soup] * (5_000 // len(soup) + 1))[-1] is KieProtocolError
         line = soup.translate(None, b"\r\n") or b"x"
         assert values_of([b"data: ", *[line] * 501])[-1:] == [KieProtocolError]

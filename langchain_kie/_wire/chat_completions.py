@@ -234,12 +234,11 @@ def parse_event(event: Json) -> AnswerEvent:
         parsed.choice = choice.get("index") or 0
         if "error" in choice:
             raise_if_error({"error": choice["error"]})
-        message = choice.get("delta")
-        whole = choice.get("message")
-        if not message or (whole and not any(message[k] for k in message.keys() - {"role"})):
-            parsed.is_message, message = True, whole or message
-        if message:
-            _parse_message(message, parsed)
+        delta, message = choice.get("delta"), choice.get("message")
+        if not delta or (message and not any(delta[k] for k in delta.keys() - {"role"})):
+            parsed.is_message, delta = True, message or delta
+        if delta:
+            _parse_message(delta, parsed)
         if finish_reason := choice.get("finish_reason"):
             parsed.native_finish_reason = common.require_text(finish_reason)
         if logprobs := choice.get("logprobs"):

@@ -75,11 +75,11 @@ def _readable_counts(usage: Any) -> Json:
     """The counts in a usage, and in its objects, that are numbers; some servers send text."""
     counts: Json = {}
     for name, value in usage.items() if isinstance(usage, dict) else ():
-        if value.__class__ is int and value >= 0:
-            counts[name] = value
-            continue
         if name in _DETAILS:
             counts[name] = _readable_counts(value)
+            continue
+        if value.__class__ is int and value >= 0:
+            counts[name] = value
             continue
         try:
             number = int(float(value)) if isinstance(value, str) else int(value)

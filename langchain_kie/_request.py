@@ -14,6 +14,7 @@ from langchain_kie._conversation.turns import all_parts, build_turns
 from langchain_kie._json import to_json
 from langchain_kie._options import options_for
 from langchain_kie._wire import REQUEST_BUILDERS, parse_event
+from langchain_kie._wire.joined_text import join_events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,6 +110,7 @@ class PreparedCall:
             path=path,
             body=to_json(body),
             parse_event=parse_event,
+            join_events=join_events,
             timeout=self._timeout,
         )
         assembler = MessageAssembler(

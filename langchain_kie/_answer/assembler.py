@@ -133,7 +133,8 @@ class MessageAssembler:
         if not (content or tool_call_chunks or additional_kwargs):
             return None
         self.has_output = True
-        return message_chunk(content, additional_kwargs, [*tool_call_chunks.values()])
+        calls = [*tool_call_chunks.values()] if tool_call_chunks else []
+        return message_chunk(content, additional_kwargs, calls)
 
     def _event_content(self, event: AnswerEvent, tool_call_chunks: dict[int, ToolCallChunk]) -> Any:
         """The text and blocks of an event; its tool calls are added to `tool_call_chunks`."""
@@ -318,7 +319,8 @@ class MessageAssembler:
             self._metadata["native_finish_reason"] = event.native_finish_reason
         for key, value in event.metadata.items():
             if key == "id":
-                self._metadata.setdefault(key, value)
+                if key not in self._metadata:
+                    self._metadata[key] = value
             elif key in MERGED_KEYS:
                 self._metadata[key] = merge_metadata(key, self._metadata.get(key), value)
             else:

@@ -24,8 +24,8 @@ _MAX_QUOTED_CHARS = 80
 _FIELDS = (b"data", b"event", b"id", b"retry", b":")
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 """White space, and the bytes of a BOM."""
-# To find an integer, or to call `find`, takes a tenth of the time of `bytes in bytes` (CPython 3.11).
 _CR, _LF = b"\r\n"
+"""Integers, because `bytes in bytes` takes ten times as long (CPython 3.11)."""
 
 
 class Done:
@@ -50,7 +50,7 @@ class EventParser:
         self._document = bytearray()
         self._line: list[bytes] = []
         self._data: list[bytes] = []
-        self._open_bytes = 0
+        self._event_start = 0
         self._ends_with_cr = False
         self._has_events = False
 
@@ -118,24 +118,22 @@ class EventParser:
     def _feed_stream(self, data: bytes) -> list[Any]:
         if self._ends_with_cr or _CR in data:
             data = self._with_line_feeds(data)
-        self._open_bytes += len(data)
-        values: list[Any] = []
-        if _LF in data:
-            if self._line:
-                data = b"".join((*self._line, data))
-                self._line = []
-            lines = data.split(b"\n")
-            rest = lines.pop()
-            has_long_integer = data.translate(DIGITS_TO_ZEROS).find(LONG_INTEGER) >= 0
-            values = self._parse_lines(lines, parse_json if has_long_integer else orjson.loads)
-            if values:
-                self._has_events = True
-            if not self._data:
-                self._open_bytes = len(rest)
-            data = rest
-        if data:
+        if _LF not in data:
             self._line.append(data)
-        if self._open_bytes > MAX_EVENT_BYTES:
+            if self._size - self._event_start > MAX_EVENT_BYTES:
+                return [KieProtocolError(f"an event is larger than {MAX_EVENT_BYTES} bytes")]
+            return []
+        if self._line:
+            data = b"".join((*self._line, data))
+        *lines, rest = data.split(b"\n")
+        self._line = [rest] if rest else []
+        has_long_integer = data.translate(DIGITS_TO_ZEROS).find(LONG_INTEGER) >= 0
+        values = self._parse_lines(lines, parse_json if has_long_integer else orjson.loads)
+        if values:
+            self._has_events = True
+        if not self._data:
+            self._event_start = self._size
+        elif self._size - self._event_start > MAX_EVENT_BYTES:
             values.append(KieProtocolError(f"an event is larger than {MAX_EVENT_BYTES} bytes"))
         return values
 

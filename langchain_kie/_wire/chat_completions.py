@@ -258,11 +258,11 @@ def _parse_message(message: Json, parsed: AnswerEvent) -> None:
     if isinstance(content, str):
         if content:
             parsed.outputs.append(content)
+            if _MEMBERS.isdisjoint(message):
+                return
     else:
         for part in [content] if isinstance(content, dict) else content or []:
             _parse_content_part(part, parsed)
-    if _MEMBERS.isdisjoint(message):
-        return
     for name in _MEMBER_PARSERS:
         if name in message and (value := message[name]):
             _MEMBER_PARSERS[name](value, parsed)

@@ -15,6 +15,7 @@ from langchain_kie._json import to_json
 from langchain_kie._options import options_for
 from langchain_kie._tools.repeated_calls import raise_if_repeating
 from langchain_kie._wire import REQUEST_BUILDERS, parse_event
+from langchain_kie._wire.joined_text import join_events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,6 +114,7 @@ class PreparedCall:
             path=path,
             body=to_json(body),
             parse_event=parse_event,
+            join_events=join_events,
             timeout=self._timeout,
         )
         expects_json = (options.response_format or {}).get("type") in _JSON_FORMATS

@@ -586,9 +586,7 @@ class ChatKieGemini(BaseChatModel):
                     yield end
             except KieError as error:
                 error.partial = stream and assembler.has_output
-                _add_facts(error, assembler)
-                is_lost = _evict_lost_files(prepared, error)
-                if error.partial or not (is_lost and may_repeat):
+                if not (_ready_to_repeat(error, prepared, assembler) and may_repeat):
                     raise
                 may_repeat = False
                 earlier_credits = error.credits_consumed or 0.0
@@ -624,9 +622,7 @@ class ChatKieGemini(BaseChatModel):
                     yield end
             except KieError as error:
                 error.partial = stream and assembler.has_output
-                _add_facts(error, assembler)
-                is_lost = _evict_lost_files(prepared, error)
-                if error.partial or not (is_lost and may_repeat):
+                if not (_ready_to_repeat(error, prepared, assembler) and may_repeat):
                     raise
                 may_repeat = False
                 earlier_credits = error.credits_consumed or 0.0
@@ -893,20 +889,19 @@ _CONSTRUCTOR_ONLY = _DEFAULTS.keys() - {*OPTION_NAMES}
 _IDENTIFYING = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
 
 
-def _add_facts(error: KieError, assembler: MessageAssembler) -> None:
-    """Add what KIE charged to the error of a call, and near names to that of an unknown model."""
+def _ready_to_repeat(error: KieError, prepared: PreparedCall, assembler: MessageAssembler) -> bool:
+    """Forget uploaded files that KIE lost, and return whether the call can be repeated.
+
+    Adds to the error what KIE charged, and near names if the model is unknown.
+    """
     if isinstance(error, KieModelNotFoundError):
         error.hint = model_hint(error.model or "")
     if error.credits_consumed is None:
         error.credits_consumed = assembler.credits_consumed
     else:
         error.credits_consumed += assembler.earlier_credits
-
-
-def _evict_lost_files(prepared: PreparedCall, error: KieError) -> bool:
-    """Forget uploaded files that KIE lost before they expired; tell whether there were any."""
     if not prepared.media or not _LOST_FILE.search(error.message.lower()):
         return False
     from langchain_kie._uploads import evict  # noqa: PLC0415 - only for calls with media
 
-    return evict(prepared.media)
+    return evict(prepared.media) and not error.partial

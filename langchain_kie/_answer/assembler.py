@@ -150,22 +150,23 @@ class MessageAssembler:
         if not (content or tool_call_chunks or additional_kwargs):
             return None
         self.has_output = True
-        return message_chunk(content, additional_kwargs, [*tool_call_chunks.values()])
+        calls = [*tool_call_chunks.values()] if tool_call_chunks else []
+        return message_chunk(content, additional_kwargs, calls)
 
     def _event_content(self, event: AnswerEvent, tool_call_chunks: dict[int, ToolCallChunk]) -> Any:
         """The text and blocks of an event; its tool calls are added to `tool_call_chunks`."""
-        outputs, signatures = event.outputs, event.signatures
-        is_plain = not (self._block_count or signatures) and self._held is None
+        outputs = event.outputs
+        is_plain = not (self._block_count or event.signatures) and self._held is None
         if is_plain and len(outputs) == 1 and isinstance(outputs[0], str):
             return self._add_text(outputs[0], None)
+        signatures, native_parts = event.signatures or {}, event.native_parts or {}
         content: list[Any] = []
         for position, output in enumerate(outputs):
             signature = signatures.get(position)
             if isinstance(output, str):
                 content += self._hold_or_add(output, signature)
             elif isinstance(output, dict):
-                native_part = event.native_parts.get(position)
-                content.append(self._add_block(output, signature, native_part))
+                content.append(self._add_block(output, signature, native_parts.get(position)))
             else:
                 if not self._has_answer_function:
                     content += self._release()
@@ -378,7 +379,8 @@ class MessageAssembler:
             self._metadata["native_finish_reason"] = event.native_finish_reason
         for key, value in event.metadata.items():
             if key == "id":
-                self._metadata.setdefault(key, value)
+                if key not in self._metadata:
+                    self._metadata[key] = value
             elif key in MERGED_KEYS:
                 self._metadata[key] = merge_metadata(key, self._metadata.get(key), value)
             else:

@@ -101,6 +101,7 @@ class AnswerEvent:
 
     Attributes:
         outputs: Text, blocks and tool calls, in order.
+        metadata: Further members of `response_metadata`.
         signatures: The signatures of outputs that are text or blocks, by position.
         native_parts: The parts of server-side tools as the server sent them, by position of
             their output.
@@ -114,13 +115,13 @@ class AnswerEvent:
         parse_usage: Converts `usage`; `None` if there is none.
         finish_reason: The row of the finish reason, `None` if there is none.
         native_finish_reason: The finish reason as the server sent it.
-        metadata: Further members of `response_metadata`.
         is_terminal: Whether it proves that the answer is complete.
     """
 
     outputs: list[Output] = field(default_factory=list)
-    signatures: dict[int, str] = field(default_factory=dict)
-    native_parts: dict[int, Json] = field(default_factory=dict)
+    metadata: Json = field(default_factory=dict)
+    signatures: dict[int, str] | None = None
+    native_parts: dict[int, Json] | None = None
     message_extra: Json | None = None
     choice: int | str | None = None
     is_message: bool = False
@@ -131,7 +132,6 @@ class AnswerEvent:
     parse_usage: Callable[[Json], UsageMetadata] | None = None
     finish_reason: FinishReason | None = None
     native_finish_reason: str = ""
-    metadata: Json = field(default_factory=dict)
     is_terminal: bool = False
 
     @property

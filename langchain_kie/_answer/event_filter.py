@@ -36,7 +36,7 @@ class EventFilter:
         for output in event.outputs:
             if output.__class__ not in self._seen:
                 self._seen.add(output.__class__)
-        if event.reasoning:
+        if event.reasoning and "reasoning" not in self._seen:
             self._seen.add("reasoning")
         if event.refusal:
             self._seen.add("refusal")

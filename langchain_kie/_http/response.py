@@ -87,6 +87,7 @@ class HttpCall(Generic[ItemT]):
         path: The URL's path and query, relative to the base URL.
         body: JSON, or a multipart body; `None` for a GET request.
         parse_event: Decodes an event; raises `KieError` if it cannot.
+        join_events: Joins those of the JSON values of one read that may become one event.
         timeout: Seconds, or a `Timeout` of httpx or httpx2; `None` for the transport's.
         event_from_value: Finds the event in a JSON value of the body, `None` if it has none;
             raises `KieError` for a value that reports an error.
@@ -96,6 +97,7 @@ class HttpCall(Generic[ItemT]):
     path: str
     body: bytes | MultipartBody | None
     parse_event: Callable[[dict[str, Any]], ItemT]
+    join_events: Callable[[list[Any]], list[Any]] | None = None
     timeout: Any = None
     event_from_value: Callable[[Any], dict[str, Any] | None] = event_from_value
 
@@ -168,7 +170,12 @@ class ResponseReader(Generic[ItemT]):
     def feed(self, data: bytes) -> list[ItemT]:
         """Decode the next piece of the body, up to the first error."""
         if not self._is_failure:
-            return self._decode(self._parser.feed(data))
+            values = self._parser.feed(data)
+            count = len(values)
+            self.event_count += count
+            if count > 1 and self._call.join_events:
+                values = self._call.join_events(values)
+            return self._decode(values)
         if len(self._error_body) < _MAX_ERROR_BYTES:
             self._error_body += data
         return []
@@ -210,7 +217,6 @@ class ResponseReader(Generic[ItemT]):
     def _decode(self, values: list[Any]) -> list[ItemT]:
         """Decode parsed values, up to the first error."""
         items: list[ItemT] = []
-        self.event_count += len(values)
         if self._ignores_events or self._error:
             return items
         for value in values:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _CALL_MEMBERS = frozenset({"index", "id", "type", "function"})
 _FUNCTION_MEMBERS = frozenset({"name", "arguments"})
 _THOUGHT_TYPES = ("reasoning", "thought", "thinking")
-_METADATA = {"id": "id", "model": "model_version"}
 
 FINISH_REASONS = {
     "stop": STOP,
@@ -235,16 +234,17 @@ def parse_event(event: Json) -> AnswerEvent:
         KieError: The choice reports an error.
     """
     parsed = AnswerEvent()
-    choices = event.get("choices") or []
-    for choice in choices if len(choices) == 1 else common.first_choice(choices):
+    choices = event.get("choices")
+    if choices:
+        choice = common.first_choice(choices)
         parsed.choice = choice.get("index") or 0
         if "error" in choice:
             raise_if_error({"error": choice["error"]})
         delta, message = choice.get("delta"), choice.get("message")
-        parsed.is_message = not delta or bool(
-            message and not any(delta[k] for k in delta.keys() - {"role"})
-        )
-        _parse_message((message or delta if parsed.is_message else delta) or {}, parsed)
+        if not delta or (message and not any(delta[k] for k in delta.keys() - {"role"})):
+            parsed.is_message, delta = True, message or delta
+        if delta:
+            _parse_message(delta, parsed)
         if finish_reason := choice.get("finish_reason"):
             parsed.native_finish_reason = common.require_text(finish_reason)
         if logprobs := choice.get("logprobs"):
@@ -252,7 +252,10 @@ def parse_event(event: Json) -> AnswerEvent:
     if usage := event.get("usage"):
         common.set_usage(parsed, usage, _parse_usage)
         parsed.is_terminal = not choices
-    common.copy_metadata(event, _METADATA, parsed)
+    if answer_id := event.get("id"):
+        parsed.metadata["id"] = answer_id
+    if model := event.get("model"):
+        parsed.metadata["model_version"] = model
     return parsed
 
 
@@ -261,6 +264,8 @@ def _parse_message(message: Json, parsed: AnswerEvent) -> None:
     if isinstance(content, str):
         if content:
             parsed.outputs.append(content)
+            if _MEMBERS.isdisjoint(message):
+                return
     else:
         for part in [content] if isinstance(content, dict) else content or []:
             _parse_content_part(part, parsed)
@@ -371,6 +376,8 @@ _MEMBER_PARSERS: Mapping[str, Callable[[Any, AnswerEvent], None]] = {
     "function_call": _parse_function_call,
 }
 """The members of a message after its content, in the order in which they are read."""
+
+_MEMBERS = frozenset(_MEMBER_PARSERS)
 
 
 def _parse_tool_call(call: Json, *, is_complete: bool) -> ToolCallDelta:

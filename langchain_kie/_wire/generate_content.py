@@ -264,8 +264,9 @@ def parse_event(event: Json) -> AnswerEvent:
         KieError: The candidate reports an error.
     """
     parsed = AnswerEvent()
-    candidates = event.get("candidates") or []
-    for candidate in candidates if len(candidates) == 1 else common.first_choice(candidates):
+    candidates = event.get("candidates")
+    if candidates:
+        candidate = common.first_choice(candidates)
         parsed.choice = candidate.get("index") or 0
         if "error" in candidate:
             raise_if_error({"error": candidate["error"]})
@@ -312,12 +313,12 @@ def _parse_part(part: Json, parsed: AnswerEvent) -> None:
     if not blocks and (is_server_tool or not part.get("text")) and others.keys() - _NO_OUTPUT:
         blocks.append({"type": "non_standard", "value": others})
     if is_server_tool and blocks:
-        parsed.native_parts[len(outputs)] = others
+        parsed.native_parts = {**(parsed.native_parts or {}), len(outputs): others}
     outputs += blocks
     if signature:
         if len(outputs) == count:
             outputs.append("")
-        parsed.signatures[len(outputs) - 1] = signature
+        parsed.signatures = {**(parsed.signatures or {}), len(outputs) - 1: signature}
 
 
 def _tool_call_delta(call: Json, signature: str | None) -> ToolCallDelta:

@@ -16,7 +16,7 @@ import orjson
 from httpx_sse._decoders import SSEDecoder, SSELineDecoder
 
 from langchain_kie._error_bodies import unreadable_body_error
-from langchain_kie._json import DIGITS_TO_ZEROS, LONG_INTEGER, parse_json
+from langchain_kie._json import DIGITS_TO_ZEROS, LONG_INTEGER, parse_json, parse_next_json
 from langchain_kie.errors import KieProtocolError, shortened
 
 MAX_EVENT_CHARS = 64 * 1024 * 1024
@@ -56,6 +56,7 @@ class EventParser:
         self._has_events = False
         self._has_open_event = False
         self._is_between_events = False
+        self._half_pair = b""
 
     def feed(self, data: bytes) -> list[Any]:
         """Parse the next piece.
@@ -109,7 +110,8 @@ class EventParser:
         return True
 
     def _parse_document(self) -> Any:
-        return parse_json(bytes(self._document).lstrip(_BLANK))
+        text = bytes(self._document).lstrip(_BLANK)
+        return parse_next_json(text, b"")[0] if text.startswith(b"[") else parse_json(text)
 
     def _starts_like_stream(self) -> bool:
         """Return whether the body is blank, or starts with (part of) a field of a stream."""
@@ -160,7 +162,7 @@ class EventParser:
         """
         values: list[Any] = []
         for line in lines:
-            if not self._has_open_event and (value := _value_of_line(line)) is not None:
+            if not self._has_open_event and (value := self._value_of_line(line)) is not None:
                 self._pending_chars = 0
                 self._has_events = True
                 values.append(value)
@@ -173,29 +175,31 @@ class EventParser:
             self._pending_chars = 0
             if event.data:
                 self._has_events = True
-                values.append(_parse_data(event.data))
+                values.append(self._parse_data(event.data))
         return values
 
+    def _value_of_line(self, line: str) -> Any:
+        """Return the value of a `data` line that is a complete event alone, else `None`."""
+        if not line.startswith("data:"):
+            return None
+        start = 6 if line[5:6] == " " else 5
+        if line[start:] == "[DONE]":
+            return DONE
+        try:
+            value, half = parse_next_json(line[start:].encode(), self._half_pair)
+        except ValueError:
+            return None
+        if not isinstance(value, dict):
+            return None
+        self._half_pair = half
+        return value
 
-def _value_of_line(line: str) -> Any:
-    """Return the value of a `data` line that is a complete event alone, else `None`."""
-    if not line.startswith("data:"):
-        return None
-    start = 6 if line[5:6] == " " else 5
-    if line[start:] == "[DONE]":
-        return DONE
-    try:
-        value = parse_json(line[start:].encode())
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _parse_data(data: str) -> Any:
-    if data == "[DONE]":
-        return DONE
-    try:
-        return parse_json(data.encode())
-    except ValueError as error:
-        quoted = shortened(data, _MAX_QUOTED_CHARS)
-        return KieProtocolError(f"an event is not JSON ({error}): {quoted}")
+    def _parse_data(self, data: str) -> Any:
+        if data == "[DONE]":
+            return DONE
+        try:
+            value, self._half_pair = parse_next_json(data.encode(), self._half_pair)
+        except ValueError as error:
+            quoted = shortened(data, _MAX_QUOTED_CHARS)
+            return KieProtocolError(f"an event is not JSON ({error}): {quoted}")
+        return value

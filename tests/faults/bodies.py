@@ -278,7 +278,7 @@ CONTENT = (
         "S9",
         "a lone surrogate",
         LEGAL,
-        _inserted(sse('{"choices": [{"delta": {"content": "\\ud800"}}]}')),
+        _inserted(sse('{"choices": [{"delta": {"content": "\\udc00"}}]}')),
         _IN_STREAM[:-1],
         CHAT_STREAMS,
         check=_has_replacement,

@@ -76,7 +76,11 @@ def arguments(count: int, piece: str) -> list[bytes]:
 
 def streamed(events: list[bytes], api: str, **bound: Any) -> int:
     """The calls to read a stream."""
-    end = event({}, "stop") if api == CHAT else native_event({"text": "."}, finishReason="STOP")
+    end = (
+        event({"content": "."}, "stop")
+        if api == CHAT
+        else native_event({"text": "."}, finishReason="STOP")
+    )
     with ScriptedServer(Scripted([*events, end, b"data: [DONE]\n\n"])) as server:
         model = model_at(server, api=api).bind(**bound)
         return calls_of(lambda: [*model.stream("hi")])

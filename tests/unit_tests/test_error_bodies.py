@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import random
 import zlib
 from typing import Any
 
 import orjson
 import pytest
-from call_modes import BASIC_CALL_MODES, CALL_MODES, fixture, invoke, model_at, server_sending
+from call_modes import (
+    BASIC_CALL_MODES,
+    CALL_MODES,
+    fixture,
+    invoke,
+    model_at,
+    response_reader,
+    server_sending,
+)
 from scripted_server import sse
 
 from langchain_kie import (
@@ -62,6 +71,12 @@ OBJECTS: list[tuple[dict[str, Any], type[KieError], str]] = [
         KieServerError,
         "m",
     ),
+    ({"code": "429.0", "msg": "m"}, KieRateLimitError, "m"),
+    ({"code": "200.0", "msg": "m"}, KieEmptyResponseError, "KIE sent an empty response"),
+    ({"error": {"code": 0, "message": ""}}, KieEmptyResponseError, "KIE sent an empty response"),
+    ({"error": {"code": 0, "message": "", "type": "x"}}, KieServerError, "x"),
+    ({"error": {"code": 0, "message": "m"}}, KieServerError, "m"),
+    ({"error": {"code": "", "message": "m"}}, KieServerError, "m"),
     ({"code": 200, "data": None}, KieEmptyResponseError, "KIE sent an empty response"),
     ({"hello": 1}, KieProtocolError, "KIE sent an unknown JSON object, with the keys ['hello']"),
 ]
@@ -122,6 +137,7 @@ _NO_CHANNEL = {"message": "No available channel for model x", "type": "new_api_e
 NAMED_CODES: list[tuple[int, str, type[KieError]]] = [
     (503, "model_not_found", KieModelNotFoundError),
     (403, "insufficient_user_quota", KieInsufficientCreditsError),
+    (403, "pre_consume_token_quota_failed", KieInsufficientCreditsError),
     (429, "insufficient_quota", KieInsufficientCreditsError),
     (503, "unknown_code", KieServerError),
 ]
@@ -218,6 +234,34 @@ async def test_a_compressed_error_body_is_read(encoding, body, message) -> None:
             assert caught.value.message == message
 
 
+def read_all(reader: Any, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        reader.feed(piece)
+        reader.raise_if_failed()
+    reader.close()
+
+
+@pytest.mark.parametrize("size", [2, 7, 1000])
+@pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}], ids=["no header", "gzip"])
+async def test_a_compressed_error_under_status_200_is_read(headers, size) -> None:
+    """wire.md-11: most of KIE's errors have status 200."""
+    for sent, error in (
+        (b'{"code":429,"msg":"Slow"}', KieRateLimitError),
+        (sse({"error": {"message": "Slow"}}), KieProtocolError),
+        (b'{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}', KieProtocolError),
+        (random.Random(1).randbytes(100_000), KieProtocolError),
+    ):
+        body = gzip.compress(sent)
+        pieces = [body[i : i + size] for i in range(0, len(body), size)]
+        reader = response_reader(headers={k.lower(): v for k, v in headers.items()})
+        with pytest.raises(error):
+            read_all(reader, pieces)
+        with server_sending(body, headers=headers) as server:
+            for call_mode in BASIC_CALL_MODES:
+                with pytest.raises(error):
+                    await call_mode(model_at(server))
+
+
 def choice(**delta: Any) -> bytes:
     return sse({"choices": [{"delta": delta}]})
 
@@ -234,7 +278,7 @@ UNREADABLE = [
     b'{"a":' * 100_000,
     sse({"choices": [5]}),
     sse({"choices": {"a": 1}}),
-    choice(content=[None]),
+    choice(content=[5]),
     choice(refusal=True),
     choice(reasoning_content={"a": 1}),
     choice(tool_calls=[5]),
@@ -318,7 +362,6 @@ PROSE = [
     "code 500",
     '{"code": 500, "msg": "Server exception, please try again later"}',
     "<html><title>Hi</title></html>",
-    "",
 ]
 
 

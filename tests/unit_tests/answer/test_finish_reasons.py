@@ -55,11 +55,26 @@ ENDINGS = [
         sse(delta("stop", content="a"), delta("stop", content="b"), "[DONE]"),
         text="ab",
     ),
-    Row(
-        "thoughts, and no text",
-        sse(delta(reasoning_content="hm"), delta("length"), "[DONE]"),
+    *(
+        Row(
+            f"thoughts, and no text, until {word}",
+            sse(delta(reasoning_content="hm"), delta(word), "[DONE]"),
+            reasoning="hm",
+            metadata=ended(word, id="x", empty_answer=True),
+        )
+        for word in ("stop", "length")
+    ),
+    native_row(
+        "a thought, and no text",
+        sse(native({"thought": True, "text": "hm"}, finish="STOP")),
         reasoning="hm",
-        metadata=ended("length", id="x"),
+        metadata=ended("stop", "STOP", empty_answer=True),
+    ),
+    native_row(
+        "a thought, and a block",
+        sse(native({"thought": True, "text": "hm"}, finish="SAFETY")),
+        reasoning="hm",
+        metadata=ended("content_filter", "SAFETY"),
     ),
     Row(
         "a refusal",

@@ -37,6 +37,7 @@ def call(arguments: str) -> dict[str, Any]:
 
 
 IMAGE = {"image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+ANSWER = chat({"message": {"content": "Hi"}, "finish_reason": "stop"})
 READ: dict[str, tuple[bytes, dict[str, Any], Any]] = {
     "a message next to an empty delta": (
         sse(chat({"delta": {"role": "assistant", "content": None}, "message": {"content": "Hi"},
@@ -56,6 +57,24 @@ READ: dict[str, tuple[bytes, dict[str, Any], Any]] = {
     "a ping with a text": (
         sse({"type": "ping", "message": "keepalive"},
             chat({"delta": {"content": "Hi"}, "finish_reason": "stop"})),
+        {}, "Hi",
+    ),
+    **{
+        f"a good answer with the code {code!r}": (
+            orjson.dumps({"code": code, "msg": "m", "data": ANSWER}), {}, "Hi",
+        )
+        for code in (200.0, "200.0", "0", "0.", "SUCCESS ", " Ok", "")
+    },
+    **{
+        f"a good answer with the error {error!r}": (orjson.dumps({**ANSWER, "error": error}), {}, "Hi")
+        for error in (
+            None, "", {}, {"code": 0, "message": ""}, {"code": "", "message": None, "type": ""},
+            {"code": "200", "message": "success"}, {"code": None},
+        )
+    },
+    "a good choice with an empty error": (
+        orjson.dumps(chat({"message": {"content": "Hi"}, "finish_reason": "stop",
+                           "error": {"code": 0, "message": ""}})),
         {}, "Hi",
     ),
     "an empty STOP while thinking": (

@@ -16,6 +16,7 @@ from langchain_kie._json_schema.keywords import (
     ANNOTATIONS,
     CONDITIONS,
     KEYWORDS_OF_TYPE,
+    MAX_ADDED_NODES,
     MAX_DEPTH,
     NAMED_SCHEMAS,
     TYPE_SPECIFIC_KEYWORDS,
@@ -31,12 +32,12 @@ from langchain_kie._json_schema.keywords import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_MAX_ADDED_NODES = 2_000
-"""How many schemas the resolved references may add before fewer references are followed."""
-
 _ATTEMPTS = ((MAX_DEPTH, True), (8, True), (4, False), (2, False))
 """How many references are followed in a row, and whether the keywords next to `anyOf` are copied
 into its branches. The first attempt whose result is small enough counts."""
+
+_MAX_TEXT_CHARS = 10_000
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 
 _COMMON_TO_BRANCHES = ANNOTATIONS | CONDITIONS
 """The keywords that stay next to `anyOf`."""
@@ -52,7 +53,7 @@ def normalize_schema(schema: Schema) -> Schema:
     Raises:
         ValueError: A reference points to nothing.
     """
-    max_nodes = _MAX_ADDED_NODES + 4 * sum(1 for _ in walk_schemas(schema))
+    max_nodes = MAX_ADDED_NODES + 4 * sum(1 for _ in walk_schemas(schema))
     for max_ref_depth, copy_siblings in _ATTEMPTS:
         with suppress(_TooLargeError):
             return _Normalizer(schema, max_nodes, max_ref_depth, copy_siblings).normalize(schema)
@@ -349,8 +350,18 @@ def with_description(schema: Schema, sentence: str) -> Schema:
 
 
 def as_json_text(value: Any) -> str:
-    """JSON for a description; values that JSON has no form for are written as Python does."""
+    """JSON for a description; values that JSON has no form for are written as Python does.
+
+    Text of more than `_MAX_TEXT_CHARS` characters is cut: a value that refers to one other value
+    in several places can have more text than there is memory.
+    """
+    text, size = [], 0
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+        for piece in _ENCODER.iterencode(value):
+            text.append(piece)
+            size += len(piece)
+            if size > _MAX_TEXT_CHARS:
+                return "".join(text)[:_MAX_TEXT_CHARS] + "…"
+        return "".join(text)
     except (ValueError, TypeError, RecursionError):
         return "(not representable as JSON)"

@@ -66,7 +66,9 @@ READ: dict[str, tuple[bytes, dict[str, Any], Any]] = {
         for code in (200.0, "200.0", "0", "0.", "SUCCESS ", " Ok", "")
     },
     **{
-        f"a good answer with the error {error!r}": (orjson.dumps({**ANSWER, "error": error}), {}, "Hi")
+        f"a good answer with the error {error!r}": (
+            orjson.dumps({**ANSWER, "error": error}), {}, "Hi",
+        )
         for error in (
             None, "", {}, {"code": 0, "message": ""}, {"code": "", "message": None, "type": ""},
             {"code": "200", "message": "success"}, {"code": None},

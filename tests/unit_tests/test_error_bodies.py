@@ -125,6 +125,7 @@ STATUSES: list[tuple[int, bytes, type[KieError], str]] = [
 
 @pytest.mark.parametrize(("status", "body", "cls", "message"), STATUSES)
 async def test_an_error_status_is_its_error_with_any_body(status, body, cls, message) -> None:
+    """wire.md 7-19, 7-20: pages of the gateway among them."""
     with server_sending(body, status=status) as server:
         for call_mode in BASIC_CALL_MODES:
             with pytest.raises(KieError) as caught:
@@ -145,6 +146,7 @@ NAMED_CODES: list[tuple[int, str, type[KieError]]] = [
 
 @pytest.mark.parametrize(("status", "code", "cls"), NAMED_CODES)
 async def test_a_named_code_counts_more_than_the_status(status, code, cls, no_sleep) -> None:
+    """wire.md 11-15: the codes of relays."""
     body = orjson.dumps({"error": {**_NO_CHANNEL, "code": code}})
     with server_sending(body, status=status) as server:
         for call_mode in BASIC_CALL_MODES:
@@ -166,6 +168,7 @@ GOOD = {"choices": [{"message": {"content": "pong"}, "finish_reason": "stop"}]}
 
 @pytest.mark.parametrize("envelope", ENVELOPES, ids=str)
 async def test_an_envelope_of_success_is_no_error(envelope: dict[str, Any]) -> None:
+    """wire.md 11-14: nor is a code that is a word or a float."""
     for value in ({**envelope, **GOOD}, {**envelope, "data": GOOD}, {**envelope, "result": GOOD}):
         for body in (orjson.dumps(value), orjson.dumps([value]), sse(value, "[DONE]")):
             with server_sending(body) as server:
@@ -244,7 +247,7 @@ def read_all(reader: Any, pieces: list[bytes]) -> None:
 @pytest.mark.parametrize("size", [2, 7, 1000])
 @pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}], ids=["no header", "gzip"])
 async def test_a_compressed_error_under_status_200_is_read(headers, size) -> None:
-    """wire.md-11: most of KIE's errors have status 200."""
+    """wire.md 11-12: most of KIE's errors have status 200."""
     for sent, error in (
         (b'{"code":429,"msg":"Slow"}', KieRateLimitError),
         (sse({"error": {"message": "Slow"}}), KieProtocolError),
@@ -310,6 +313,7 @@ UNREADABLE_COUNTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("event", UNREADABLE_COUNTS, ids=str)
 async def test_counts_that_cannot_be_read_do_not_cost_the_answer(event: dict[str, Any]) -> None:
+    """wire.md 11-17: nor do they replace real ones."""
     with server_sending(choice(content="x") + sse(event, "[DONE]")) as server:
         for call_mode in BASIC_CALL_MODES:
             message = await call_mode(model_at(server))
@@ -329,6 +333,7 @@ EMPTY = [
 
 @pytest.mark.parametrize("body", EMPTY, ids=str)
 async def test_an_empty_answer_is_an_error_and_retried(body: dict[str, Any], no_sleep) -> None:
+    """wire.md 7-22: such an answer cost nothing."""
     with server_sending(orjson.dumps(body)) as server:
         for call_mode in BASIC_CALL_MODES:
             server.requests.clear()
@@ -368,6 +373,7 @@ PROSE = [
 @pytest.mark.parametrize("call_mode", CALL_MODES)
 @pytest.mark.parametrize(("text", "cls"), ERROR_TEXTS, ids=[text for text, _ in ERROR_TEXTS])
 async def test_an_answer_that_is_an_upstream_error_text_is_an_error(call_mode, text, cls) -> None:
+    """wire.md 7-23: the complete text is the message."""
     whole = orjson.dumps({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]})
     halves = [{"choices": [{"delta": {"content": t}}]} for t in (text[:9], text[9:])]
     for body in (whole, sse(*halves, "[DONE]")):
@@ -378,6 +384,7 @@ async def test_an_answer_that_is_an_upstream_error_text_is_an_error(call_mode, t
 
 @pytest.mark.parametrize("text", PROSE)
 async def test_an_answer_that_only_mentions_an_error_is_an_answer(text: str) -> None:
+    """wire.md 7-24: so is a refusal in words that are not known."""
     message = {"content": text, "reasoning_content": "hm"}
     body = orjson.dumps({"choices": [{"message": message, "finish_reason": "stop"}]})
     with server_sending(body) as server:

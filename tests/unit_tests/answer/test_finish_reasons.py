@@ -168,6 +168,7 @@ ENDINGS = [
 
 @each(ENDINGS)
 async def test_an_ending_is_the_same_in_every_call_mode(row: Row) -> None:
+    """wire.md 2.1-11, 11-2, 11-21: `length` too, and thoughts alone."""
     await check_every_call_mode(row)
 
 
@@ -323,6 +324,7 @@ FAILED: dict[str, tuple[bytes, type[KieError], str]] = {
 @pytest.mark.parametrize("name", FAILED)
 @pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
 async def test_an_answer_that_failed_is_an_error(name: str, call_mode) -> None:
+    """wire.md 11-4, 11-12: a failed call, or an error in a choice."""
     body, expected, match = FAILED[name]
     with server_sending(body) as server:
         with pytest.raises(expected, match=match) as caught:

@@ -87,6 +87,7 @@ READ: dict[str, tuple[bytes, dict[str, Any], Any]] = {
 
 @pytest.mark.parametrize(("body", "fields", "text"), READ.values(), ids=READ)
 async def test_the_text_is_read(body: bytes, fields: dict[str, Any], text: str) -> None:
+    """wire.md 11-2, 11-8, 11-13, 11-14: also next to a code or an empty error."""
     with server_sending(body) as server:
         for call_mode in BASIC_CALL_MODES:
             assert (await call_mode(model_at(server, **fields))).text == text

@@ -126,6 +126,7 @@ def test_invalid_utf8_is_an_error_and_not_replaced(invalid: bytes) -> None:
     ],
 )
 def test_an_unusual_or_invalid_body(body: bytes, expected: list[Any]) -> None:
+    """wire.md 4-4, 11-16: arrays, and events without a blank line."""
     half = len(body) // 2
     assert parse(body) == parse(body[:half], body[half:]) == expected
 
@@ -175,7 +176,7 @@ SPLIT_PAIRS: list[tuple[list[str], list[Any]]] = [
 @pytest.mark.parametrize(("texts", "values"), SPLIT_PAIRS, ids=str)
 @pytest.mark.parametrize("form", ["data: %s\n\n", "data: %s\r\n\r\n", "data: %s\n", "array"])
 def test_a_surrogate_pair_may_be_split_between_two_events(form, texts, values) -> None:
-    """wire.md-11: a stream cut between the halves, each an escape of its own."""
+    """wire.md 11-18: a stream cut between the halves, each an escape of its own."""
     events = [f'{{"a": {text}}}' for text in texts]
     if form == "array":
         body = f"[{','.join(events)}]"

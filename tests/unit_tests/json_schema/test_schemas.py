@@ -237,6 +237,7 @@ def check_gemini_schema(schema: Json) -> None:
     ("schema", "normalized", "gemini"), [pytest.param(*case[1:], id=case[0]) for case in CASES]
 )
 def test_both_forms_keep_the_meaning(schema: Any, normalized: Json, gemini: Json) -> None:
+    """wire.md 2.4-3, 7-3: a type each, and each branch with its keywords."""
     before = copy.deepcopy(schema)
     actual = normalize_schema(schema)
     assert actual == normalized
@@ -304,6 +305,7 @@ NULLABLE: list[tuple[str, Json, Json, bool]] = [
 def test_for_gemini_a_property_that_can_be_null_may_be_left_out(
     schema: Json, gemini: Json, is_required: bool
 ) -> None:
+    """wire.md 2.4-8: `nullable` is ignored, and `NULL` in `anyOf` fails."""
     inner = {"properties": {"a": schema, "z": STRING}, "required": ["a", "z"]}
     lower, upper = {"type": "object", **inner}, {
         "type": "OBJECT", "properties": {"a": schema, "z": {"type": "STRING"}},

@@ -71,6 +71,7 @@ def as_dict(value: Any) -> Any:
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 @pytest.mark.parametrize("method", ["json_schema", "json_mode"])
 async def test_json_text_with_or_without_a_fence_is_the_value(method, schema, text) -> None:
+    """wire.md 2.4-2: answers can be in a Markdown fence."""
     with server_sending(answer_body(text)) as server:
         structured = model_at(server).with_structured_output(schema, method=method)
         for value in (structured.invoke("hi"), await structured.ainvoke("hi")):
@@ -164,7 +165,7 @@ NULL_TEXTS = [
 async def test_a_text_in_place_of_null_is_none_if_the_type_cannot_have_it(
     kind: Any, value: Any, expected: Any
 ) -> None:
-    """wire.md-2.4: `nullable` is ignored, so that models write a text where null is meant."""
+    """wire.md 2.4-8: `nullable` is ignored, so that models write a text where null is meant."""
     inner = create_model("Inner", v=(kind | None, ...), n=(int, ...))
     outer = create_model("Outer", items=(list[inner], ...), by_name=(dict[str, inner], ...))
     item = {"v": value, "n": 1}
@@ -194,7 +195,7 @@ def test_a_text_that_is_not_valid_stays_an_error(item: dict[str, Any]) -> None:
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 async def test_half_a_surrogate_pair_does_not_cost_the_value(schema: Any, method: str) -> None:
-    """wire.md-11: the escape of a half, which pydantic and UTF-8 reject."""
+    """wire.md 11-18: the escape of a half, which pydantic and UTF-8 reject."""
     text = GOOD.replace("Oslo", r"Oslo \ud83c \ud83c\udf24")
     name = "CityDict" if schema is CityDict else "City"
     body = answer_body(text) if method == "json_schema" else tool_call_body(name, text)
@@ -215,6 +216,7 @@ async def test_the_last_item_of_a_structured_stream_is_the_value() -> None:
 
 
 def test_strict_and_the_name_are_sent() -> None:
+    """wire.md 2.4-4: `strict` is accepted."""
     with server_sending(answer_body(GOOD)) as server:
         structured = model_at(server).with_structured_output(City, strict=True)
         structured.invoke("hi")

@@ -9,6 +9,7 @@ from call_modes import fixture
 from scripted_server import sse
 
 from unit_tests.answer.rows import (
+    NATIVE_STOP,
     STOP,
     Row,
     check_every_call_mode,
@@ -17,6 +18,7 @@ from unit_tests.answer.rows import (
     each,
     ended,
     fragment,
+    native,
     signed,
     usage,
 )
@@ -236,6 +238,16 @@ OTHER_SERVERS = [
         )
         for index in (1, "0", None)
     ),
+    *(
+        Row(
+            f"a native body, {form}",
+            body(native({"thought": True, "text": "hm"}, {"text": "a"}, finish="STOP")),
+            text="a",
+            reasoning="hm",
+            metadata=NATIVE_STOP,
+        )
+        for form, body in {"as a document": orjson.dumps, "in a stream": sse}.items()
+    ),
     Row(
         "events of no known format",
         sse({"choices": None}, {"choices": []}, delta("stop", content="a"), "[DONE]"),
@@ -442,4 +454,5 @@ HALF_PAIRS = [
 
 @each(RECORDED, CONTENT, OTHER_SERVERS, HALF_PAIRS)
 async def test_an_answer_is_the_same_in_every_call_mode(row: Row) -> None:
+    """wire.md 3-1, 3-2, 3-4, 4-5, 4-6, 4-7, 11-8, 11-9, 11-10: each shape of an answer."""
     await check_every_call_mode(row)

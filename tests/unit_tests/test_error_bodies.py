@@ -18,6 +18,7 @@ from call_modes import (
     response_reader,
     server_sending,
 )
+from error_texts import CREDITS, MAINTENANCE, SERVER_EXCEPTION
 from scripted_server import sse
 
 from langchain_kie import (
@@ -33,8 +34,6 @@ from langchain_kie import (
     KieServerError,
     KieTimeoutError,
 )
-
-MAINTENANCE = "The server is currently being maintained, please try again later~"
 
 NESTED = "Upstream failed"
 
@@ -54,7 +53,7 @@ OBJECTS: list[tuple[dict[str, Any], type[KieError], str]] = [
     ({"code": 200, "data": {"code": 500, "msg": "m"}}, KieServerError, "m"),
     ({"data": {"error": {"message": "m"}}}, KieServerError, "m"),
     ({"message": "Server exception"}, KieServerError, "Server exception"),
-    ({"msg": "Credits insufficient"}, KieInsufficientCreditsError, "Credits insufficient"),
+    ({"msg": CREDITS}, KieInsufficientCreditsError, CREDITS),
     ({"success": False, "detail": "m"}, KieServerError, "m"),
     ({"status": 404, "error": "Not Found", "path": "/x"}, KieModelNotFoundError, "Not Found"),
     ({"error": {"error": {"message": "m", "code": 429}}}, KieRateLimitError, "m"),
@@ -348,7 +347,7 @@ _FILE_TYPE = "The file mime type is not supported by Gemini, please convert or c
 ERROR_TEXTS: list[tuple[str, type[KieError]]] = [
     (MAINTENANCE, KieServerError),
     ("The server is currently being maintained, please try again later", KieServerError),
-    ("Server exception, please try again later", KieServerError),
+    (SERVER_EXCEPTION, KieServerError),
     (" server exception, please try again later... ", KieServerError),
     (_FILE_TYPE, KieInvalidRequestError),
     ("Failed to get file information", KieInvalidRequestError),
@@ -362,7 +361,7 @@ PROSE = [
     'It says "Server exception, please try again later".',
     "An internal error is one that nobody outside can see.",
     "The image download failed because the address is wrong.",
-    "Credits insufficient",
+    CREDITS,
     "Unauthorized",
     "code 500",
     '{"code": 500, "msg": "Server exception, please try again later"}',

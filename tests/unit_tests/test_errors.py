@@ -18,6 +18,18 @@ from call_modes import (
     server_sending,
     stream,
 )
+from error_texts import (
+    CREDITS,
+    FREQUENCY,
+    MAINTENANCE,
+    NO_FEATURE,
+    NOT_ENABLED,
+    RETRIES_FAILED,
+    SERVER_EXCEPTION,
+    TOO_LARGE,
+    UNSUPPORTED_CHANNEL,
+    UNSUPPORTED_NAME,
+)
 from langchain_core import exceptions as core
 from langchain_core.runnables import RunnableLambda
 from scripted_server import Scripted, ScriptedServer, sse
@@ -47,11 +59,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 UNAUTHORIZED = orjson.loads(fixture("envelope_401.json"))["msg"]
-CREDITS = (
-    "Credits insufficient : Your current balance isn't enough to run this request. "
-    "Please top up to continue."
-)
-MAINTENANCE = "The server is currently being maintained, please try again later~"
 
 
 @dataclass(frozen=True)
@@ -86,14 +93,6 @@ _DOWNLOAD = "The image URL <https://a.b/c> image download failed: HTTP 403: Forb
 _EMPTY_TEXT = "The 'text' field within the message content cannot be empty."
 _SCHEMA = "$.response_format.json_schema.schema.properties.type must be string or array"
 
-_TOO_LARGE = (
-    "The image URL<data:image/png;base64,…(truncated,len=2676538)> Inline data URL is too large. "
-    "Upload the file and pass an HTTP(S) URL instead."
-)
-_FREQUENCY = "Your call frequency is too high, please try again later"
-_NOT_ENABLED = "The API key is not authorized to use this model."
-_NO_FEATURE = "This feature is currently not supported"
-_UNSUPPORTED = "The model name you specified is not supported. Please verify it."
 GATEWAY_TIMEOUTS = {504, 522, 524}
 """HTTP statuses that are time-outs; as codes in a body of status 200 they are none."""
 
@@ -112,9 +111,9 @@ ROWS = [
     Row(401, UNAUTHORIZED, KieAuthenticationError, fact="7-5"),
     Row(400, "x is not a valid model ID", KieModelNotFoundError),
     Row(400, "Invalid model name passed in model=x", KieModelNotFoundError),
-    Row(400, _TOO_LARGE, KieInvalidRequestError, hint="media_upload", fact="7-2"),
-    Row(400, _FREQUENCY, KieRateLimitError, None),
-    Row(401, _NOT_ENABLED, KiePermissionDeniedError, hint="https://kie.ai/api-key", fact="7-6"),
+    Row(400, TOO_LARGE, KieInvalidRequestError, hint="media_upload", fact="7-2"),
+    Row(400, FREQUENCY, KieRateLimitError, None),
+    Row(401, NOT_ENABLED, KiePermissionDeniedError, hint="https://kie.ai/api-key", fact="7-6"),
     Row(401, "You do not have access permissions", KieAuthenticationError, fact="7-5"),
     Row(402, CREDITS, KieInsufficientCreditsError, fact="7-7"),
     Row(402, "no money", KieInsufficientCreditsError),
@@ -124,7 +123,7 @@ ROWS = [
     Row(403, "error code: 1010", KiePermissionDeniedError, hint="default_headers", fact="7-19"),
     Row(403, "Error 1010: Access denied", KiePermissionDeniedError, hint="User-Agent"),
     Row(404, "Not found", KieModelNotFoundError),
-    Row(404, _UNSUPPORTED, KieModelNotFoundError, fact="7-8"),
+    Row(404, UNSUPPORTED_NAME, KieModelNotFoundError, fact="7-8"),
     Row(408, "Upstream is timed out", KieTimeoutError, 1, fact="7-9"),
     Row(408, "Request timeout, please try again later", KieTimeoutError, 1),
     Row(413, "Payload too large", KieInvalidRequestError),
@@ -132,38 +131,38 @@ ROWS = [
     Row(422, _SCHEMA, KieInvalidRequestError, fact="7-12"),
     Row(422, "The model is not supported", KieModelNotFoundError, fact="7-10"),
     Row(422, "channel not supported", KieModelNotFoundError),
-    Row(422, _NO_FEATURE, KieInvalidRequestError, hint="base_url", fact="1-8"),
-    Row(422, "The channel is not supported", KieModelNotFoundError, fact="7-11"),
-    Row(422, _UNSUPPORTED, KieModelNotFoundError),
+    Row(422, NO_FEATURE, KieInvalidRequestError, hint="base_url", fact="1-8"),
+    Row(422, UNSUPPORTED_CHANNEL, KieModelNotFoundError, fact="7-11"),
+    Row(422, UNSUPPORTED_NAME, KieModelNotFoundError),
     Row(422, "validation failed", KieInvalidRequestError),
     Row(429, "Too many requests", KieRateLimitError, None),
     Row(429, "Rate limit: you must be patient, please try again later", KieRateLimitError, None),
     Row(429, "Credits insufficient", KieInsufficientCreditsError),
     Row(433, "The sub-key has reached its spending limit", KieInsufficientCreditsError),
-    Row(429, _FREQUENCY, KieRateLimitError, None, hint="fewer requests", fact="7-13"),
+    Row(429, FREQUENCY, KieRateLimitError, None, hint="fewer requests", fact="7-13"),
     Row(433, "limit", KieInsufficientCreditsError, fact="7-14"),
     Row(455, "Service unavailable: maintenance", KieServerError, None, fact="7-4"),
     Row(455, "later", KieServerError, None),
-    Row(455, _FREQUENCY, KieRateLimitError, None, fact="7-13"),
-    Row(500, "Server exception, please try again later", KieServerError, None, fact="7-15"),
+    Row(455, FREQUENCY, KieRateLimitError, None, fact="7-13"),
+    Row(500, SERVER_EXCEPTION, KieServerError, None, fact="7-15"),
     Row(500, "Internal error, please contact support", KieServerError, None),
     Row(500, "The server must be restarted", KieServerError, None),
     Row(500, "oops", KieServerError, None),
-    Row(500, _FREQUENCY, KieRateLimitError, None, fact="7-13"),
-    Row(500, _TOO_LARGE, KieInvalidRequestError, hint="inline_media_limit"),
+    Row(500, FREQUENCY, KieRateLimitError, None, fact="7-13"),
+    Row(500, TOO_LARGE, KieInvalidRequestError, hint="inline_media_limit"),
     Row(500, "The page does not exist", KieModelNotFoundError, fact="7-16"),
     Row(500, CREDITS, KieInsufficientCreditsError, fact="7-7"),
     Row(501, "Generation failed", KieServerError, 1, fact="7-9"),
     Row(502, "Bad gateway", KieServerError, None),
     Row(503, "insufficient resources", KieServerError, None),
-    Row(503, _FREQUENCY, KieRateLimitError, None, fact="7-13"),
-    Row(503, "The channel is not supported", KieModelNotFoundError),
+    Row(503, FREQUENCY, KieRateLimitError, None, fact="7-13"),
+    Row(503, UNSUPPORTED_CHANNEL, KieModelNotFoundError),
     Row(504, "Gateway timeout", KieServerError, None),
     Row(505, "The feature is disabled", KiePermissionDeniedError, fact="7-14"),
     Row(520, "Unknown", KieServerError, None),
     Row(522, "Timed out", KieServerError, None),
     Row(524, "no user can use", KieServerError, 1, fact="7-18"),
-    Row(524, "2 times retry fail", KieServerError, None, fact="7-17"),
+    Row(524, RETRIES_FAILED, KieServerError, None, fact="7-17"),
 ]
 
 CORE: dict[type[KieError], type[core.ModelError]] = {

@@ -299,6 +299,7 @@ _BY_NAME = {
     "authentication_error": 401,
     "insufficient_quota": 402,
     "insufficient_user_quota": 402,
+    "pre_consume_token_quota_failed": 402,
     "permission_error": 403,
     "not_found_error": 404,
     "model_not_found": 404,

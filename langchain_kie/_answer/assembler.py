@@ -215,7 +215,10 @@ class MessageAssembler:
             content = self._add_answer(answer)
             texts = self._joined_texts()
         is_billed = self._finish_reason.is_normal or usage
-        if is_billed and not (self.has_output or held or answer or calls or is_refusal):
+        has_answer = (
+            self._text_length or self._block_count or self._tool_calls or held or answer or calls
+        )
+        if is_billed and not (has_answer or is_refusal):
             self._mark_empty(usage)
         if spans := citation_spans(self._metadata, texts):
             self._metadata[CITATION_SPANS_KEY] = spans
@@ -334,10 +337,14 @@ class MessageAssembler:
         return self._text_content(text)
 
     def _mark_empty(self, usage: UsageMetadata | None) -> None:
-        """Mark an empty answer that was billed, with a warning: an agent would end with it."""
+        """Mark an empty answer that was billed, with a warning: an agent would end with it.
+
+        Thoughts alone are no answer.
+        """
         tokens = usage["total_tokens"] if usage else 0
         self._metadata["empty_answer"] = True
-        warn(f"{self._model_name}: the answer is empty, but {tokens} tokens were counted")
+        thoughts = " except for thoughts" if self.has_output else ""
+        warn(f"{self._model_name}: the answer is empty{thoughts}, but {tokens} tokens were counted")
 
     def _add_cost(self) -> None:
         """Add the cost to the metadata; LangChain 1.8 cannot add floats in `usage_metadata`."""

@@ -110,6 +110,8 @@ class AnswerEvent:
         is_message: Whether it is a complete message and not a piece of one.
         is_tagged_thought: Whether its text is a thought in `<thought>` tags.
         reasoning: The text of thoughts.
+        other_reasoning: The text of thoughts under the name that some servers have for it, or
+            send as well.
         refusal: The model's explanation of a refusal.
         usage: The token counts so far, as the server sent them; not set if all are zero.
         parse_usage: Converts `usage`; `None` if there is none.
@@ -127,6 +129,7 @@ class AnswerEvent:
     is_message: bool = False
     is_tagged_thought: bool = False
     reasoning: str = ""
+    other_reasoning: str = ""
     refusal: str = ""
     usage: Any = None
     parse_usage: Callable[[Json], UsageMetadata] | None = None
@@ -137,7 +140,7 @@ class AnswerEvent:
     @property
     def has_output(self) -> bool:
         """Whether it has something of the answer: text, a block, a tool call or a thought."""
-        return bool(self.outputs or self.reasoning or self.refusal)
+        return bool(self.outputs or self.reasoning or self.other_reasoning or self.refusal)
 
     @property
     def has_finish_reason(self) -> bool:

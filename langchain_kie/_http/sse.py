@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from langchain_kie._error_bodies import unreadable_body_error
-from langchain_kie._json import DIGITS_TO_ZEROS, LONG_INTEGER, parse_json
+from langchain_kie._json import DIGITS_TO_ZEROS, LONG_INTEGER, parse_json, parse_next_json
 from langchain_kie.errors import KieProtocolError, shortened
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class EventParser:
         self._event_start = 0
         self._ends_with_cr = False
         self._has_events = False
+        self._half_pair = b""
 
     def feed(self, data: bytes) -> list[Any]:
         """Parse the next piece.
@@ -108,7 +109,8 @@ class EventParser:
         return True
 
     def _parse_document(self) -> Any:
-        return parse_json(bytes(self._document).lstrip(_BLANK))
+        text = bytes(self._document).lstrip(_BLANK)
+        return parse_next_json(text, b"")[0] if text.startswith(b"[") else parse_json(text)
 
     def _starts_like_stream(self) -> bool:
         """Return whether the body is blank, or starts with (part of) a field of a stream."""
@@ -155,7 +157,7 @@ class EventParser:
         for line in lines:
             if not line:
                 if open_data:
-                    values += _parse_data(b"\n".join(open_data))
+                    values += self._parse_data(b"\n".join(open_data))
                     open_data.clear()
             elif line[:5] == b"data:":
                 text = line[6:] if line[5:6] == b" " else line[5:]
@@ -163,7 +165,7 @@ class EventParser:
                     try:
                         value = parse(text)
                     except ValueError:
-                        value = DONE if text == b"[DONE]" else _repaired(text)
+                        value = DONE if text == b"[DONE]" else self._repaired(text)
                     if value.__class__ is dict or value is DONE:
                         values.append(value)
                         continue
@@ -172,21 +174,24 @@ class EventParser:
                 open_data.append(b"")
         return values
 
+    def _repaired(self, text: bytes) -> Any:
+        """The value of an event for which orjson needs help; `None` if it is not complete."""
+        try:
+            value, half = parse_next_json(text, self._half_pair)
+        except ValueError:
+            return None
+        self._half_pair = half
+        return value
 
-def _repaired(text: bytes) -> Any:
-    """The value of an event for which orjson needs help; `None` if it is not complete."""
-    try:
-        return parse_json(text)
-    except ValueError:
-        return None
-
-
-def _parse_data(text: bytes) -> list[Any]:
-    """The value of the data of an event; nothing if it is empty."""
-    if text == b"[DONE]":
-        return [DONE]
-    try:
-        return [parse_json(text)] if text else []
-    except ValueError as error:
-        quoted = shortened(text.decode("utf-8", "replace"), _MAX_QUOTED_CHARS)
-        return [KieProtocolError(f"an event is not JSON ({error}): {quoted}")]
+    def _parse_data(self, text: bytes) -> list[Any]:
+        """The value of the data of an event; nothing if it is empty."""
+        if text == b"[DONE]":
+            return [DONE]
+        if not text:
+            return []
+        try:
+            value, self._half_pair = parse_next_json(text, self._half_pair)
+        except ValueError as error:
+            quoted = shortened(text.decode("utf-8", "replace"), _MAX_QUOTED_CHARS)
+            return [KieProtocolError(f"an event is not JSON ({error}): {quoted}")]
+        return [value]

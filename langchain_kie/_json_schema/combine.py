@@ -10,6 +10,9 @@ from langchain_kie._json_schema.keywords import ANNOTATIONS, MAX_DEPTH, NAMED_SC
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_MAX_TEXT_CHARS = 10_000
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
+
 
 def intersect(first: Schema, second: Schema) -> Schema:
     """One schema for two that must both hold; annotations are those of the first."""
@@ -91,8 +94,18 @@ def with_description(schema: Schema, sentence: str) -> Schema:
 
 
 def as_json_text(value: Any) -> str:
-    """JSON for a description; values that JSON has no form for are written as Python does."""
+    """JSON for a description; values that JSON has no form for are written as Python does.
+
+    Text of more than `_MAX_TEXT_CHARS` characters is cut: a value that refers to one other value
+    in several places can have more text than there is memory.
+    """
+    text, size = [], 0
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+        for piece in _ENCODER.iterencode(value):
+            text.append(piece)
+            size += len(piece)
+            if size > _MAX_TEXT_CHARS:
+                return "".join(text)[:_MAX_TEXT_CHARS] + "…"
+        return "".join(text)
     except (ValueError, TypeError, RecursionError):
         return "(not representable as JSON)"

@@ -16,6 +16,7 @@ from langchain_kie._json_schema.keywords import (
     ANNOTATIONS,
     CONDITIONS,
     KEYWORDS_OF_TYPE,
+    MAX_ADDED_NODES,
     MAX_DEPTH,
     NAMED_SCHEMAS,
     TYPE_SPECIFIC_KEYWORDS,
@@ -44,7 +45,7 @@ class _Limits(NamedTuple):
         truncate: Whether schemas are truncated when no nodes are left, instead of an error.
     """
 
-    max_added_nodes: int = 2_000
+    max_added_nodes: int = MAX_ADDED_NODES
     max_recursion: int = 1
     max_ref_depth: int = MAX_DEPTH
     copy_siblings: bool = True

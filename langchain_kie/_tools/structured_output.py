@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from langchain_core.exceptions import OutputParserException
@@ -19,7 +20,8 @@ from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from typing_extensions import is_typeddict
 
-from langchain_kie._json_schema.coerce import fit
+from langchain_kie._json import complete_escapes
+from langchain_kie._json_schema.coerce import NULL_TEXTS, fit
 from langchain_kie._json_schema.combine import as_json_text
 from langchain_kie._settings import Method
 from langchain_kie._tools.definitions import normalize_tool, pydantic_schema
@@ -188,7 +190,7 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         Raises:
             ValueError: The text is not complete JSON, or does not match the schema.
         """
-        text = text.strip()
+        text = complete_escapes(text)[0].strip()
         if partial:
             value = parse_json_markdown(text)
         else:
@@ -208,7 +210,15 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         if self.model_class is None:
             return value
         validate = getattr(self.model_class, "model_validate", None) or self.model_class.parse_obj
-        return validate(value)
+        try:
+            return validate(value)
+        except ValueError as error:
+            with_nulls = value if partial else _with_nulls(value, error)
+            if with_nulls is value:
+                raise
+            with suppress(ValueError):
+                return validate(with_nulls)
+            raise
 
     def _reason(self, error: Exception, text: str, message: Any) -> str:
         """Why an answer cannot be parsed."""
@@ -257,6 +267,38 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         final = await self.aparse_result([received or Generation(text="")])
         if final != latest:
             yield final
+
+
+def _with_nulls(value: Any, error: ValueError) -> Any:
+    """A value with null for each text in place of null that its class did not accept.
+
+    KIE's models write such a text where they cannot write null. Some schemas do not show that it
+    is not valid: that of a `Decimal` accepts any text.
+    """
+    errors: Any = getattr(error, "errors", list)()
+    with_nulls = value
+    for path in {tuple(one["loc"]) for one in errors}:
+        with_nulls = _with_null_at(with_nulls, path)
+    return with_nulls
+
+
+def _with_null_at(value: Any, path: tuple[Any, ...]) -> Any:
+    """A value with null at the end of a path if a text in place of null is there."""
+    if isinstance(value, str) and value in NULL_TEXTS:
+        return None
+    if not path or not isinstance(value, (dict, list)):
+        return value
+    key, *rest = path
+    if (isinstance(value, dict) and key not in value) or (
+        isinstance(value, list) and not isinstance(key, int)
+    ):
+        return _with_null_at(value, tuple(rest))  # the name of an alternative
+    inner = _with_null_at(value[key], tuple(rest))
+    if inner is value[key]:
+        return value
+    copied = value.copy()
+    copied[key] = inner
+    return copied
 
 
 _NOTHING = object()

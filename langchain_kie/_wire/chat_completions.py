@@ -276,7 +276,7 @@ def _parse_message(message: Json, parsed: AnswerEvent) -> None:
 
 def _parse_content_part(part: str | Json, parsed: AnswerEvent) -> None:
     """Parse a part of a content that is a list: text, a thought or an image (docs/wire.md 3)."""
-    if isinstance(part, str):
+    if isinstance(part, str) or part is None:
         if part:
             parsed.outputs.append(part)
     elif part.get("type") in _THOUGHT_TYPES:
@@ -315,7 +315,7 @@ def _parse_reasoning_content(thought: Any, parsed: AnswerEvent) -> None:
 
 def _parse_reasoning(thought: Any, parsed: AnswerEvent) -> None:
     """Parse the name that other servers have for `reasoning_content`; some send both."""
-    parsed.reasoning = parsed.reasoning or _thought_text(thought)
+    parsed.other_reasoning = _thought_text(thought)
 
 
 def _parse_refusal(refusal: Any, parsed: AnswerEvent) -> None:
@@ -355,7 +355,8 @@ def _parse_images(images: Any, parsed: AnswerEvent) -> None:
 
 def _parse_tool_calls(calls: Any, parsed: AnswerEvent) -> None:
     for call in calls:
-        parsed.outputs.append(_parse_tool_call(call, is_complete=parsed.is_message))
+        if call is not None:
+            parsed.outputs.append(_parse_tool_call(call, is_complete=parsed.is_message))
 
 
 def _parse_function_call(function: Any, parsed: AnswerEvent) -> None:

@@ -286,12 +286,14 @@ def parse_event(event: Json) -> AnswerEvent:
     return parsed
 
 
-def _parse_part(part: Json, parsed: AnswerEvent) -> None:
+def _parse_part(part: Json | None, parsed: AnswerEvent) -> None:
     """Parse a part: its text, then its function call, media, code or other members.
 
     The signature is that of the last output. If no output is kept, it signs an empty text.
     """
     outputs = parsed.outputs
+    if part is None:
+        return
     if part.keys() <= _TEXT_MEMBERS:
         if text := common.require_text(part.get("text") or ""):
             if part.get("thought"):

@@ -53,6 +53,7 @@ def test_the_catalog_has_these_models_and_no_others() -> None:
 def test_every_name_of_a_model_goes_to_its_url(
     friendly: str, slug: str, native: str | None
 ) -> None:
+    """wire.md 1-3, 1-5: the path selects the model."""
     cases = {
         (friendly, None): DEFAULTS[friendly],
         (friendly, "chat_completions"): chat_path(slug),
@@ -133,6 +134,7 @@ def test_an_unlisted_gemini_name_gets_signatures_bypassed_natively() -> None:
 
 @pytest.mark.parametrize("name", ["gemini-3-flash", "google/gemini-exp-1206", "any thing", "gpt-5"])
 def test_the_gateway_takes_any_name_in_the_body(name: str) -> None:
+    """wire.md 1-7: relays that offer Gemini at this path."""
     with server_sending(fixture("chat_whole.json")) as server:
         model_at(server, model=name, api="gateway").invoke("hi")
         (request,) = server.requests

@@ -75,7 +75,11 @@ def arguments(count: int, piece: str) -> list[bytes]:
 
 def streamed(events: list[bytes], api: str, **bound: Any) -> int:
     """The calls to read a stream, an event in each read."""
-    end = event({}, "stop") if api == CHAT else native_event({"text": "."}, finishReason="STOP")
+    end = (
+        event({"content": "."}, "stop")
+        if api == CHAT
+        else native_event({"text": "."}, finishReason="STOP")
+    )
     model = model_reading(*events, end, b"data: [DONE]\n\n", api=api).bind(**bound)
     return calls_of(lambda: [*model.stream("hi")])
 

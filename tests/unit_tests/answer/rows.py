@@ -96,7 +96,9 @@ def completion(finish_reason: str | None = "stop", **members: Any) -> bytes:
     return orjson.dumps({"id": "x", "choices": [choice]})
 
 
-def native(*parts: dict[str, Any], finish: str | None = None, **members: Any) -> dict[str, Any]:
+def native(
+    *parts: dict[str, Any] | None, finish: str | None = None, **members: Any
+) -> dict[str, Any]:
     """An event of `generate_content`, or a complete answer."""
     candidate: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": list(parts)}}
     if finish:

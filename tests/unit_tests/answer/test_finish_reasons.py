@@ -60,11 +60,26 @@ ENDINGS = [
         sse(delta("stop", content="a"), delta("stop", content="b"), "[DONE]"),
         text="ab",
     ),
-    Row(
-        "thoughts, and no text",
-        sse(delta(reasoning_content="hm"), delta("length"), "[DONE]"),
+    *(
+        Row(
+            f"thoughts, and no text, until {word}",
+            sse(delta(reasoning_content="hm"), delta(word), "[DONE]"),
+            reasoning="hm",
+            metadata=ended(word, id="x", empty_answer=True),
+        )
+        for word in ("stop", "length")
+    ),
+    native_row(
+        "a thought, and no text",
+        sse(native({"thought": True, "text": "hm"}, finish="STOP")),
         reasoning="hm",
-        metadata=ended("length", id="x"),
+        metadata=ended("stop", "STOP", empty_answer=True),
+    ),
+    native_row(
+        "a thought, and a block",
+        sse(native({"thought": True, "text": "hm"}, finish="SAFETY")),
+        reasoning="hm",
+        metadata=ended("content_filter", "SAFETY"),
     ),
     Row(
         "a refusal",
@@ -180,6 +195,7 @@ ENDINGS = [
 
 @each(ENDINGS)
 async def test_an_ending_is_the_same_in_every_call_mode(row: Row) -> None:
+    """wire.md 2.1-11, 11-2, 11-21: `length` too, and thoughts alone."""
     await check_every_call_mode(row)
 
 
@@ -381,6 +397,7 @@ FAILED: dict[str, tuple[bytes, type[KieError], str]] = {
 @pytest.mark.parametrize("name", FAILED)
 @pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
 async def test_an_answer_that_failed_is_an_error(name: str, call_mode) -> None:
+    """wire.md 11-4, 11-12: a failed call, or an error in a choice."""
     body, expected, match = FAILED[name]
     with server_sending(body) as server:
         with pytest.raises(expected, match=match) as caught:

@@ -90,6 +90,7 @@ MISSING = {
 
 @pytest.mark.parametrize(("text", "choice", "match"), MISSING.values(), ids=MISSING)
 async def test_a_required_call_that_is_missing_is_an_error(text, choice, match) -> None:
+    """wire.md 2.1-6: a function that was forced by name was ignored."""
     for name, body in bodies(text):
         for call_mode in BASIC_CALL_MODES:
             with server_sending(body) as server:

@@ -241,6 +241,7 @@ def test_an_invalid_name_is_rejected(name: Any) -> None:
 
 @pytest.mark.parametrize("name", ["_", "a.b:c-d", "a" * 128, "Get_2", "auto", "google_search_2"])
 def test_a_valid_name_is_accepted(name: str) -> None:
+    """wire.md 5-7: at most 128 characters."""
     assert normalize_tool({**FUNCTION, "name": name})[0]["function"]["name"] == name
 
 

@@ -62,6 +62,7 @@ ROWS = [
 
 @each(ROWS)
 async def test_an_answer_is_the_same_in_every_call_mode(row: Row) -> None:
+    """wire.md 4-1, 4-3, 4-4: lines, one document and an array, in pieces of any size."""
     await check_every_call_mode(row)
 
 
@@ -70,6 +71,7 @@ async def test_an_answer_is_the_same_in_every_call_mode(row: Row) -> None:
     ["application/json", "text/event-stream", "text/plain;charset=latin-1", None],
 )
 async def test_the_content_type_is_ignored(content_type: str | None) -> None:
+    """wire.md 4-2: a stream is UTF-8 whatever its headers state."""
     headers = {"Content-Type": content_type} if content_type else {}
     for row in (*chat.RECORDED, *generate.RECORDED):
         with server_sending(row.body, headers=headers) as server:

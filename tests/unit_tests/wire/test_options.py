@@ -141,7 +141,7 @@ def test_an_undocumented_effort_becomes_the_nearest_one_with_a_warning(
 def test_an_effort_that_was_measured_is_sent(
     effort: str, chat: str, native: Json, send: RequestSender
 ) -> None:
-    """docs/wire.md 2: 3.8 Flash, on both APIs."""
+    """wire.md 2.3-1, 2.3-2, 2.3-3, 2.3-4: 3.8 Flash, on both APIs."""
     model = "gemini-3.8-flash"
     for api, expected in (("chat_completions", chat), ("generate_content", native)):
         with warnings.catch_warnings():

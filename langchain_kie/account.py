@@ -28,6 +28,7 @@ from langchain_kie._catalog import model_hint, spelling_of
 from langchain_kie._error_bodies import data_from_value
 from langchain_kie._http.response import HttpCall
 from langchain_kie._http.transport import Transport, transport_for
+from langchain_kie._price_text import KiePrice
 from langchain_kie.errors import (
     KieConfigurationError,
     KieConnectionError,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
     from langchain_kie._http.pools import AsyncPool, Pool
     from langchain_kie._json import Json
-    from langchain_kie._price_text import KiePrice
     from langchain_kie._settings import AsyncHttpClient, HttpClient
     from langchain_kie.rate_limiter import KieRateLimiter
 

@@ -59,7 +59,7 @@ _MESSAGE = AIMessage(
 )
 _GENERATION_CHUNK = ChatGenerationChunk(message=AIMessageChunk(content=""))
 _GENERATION = ChatGeneration(message=_MESSAGE)
-_RESULT = ChatResult(generations=[_GENERATION])
+_RESULT = ChatResult(generations=[_GENERATION], llm_output={})
 
 _JSON_SPACE = " \t\n\r"
 

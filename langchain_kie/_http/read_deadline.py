@@ -1,6 +1,6 @@
 """Reads a response body until its end, or until the next event is overdue.
 
-Knows httpx's responses and `ResponseReader`. Opens and closes nothing.
+Knows the responses of httpx and httpx2, and `ResponseReader`. Opens and closes nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import weakref
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
+
+from langchain_kie._http.errors import network_errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -46,7 +48,7 @@ def read_pieces(response: httpx.Response, reader: ResponseReader[Any]) -> Iterat
                 yield piece
             if deadline.stops_reading():
                 return
-    except httpx.HTTPError:
+    except network_errors():
         if pieces:
             yield b"".join(pieces)
         raise
@@ -73,7 +75,7 @@ async def aread_pieces(
                 yield piece
             if deadline.stops_reading():
                 return
-    except httpx.HTTPError:
+    except network_errors():
         if pieces:
             yield b"".join(pieces)
         raise

@@ -67,6 +67,15 @@ FAULTS: dict[str, Scripted] = {
     "cut in a chunk": Scripted(TEXT_EVENTS, ending="fin-mid-chunk"),
     "reset in a chunk": Scripted(TEXT_EVENTS, ending="rst"),
     "ends early": Scripted(TEXT_EVENTS),
+    "an event and nonsense in one read": Scripted(
+        [
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"%x\r\n%s\r\n" % (len(TEXT_EVENTS[0]), TEXT_EVENTS[0]) + b"z" * 60 + b"\r\n",
+        ],
+        framing="raw",
+        pause=0.05,
+        ending="hang-up",
+    ),
     "HTTP 500": Scripted([b'{"code":500,"msg":"no"}'], status=500),
     "silent": Scripted(ending="stall"),
     "silent after a chunk": Scripted(TEXT_EVENTS, ending="stall"),

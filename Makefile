@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo emulator bench peers test lint format typing unit_test audit faults fuzz integration_test clean
+.PHONY: help demo emulator bench peers test test_lowest lint format typing unit_test audit faults fuzz integration_test clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,7 @@ MODEL ?= gemini-3.5-flash
 PORT ?=
 TEST_ARGS ?=
 MINUTES ?= 5
+LOWEST := $(VENV)/lowest
 BENCH := $(VENV)/bench
 BENCH_ARGS ?=
 
@@ -50,6 +51,19 @@ peers: $(BENCH)/.ready ## Compare what this package and others make of the same 
 
 test: lint typing unit_test $(READY) ## Run lint, type checks and all tests, on the emulator
 	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/integration_tests -n auto $(TEST_ARGS)
+
+# A separate environment, with the lowest versions that pyproject.toml allows.
+$(LOWEST)/.ready: pyproject.toml constraints-lowest.txt
+	@echo "Setting up $(LOWEST) ..."
+	@$(PYTHON) -m venv $(LOWEST)
+	@$(LOWEST)/bin/python -m pip install --quiet -c constraints.txt --upgrade pip
+	@$(LOWEST)/bin/python -m pip install --quiet -c constraints-lowest.txt -e ".[emulator]" --group test
+	@touch $@
+
+# Without the tests that count calls inside libraries, and those that run type checkers.
+test_lowest: $(LOWEST)/.ready ## Run the unit tests with the lowest allowed versions
+	env -u KIE_API_KEY -u KIE_BASE_URL $(LOWEST)/bin/pytest tests/unit_tests -n auto --ignore tests/unit_tests/test_cost.py \
+		--deselect tests/unit_tests/test_typing.py::test_type_checkers_reject_exactly_the_wrong_uses $(TEST_ARGS)
 
 lint: $(READY) ## Check style and format
 	$(BIN)/ruff check $(CODE)

@@ -161,8 +161,7 @@ def _chat_answer(body: Json) -> AIMessage:
     )
 
 
-def _native_members(event: Json) -> Json:
-    """The members that a native chunk and a native message have in common."""
+def _native_chunk(event: Json) -> AIMessageChunk:
     candidate = event["candidates"][0]
     parts = candidate["content"]["parts"]
     thoughts = "".join(part["text"] for part in parts if part.get("thought"))
@@ -181,32 +180,18 @@ def _native_members(event: Json) -> Json:
             output_tokens=usage["candidatesTokenCount"],
             total_tokens=usage["totalTokenCount"],
         )
-    return members
-
-
-def _native_calls(event: Json) -> list[Json]:
-    parts = event["candidates"][0]["content"]["parts"]
-    return [part["functionCall"] for part in parts if "functionCall" in part]
-
-
-def _native_chunk(event: Json) -> AIMessageChunk:
+    calls = [part["functionCall"] for part in parts if "functionCall" in part]
     chunks = [
         tool_call_chunk(
             name=call["name"], args=orjson.dumps(call["args"]).decode(), id=call["id"], index=n
         )
-        for n, call in enumerate(_native_calls(event))
+        for n, call in enumerate(calls)
     ]
-    return AIMessageChunk(**_native_members(event), tool_call_chunks=chunks)
-
-
-def _native_answer(body: Json) -> AIMessage:
-    calls = [tool_call(name=c["name"], args=c["args"], id=c["id"]) for c in _native_calls(body)]
-    return AIMessage(**_native_members(body), tool_calls=calls)
+    return AIMessageChunk(**members, tool_call_chunks=chunks)
 
 
 _BODY = {"chat": chat_body, "native": native_body}
 _CHUNK = {"chat": _chat_chunk, "native": _native_chunk}
-_ANSWER = {"chat": _chat_answer, "native": _native_answer}
 
 
 def _path(wire: str, *, stream: bool) -> str:
@@ -230,7 +215,10 @@ def _clients(base_url: str) -> tuple[httpx.Client, httpx.AsyncClient]:
 
 
 class Wire:
-    """Parses the events and creates no messages; encodes each request body once."""
+    """Parses the events and creates no messages; encodes each request body once.
+
+    The native API is always streamed, because only its streams have everything (docs/wire.md 2).
+    """
 
     def __init__(self, wire: str, base_url: str) -> None:
         self._wire = wire
@@ -254,12 +242,16 @@ class Wire:
                     yield orjson.loads(event.data)
 
     def invoke(self, messages: Any) -> Any:
-        """The body."""
+        """The body, or the events."""
+        if self._wire == "native":
+            return [*self.stream(messages)]
         response = self._client.post(**self._request(messages, stream=False))
         return orjson.loads(response.content)
 
     async def ainvoke(self, messages: Any) -> Any:
-        """The body."""
+        """The body, or the events."""
+        if self._wire == "native":
+            return [event async for event in self.astream(messages)]
         response = await self._async_client.post(**self._request(messages, stream=False))
         return orjson.loads(response.content)
 
@@ -307,7 +299,7 @@ class Core(BaseChatModel):
 
 
 class Plain(BaseChatModel):
-    """The smallest correct integration."""
+    """The smallest correct integration; it always streams the native API, as `Wire` does."""
 
     wire: str
     base_url: str
@@ -330,9 +322,8 @@ class Plain(BaseChatModel):
     def _generate(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        if self.wire == "native":  # as KIE's native answers must be read
-            return generate_from_stream(self._stream(messages, **kwargs))
-        del stop, run_manager
+        if self.wire == "native":
+            return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
         response = self._client.post(**self._request(messages, kwargs, stream=False))
         return self._result(response.raise_for_status())
 
@@ -340,13 +331,14 @@ class Plain(BaseChatModel):
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
         if self.wire == "native":
-            return await agenerate_from_stream(self._astream(messages, **kwargs))
-        del stop, run_manager
+            chunks = self._astream(messages, stop, run_manager, **kwargs)
+            return await agenerate_from_stream(chunks)
         response = await self._async_client.post(**self._request(messages, kwargs, stream=False))
         return self._result(response.raise_for_status())
 
-    def _result(self, response: httpx.Response) -> ChatResult:
-        message = _ANSWER[self.wire](orjson.loads(response.content))
+    @staticmethod
+    def _result(response: httpx.Response) -> ChatResult:
+        message = _chat_answer(orjson.loads(response.content))
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _stream(

@@ -240,18 +240,18 @@ class Work:
 _STREAMING = {"streaming": True}
 
 WORKS = (
-    Work("stream", "`stream()`, 2,000 chunks, per chunk", "text-2000", stream, 0.70, 2000),
-    Work("astream", "`astream()`, the same", "text-2000", _astream, 0.75, 2000),
-    Work("paced", "`stream()`, a chunk every ms, per chunk", "paced-200", stream, 0.85, 200),
+    Work("stream", "`stream()`, 2,000 events together, per event", "text-2000", stream, 0.45, 2000),
+    Work("astream", "`astream()`, the same", "text-2000", _astream, 0.50, 2000),
+    Work("paced", "`stream()`, a chunk every ms, per chunk", "paced-200", stream, 0.80, 200),
     Work(
         "handler",
         "`stream()` with a handler, per chunk",
         "text-2000",
         _stream_with_handler,
-        0.70,
+        0.45,
         2000,
     ),
-    Work("streaming", "`streaming=True`, per chunk", "text-2000", invoke, 0.70, 2000, _STREAMING),
+    Work("streaming", "`streaming=True`, per chunk", "text-2000", invoke, 0.45, 2000, _STREAMING),
     Work("first", "time to the first chunk (wall)", "text-20", _first_chunk, 1.0),
     Work("invoke", "`invoke()`, small", "text-20", invoke, 0.95),
     Work("ainvoke", "`ainvoke()`, small", "text-20", _ainvoke, 0.95),
@@ -267,7 +267,7 @@ WORKS = (
     ),
     Work("kept", "50, over connections kept open", "slow-20", _many(50), 0.25, 50),
     Work("abatch", "`abatch()` of 200, per call", "slow-20", _abatch, 0.25, 200, is_cold=True),
-    Work("streams", "50 `astream()` at once, per chunk", "text-200", _streams(50), 0.75, 10_000),
+    Work("streams", "50 `astream()` at once, per chunk", "text-200", _streams(50), 0.50, 10_000),
 )
 
 

@@ -18,17 +18,19 @@ from langchain_kie.errors import (
     KiePermissionDeniedError,
     KieProtocolError,
     KieRateLimitError,
+    KieRefusalError,
     KieServerError,
     KieStreamInterruptedError,
     KieTimeoutError,
     KieToolCallMissingError,
 )
-from langchain_kie.files import KieFile, KieFiles, media_block
+from langchain_kie.files import KieFile, KieFiles, amedia_block, media_block
 
 if TYPE_CHECKING:
     from langchain_kie._account_answers import KieListedModel, KieSuccessPoint, KieSuccessRate
     from langchain_kie._model_table import KieModel, KieModelApi, models
     from langchain_kie._price_text import KiePrice
+    from langchain_kie._registration import register
     from langchain_kie.account import KieAccount
     from langchain_kie.credits import KieCredits, KieCreditsCallback, get_kie_credits_callback
     from langchain_kie.rate_limiter import KieRateLimiter
@@ -46,6 +48,7 @@ _MODULES = {
     "KieSuccessRate": "_account_answers",
     "get_kie_credits_callback": "credits",
     "models": "_model_table",
+    "register": "_registration",
 }
 """The modules of the names that are imported when they are first used."""
 
@@ -90,6 +93,7 @@ __all__ = [
     "KieProtocolError",
     "KieRateLimitError",
     "KieRateLimiter",
+    "KieRefusalError",
     "KieServerError",
     "KieStreamInterruptedError",
     "KieSuccessPoint",
@@ -97,7 +101,9 @@ __all__ = [
     "KieTimeoutError",
     "KieToolCallMissingError",
     "__version__",
+    "amedia_block",
     "get_kie_credits_callback",
     "media_block",
     "models",
+    "register",
 ]

@@ -100,10 +100,6 @@ class ModelSpec:
         replays_signatures: Whether thought signatures must be sent back with the tool calls of
             the turn (Gemini 3 and later).
         default_effort: The documented default of `reasoning_effort`.
-        structured_output: What the LangChain profile says. `langchain.agents.create_agent`
-            sends tools together with `response_format` to a model whose profile says `True`;
-            KIE forbids that or does not document it, so Gemini 3 rows say `False`, and agents
-            get the answer through a tool call instead.
         max_input_tokens: The context window (third-party statements; KIE gives none).
         max_output_tokens: The longest answer (likewise).
     """
@@ -114,7 +110,6 @@ class ModelSpec:
     routes: Mapping[Api, Route]
     replays_signatures: bool = True
     default_effort: str | None = "high"
-    structured_output: bool = False
     max_input_tokens: int = 1_048_576
     max_output_tokens: int = 65_536
 
@@ -137,7 +132,6 @@ MODELS: tuple[ModelSpec, ...] = (
         family="flash",
         routes={"chat_completions": Route("gemini-2.5-flash", efforts=(), is_listed=False)},
         replays_signatures=False,
-        structured_output=True,
         default_effort=None,
     ),
     ModelSpec(
@@ -146,7 +140,6 @@ MODELS: tuple[ModelSpec, ...] = (
         family="pro",
         routes={"chat_completions": Route("gemini-2.5-pro")},
         replays_signatures=False,
-        structured_output=True,
     ),
     ModelSpec(
         name="gemini-3-flash",
@@ -355,6 +348,10 @@ def _newest_of_family(model: str) -> ModelSpec | None:
     return spec
 
 
+class CatalogProfile(dict[str, Any]):
+    """A profile of this catalog, not of the user: another model gets another."""
+
+
 def profile_of(model: ResolvedModel) -> ModelProfile | None:
     """The LangChain profile of a model, `None` where the catalog has no row for it."""
     spec, route = model.spec, model.route
@@ -382,7 +379,7 @@ def profile_of(model: ResolvedModel) -> ModelProfile | None:
         "tool_calling": has_tools,
         "tool_choice": has_tools,
         "tool_call_streaming": True,
-        "structured_output": spec.structured_output,
+        "structured_output": True,
         "attachment": True,
         "temperature": True,
     }

@@ -24,6 +24,7 @@ _EVENT_KEYS = frozenset(_CHAT_KEYS | _NATIVE_KEYS)
 _HTML = re.compile(r"^\s*<(!doctype|html|head|body)", re.IGNORECASE)
 _HTML_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _CLOUDFLARE_ERROR = re.compile(r"error(?: code)?:?(?:\s|<[^<>]*>){0,20}(1\d{3})\b", re.IGNORECASE)
+_CODE = re.compile(r"([0-9]{1,5})(?:\.0*)?")
 _SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s")
 _EXCERPT_CHARS = 200
 
@@ -136,10 +137,9 @@ def credits_of(event: dict[str, Any]) -> float | None:
 def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
     """Raise the error that `value` reports by its code or its `error` member, if any."""
     code = _code_number(value.get("code"))
-    error = value.get("error")
-    has_named_code = isinstance(value.get("code"), str) and code is None
+    error = None if _is_no_error(value.get("error")) else value.get("error")
     is_marked = value.get("type") == "error" or value.get("success") is False
-    if not (error or has_named_code or is_marked) and code in _OK_CODES:
+    if not (error or is_marked) and _is_ok(value.get("code")):
         return
     message = None
     names = [value.get("code")]
@@ -161,6 +161,21 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
     )
 
 
+def _is_no_error(error: Any) -> bool:
+    """Return whether an object in place of an error says that there is none."""
+    if not isinstance(error, dict):
+        return not error
+    others = (value for name, value in error.items() if name not in {"code", "message"})
+    return _is_ok(error.get("code")) and _is_ok(error.get("message")) and not any(others)
+
+
+def _is_ok(code: Any) -> bool:
+    """Return whether a code, or the message next to it, reports no error."""
+    if isinstance(code, str) and _code_number(code) is None:
+        return not code.strip()
+    return _code_number(code) in _OK_CODES
+
+
 def _retry_delay(error: dict[str, Any]) -> float | None:
     """Return the seconds of Google's `RetryInfo` in the details of an error."""
     details = error.get("details")
@@ -173,7 +188,7 @@ def _retry_delay(error: dict[str, Any]) -> float | None:
 
 def unknown_object_error(value: dict[str, Any]) -> KieError:
     """Return the error for an answer that is only an object without an event."""
-    if "code" in value:
+    if "code" in value or "error" in value:
         return KieEmptyResponseError("KIE sent an empty response")
     keys = sorted(map(str, value))[:8]
     return KieProtocolError(f"KIE sent an unknown JSON object, with the keys {keys}")
@@ -227,9 +242,9 @@ def _code_number(code: Any) -> int | None:
     if isinstance(code, bool):
         return None
     if isinstance(code, str):
-        if code.lower() in _OK_WORDS:
-            return 0
-        return int(code) if code.isdecimal() and len(code) < 6 else None  # noqa: PLR2004
+        word = code.strip().lower()
+        number = _CODE.fullmatch(word)
+        return 0 if word in _OK_WORDS else int(number[1]) if number else None
     if isinstance(code, float):
         return int(code) if code.is_integer() else None
     return code if isinstance(code, int) else None

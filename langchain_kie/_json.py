@@ -39,8 +39,14 @@ _ESCAPES = re.compile(
 )
 """Escapes of a JSON string; the group is half a surrogate pair."""
 
-
-_SURROGATES = re.compile(r"[\ud800-\udfff]")
+_ESCAPES_OF_PIECE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<cut>(?:u(?:[dD](?:[89abAB](?:[0-9a-fA-F]?|[0-9a-fA-F]{2}"
+    r"(?:\\(?:u(?:[dD](?:[c-fC-F][0-9a-fA-F]?)?)?)?)?)|[c-fC-F][0-9a-fA-F]?)?)?)?\Z)"
+    r"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""Escapes of a piece of JSON text; `cut` is the start of a pair, or of a half, at its end."""
 
 
 class RawJson:
@@ -168,7 +174,7 @@ def _to_json_by_python(value: Any) -> bytes | JsonPieces:
 
 def without_surrogates(text: str) -> str:
     """Text with U+FFFD in place of each half of a surrogate pair, which UTF-8 does not have."""
-    return _SURROGATES.sub("\ufffd", text)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def parse_json(text: bytes) -> Any:
@@ -193,6 +199,63 @@ def parse_json(text: bytes) -> Any:
         return json.loads(text.decode(), parse_constant=_reject_constant)
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
+
+
+def parse_next_json(text: bytes, half: bytes) -> tuple[Any, bytes]:
+    """Parse JSON that continues the strings of the JSON before it, as the events of a stream do.
+
+    Some servers cut text between the halves of a surrogate pair, each an escape of its own.
+
+    Args:
+        text: The JSON.
+        half: The first half of a pair, at the end of an earlier string; else empty.
+
+    Returns:
+        The value, and the half that is still open; in the value it is left out.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    if b"\\ud" not in text and b"\\uD" not in text:
+        return parse_json(text), half
+
+    def join(escape: re.Match[bytes]) -> bytes:
+        nonlocal half
+        start, end, code = *escape.span(), escape[1]
+        if not code:
+            return escape[0]
+        is_second, before = code[2:3] in b"cdefCDEF", text[max(start - 2, 0) : start]
+        if is_second and half and before.endswith(b'"') and before != b'\\"':
+            joined, half = half + escape[0], b""
+            return joined
+        if not is_second and text[end : end + 1] == b'"':
+            half = escape[0]
+            return b""
+        return escape[0]
+
+    joined = _ESCAPES.sub(join, text)
+    return parse_json(joined), half
+
+
+def complete_escapes(text: str) -> tuple[str, str]:
+    """A piece of JSON text, without half surrogate pairs.
+
+    Returns:
+        The text, in which the escape of a half became that of U+FFFD, and the start of an escape
+        at its end, which the next piece may complete to a pair.
+    """
+    if "\\" not in text:
+        return text, ""
+    rest = ""
+
+    def replace(escape: re.Match[str]) -> str:
+        nonlocal rest
+        if escape["cut"] is not None:
+            rest = escape[0]
+            return ""
+        return r"\ufffd" if escape["half"] else escape[0]
+
+    return _ESCAPES_OF_PIECE.sub(replace, text), rest
 
 
 def _reject_constant(name: str) -> None:

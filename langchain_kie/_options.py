@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME, EFFORTS
+from langchain_kie._json_schema.keywords import has_nullable
 from langchain_kie._settings import OPTION_NAMES, MediaUpload, ModelOptions, stop_list
 from langchain_kie._tools.answer_function import build_answer_function, needs_answer_function
 from langchain_kie._tools.cache import Function, cached_function, normalize_tools
@@ -47,10 +48,13 @@ class Options(ModelOptions):
         builtins: Gemini's built-in tools: catalog names, each with its configuration.
         tool_choice: Which tools the model may or must call.
         parallel_tool_calls: Whether the model may make several calls at once.
-        require_tool_call: Whether an answer without the call that `tool_choice` requires is an
-            error.
+        require_tool_call: Whether the answer is checked here and not by a parser: that it has the
+            call that `tool_choice` requires, and no call that nobody can execute in place of
+            JSON. Only then is its JSON fitted to `answer_schema`.
         response_format: OpenAI's form, `json_schema` or `json_object`.
         answer_function: The name of the function, if any, whose arguments are the answer.
+        answer_schema: The schema of an answer whose values must be converted, because KIE's
+            models do not write null (docs/wire.md 2).
         extra: Additional members of the body, as the user wrote them.
     """
 
@@ -62,6 +66,7 @@ class Options(ModelOptions):
     require_tool_call: bool = True
     response_format: dict[str, Any] | None = None
     answer_function: str | None = None
+    answer_schema: dict[str, Any] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -156,8 +161,11 @@ def _tool_options(call_kwargs: dict[str, Any], route: Route | None) -> dict[str,
         )
     answer_function = None
     response_format = call_kwargs.get("response_format")
+    answer_schema = None
     if response_format is not None:
         response_format = build_response_format(response_format, None)
+        schema = (response_format.get("json_schema") or {}).get("schema")
+        answer_schema = schema if has_nullable(schema) else None
     if choice and choice.mode == "none" and response_format:
         functions = []
     if route and response_format and needs_answer_function(response_format, functions, route):
@@ -172,6 +180,7 @@ def _tool_options(call_kwargs: dict[str, Any], route: Route | None) -> dict[str,
         "tool_choice": choice if functions else None,
         "response_format": response_format,
         "answer_function": answer_function,
+        "answer_schema": answer_schema,
     }
 
 

@@ -15,7 +15,9 @@ from langchain_kie._conversation.token_estimate import min_prompt_tokens
 from langchain_kie._conversation.turns import all_parts, build_turns
 from langchain_kie._json import to_json_pieces
 from langchain_kie._options import options_for
+from langchain_kie._tools.repeated_calls import raise_if_repeating
 from langchain_kie._wire import REQUEST_BUILDERS, parse_event
+from langchain_kie._wire.joined_text import join_events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +60,7 @@ class PreparedCall:
         model: The model and API of the call.
         model_name: The model's name as the caller wrote it.
         extra: Additional members of the body, from the model.
-        timeout: Seconds, or an `httpx.Timeout`, for this call only.
+        timeout: Seconds, or a `Timeout` of httpx or httpx2, for this call only.
 
     Attributes:
         options: The options of the call.
@@ -67,6 +69,7 @@ class PreparedCall:
 
     Raises:
         ValueError: The conversation or an option cannot be sent.
+        KieToolCallMissingError: The model only repeats a call that is rejected.
     """
 
     def __init__(
@@ -86,6 +89,8 @@ class PreparedCall:
         self._model = model
         self._model_name = model_name
         self._timeout = timeout
+        if self.options.functions:
+            raise_if_repeating(self._turns, model_name)
         with_media = [turn for turn in self._turns if turn.forms is None]
         self.media = [part for part in all_parts(with_media) if isinstance(part, Media)]
 
@@ -123,15 +128,19 @@ class PreparedCall:
             path=path,
             body=to_json_pieces(body),
             parse_event=parse_event,
+            join_events=join_events,
             timeout=self._timeout,
         )
+        expects_json = (options.response_format or {}).get("type") in _JSON_FORMATS
         assembler = MessageAssembler(
             model.name,
             self._model_name,
             functions=options.functions,
             answer_function=options.answer_function,
             required=_required_functions(options) if options.tool_choice else None,
-            expects_json=(options.response_format or {}).get("type") in _JSON_FORMATS,
+            expects_json=expects_json,
+            answer_schema=options.answer_schema if options.require_tool_call else None,
+            checks_calls=expects_json and options.require_tool_call and not options.builtins,
             detect_error_text=options.detect_error_text,
             media_count=len(self.media),
             min_prompt_tokens=self._min_prompt_tokens() if self.media else 0,

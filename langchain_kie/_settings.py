@@ -16,6 +16,31 @@ from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Protocol
+
+    class Timeout(Protocol):
+        """A `Timeout` of httpx or httpx2."""
+
+        def as_dict(self) -> dict[str, float | None]: ...
+
+    class HttpClient(Protocol):
+        """A `Client` of httpx or httpx2."""
+
+        @property
+        def is_closed(self) -> bool: ...
+        def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
+        def send(self, *args: Any, **kwargs: Any) -> Any: ...
+        def __enter__(self) -> Any: ...
+
+    class AsyncHttpClient(Protocol):
+        """An `AsyncClient` of httpx or httpx2."""
+
+        @property
+        def is_closed(self) -> bool: ...
+        def build_request(self, *args: Any, **kwargs: Any) -> Any: ...
+        async def send(self, *args: Any, **kwargs: Any) -> Any: ...
+        async def __aenter__(self) -> Any: ...
+
 
 MediaUpload: TypeAlias = Literal["auto", "always", "never"]
 Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
@@ -47,6 +72,7 @@ class ModelOptions:
     require_media_seen: bool = False
     detect_error_text: bool = True
     stream_invoke: bool | None = None
+    stream_usage: bool = True
 
 
 OPTION_NAMES = tuple(option.name for option in fields(ModelOptions))
@@ -66,11 +92,23 @@ _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|([\w-]{1,63}\.)*[\w-]{1,63}\.?)(:\d*
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
+_WIDE = re.compile("[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]+")
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 
 DEFAULT_BASE_URL = "https://api.kie.ai"
 DEFAULT_UPLOAD_URL = "https://kieai.redpandaai.co"
 """KIE's host for file uploads (docs/wire.md 9)."""
+
+
+def estimate_text_tokens(text: str) -> int:
+    """Roughly the tokens of a text: one for each wide character, one for four others."""
+    wide = 0 if text.isascii() else count_wide(text)
+    return wide - (wide - len(text)) // CHARS_PER_TOKEN
+
+
+def count_wide(text: str) -> int:
+    """How many characters of a text are Chinese, Japanese or Korean."""
+    return sum(len(run) for run in _WIDE.findall(text))
 
 
 def resolve_aliases(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,7 +210,7 @@ def checked_headers(headers: dict[str, str] | None) -> dict[str, str] | None:
 
 
 def checked_timeout(timeout: Any) -> Any:
-    """Seconds, an `httpx.Timeout` or `None`, unchanged.
+    """Seconds, a `Timeout` of httpx or httpx2, or `None`, unchanged.
 
     Raises:
         KieConfigurationError: It is something else.
@@ -181,22 +219,22 @@ def checked_timeout(timeout: Any) -> Any:
     if timeout is None or (is_number and timeout > 0) or hasattr(timeout, "as_dict"):
         return timeout
     raise KieConfigurationError(
-        f"timeout must be seconds above 0 or an httpx.Timeout; got {timeout!r}"
+        f"timeout must be seconds above 0, or a Timeout of httpx or httpx2; got {timeout!r}"
     )
 
 
 def checked_client(client: Any, kind: Literal["Client", "AsyncClient"]) -> Any:
-    """An httpx client, or `None`, unchanged.
+    """A client of httpx or httpx2, or `None`, unchanged.
 
     Raises:
         KieConfigurationError: It is something else.
     """
-    if client is not None:
-        import httpx  # noqa: PLC0415 - already loaded by whoever passes a client
-
-        if not isinstance(client, getattr(httpx, kind)):
-            raise KieConfigurationError(f"expected an httpx.{kind}; got {type(client).__name__}")
-    return client
+    classes = {(cls.__module__.partition(".")[0], cls.__name__) for cls in type(client).__mro__}
+    if client is None or classes & {("httpx", kind), ("httpx2", kind)}:
+        return client
+    raise KieConfigurationError(
+        f"expected an httpx.{kind} or httpx2.{kind}; got {type(client).__name__}"
+    )
 
 
 def checked_sync_client(client: Any) -> Any:

@@ -28,6 +28,7 @@ from langchain_kie._catalog import model_hint, spelling_of
 from langchain_kie._error_bodies import data_from_value
 from langchain_kie._http.response import HttpCall
 from langchain_kie._http.transport import Transport, transport_for
+from langchain_kie._price_text import KiePrice
 from langchain_kie.errors import (
     KieConfigurationError,
     KieConnectionError,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     from langchain_kie._http.pools import AsyncPool, Pool
     from langchain_kie._json import Json
-    from langchain_kie._price_text import KiePrice
+    from langchain_kie._settings import AsyncHttpClient, HttpClient
     from langchain_kie.rate_limiter import KieRateLimiter
 
 ValueT = TypeVar("ValueT")
@@ -82,12 +83,13 @@ class KieAccount:
     Args:
         api_key: The API key. Default: `KIE_API_KEY`.
         base_url: The URL of the API. Default: `KIE_BASE_URL`, else `https://api.kie.ai`.
-        timeout: Seconds above 0 for each network operation, or an `httpx.Timeout`. Default: 30 s.
+        timeout: Seconds above 0 for each network operation, or a `Timeout` of httpx or httpx2.
+            Default: 30 s.
         max_retries: How often a failed request is retried, 0 or more.
         cache_seconds: How long the list of models is used before it is read again, 0 or more. It
             is shared by all objects of a process that use the same key.
-        http_client: An `httpx.Client` to use instead of the shared connections.
-        http_async_client: The same for async calls: an `httpx.AsyncClient`.
+        http_client: A `Client` of httpx or httpx2 to use instead of the shared connections.
+        http_async_client: The same for async calls: an `AsyncClient` of httpx or httpx2.
 
     Raises:
         KieConfigurationError: There is no API key, or a setting is invalid.
@@ -291,11 +293,13 @@ class _PacedTransport(Transport):
         settings = {name.name: getattr(transport, name.name) for name in fields(transport)}
         return cls(**settings, limiter=limiter)
 
-    def _send(self, call: HttpCall[Any], pool: Pool) -> httpx.Response:
+    def _send(self, call: HttpCall[Any], pool: Pool | HttpClient) -> httpx.Response:
         self.limiter.acquire()
         return super()._send(call, pool)
 
-    async def _asend(self, call: HttpCall[Any], pool: AsyncPool) -> httpx.Response:
+    async def _asend(
+        self, call: HttpCall[Any], pool: AsyncPool | AsyncHttpClient
+    ) -> httpx.Response:
         await self.limiter.aacquire()
         return await super()._asend(call, pool)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cache
 from inspect import cleandoc
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast, overload
 
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -32,10 +32,10 @@ from pydantic import (
     model_validator,
 )
 
-from langchain_kie import _settings
+from langchain_kie import _settings, _warm_up
 from langchain_kie._answer import content_blocks
 from langchain_kie._answer.messages import PROVIDER, chat_result, generation_chunks, merge_chunks
-from langchain_kie._catalog import Api, model_hint, profile_of, resolve
+from langchain_kie._catalog import Api, CatalogProfile, model_hint, profile_of, resolve
 from langchain_kie._settings import (
     ALIASES,
     OPTION_NAMES,
@@ -49,7 +49,6 @@ from langchain_kie._warnings import warn
 from langchain_kie.errors import KieConfigurationError, KieError, KieModelNotFoundError
 
 if TYPE_CHECKING:
-    import httpx
     from langchain_core.caches import BaseCache
     from langchain_core.callbacks import (
         AsyncCallbackManagerForLLMRun,
@@ -67,6 +66,7 @@ if TYPE_CHECKING:
     from langchain_kie._answer.assembler import MessageAssembler
     from langchain_kie._http.transport import Transport
     from langchain_kie._request import PreparedCall
+    from langchain_kie._settings import AsyncHttpClient, HttpClient, Timeout
     from langchain_kie.files import KieFiles
 
     class _Parameters(TypedDict, total=False):
@@ -91,15 +91,16 @@ if TYPE_CHECKING:
         require_media_seen: bool
         detect_error_text: bool
         stream_invoke: bool | None
+        stream_usage: bool
         upload_url: str | None
         streaming: bool
-        timeout: float | httpx.Timeout | None
-        request_timeout: float | httpx.Timeout | None
+        timeout: float | Timeout | None
+        request_timeout: float | Timeout | None
         max_retries: int
         retry_on_timeout: bool
         default_headers: dict[str, str] | None
-        http_client: httpx.Client | None
-        http_async_client: httpx.AsyncClient | None
+        http_client: HttpClient | None
+        http_async_client: AsyncHttpClient | None
         model_kwargs: dict[str, Any]
         name: str | None
         cache: BaseCache | bool | None
@@ -130,7 +131,10 @@ ALL_SERIALIZABLE_MAPPINGS.setdefault(_LC_PATH, _LC_PATH)
 (langchain-core 1.7.2), and only where the caller lists the namespace too. It can go when packages
 can register themselves."""
 
-_NOT_SERIALISED = Field(default=None, exclude=True, repr=False)
+
+def _not_serialised() -> Any:
+    """A field each time: pydantic 2.10 mixes up the validators of fields that share one."""
+    return Field(default=None, exclude=True, repr=False)
 
 
 class ChatKieGemini(BaseChatModel):
@@ -183,11 +187,14 @@ class ChatKieGemini(BaseChatModel):
         stream_invoke: Whether `invoke` streams over HTTP and assembles the answer itself. `None`
             chooses by the catalog: on `generate_content` it does, because KIE was measured to
             hang on calls that do not stream (docs/wire.md 2).
+        stream_usage: Whether a stream on `gateway` requests token counts
+            (`stream_options={"include_usage": True}`), as most OpenAI-compatible servers need.
+            By default it does; KIE's other APIs always count.
         upload_url: The URL of the file upload; by default `KIE_UPLOAD_URL`, else KIE's upload
             host, or `base_url` if that is not KIE's.
         streaming: Whether `invoke` streams too, for callbacks; by default not.
-        timeout: Seconds, or an `httpx.Timeout`. `None` is 10 s to connect, 180 s between two
-            events of an answer, 60 s to send and to wait for a connection. Alias:
+        timeout: Seconds, or a `Timeout` of httpx or httpx2. `None` is 10 s to connect, 180 s
+            between two events of an answer, 60 s to send and to wait for a connection. Alias:
             `request_timeout`.
         max_retries: How often a call that failed before its answer began is retried, 0 or more;
             by default 2.
@@ -195,9 +202,9 @@ class ChatKieGemini(BaseChatModel):
             have billed it, so it is off by default.
         default_headers: Headers to send with every request. They may be secret, so they are not
             serialised.
-        http_client: An `httpx.Client` to use instead of the shared connections; `timeout` still
-            applies.
-        http_async_client: The same for async calls: an `httpx.AsyncClient`.
+        http_client: A `Client` of httpx or httpx2 to use instead of the shared connections;
+            `timeout` still applies.
+        http_async_client: The same for async calls: an `AsyncClient` of httpx or httpx2.
         model_kwargs: Additional members of the request body, sent unchanged.
 
     Raises:
@@ -225,17 +232,18 @@ class ChatKieGemini(BaseChatModel):
     require_media_seen: bool = ModelOptions.require_media_seen
     detect_error_text: bool = ModelOptions.detect_error_text
     stream_invoke: bool | None = ModelOptions.stream_invoke
+    stream_usage: bool = ModelOptions.stream_usage
     upload_url: Annotated[str | None, AfterValidator(_settings.checked_upload_url)] = None
     streaming: bool = False
     timeout: Annotated[Any, AfterValidator(_settings.checked_timeout)] = None
     max_retries: int = Field(default=2, ge=0)
     retry_on_timeout: bool = False
     default_headers: Annotated[dict[str, str] | None, AfterValidator(_settings.checked_headers)] = (
-        _NOT_SERIALISED
+        _not_serialised()
     )
-    http_client: Annotated[Any, AfterValidator(_settings.checked_sync_client)] = _NOT_SERIALISED
+    http_client: Annotated[Any, AfterValidator(_settings.checked_sync_client)] = _not_serialised()
     http_async_client: Annotated[Any, AfterValidator(_settings.checked_async_client)] = (
-        _NOT_SERIALISED
+        _not_serialised()
     )
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
 
@@ -252,7 +260,26 @@ class ChatKieGemini(BaseChatModel):
     @model_validator(mode="before")
     @classmethod
     def _gather_kwargs(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Resolve aliases; a name that is not a field goes into `model_kwargs`, with a warning."""
+        """Resolve names, and leave out a profile of the catalog, which follows the model."""
+        known = cls._resolve_names(values)
+        if isinstance(known.get("profile"), CatalogProfile):
+            del known["profile"]
+        return known
+
+    @classmethod
+    def _resolve_names(
+        cls, values: dict[str, Any], model_kwargs: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Resolve aliases; a name that is not a field goes into `model_kwargs`, with a warning.
+
+        Args:
+            values: Parameters, by the names that the caller used.
+            model_kwargs: The `model_kwargs` of the model that is copied, to which such a name
+                is added.
+
+        Raises:
+            KieConfigurationError: A parameter is given twice.
+        """
         known: dict[str, Any] = {}
         for given, value in values.items():
             name = ALIASES.get(given, given)
@@ -263,7 +290,9 @@ class ChatKieGemini(BaseChatModel):
         if extra:
             names = ", ".join(sorted(extra))
             warn(f"{names}: not a parameter of ChatKieGemini; sent in the request body unchanged")
-            known["model_kwargs"] = {**extra, **(known.get("model_kwargs") or {})}
+            given_kwargs = known.get("model_kwargs") or {}
+            old = {} if given_kwargs else model_kwargs or {}
+            known["model_kwargs"] = {**old, **extra, **given_kwargs}
         return known
 
     @model_validator(mode="after")
@@ -276,7 +305,8 @@ class ChatKieGemini(BaseChatModel):
         """
         resolved = resolve(self.model, self.api)
         if self.profile is None:
-            self.profile = profile_of(resolved)
+            profile = profile_of(resolved)
+            self.profile = profile and cast("ModelProfile", CatalogProfile(profile))
         return self
 
     @classmethod
@@ -299,6 +329,11 @@ class ChatKieGemini(BaseChatModel):
             "properties": properties,
             "required": ["model"],
         }
+
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        """What `generate` says of all its calls together."""
+        names = [output["model_name"] for output in llm_outputs if output]
+        return {"model_name": names[0] if names else self.model}
 
     # --- what LangChain asks about the model ------------------------------------------------
 
@@ -350,7 +385,9 @@ class ChatKieGemini(BaseChatModel):
         return params
 
     def get_num_tokens(self, text: str) -> int:
-        """Estimate the tokens of a text, at four characters each, without a tokenizer.
+        """Estimate the tokens of a text, without a tokenizer.
+
+        A Chinese, Japanese or Korean character is one token; four other characters are one.
 
         Args:
             text: The text.
@@ -358,14 +395,15 @@ class ChatKieGemini(BaseChatModel):
         Returns:
             The number of tokens, rounded up.
         """
-        return -(-len(text) // _settings.CHARS_PER_TOKEN)
+        return _settings.estimate_text_tokens(text)
 
     def get_num_tokens_from_messages(
         self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None
     ) -> int:
         """Estimate the tokens of messages and tools, without a tokenizer.
 
-        Text, tool calls and schemas count one token for four characters. An image counts 1,100
+        Text, tool calls and schemas count one token for four characters, Chinese, Japanese and
+        Korean text one for each character. An image counts 1,100
         tokens; a PDF one token for 100 bytes, audio for 500, video for 2,500. A PDF, audio or
         video of which only the URL is known counts 2,600, 1,900 or 6,000.
 
@@ -386,10 +424,44 @@ class ChatKieGemini(BaseChatModel):
         return estimate_tokens(messages, schemas or None)
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Pickle without the user's HTTP clients: connections cannot be pickled."""
+        """Pickle without the user's HTTP clients, and without values that calls cached.
+
+        Connections cannot be pickled. The pickle, and so a hash of it, does not change by calls.
+        """
         state = super().__getstate__()
-        fields = {**state["__dict__"], "http_client": None, "http_async_client": None}
+        fields = {n: v for n, v in state["__dict__"].items() if n in type(self).model_fields}
+        fields |= {"http_client": None, "http_async_client": None}
         return {**state, "__dict__": fields}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy the model; the new values are checked as the constructor checks them.
+
+        Args:
+            update: New values of parameters, also under their aliases. Another `model` or `api`
+                has its own profile, unless the old one was passed to the constructor. A name
+                that is no parameter goes into `model_kwargs`, with a warning.
+            deep: Whether to copy the values too.
+
+        Returns:
+            The copy.
+
+        Raises:
+            KieConfigurationError: A setting cannot be used.
+            ValueError: A value has the wrong type.
+        """
+        if not update:
+            return super().model_copy(deep=deep)
+        cls = type(self)
+        fields = {n: v for n, v in self.__dict__.items() if n in cls.model_fields}
+        changes = cls._resolve_names(dict(update), fields["model_kwargs"])
+        checked = cls(**{**fields, **changes})
+        copied = super().model_copy(deep=deep)
+        for name in list(copied.__dict__.keys() - fields.keys()):
+            del copied.__dict__[name]  # what calls cached of the old values
+        new = {name: getattr(checked, name) for name in (*changes, "profile")}
+        copied.__dict__.update(new)
+        copied.__pydantic_fields_set__.update(changes)
+        return copied
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> ChatKieGemini:
         """Copy the model; the copy shares the user's HTTP clients."""
@@ -422,6 +494,28 @@ class ChatKieGemini(BaseChatModel):
         return super()._convert_cached_generations([copy(cached) for cached in cache_val])
 
     # --- calls ------------------------------------------------------------------------------
+
+    def warm_up(self) -> None:
+        """Load what calls need: modules, the TLS context and a connection pool. Sends nothing.
+
+        Without it the first call of a process does so, and takes 0.2 to 0.5 seconds longer.
+
+        Raises:
+            KieConfigurationError: There is no API key, or a setting cannot be used.
+        """
+        _warm_up.load()
+        self._transport().open()
+
+    async def awarm_up(self) -> None:
+        """Load what calls need, in a thread, and open the connection pool of this event loop.
+
+        The first async call does so as well: it does not stop the event loop either.
+
+        Raises:
+            KieConfigurationError: There is no API key, or a setting cannot be used.
+        """
+        await _warm_up.aload()
+        await self._transport().aopen()
 
     def _generate(
         self,
@@ -497,9 +591,7 @@ class ChatKieGemini(BaseChatModel):
                     yield end
             except KieError as error:
                 error.partial = stream and assembler.has_output
-                _add_facts(error, assembler)
-                is_lost = _evict_lost_files(prepared, error)
-                if error.partial or not (is_lost and may_repeat):
+                if not (_ready_to_repeat(error, prepared, assembler) and may_repeat):
                     raise
                 may_repeat = False
                 earlier_credits = error.credits_consumed or 0.0
@@ -535,9 +627,7 @@ class ChatKieGemini(BaseChatModel):
                     yield end
             except KieError as error:
                 error.partial = stream and assembler.has_output
-                _add_facts(error, assembler)
-                is_lost = _evict_lost_files(prepared, error)
-                if error.partial or not (is_lost and may_repeat):
+                if not (_ready_to_repeat(error, prepared, assembler) and may_repeat):
                     raise
                 may_repeat = False
                 earlier_credits = error.credits_consumed or 0.0
@@ -582,7 +672,11 @@ class ChatKieGemini(BaseChatModel):
     async def _aprepare(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> PreparedCall:
-        """As `_prepare`, but converts long messages in a thread."""
+        """As `_prepare`; the first call loads in a thread what calls need.
+
+        Long messages are converted in a thread.
+        """
+        await _warm_up.aload()
         from langchain_kie._request import is_long  # noqa: PLC0415 - loads at the first call
 
         if not is_long(messages):
@@ -632,7 +726,7 @@ class ChatKieGemini(BaseChatModel):
         )
 
     def _transport(self) -> Transport:
-        """The transport; settings are checked again, because `model_copy` does not check them."""
+        """The transport; settings are checked again, because assignments do not check them."""
         from langchain_kie._http.transport import transport_for  # noqa: PLC0415 - loads httpx
 
         return transport_for(
@@ -702,7 +796,7 @@ class ChatKieGemini(BaseChatModel):
             self,
             schema: type[SchemaT],
             *,
-            method: Method = ...,
+            method: Method | None = ...,
             include_raw: Literal[False] = ...,
             strict: bool | None = ...,
             tools: Sequence[Any] | None = ...,
@@ -713,7 +807,7 @@ class ChatKieGemini(BaseChatModel):
             self,
             schema: dict[str, Any] | type,
             *,
-            method: Method = ...,
+            method: Method | None = ...,
             include_raw: Literal[True],
             strict: bool | None = ...,
             tools: Sequence[Any] | None = ...,
@@ -724,7 +818,7 @@ class ChatKieGemini(BaseChatModel):
             self,
             schema: dict[str, Any] | type,
             *,
-            method: Method = ...,
+            method: Method | None = ...,
             include_raw: bool = ...,
             strict: bool | None = ...,
             tools: Sequence[Any] | None = ...,
@@ -735,7 +829,7 @@ class ChatKieGemini(BaseChatModel):
         self,
         schema: dict[str, Any] | type,
         *,
-        method: Method = "json_schema",
+        method: Method | None = "json_schema",
         include_raw: bool = False,
         strict: bool | None = None,
         tools: Sequence[Any] | None = None,
@@ -745,9 +839,9 @@ class ChatKieGemini(BaseChatModel):
 
         Args:
             schema: A pydantic class, a `TypedDict`, a JSON schema or an OpenAI function.
-            method: `json_schema` lets KIE enforce the schema; `function_calling` forces a call
-                of a function with that schema; `json_mode` only requests JSON, so the prompt
-                must describe it.
+            method: `json_schema`, the default and the same as `None`, lets KIE enforce the
+                schema; `function_calling` forces a call of a function with that schema;
+                `json_mode` only requests JSON, so the prompt must describe it.
             include_raw: Whether to return `{"raw", "parsed", "parsing_error"}` instead of raising
                 parsing errors.
             strict: Sent with the schema; by default not sent.
@@ -763,6 +857,7 @@ class ChatKieGemini(BaseChatModel):
         from langchain_kie._tools import structured_output  # noqa: PLC0415
         from langchain_kie._tools.definitions import normalize_tool  # noqa: PLC0415
 
+        method = method or "json_schema"
         if method not in structured_output.METHODS:
             raise ValueError(
                 f"method must be one of {', '.join(structured_output.METHODS)}; got {method!r}"
@@ -773,13 +868,15 @@ class ChatKieGemini(BaseChatModel):
                 "kwargs": {"method": method, "strict": strict},
                 "schema": schema,
             },
+            "require_tool_call": False,  # the parser reports a missing call
             **kwargs,
         }
+        formatted = [n for tool in tools or () for n in normalize_tool(tool)]
+        names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
         if method == "function_calling":
             name = normalize_tool(schema)[0]["function"]["name"]
-            options["require_tool_call"] = False  # the parser reports a missing call
             bound = self.bind_tools([schema, *(tools or ())], tool_choice=name, **options)
-            parser = structured_output.build_tool_parser(schema)
+            parser = structured_output.build_tool_parser(schema, names)
         else:
             response_format = (
                 {"type": "json_object"}
@@ -787,7 +884,7 @@ class ChatKieGemini(BaseChatModel):
                 else structured_output.build_response_format(schema, strict)
             )
             bound = self.bind_tools(tools or (), response_format=response_format, **options)
-            parser = structured_output.build_json_parser(schema)
+            parser = structured_output.build_json_parser(schema, names)
         return structured_output.pipe_to_parser(bound, parser, include_raw=include_raw)
 
 
@@ -811,20 +908,19 @@ def _is_message_class(cls: type) -> bool:
     return issubclass(cls, BaseMessage)
 
 
-def _add_facts(error: KieError, assembler: MessageAssembler) -> None:
-    """Add what KIE charged to the error of a call, and near names to that of an unknown model."""
+def _ready_to_repeat(error: KieError, prepared: PreparedCall, assembler: MessageAssembler) -> bool:
+    """Forget uploaded files that KIE lost, and return whether the call can be repeated.
+
+    Adds to the error what KIE charged, and near names if the model is unknown.
+    """
     if isinstance(error, KieModelNotFoundError):
         error.hint = model_hint(error.model or "")
     if error.credits_consumed is None:
         error.credits_consumed = assembler.credits_consumed
     else:
         error.credits_consumed += assembler.earlier_credits
-
-
-def _evict_lost_files(prepared: PreparedCall, error: KieError) -> bool:
-    """Forget uploaded files that KIE lost before they expired; tell whether there were any."""
     if not prepared.media or not _LOST_FILE.search(error.message.lower()):
         return False
     from langchain_kie._uploads import evict  # noqa: PLC0415 - only for calls with media
 
-    return evict(prepared.media)
+    return evict(prepared.media) and not error.partial

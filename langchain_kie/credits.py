@@ -6,24 +6,21 @@ Knows LangChain's callbacks and `response_metadata`. Knows nothing of requests.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage
+from langchain_core.outputs import LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
 from langchain_kie._answer.messages import PROVIDER
 from langchain_kie._catalog import USD_PER_CREDIT
 from langchain_kie.errors import KieError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from langchain_core.outputs import LLMResult
 
 _USD_PER_CREDIT = Decimal(str(USD_PER_CREDIT))
 

@@ -14,6 +14,7 @@
     ├── KieProtocolError               a response that cannot be parsed
     ├── KieMediaNotSeenError           an answer for which the model did not see the media
     ├── KieToolCallMissingError        an answer without the tool call that was required
+    │   └── KieRefusalError            the same, because the model refused
     ├── KieTimeoutError                no connection or response in time, HTTP 504, 522, 524
     └── KieConnectionError             no connection, or a lost one
         └── KieStreamInterruptedError  a stream that ended before the answer was complete
@@ -29,15 +30,30 @@ Knows statuses, codes and messages. Knows nothing of HTTP clients.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from langchain_core import exceptions as core
+from langchain_core.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from langchain_core.messages import BaseMessage
+
 MAX_MESSAGE_CHARS = 300
 UNLIMITED_RETRIES = 1_000_000
+
+HAS_REFUSALS = hasattr(core, "ModelRefusalError")
+"""Whether LangChain knows refusals: `refusal` blocks and their error, since langchain-core 1.7.5.
+Where it does not, no refusal blocks are made."""
+
+HAS_NORMALIZED_FINISH_REASONS = tuple(map(int, re.findall("[0-9]+", VERSION)[:3])) >= (1, 8, 4)
+"""Whether LangChain reads `response_metadata["normalized_finish_reason"]`."""
+
+if TYPE_CHECKING:
+    ModelRefusalError: TypeAlias = core.ModelRefusalError
+else:
+    ModelRefusalError = getattr(core, "ModelRefusalError", core.ModelError)
 
 
 class KieError(core.ModelError):
@@ -168,9 +184,27 @@ class KieMediaNotSeenError(KieError, core.ModelAPIError):
 
 
 class KieToolCallMissingError(KieError, core.ModelAPIError, RuntimeError):
-    """The answer has no tool call, although `tool_choice` requires one; it was billed."""
+    """The answer has no usable tool call, although `tool_choice` requires one; it was billed."""
 
     is_retryable = False
+
+
+class KieRefusalError(KieToolCallMissingError, ModelRefusalError):
+    """The model refused, although `tool_choice` requires a tool call.
+
+    Without a required call, a refusal is a message with a `refusal` content block.
+
+    Attributes:
+        raw_message: The answer.
+    """
+
+    raw_message: BaseMessage | None = None
+
+    def __init__(
+        self, message: str, *, raw_message: BaseMessage | None = None, **attributes: Any
+    ) -> None:
+        super().__init__(message, **attributes)
+        self.raw_message = raw_message
 
 
 class KieTimeoutError(KieError, core.ModelTimeoutError):
@@ -265,6 +299,7 @@ _BY_NAME = {
     "authentication_error": 401,
     "insufficient_quota": 402,
     "insufficient_user_quota": 402,
+    "pre_consume_token_quota_failed": 402,
     "permission_error": 403,
     "not_found_error": 404,
     "model_not_found": 404,

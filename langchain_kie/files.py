@@ -113,11 +113,13 @@ class KieFiles:
         api_key: The API key. Default: `KIE_API_KEY`.
         upload_url: The base URL of the upload API. Default: `KIE_UPLOAD_URL`; if that is not set,
             `https://kieai.redpandaai.co`, or `KIE_BASE_URL` if that is not KIE's.
-        timeout: Seconds above 0 for each network operation, or an `httpx.Timeout`. Default: 10 s
-            to connect, 180 s to read, 60 s to write, and 60 s to wait for a connection.
+        timeout: Seconds above 0 for each network operation, or a `Timeout` of httpx or httpx2.
+            Default: 10 s to connect, 180 s to read, 60 s to write, and 60 s to wait for a
+            connection.
         max_retries: How often a failed upload is retried, 0 or more.
-        http_client: An `httpx.Client` for `upload`. Default: a pool shared by the process.
-        http_async_client: An `httpx.AsyncClient` for `aupload`. Default: a shared pool.
+        http_client: A `Client` of httpx or httpx2 for `upload`. Default: a pool shared by the
+            process.
+        http_async_client: An `AsyncClient` of either for `aupload`. Default: a shared pool.
 
     Raises:
         KieConfigurationError: There is no API key, or a setting is invalid.
@@ -250,6 +252,27 @@ def media_block(
     with path.open("rb") as content:
         detected = detect_file_type(content, mime_type, path.name)
     return _block_for(Media(media_kind(detected), detected, path=path))
+
+
+async def amedia_block(
+    file: os.PathLike[str] | KieFile | bytes | bytearray | memoryview | str,
+    *,
+    mime_type: str | None = None,
+) -> dict[str, Any]:
+    """As `media_block`, but reads a file in a thread, so that the event loop does not stop.
+
+    Args:
+        file: As in `media_block`.
+        mime_type: As in `media_block`.
+
+    Returns:
+        A LangChain content block of type `image` or `file`.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: The type cannot be detected, or KIE cannot fetch the URL (docs/wire.md 9).
+    """
+    return await asyncio.to_thread(media_block, file, mime_type=mime_type)
 
 
 def _block_for(media: Media) -> Json:

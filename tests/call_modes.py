@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import reduce
 from operator import add
 from pathlib import Path
 from typing import Any
 
+import httpx
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 from langchain_core.runnables import RunnableBinding
 from pydantic import SecretStr
@@ -17,6 +18,7 @@ from langchain_kie import ChatKieGemini
 from langchain_kie._http.response import HttpCall, ResponseReader
 from langchain_kie._http.transport import BearerAuth
 from langchain_kie._wire import parse_event
+from langchain_kie._wire.joined_text import join_events
 
 FIXTURES = Path(__file__).parent / "unit_tests" / "fixtures"
 KEY = "test-key"
@@ -47,11 +49,38 @@ def model_at(server: ScriptedServer, **fields: Any) -> ChatKieGemini:
     return ChatKieGemini(base_url=server.base_url, **{**defaults, **fields})
 
 
+class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+
+def model_reading(*pieces: bytes, **fields: Any) -> ChatKieGemini:
+    """A model without a connection, whose answer arrives in these pieces, one in each read."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=_Body(pieces)))
+    clients = {
+        "http_client": httpx.Client(transport=transport),
+        "http_async_client": httpx.AsyncClient(transport=transport),
+    }
+    return ChatKieGemini(**{"model": "gemini-3-flash", "api_key": KEY, **clients, **fields})
+
+
+def events_of(body: bytes) -> list[bytes]:
+    """The events of a stream, one piece each."""
+    return [event + b"\n\n" for event in body.split(b"\n\n") if event]
+
+
 def response_reader(
     call: HttpCall[Any] | None = None, status: int = 200, headers: Any = None, key: str = KEY
 ) -> ResponseReader[Any]:
     """A reader of a response, without a connection."""
-    call = call or HttpCall("m", "/", b"", parse_event)
+    call = call or HttpCall("m", "/", b"", parse_event, join_events)
     return ResponseReader(call, status, headers or {}, BearerAuth(SecretStr(key)).redact)
 
 

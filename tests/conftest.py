@@ -47,6 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             "error",
             "ignore::langchain_core._api.LangChainBetaWarning",
             "ignore::DeprecationWarning:langgraph",
+            # starlette before 1.7 leaves the file of an aborted upload to the garbage collector.
+            "ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning",
         ):
             item.add_marker(pytest.mark.filterwarnings(line))
 

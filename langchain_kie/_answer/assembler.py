@@ -18,8 +18,15 @@ from langchain_kie._answer.citations import (
 )
 from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, ToolCallDelta
 from langchain_kie._answer.event_filter import EventFilter
-from langchain_kie._answer.held_text import HeldText, bare_json, call_from_text
-from langchain_kie._answer.messages import PROVIDER, last_chunk, message_chunk
+from langchain_kie._answer.held_text import HeldText, call_from_text, fitted_json
+from langchain_kie._answer.messages import (
+    PROVIDER,
+    REFUSAL_REASON,
+    last_chunk,
+    message_chunk,
+    refusal_message,
+)
+from langchain_kie._answer.token_counts import merge_counts, openai_token_usage
 from langchain_kie._answer.tool_calls import ToolCalls
 from langchain_kie._catalog import USD_PER_CREDIT
 from langchain_kie._conversation.cache import INVALID_ARGUMENTS_KEY
@@ -28,14 +35,16 @@ from langchain_kie._error_bodies import error_from_text
 from langchain_kie._json import to_json
 from langchain_kie._warnings import warn
 from langchain_kie.errors import (
+    HAS_NORMALIZED_FINISH_REASONS,
     KieMediaNotSeenError,
     KieProtocolError,
+    KieRefusalError,
     KieToolCallMissingError,
     shortened,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from langchain_core.messages import AIMessageChunk
     from langchain_core.messages.ai import UsageMetadata
@@ -59,6 +68,9 @@ class MessageAssembler:
         answer_function: The function, if any, whose arguments are the answer.
         required: The names of the functions one of which must be called; `None` if none must.
         expects_json: Whether the text of the answer must be JSON.
+        answer_schema: The schema, if any, to whose types the JSON of the answer is converted at
+            the end; until then, it is held.
+        checks_calls: Whether tool calls that nobody can execute are an error.
         detect_error_text: Whether an answer that is one of KIE's error messages raises.
         media_count: The number of media in the prompt.
         min_prompt_tokens: The lowest plausible number of prompt tokens.
@@ -77,6 +89,8 @@ class MessageAssembler:
         answer_function: str | None = None,
         required: Sequence[str] | None = None,
         expects_json: bool = False,
+        answer_schema: Json | None = None,
+        checks_calls: bool = False,
         detect_error_text: bool = True,
         media_count: int = 0,
         min_prompt_tokens: int = 0,
@@ -90,13 +104,16 @@ class MessageAssembler:
         self._signatures = SignatureLog(model)
         self._tool_calls = ToolCalls(functions, answer_function, self._signatures)
         self._has_answer_function = answer_function is not None
+        self._checks_calls = checks_calls
         self._required = None
         if required is not None:
             self._required = [function for function in functions if function["name"] in required]
-        until_end = self._has_answer_function or self._required is not None
+        self._answer_schema = answer_schema
+        self._answer: list[str] = []
+        until_end = bool(self._has_answer_function or self._required is not None or answer_schema)
         self._held = HeldText(until_end=until_end) if until_end or expects_json else None
         self._filter = EventFilter()
-        self._has_refusal = False
+        self._refusal = ""
         self._text_length = 0
         self._text_index = FIRST_TEXT
         self._texts: dict[str, list[str]] = {FIRST_TEXT: []}
@@ -128,31 +145,35 @@ class MessageAssembler:
         if event.reasoning:
             additional_kwargs["reasoning_content"] = event.reasoning
         if event.refusal:
-            self._has_refusal = True
+            self._refusal += event.refusal
             additional_kwargs["refusal"] = event.refusal
         if not (content or tool_call_chunks or additional_kwargs):
             return None
         self.has_output = True
-        return message_chunk(content, additional_kwargs, [*tool_call_chunks.values()])
+        calls = [*tool_call_chunks.values()] if tool_call_chunks else []
+        return message_chunk(content, additional_kwargs, calls)
 
     def _event_content(self, event: AnswerEvent, tool_call_chunks: dict[int, ToolCallChunk]) -> Any:
         """The text and blocks of an event; its tool calls are added to `tool_call_chunks`."""
-        outputs, signatures = event.outputs, event.signatures
-        is_plain = not (self._block_count or signatures) and self._held is None
+        outputs = event.outputs
+        is_plain = not (self._block_count or event.signatures) and self._held is None
         if is_plain and len(outputs) == 1 and isinstance(outputs[0], str):
             return self._add_text(outputs[0], None)
+        signatures, native_parts = event.signatures or {}, event.native_parts or {}
         content: list[Any] = []
         for position, output in enumerate(outputs):
             signature = signatures.get(position)
             if isinstance(output, str):
                 content += self._hold_or_add(output, signature)
             elif isinstance(output, dict):
-                native_part = event.native_parts.get(position)
-                content.append(self._add_block(output, signature, native_part))
+                content.append(self._add_block(output, signature, native_parts.get(position)))
             else:
                 if not self._has_answer_function:
                     content += self._release()
-                if answer := self._tool_calls.add(output, self._text_length, tool_call_chunks):
+                answer = self._tool_calls.add(output, self._text_length, tool_call_chunks)
+                if answer and self._answer_schema:
+                    self._answer.append(answer)
+                elif answer:
                     content.append(self._add_text(answer, None))
         return content if self._block_count else "".join(content)
 
@@ -179,29 +200,29 @@ class MessageAssembler:
         content: str | Json = ""
         held = str(self._held or "")
         texts = self._joined_texts()
-        self._raise_if_error("".join(texts.values()) + held)
+        text = "".join(texts.values()) + held
+        self._raise_if_error(text)
         self._add_cost()
         usage = self._checked_usage()
-        calls: list[ToolCallChunk] = []
-        if self._required is not None and not self._tool_calls:
-            calls = self._required_call(held, "".join(texts.values()) + held)
+        is_refusal = self._record_refusal()
+        calls = self._missing_calls(held, text)
+        answer = "".join(self._answer)
         if held and self._tool_calls.answer:
             additional_kwargs["reasoning_content"] = held
         elif held and not calls:
-            content = self._add_held(held)
+            answer = held
+        if answer:
+            content = self._add_answer(answer)
             texts = self._joined_texts()
-        is_refusal = self._finish_reason.is_refusal or self._has_refusal
         is_billed = self._finish_reason.is_normal or usage
-        if is_billed and not (self.has_output or held or calls or is_refusal):
+        has_answer = (
+            self._text_length or self._block_count or self._tool_calls or held or answer or calls
+        )
+        if is_billed and not (has_answer or is_refusal):
             self._mark_empty(usage)
         if spans := citation_spans(self._metadata, texts):
             self._metadata[CITATION_SPANS_KEY] = spans
-        finish_reason = self._finish_reason
-        if finish_reason in {STOP, TOOL_CALLS}:
-            finish_reason = TOOL_CALLS if self._tool_calls else STOP
-        if finish_reason is STOP and self._has_refusal:
-            finish_reason = BLOCKED
-        self._metadata["finish_reason"] = finish_reason.word
+        self._record_finish_reason()
         closing_chunks = calls + self._tool_calls.closing_chunks()
         if self._tool_calls.invalid_arguments:
             additional_kwargs[INVALID_ARGUMENTS_KEY] = self._tool_calls.invalid_arguments
@@ -212,6 +233,25 @@ class MessageAssembler:
             closing_chunks,
             usage,
         )
+
+    def _record_finish_reason(self) -> None:
+        reason = self._finish_reason
+        if reason in {STOP, TOOL_CALLS}:
+            reason = TOOL_CALLS if self._tool_calls else STOP
+        if reason is STOP and self._refusal:
+            reason = BLOCKED
+        self._metadata["finish_reason"] = reason.word
+        if HAS_NORMALIZED_FINISH_REASONS:
+            self._metadata["normalized_finish_reason"] = reason.normalized
+
+    def _record_refusal(self) -> bool:
+        """Return whether the model refused; add the reason to the metadata, if there is one."""
+        if self._finish_reason.is_refusal:
+            native = self._metadata["native_finish_reason"]
+            feedback = self._metadata.get("prompt_feedback") or {}
+            key = "block_reason" if feedback.get("block_reason") == native else "finish_reason"
+            self._metadata[REFUSAL_REASON] = {key: native}
+        return self._finish_reason.is_refusal or bool(self._refusal)
 
     def _joined_texts(self) -> dict[str, str]:
         """The text of each text block, by the index of the block."""
@@ -238,6 +278,24 @@ class MessageAssembler:
                 max_retries=0,
             )
 
+    def _missing_calls(self, held: str, text: str) -> list[ToolCallChunk]:
+        """The tool call that stands in the text, if one is required and there is no usable one.
+
+        Raises:
+            KieToolCallMissingError: The text is something else.
+            KieProtocolError: A tool call that nobody can execute stands in place of JSON; an
+                agent would end with it.
+        """
+        is_checked = self._required is not None or self._checks_calls
+        if not is_checked or self._tool_calls.has_usable_call():
+            return []
+        if self._required is not None:
+            return self._required_call(held, text)
+        if self._tool_calls:
+            defect = self._tool_calls.defect()
+            raise KieProtocolError(f"the answer must be JSON, but {defect}", model=self._model_name)
+        return []
+
     def _required_call(self, held: str, text: str) -> list[ToolCallChunk]:
         """The tool call that was required, if the text that is held is the JSON of its arguments.
 
@@ -245,38 +303,48 @@ class MessageAssembler:
             KieToolCallMissingError: It is something else; `text` is the complete text.
         """
         chunks: dict[int, ToolCallChunk] = {}
-        found = call_from_text(held, self._required or ())
+        is_refusal = self._finish_reason.is_refusal or bool(self._refusal)
+        found = None
+        if not (self._tool_calls or is_refusal):
+            found = call_from_text(held, self._required or ())
         if found:
             name, args = found
             delta = ToolCallDelta(name, to_json(args).decode(), is_complete=True)
             self._tool_calls.add(delta, 0, chunks)
             return [*chunks.values()]
-        if self._finish_reason.is_refusal or self._has_refusal:
-            reason = f"the model refused ({self._finish_reason.word})"
-        elif self._finish_reason == LIMIT:
+        names = ", ".join(function["name"] for function in self._required or ())
+        required = f"tool_choice requires a call of {names}, but"
+        quoted = f"its answer: {shortened(text or self._refusal, _MAX_QUOTED_CHARS)!r}"
+        if is_refusal:
+            self._record_finish_reason()
+            raise KieRefusalError(
+                f"{required} the model refused ({self._metadata['finish_reason']}); {quoted}",
+                raw_message=refusal_message(text, self._refusal, self._metadata),
+                model=self._model_name,
+            )
+        if self._finish_reason == LIMIT:
             reason = "the answer was cut at max_tokens"
         else:
-            reason = "the model ignored it"
-        quoted = shortened(text, _MAX_QUOTED_CHARS)
-        names = ", ".join(function["name"] for function in self._required or ())
-        raise KieToolCallMissingError(
-            f"tool_choice requires a call of {names}, but {reason}; its answer: {quoted!r}",
-            model=self._model_name,
-        )
+            reason = self._tool_calls.defect() or "the model ignored it"
+        raise KieToolCallMissingError(f"{required} {reason}; {quoted}", model=self._model_name)
 
-    def _add_held(self, text: str) -> Any:
-        """Add the text that was held until the end, without a Markdown fence if it is JSON."""
-        bare = bare_json(text)
-        if bare != text:
-            return self._add_text(bare, None)
+    def _add_answer(self, text: str) -> Any:
+        """Add the text that was held until the end; JSON without a fence, fitted to the schema."""
+        fitted = fitted_json(text, self._answer_schema)
+        if fitted != text or self._answer:
+            return self._add_text(fitted, None)
         self._release()
         return self._text_content(text)
 
     def _mark_empty(self, usage: UsageMetadata | None) -> None:
-        """Mark an empty answer that was billed, with a warning: an agent would end with it."""
+        """Mark an empty answer that was billed, with a warning: an agent would end with it.
+
+        Thoughts alone are no answer.
+        """
         tokens = usage["total_tokens"] if usage else 0
         self._metadata["empty_answer"] = True
-        warn(f"{self._model_name}: the answer is empty, but {tokens} tokens were counted")
+        thoughts = " except for thoughts" if self.has_output else ""
+        warn(f"{self._model_name}: the answer is empty{thoughts}, but {tokens} tokens were counted")
 
     def _add_cost(self) -> None:
         """Add the cost to the metadata; LangChain 1.8 cannot add floats in `usage_metadata`."""
@@ -293,7 +361,7 @@ class MessageAssembler:
         """
         usage = self._parse_usage(self._usage) if self._parse_usage else None
         if usage:
-            self._metadata["token_usage"] = _token_usage(usage)
+            self._metadata["token_usage"] = openai_token_usage(usage)
         if self._media_count:
             self._metadata["media_count"] = self._media_count
         if usage and usage["input_tokens"] < self._min_prompt_tokens:
@@ -308,7 +376,7 @@ class MessageAssembler:
         """Store the values that later events can replace."""
         if event.parse_usage:
             usage = event.usage
-            self._usage = _merge_counts(self._usage, usage) if self._usage else usage
+            self._usage = merge_counts(self._usage, usage) if self._usage else usage
             self._parse_usage = event.parse_usage
         if event.message_extra:
             self._signatures.add_message_extra(event.message_extra)
@@ -318,7 +386,8 @@ class MessageAssembler:
             self._metadata["native_finish_reason"] = event.native_finish_reason
         for key, value in event.metadata.items():
             if key == "id":
-                self._metadata.setdefault(key, value)
+                if key not in self._metadata:
+                    self._metadata[key] = value
             elif key in MERGED_KEYS:
                 self._metadata[key] = merge_metadata(key, self._metadata.get(key), value)
             else:
@@ -360,31 +429,3 @@ class MessageAssembler:
         elif block["type"] == "server_tool_result":
             block = {**block, "tool_call_id": block["tool_call_id"] or self._server_call_id}
         return {**block, "index": index}
-
-
-def _merge_counts(old: Json, new: Json) -> Json:
-    """The last counts, where they are not zero."""
-    merged = dict(old)
-    for name, value in new.items():
-        if isinstance(value, dict):
-            merged[name] = _merge_counts(merged.get(name, {}), value)
-        elif value or name not in merged:
-            merged[name] = value
-    return merged
-
-
-_COUNTS = {"cache_read": "cached_tokens", "reasoning": "reasoning_tokens", "audio": "audio_tokens"}
-
-
-def _token_usage(usage: Mapping[str, Any]) -> Json:
-    """LangChain's token counts in OpenAI's format, for `response_metadata`."""
-    token_usage: Json = {
-        "prompt_tokens": usage["input_tokens"],
-        "completion_tokens": usage["output_tokens"],
-        "total_tokens": usage["total_tokens"],
-    }
-    for side, openai_side in (("input", "prompt"), ("output", "completion")):
-        if details := usage.get(f"{side}_token_details"):
-            counts = {_COUNTS[name]: count for name, count in details.items()}
-            token_usage[f"{openai_side}_tokens_details"] = counts
-    return token_usage

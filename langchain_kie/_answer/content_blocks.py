@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, cast
 from langchain_core.messages.block_translators import register_translator
 
 from langchain_kie._answer.citations import FIRST_TEXT, add_sources
-from langchain_kie._answer.messages import PROVIDER
+from langchain_kie._answer.messages import PROVIDER, REFUSAL_REASON
+from langchain_kie.errors import HAS_REFUSALS
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, AIMessageChunk
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 
     from langchain_kie._json import Json
 
+_REFUSAL_INDEX = "lc_refusal_0"
 _INDEXES = {"reasoning": "lc_rs_0", "text": FIRST_TEXT}
 
 
 def translate_content(message: AIMessage) -> list[ContentBlock]:
     """Return the standard blocks of a message, with its sources."""
-    blocks = _complete_blocks(message)
+    blocks = _complete_blocks(message) + _refusal_blocks(message)
     add_sources(blocks, message.response_metadata, is_chunk=False)
     return cast("list[ContentBlock]", blocks)
 
@@ -39,6 +41,7 @@ def translate_content_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
     calls = chunk.tool_call_chunks
     is_complete = chunk.chunk_position == "last" and all(call["name"] for call in calls)
     blocks = _complete_blocks(chunk) if is_complete else _indexed_blocks(chunk, calls)
+    blocks += [{**block, "index": _REFUSAL_INDEX} for block in _refusal_blocks(chunk)]
     add_sources(blocks, chunk.response_metadata, is_chunk=True)
     return cast("list[ContentBlock]", blocks)
 
@@ -63,6 +66,17 @@ def _indexed_blocks(chunk: AIMessageChunk, calls: list[ToolCallChunk]) -> list[J
         {**call, "type": "tool_call_chunk", "index": f"lc_tc_{call['index']}"} for call in calls
     ]
     return blocks
+
+
+def _refusal_blocks(message: AIMessage) -> list[Json]:
+    """The refusal of a message, if it is one."""
+    text, metadata = message.additional_kwargs.get("refusal"), message.response_metadata
+    reason = metadata.get(REFUSAL_REASON)
+    if not HAS_REFUSALS or not (text or reason):
+        return []
+    text = text or metadata.get("finish_message") or ""
+    extras = {"extras": reason} if reason else {}
+    return [{"type": "refusal", "refusal": text, **extras}]
 
 
 def _content_blocks(message: AIMessage) -> list[Json]:

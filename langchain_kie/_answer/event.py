@@ -31,6 +31,20 @@ class FinishReason(NamedTuple):
     is_normal: bool = False
     is_failed_call: bool = False
 
+    @property
+    def normalized(self) -> str:
+        """The word of `normalized_finish_reason`, which langchain-core 1.8.4 introduced."""
+        if self.is_refusal:
+            return "refusal"
+        return "error" if self.is_failed_call else _NORMALIZED.get(self.word, "other")
+
+
+_NORMALIZED = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_call",
+    "content_filter": "content_filter",
+}
 
 STOP = FinishReason("stop", is_normal=True)
 LIMIT = FinishReason("length", is_normal=True)
@@ -87,6 +101,7 @@ class AnswerEvent:
 
     Attributes:
         outputs: Text, blocks and tool calls, in order.
+        metadata: Further members of `response_metadata`.
         signatures: The signatures of outputs that are text or blocks, by position.
         native_parts: The parts of server-side tools as the server sent them, by position of
             their output.
@@ -95,35 +110,37 @@ class AnswerEvent:
         is_message: Whether it is a complete message and not a piece of one.
         is_tagged_thought: Whether its text is a thought in `<thought>` tags.
         reasoning: The text of thoughts.
+        other_reasoning: The text of thoughts under the name that some servers have for it, or
+            send as well.
         refusal: The model's explanation of a refusal.
         usage: The token counts so far, as the server sent them; not set if all are zero.
         parse_usage: Converts `usage`; `None` if there is none.
         finish_reason: The row of the finish reason, `None` if there is none.
         native_finish_reason: The finish reason as the server sent it.
-        metadata: Further members of `response_metadata`.
         is_terminal: Whether it proves that the answer is complete.
     """
 
     outputs: list[Output] = field(default_factory=list)
-    signatures: dict[int, str] = field(default_factory=dict)
-    native_parts: dict[int, Json] = field(default_factory=dict)
+    metadata: Json = field(default_factory=dict)
+    signatures: dict[int, str] | None = None
+    native_parts: dict[int, Json] | None = None
     message_extra: Json | None = None
     choice: int | str | None = None
     is_message: bool = False
     is_tagged_thought: bool = False
     reasoning: str = ""
+    other_reasoning: str = ""
     refusal: str = ""
     usage: Any = None
     parse_usage: Callable[[Json], UsageMetadata] | None = None
     finish_reason: FinishReason | None = None
     native_finish_reason: str = ""
-    metadata: Json = field(default_factory=dict)
     is_terminal: bool = False
 
     @property
     def has_output(self) -> bool:
         """Whether it has something of the answer: text, a block, a tool call or a thought."""
-        return bool(self.outputs or self.reasoning or self.refusal)
+        return bool(self.outputs or self.reasoning or self.other_reasoning or self.refusal)
 
     @property
     def has_finish_reason(self) -> bool:

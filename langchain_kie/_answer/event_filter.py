@@ -9,6 +9,8 @@ from typing import Any
 
 from langchain_kie._answer.event import AnswerEvent, Output
 
+_START, _END = "<thought>", "</thought>"
+
 
 class EventFilter:
     """Filters the events of one answer.
@@ -20,15 +22,18 @@ class EventFilter:
         self._choice: Any = None
         self._seen: set[type | str] = set()
         self._is_in_thought = False
+        self._cut_tag = ""
+        self._thoughts: list[str] = []
+        self._joined_thoughts: _JoinedThoughts | None = None
 
     def apply(self, event: AnswerEvent) -> AnswerEvent:
         """Return the event without what is not part of the answer; it may be modified."""
-        if self._choice is None:
-            self._choice = event.choice
-        elif event.choice != self._choice and _is_other(event.choice, self._choice):
-            event = _without_choice(event)
-        if event.is_tagged_thought or self._is_in_thought:
-            self._read_tagged_thought(event)
+        if event.choice != self._choice:
+            event = self._of_choice(event)
+        if event.is_tagged_thought or event.other_reasoning or self._joined_thoughts:
+            self._read_thoughts(event)
+        elif event.reasoning:
+            self._thoughts.append(event.reasoning)
         if event.is_message:
             if self._seen:
                 self._remove_repeated(event)
@@ -36,27 +41,65 @@ class EventFilter:
         for output in event.outputs:
             if output.__class__ not in self._seen:
                 self._seen.add(output.__class__)
-        if event.reasoning:
+        if event.reasoning and "reasoning" not in self._seen:
             self._seen.add("reasoning")
         if event.refusal:
             self._seen.add("refusal")
         return event
 
+    def _of_choice(self, event: AnswerEvent) -> AnswerEvent:
+        """Return the event without another choice than that of the first event."""
+        if self._choice is None:
+            self._choice = event.choice
+            return event
+        return _without_choice(event) if _is_other(event.choice, self._choice) else event
+
+    def _read_thoughts(self, event: AnswerEvent) -> None:
+        """Read thoughts in tags, and thoughts under a second name, each once."""
+        if event.is_tagged_thought or self._is_in_thought or self._cut_tag:
+            self._read_tagged_thought(event)
+        if self._cut_tag and event.finish_reason:
+            event.reasoning += self._cut_tag
+            event.is_message = event.is_message and bool(event.outputs)
+            self._cut_tag = ""
+        if self._joined_thoughts is None:
+            self._joined_thoughts = _JoinedThoughts(self._thoughts)
+        event.reasoning = self._joined_thoughts.add(event.reasoning, event.other_reasoning)
+
     def _read_tagged_thought(self, event: AnswerEvent) -> None:
-        """Move a text in `<thought>` tags to the thoughts; the next event can have the end tag."""
+        """Move a text in `<thought>` tags to the thoughts; the next events can have the end tag."""
         outputs: list[Output] = []
         for output in event.outputs:
-            if not isinstance(output, str):
-                outputs.append(output)
-                continue
-            thought, end, text = output.partition("</thought>")
-            if event.is_tagged_thought or end:
-                event.reasoning += thought.removeprefix("<thought>")
+            if isinstance(output, str):
+                text = self._text_after_thought(output, event)
+                outputs += [text] if text else []
             else:
-                text = thought
-            self._is_in_thought = event.is_tagged_thought and not end
-            outputs += [text] if text else []
+                outputs.append(output)
         event.outputs = outputs
+
+    def _text_after_thought(self, text: str, event: AnswerEvent) -> str:
+        """Add the thought in `text` to the event, and return the text after it.
+
+        A tag may be cut between two events; what may be the start of one waits for the next.
+        """
+        is_marked, cut = event.is_tagged_thought, self._cut_tag
+        thought, end, after = (cut + text).partition(_END)
+        self._cut_tag = ""
+        if not (is_marked or end):
+            if _END.startswith(thought):
+                self._cut_tag = thought
+                return ""
+            self._is_in_thought = False
+            event.reasoning += cut
+            return text
+        if not end:
+            if not self._is_in_thought and _START.startswith(thought) and thought != _START:
+                self._cut_tag = thought
+                return ""
+            thought, self._cut_tag = _without_cut_tag(thought)
+        self._is_in_thought = not end
+        event.reasoning += thought.removeprefix(_START)
+        return after
 
     def _remove_repeated(self, event: AnswerEvent) -> None:
         """Remove what a complete message repeats of the pieces that came before it."""
@@ -65,6 +108,52 @@ class EventFilter:
             event.reasoning = ""
         if "refusal" in self._seen:
             event.refusal = ""
+
+
+class _JoinedThoughts:
+    """Joins thoughts that a server sends under two names, or twice.
+
+    Under either name they continue or repeat the same text.
+
+    Args:
+        pieces: The thoughts that came under the first name alone.
+    """
+
+    def __init__(self, pieces: list[str]) -> None:
+        self._pieces = pieces
+        self._length = sum(map(len, pieces))
+        self._lengths = [self._length, 0]
+
+    def add(self, text: str, other: str) -> str:
+        """Return what is new in an event's thoughts under the first and the second name."""
+        if not (text or other):
+            return ""
+        new = self._new(text, 0) if text else self._new(other, 1)
+        if text and other:
+            self._lengths[1] = self._length
+        return new
+
+    def _new(self, text: str, name: int) -> str:
+        start = self._lengths[name]
+        if start != self._length:
+            joined = "".join(self._pieces)
+            self._pieces, repeated = [joined], joined[start:]
+            if repeated.startswith(text):
+                self._lengths[name] += len(text)
+                return ""
+            text = text.removeprefix(repeated)
+        self._pieces.append(text)
+        self._length += len(text)
+        self._lengths[name] = self._length
+        return text
+
+
+def _without_cut_tag(thought: str) -> tuple[str, str]:
+    """A thought, and the start of an end tag at its end."""
+    start = thought.rfind("<")
+    if start < 0 or not _END.startswith(thought[start:]):
+        return thought, ""
+    return thought[:start], thought[start:]
 
 
 def _is_other(choice: Any, first: Any) -> bool:

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from langchain_kie._answer.tool_calls import parse_arguments
+from langchain_kie._json import to_json
 from langchain_kie._json_schema.coerce import fit
 
 if TYPE_CHECKING:
@@ -53,6 +54,16 @@ def bare_json(text: str) -> str:
     inner = inner.removeprefix(_FENCE).removesuffix(_FENCE)
     inner = (inner[4:] if inner[:4].lower() == "json" else inner).strip(_BLANK)
     return text if parse_arguments(inner) is None else inner
+
+
+def fitted_json(text: str, schema: Json | None) -> str:
+    """JSON without a fence, in the types of a schema; other text unchanged."""
+    bare = bare_json(text)
+    value = parse_arguments(bare) if schema else None
+    if value is None:
+        return bare
+    fitted, _ = fit(value, schema)
+    return bare if fitted is value else to_json(fitted).decode()
 
 
 def call_from_text(text: str, functions: Sequence[Json]) -> tuple[str, Json] | None:

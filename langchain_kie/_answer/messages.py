@@ -21,10 +21,20 @@ if TYPE_CHECKING:
     from langchain_kie._json import Json
 
 PROVIDER = "kie"
+REFUSAL_REASON = "refusal_reason"
+"""The key of `response_metadata` that states why the prompt or the answer was blocked."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-_set_slot = object.__setattr__
+_set_fields, _set_names, _set_extra, _set_private = (
+    BaseModel.__dict__[slot].__set__
+    for slot in (
+        "__dict__",
+        "__pydantic_fields_set__",
+        "__pydantic_extra__",
+        "__pydantic_private__",
+    )
+)
 
 
 def _copy_with(template: ModelT, values: Json) -> ModelT:
@@ -32,10 +42,10 @@ def _copy_with(template: ModelT, values: Json) -> ModelT:
     # The steps of `BaseModel.__copy__` (pydantic 2.14, langchain-core 1.7.2): 2 us a chunk, where
     # the constructor and `model_construct` take 7. Remove this when one of them is as fast.
     copy = object.__new__(type(template))
-    _set_slot(copy, "__dict__", template.__dict__ | values)
-    _set_slot(copy, "__pydantic_fields_set__", template.__pydantic_fields_set__.copy())
-    _set_slot(copy, "__pydantic_extra__", None if template.__pydantic_extra__ is None else {})
-    _set_slot(copy, "__pydantic_private__", None)
+    _set_fields(copy, {**template.__dict__, **values})
+    _set_names(copy, template.__pydantic_fields_set__.copy())
+    _set_extra(copy, None if template.__pydantic_extra__ is None else {})
+    _set_private(copy, None)
     return copy
 
 
@@ -49,7 +59,7 @@ _MESSAGE = AIMessage(
 )
 _GENERATION_CHUNK = ChatGenerationChunk(message=AIMessageChunk(content=""))
 _GENERATION = ChatGeneration(message=_MESSAGE)
-_RESULT = ChatResult(generations=[_GENERATION])
+_RESULT = ChatResult(generations=[_GENERATION], llm_output={})
 
 _JSON_SPACE = " \t\n\r"
 
@@ -105,6 +115,14 @@ def last_chunk(
     if tool_call_chunks:
         return AIMessageChunk(**values, chunk_position="last")
     return _copy_with(_LAST, {**values, "tool_calls": [], "invalid_tool_calls": []})
+
+
+def refusal_message(text: str, refusal: str, response_metadata: Json) -> AIMessage:
+    """A complete answer that is a refusal."""
+    additional_kwargs = {"refusal": refusal} if refusal else {}
+    return AIMessage(
+        content=text, additional_kwargs=additional_kwargs, response_metadata=response_metadata
+    )
 
 
 def generation_chunks(message: AIMessageChunk) -> Iterable[ChatGenerationChunk]:
@@ -179,7 +197,8 @@ def _is_disjoint(chunk: AIMessageChunk, last: AIMessageChunk) -> bool:
 def chat_result(message: AIMessage) -> ChatResult:
     """A message as LangChain's `_generate` returns it."""
     content = message.content
+    output = {"model_name": message.response_metadata.get("model_name")}
     if not isinstance(content, str):
-        return ChatResult(generations=[ChatGeneration(message=message)])
+        return ChatResult(generations=[ChatGeneration(message=message)], llm_output=output)
     generation = _copy_with(_GENERATION, {"message": message, "text": content})
-    return _copy_with(_RESULT, {"generations": [generation]})
+    return _copy_with(_RESULT, {"generations": [generation], "llm_output": output})

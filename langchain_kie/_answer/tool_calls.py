@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
 from langchain_kie._answer.event import ToolCallDelta
 from langchain_kie._answer.partial_args import PartialArgs
-from langchain_kie._json import parse_json, to_json
+from langchain_kie._json import complete_escapes, parse_json, to_json
 from langchain_kie._json_schema.coerce import coerce
 from langchain_kie._json_schema.keywords import type_names
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from langchain_kie._json import Json
 
 _NO_ARGUMENTS = frozenset({"", "null", "[]", '""'})
-_LONG_INTEGER = re.compile("[0-9]{19}")
+_NEXT_OBJECT = re.compile(r"\}\s*\{")
 _INDIRECT = frozenset({"$ref", "allOf", "anyOf", "oneOf", "additionalProperties"})
 
 
@@ -71,6 +71,7 @@ class _ToolCall:
         name: The name of the function.
         schema: The schema of its arguments, if the function is known.
         is_buffered: Whether its arguments are emitted only when they are complete.
+        is_quoted: Whether its arguments are a JSON string, which should hold the object.
         is_answer: Whether its arguments are the text of the answer.
         is_announced: Whether its name and id were emitted.
         is_emitted: Whether its arguments were emitted, at least in part.
@@ -78,6 +79,7 @@ class _ToolCall:
         emitted_args: Its arguments as they were emitted, if they were converted.
         partial_args: The pieces of its arguments, if these have JSON paths.
         fragments: The fragments of its arguments.
+        cut_escape: The start of an escape at the end of the last fragment, not yet among them.
         nesting: The JSON nesting of the fragments that were scanned.
         scanned_count: The number of fragments that were scanned.
     """
@@ -89,6 +91,7 @@ class _ToolCall:
     name: str = ""
     schema: Json | None = None
     is_buffered: bool = False
+    is_quoted: bool = False
     is_answer: bool = False
     is_announced: bool = False
     is_emitted: bool = False
@@ -96,6 +99,7 @@ class _ToolCall:
     emitted_args: Json | None = None
     partial_args: PartialArgs | None = None
     fragments: list[str] = field(default_factory=list)
+    cut_escape: str = ""
     nesting: _JsonNesting = field(default_factory=_JsonNesting)
     scanned_count: int = 0
 
@@ -106,7 +110,8 @@ class _ToolCall:
     def add_arguments(self, delta: ToolCallDelta) -> str:
         """Add the arguments of a fragment, and return them.
 
-        Before the object starts, nothing but white space or `null` is no arguments.
+        Before the object starts, nothing but white space or `null` is no arguments. Half a
+        surrogate pair becomes U+FFFD; what may be one waits for the next fragment.
         """
         if self.partial_args:
             self.partial_args.add(delta.partial_args or ())
@@ -118,8 +123,21 @@ class _ToolCall:
             return ""
         else:
             args = delta.args
+            if "\\" in args or self.cut_escape:
+                args, self.cut_escape = complete_escapes(self.cut_escape + args)
+            if not self.fragments:
+                self.is_quoted = args.lstrip()[:1] == '"'
         self.fragments.append(args)
         return args
+
+    def defect(self) -> str:
+        """Why nobody can execute the call, empty if it can be executed."""
+        if self.schema is None:
+            return f"the model called {self.name!r}, which it was not offered"
+        is_open = self.partial_args is not None and not self.is_complete
+        if is_open or not isinstance(_arguments_value(self.arguments()), dict):
+            return f"the arguments of its call of {self.name!r} are not complete JSON"
+        return ""
 
     def has_complete_arguments(self) -> bool:
         """Whether its arguments are a complete JSON value, so that a fragment cannot follow."""
@@ -132,6 +150,29 @@ class _ToolCall:
         self.nesting.scan("".join(self.fragments[self.scanned_count :]))
         self.scanned_count = len(self.fragments)
         return self.nesting.in_string or bool(self.nesting.open_brackets)
+
+    def split(self, delta: ToolCallDelta) -> list[ToolCallDelta]:
+        """Split a fragment where it completes the object of this call and another follows.
+
+        The first has to continue this call, so that it is not complete alone.
+        """
+        self.is_open()
+        nesting = replace(self.nesting, open_brackets=[*self.nesting.open_brackets])
+        args, ends, scanned = delta.args, [0], 0
+        for found in _NEXT_OBJECT.finditer(args):
+            end = found.start() + 1
+            nesting.scan(args[scanned:end])
+            scanned = end
+            if not (nesting.in_string or nesting.open_brackets):
+                ends.append(end)
+        first, *others = (
+            args[start:end] for start, end in zip(ends, [*ends[1:], None], strict=True)
+        )
+        bare = replace(delta, name=delta.name or self.name, extra=None, signature=None)
+        return [
+            replace(delta, args=first, is_complete=False),
+            *(replace(bare, args=piece) for piece in others),
+        ]
 
     def differs_from(self, delta: ToolCallDelta) -> bool:
         """Whether a fragment has another id or another name."""
@@ -178,10 +219,19 @@ class ToolCalls:
         """Whether there are tool calls that need a result."""
         return any(call.name and not call.is_answer for call in self._calls)
 
+    def has_usable_call(self) -> bool:
+        """Whether there is a call of an offered function with a JSON object as arguments."""
+        return any(call.name and not call.defect() for call in self._calls)
+
+    def defect(self) -> str:
+        """Why the first call is of no use, empty if it is or if there is none."""
+        return next((call.defect() for call in self._calls if call.name), "")
+
     def add(self, delta: ToolCallDelta, text_length: int, chunks: dict[int, ToolCallChunk]) -> str:
         """Add a tool call or a fragment to the chunks of its event; a call has one chunk there.
 
-        A call without a name is emitted once its name is known.
+        A call without a name is emitted once its name is known. If a fragment has the arguments
+        of several calls, each object is a call.
 
         Args:
             delta: The tool call or fragment.
@@ -194,6 +244,11 @@ class ToolCalls:
         call, is_repeated = self._find_or_start(delta)
         if is_repeated:
             return ""
+        args = delta.args
+        if "}{" in args or "} " in args or "}\n" in args:
+            deltas = call.split(delta)
+            if len(deltas) > 1:
+                return "".join(self.add(one, text_length, chunks) for one in deltas)
         args = call.add_arguments(delta)
         call.is_complete = call.is_complete or delta.is_complete
         if delta.name and not call.name:
@@ -201,10 +256,8 @@ class ToolCalls:
             args = call.arguments()
         if call.is_answer:
             return args if call is self.answer else ""
-        if delta.extra:
-            self._signatures.add_extra(call.index, delta.extra)
-        if delta.signature:
-            self._signatures.add_call(call.index, text_length, delta.signature)
+        if delta.extra or delta.signature:
+            self._store_extras(call, delta, text_length)
         if not call.name:
             return ""
         chunk = chunks.get(call.index) or tool_call_chunk(args="", index=call.index)
@@ -217,6 +270,12 @@ class ToolCalls:
         chunk["args"] = (chunk["args"] or "") + _arguments_to_emit(call, args)
         chunks[call.index] = chunk
         return ""
+
+    def _store_extras(self, call: _ToolCall, delta: ToolCallDelta, text_length: int) -> None:
+        if delta.extra:
+            self._signatures.add_extra(call.index, delta.extra)
+        if delta.signature:
+            self._signatures.add_call(call.index, text_length, delta.signature)
 
     def closing_chunks(self) -> list[ToolCallChunk]:
         """Return the missing ids, and a suffix for arguments that are not an object.
@@ -262,6 +321,8 @@ class ToolCalls:
         args = delta.args
         starts_object = "{" in args and args.lstrip()[0] == "{"
         is_object = delta.is_complete or starts_object or args == "null"
+        if call.is_quoted and not is_object:
+            is_object = args.lstrip()[:1] == '"'
         if is_object and call.is_repeated_by(delta):
             return call, True
         is_named = delta.name and call.name and not (delta.id and call.native_id)
@@ -320,21 +381,21 @@ def _arguments_to_emit(call: _ToolCall, args: str) -> str:
     """Return the arguments to emit after `args` were added to `call`.
 
     Arguments that are all strings are emitted fragment by fragment. Others are emitted when they
-    are complete, converted to the types of the tool's schema.
+    are complete, converted to the types of the tool's schema; likewise an object in a string.
     """
-    if call.schema is None or not call.is_buffered:
-        call.is_emitted = True
+    if not (call.is_buffered or call.is_quoted):
+        call.is_emitted = call.is_emitted or args != ""
         return args
-    if call.is_emitted or not args.rstrip().endswith("}"):
+    if call.is_emitted or not args.rstrip().endswith('"' if call.is_quoted else "}"):
         return ""
     if len(call.fragments) > 1 and call.is_open():
         return ""
-    arguments = parse_arguments(call.arguments())
+    arguments = _arguments_value(call.arguments())
     if not isinstance(arguments, dict):
         return ""
     call.is_emitted = True
-    converted = coerce(arguments, call.schema)
-    if converted is arguments:
+    converted = coerce(arguments, call.schema) if call.schema else arguments
+    if converted is arguments and not call.is_quoted:
         return call.arguments()
     call.emitted_args = converted
     return to_json(converted).decode()
@@ -349,8 +410,17 @@ def _is_text_only(schema: Json) -> bool:
 
 
 def _arguments_value(text: str) -> Any:
-    """Return the value of arguments; nothing, or `null`, is an empty object."""
-    return {} if text.strip() in _NO_ARGUMENTS else parse_arguments(text)
+    """Return the value of arguments; nothing, or `null`, is an empty object.
+
+    Some servers encode the object twice, so that it is the text of a JSON string.
+    """
+    if text.strip() in _NO_ARGUMENTS:
+        return {}
+    value = parse_arguments(text)
+    if not isinstance(value, str):
+        return value
+    inner = parse_arguments(value)
+    return inner if isinstance(inner, dict) else value
 
 
 def parse_arguments(text: str) -> Any:

@@ -94,6 +94,7 @@ class Turn:
         signatures: Its thought signatures, by model.
         has_server_tools: Whether its content has blocks of server-side tools.
         tools: Its tool calls with their tool results, in the order of the calls.
+        model_name: The model that made its tool calls.
         forms: Its JSON, by what it depends on; `None` if it is not to be kept.
     """
 
@@ -104,11 +105,13 @@ class Turn:
     has_server_tools: bool = False
     tools: Sequence[ToolTurn] = ()
     forms: Forms | None = None
+    model_name: str | None = None
 
     def copy(self, parts: list[Part], tools: Sequence[ToolTurn] = ()) -> Turn:
         """The turn with other parts and tools."""
         return Turn(
-            self.role, parts, self.name, self.signatures, self.has_server_tools, tools, self.forms
+            *(self.role, parts, self.name, self.signatures, self.has_server_tools),
+            *(tools, self.forms, self.model_name),
         )
 
 
@@ -151,11 +154,16 @@ class ParsedMessage:
             self.tool_call_id, self.is_error = state[1], state[2] == "error"
             return
         turn.name = state[1]
+        if role == "assistant" and state[2]:
+            refusal = state[2].get("refusal")
+            if isinstance(refusal, str) and refusal and refusal not in turn.parts:
+                turn.parts.append(refusal)
         if state[2] and (signatures := stored_signatures(message)):
             turn.signatures = signatures
             turn.has_server_tools = _has_server_tools(content)
         if role == "assistant" and (state[3] or state[4]):
             self.has_calls = True
+            turn.model_name = message.response_metadata.get("model_name")
 
     def new_turn(self) -> Turn:
         """The turn, without tools; with media, a copy, because uploads change them."""
@@ -320,11 +328,12 @@ def _json_of(message: BaseMessage, state: tuple[Any, ...]) -> bytes:
     Raises:
         TypeError: There are other types than those of JSON.
     """
-    values = state[1:]
-    if isinstance(state[2], dict) and state[2]:
-        signatures, arguments = state[2].get(STORE_KEY), state[2].get(INVALID_ARGUMENTS_KEY)
-        provider = message.response_metadata.get("model_provider") if signatures else None
-        values = (state[1], signatures, provider, arguments, *state[3:])
+    kwargs, metadata = state[2], message.response_metadata
+    values = (*state[1:], metadata.get("model_name"))
+    if isinstance(kwargs, dict) and kwargs:
+        used = [kwargs.get(key) for key in (STORE_KEY, INVALID_ARGUMENTS_KEY, "refusal")]
+        provider = metadata.get("model_provider") if used[0] else None
+        values = (state[1], used, provider, *state[3:], metadata.get("model_name"))
     return orjson.dumps(values, option=ONLY_JSON_TYPES)
 
 

@@ -13,7 +13,7 @@ from langchain_core.messages.utils import count_tokens_approximately
 from langchain_kie._conversation.content import parse_content
 from langchain_kie._conversation.media import Media
 from langchain_kie._conversation.repair import in_langchain_form
-from langchain_kie._settings import CHARS_PER_TOKEN
+from langchain_kie._settings import CHARS_PER_TOKEN, estimate_text_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,12 +67,15 @@ def estimate_tokens(messages: Sequence[BaseMessage], tools: list[Any] | None) ->
     tokens = 0
     for message in in_langchain_form(messages):
         if isinstance(message.content, str):
+            text = message.content
             texts.append(message)
-            continue
-        parts = parse_content(message)
-        text = "".join(part for part in parts if isinstance(part, str))
-        texts.append(message.model_copy(update={"content": text}))
-        tokens += sum(_typical_tokens(part) for part in parts if isinstance(part, Media))
+        else:
+            parts = parse_content(message)
+            text = "".join(part for part in parts if isinstance(part, str))
+            texts.append(message.model_copy(update={"content": text}))
+            tokens += sum(_typical_tokens(part) for part in parts if isinstance(part, Media))
+        # LangChain counts every character as a quarter of a token.
+        tokens += estimate_text_tokens(text) - estimate_text_tokens("x" * len(text))
     return tokens + count_tokens_approximately(texts, tools=tools)
 
 

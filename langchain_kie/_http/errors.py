@@ -1,13 +1,13 @@
-"""Converts httpx's errors into this package's errors.
+"""Converts the errors of httpx and httpx2 into this package's errors.
 
-Pure. Knows httpx's exception classes. Knows nothing of connections.
+Pure. Knows the names of their exception classes, which are the same: the user's client may be of
+either, and httpx2 need not be installed. Knows nothing of connections.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
-
-import httpx
 
 from langchain_kie.errors import (
     BILLED_TIMEOUT_HINT,
@@ -33,13 +33,28 @@ def cause_chain(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or next(wrapped, None)
 
 
-_TIMEOUTS: dict[type[httpx.TimeoutException], tuple[str, str]] = {
-    httpx.ConnectTimeout: ("connect", "no connection"),
-    httpx.PoolTimeout: ("pool", "no free connection"),
-    httpx.WriteTimeout: ("write", "the request could not be sent"),
-    httpx.ReadTimeout: ("read", "no response"),
+_TIMEOUTS = {
+    "ConnectTimeout": ("connect", "no connection"),
+    "PoolTimeout": ("pool", "no free connection"),
+    "WriteTimeout": ("write", "the request could not be sent"),
+    "ReadTimeout": ("read", "no response"),
 }
 """For each timeout, the field of `httpx.Timeout` that sets it, and what did not happen."""
+
+_LIBRARIES = ("httpx", "httpx2")
+_BASES = ("HTTPError", "InvalidURL", "StreamError")
+_NOT_RETRIED = frozenset({"DecodingError", "InvalidURL", "UnsupportedProtocol"})
+
+
+def network_errors() -> tuple[type[Exception], ...]:
+    """The base classes of network errors, of the HTTP libraries that are loaded."""
+    modules = [module for name in _LIBRARIES if (module := sys.modules.get(name))]
+    return (OSError, *(getattr(module, base, OSError) for module in modules for base in _BASES))
+
+
+def class_names(error: Exception) -> set[str]:
+    """The names of the class of an error, and of its bases."""
+    return {cls.__name__ for cls in type(error).__mro__}
 
 
 def to_kie_error(
@@ -55,13 +70,14 @@ def to_kie_error(
     A timeout after the request was sent is retried only with `retry_on_timeout`, because KIE
     may have billed the call. A rejected certificate and a proxy's 4xx are never retried.
     """
-    if isinstance(error, httpx.TimeoutException):
-        field, missing = _TIMEOUTS.get(type(error), ("read", "no response"))
+    names = class_names(error)
+    if "TimeoutException" in names:
+        field, missing = _TIMEOUTS.get(type(error).__name__, _TIMEOUTS["ReadTimeout"])
         seconds = timeouts.get(field)
         what = "no further event" if after_first_item else missing
         hint = KieStreamInterruptedError.hint if after_first_item else BILLED_TIMEOUT_HINT
-        was_sent = not isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout))
-        may_retry = retry_on_timeout or isinstance(error, httpx.ConnectTimeout)
+        was_sent = field not in {"connect", "pool"}
+        may_retry = retry_on_timeout or field == "connect"
         return KieTimeoutError(
             f"{what} within {seconds:g} s" if seconds else f"{what} in time",
             model=model,
@@ -70,7 +86,7 @@ def to_kie_error(
         )
     *_, root = cause_chain(error)
     what = shortened(f"{type(error).__name__}: {root}" if str(root) else type(error).__name__)
-    if isinstance(error, (httpx.DecodingError, httpx.InvalidURL, httpx.UnsupportedProtocol)):
+    if names & _NOT_RETRIED:
         return KieProtocolError(what, model=model, max_retries=0)
     if after_first_item:
         return KieStreamInterruptedError(f"the connection was lost: {what}", model=model)

@@ -134,13 +134,13 @@ class _Pools(Generic[PoolT]):
 
 
 @cache
-def _ssl_context() -> ssl.SSLContext:
+def ssl_context() -> ssl.SSLContext:
     """Return the context of all pools; creating one takes longer than the rest of a call."""
     return httpx.create_ssl_context()
 
 
 def _transport_options() -> dict[str, Any]:
-    return {"verify": _ssl_context(), "limits": _LIMITS}
+    return {"verify": ssl_context(), "limits": _LIMITS}
 
 
 def _client_options() -> dict[str, Any]:

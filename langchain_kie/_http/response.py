@@ -19,6 +19,7 @@ from langchain_kie._error_bodies import (
 )
 from langchain_kie._http.retry import parse_retry_after
 from langchain_kie._http.sse import DONE, EventParser
+from langchain_kie._json import parse_json
 from langchain_kie.errors import (
     BILLED_TIMEOUT_HINT,
     UNLIMITED_RETRIES,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from langchain_kie._json import JsonPieces
 
 _MAX_ERROR_BYTES = 64 * 1024
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 class Decoded(Protocol):
@@ -89,7 +91,8 @@ class HttpCall(Generic[ItemT]):
         path: The URL's path and query, relative to the base URL.
         body: JSON, or a multipart body; `None` for a GET request.
         parse_event: Decodes an event; raises `KieError` if it cannot.
-        timeout: Seconds, or an `httpx.Timeout`; `None` for the transport's.
+        join_events: Joins those of the JSON values of one read that may become one event.
+        timeout: Seconds, or a `Timeout` of httpx or httpx2; `None` for the transport's.
         event_from_value: Finds the event in a JSON value of the body, `None` if it has none;
             raises `KieError` for a value that reports an error.
     """
@@ -98,6 +101,7 @@ class HttpCall(Generic[ItemT]):
     path: str
     body: bytes | JsonPieces | MultipartBody | None
     parse_event: Callable[[dict[str, Any]], ItemT]
+    join_events: Callable[[list[Any]], list[Any]] | None = None
     timeout: Any = None
     event_from_value: Callable[[Any], dict[str, Any] | None] = event_from_value
 
@@ -150,9 +154,7 @@ class ResponseReader(Generic[ItemT]):
         self._bill: dict[str, Any] = {}
         self._unknown_object: dict[str, Any] | None = None
         encoding = headers.get("content-encoding", "identity")
-        if not self._is_failure and encoding not in {"", "identity"}:
-            message = f"the response has an unexpected Content-Encoding: {encoding}"
-            self._error = self._with_context(KieProtocolError(message))
+        self._is_compressed = not self._is_failure and encoding not in {"", "identity"}
 
     @property
     def has_items(self) -> bool:
@@ -169,10 +171,19 @@ class ResponseReader(Generic[ItemT]):
 
     def feed(self, data: bytes) -> list[ItemT]:
         """Decode the next piece of the body, up to the first error."""
-        if not self._is_failure:
-            return self._decode(self._parser.feed(data))
+        if not (self._is_failure or self._is_compressed):
+            if self.event_count or data[:2] != _GZIP_MAGIC:
+                values = self._parser.feed(data)
+                count = len(values)
+                self.event_count += count
+                if count > 1 and self._call.join_events:
+                    values = self._call.join_events(values)
+                return self._decode(values)
+            self._is_compressed = True
         if len(self._error_body) < _MAX_ERROR_BYTES:
             self._error_body += data
+        elif self._is_compressed:
+            self._error = self._compressed_error()
         return []
 
     def raise_if_failed(self) -> None:
@@ -193,6 +204,8 @@ class ResponseReader(Generic[ItemT]):
         """
         if self._is_failure:
             raise self._status_error()
+        if self._is_compressed:
+            raise self._compressed_error()
         items = self._decode(self._parser.close())
         self.raise_if_failed()
         if not self.has_items:
@@ -212,7 +225,6 @@ class ResponseReader(Generic[ItemT]):
     def _decode(self, values: list[Any]) -> list[ItemT]:
         """Decode parsed values, up to the first error."""
         items: list[ItemT] = []
-        self.event_count += len(values)
         if self._ignores_events or self._error:
             return items
         for value in values:
@@ -285,6 +297,19 @@ class ResponseReader(Generic[ItemT]):
             error.max_retries = UNLIMITED_RETRIES if self._retry_on_timeout else 0
             error.hint = BILLED_TIMEOUT_HINT if self._call.model else ""
         return self._with_context(error)
+
+    def _compressed_error(self) -> KieError:
+        """The error in a compressed body, or one for the compression, which was not requested."""
+        encoding = self._headers.get("content-encoding", "gzip").lower()
+        body = _decompressed(bytes(self._error_body), encoding)
+        try:
+            event_from_value(parse_json(body))
+        except KieError as error:
+            return self._with_context(error)
+        except ValueError:
+            pass
+        message = f"the response has an unexpected Content-Encoding: {encoding}"
+        return self._with_context(KieProtocolError(message))
 
     def _with_context(self, error: KieError) -> KieError:
         """Add the model and the status to an error, and remove the API key from it."""

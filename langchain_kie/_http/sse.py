@@ -6,27 +6,26 @@ detected from the first byte, because KIE's Content-Type is unreliable (docs/wir
 
 from __future__ import annotations
 
-import codecs
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-# The public API of httpx-sse 0.4.3 requires a Content-Type and uses the charset in it. Only its
-# private decoders can be fed with text; replace them when it has public ones.
-from httpx_sse._decoders import SSEDecoder, SSELineDecoder
-
 from langchain_kie._error_bodies import unreadable_body_error
-from langchain_kie._json import DIGITS_TO_ZEROS, LONG_INTEGER, parse_json
+from langchain_kie._json import DIGITS_TO_ZEROS, LONG_INTEGER, parse_json, parse_next_json
 from langchain_kie.errors import KieProtocolError, shortened
 
-MAX_EVENT_CHARS = 64 * 1024 * 1024
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_EVENT_BYTES = 64 * 1024 * 1024
 MAX_BODY_BYTES = 256 * 1024 * 1024
 _HEAD_BYTES = 512
 _MAX_QUOTED_CHARS = 80
-_UTF8 = codecs.getincrementaldecoder("utf-8-sig")
 _FIELDS = (b"data", b"event", b"id", b"retry", b":")
-_DONE_EVENTS = (b"data: [DONE]", b"data: [DONE]\n\n")
 _BLANK = b"\xef\xbb\xbf \t\r\n"
+"""White space, and the bytes of a BOM."""
+_CR, _LF = b"\r\n"
+"""Integers, because `bytes in bytes` takes ten times as long (CPython 3.11)."""
 
 
 class Done:
@@ -46,37 +45,37 @@ class EventParser:
 
     def __init__(self) -> None:
         self.is_document: bool | None = None
-        self._head = bytearray()
+        self._head = b""
         self._size = 0
-        self._pending_chars = 0
         self._document = bytearray()
-        self._utf8 = _UTF8("strict")
-        self._lines = SSELineDecoder()
-        self._events = SSEDecoder()
+        self._line: list[bytes] = []
+        self._data: list[bytes] = []
+        self._event_start = 0
+        self._ends_with_cr = False
         self._has_events = False
-        self._has_open_event = False
-        self._is_between_events = False
+        self._half_pair = b""
 
     def feed(self, data: bytes) -> list[Any]:
         """Parse the next piece.
 
         Returns:
             JSON values and `DONE`. If the piece is invalid, the last value is a
-            `KieProtocolError`: the body is too large or not UTF-8, or an event is not JSON.
+            `KieProtocolError`: the body or an event is too large, or an event is not JSON.
         """
         self._size += len(data)
         if self._size > MAX_BODY_BYTES:
             return [KieProtocolError(f"the response is larger than {MAX_BODY_BYTES} bytes")]
-        if self._is_between_events and (values := self._parse_plain_events(data)):
-            return values
-        if len(self._head) < _HEAD_BYTES:
+        if self.is_document is None:
+            data = data.lstrip(_BLANK)
+            if not data:
+                return []
+            self.is_document = data[:1] in b"{["
+        if self.is_document:
+            self._document += data
+            return []
+        if not self._has_events and len(self._head) < _HEAD_BYTES:
             self._head += data[:_HEAD_BYTES]
-            if self.is_document is None and (start := self._head.lstrip(_BLANK)[:1]):
-                self.is_document = start in b"{["
-        if not self.is_document:
-            return self._feed_stream(data)
-        self._document += data
-        return []
+        return self._feed_stream(data)
 
     def close(self) -> list[Any]:
         """End the body; a document is parsed only now.
@@ -91,12 +90,13 @@ class EventParser:
             except ValueError as error:
                 return [KieProtocolError(f"the response is not JSON: {error}")]
             return value if isinstance(value, list) else [value]
-        values = self._parse_lines(self._lines.flush())
+        self._ends_with_cr = False
+        values = self._feed_stream(b"\n") if self._line else []
         # The last event may lack its blank line. If it is not complete, it is ignored.
-        values += [v for v in self._parse_lines([""]) if isinstance(v, (dict, list, Done))]
+        values += [v for v in self._feed_stream(b"\n") if isinstance(v, (dict, list, Done))]
         if self._has_events or self._starts_like_stream():
             return values
-        return [unreadable_body_error(bytes(self._head))]
+        return [unreadable_body_error(self._head)]
 
     def has_document(self) -> bool:
         """Return whether a complete JSON document was received."""
@@ -109,93 +109,89 @@ class EventParser:
         return True
 
     def _parse_document(self) -> Any:
-        return parse_json(bytes(self._document).lstrip(_BLANK))
+        text = bytes(self._document).lstrip(_BLANK)
+        return parse_next_json(text, b"")[0] if text.startswith(b"[") else parse_json(text)
 
     def _starts_like_stream(self) -> bool:
         """Return whether the body is blank, or starts with (part of) a field of a stream."""
-        head = bytes(self._head.lstrip(_BLANK))
+        head = self._head
         return any(head.startswith(name) or name.startswith(head) for name in _FIELDS)
 
     def _feed_stream(self, data: bytes) -> list[Any]:
-        errors: list[Any] = []
-        try:
-            text = self._utf8.decode(data)
-        except UnicodeDecodeError as error:
-            text = error.object[: error.start].decode()
-            errors = [KieProtocolError(f"the response is not UTF-8: {error.reason}")]
-        self._pending_chars += len(text)
-        if self._pending_chars > MAX_EVENT_CHARS:
-            return [KieProtocolError(f"an event is larger than {MAX_EVENT_CHARS} characters")]
-        values = self._parse_lines(self._lines.decode(text)) + errors
-        self._is_between_events = self._has_events and data.endswith(b"\n\n")
+        if self._ends_with_cr or _CR in data:
+            data = self._with_line_feeds(data)
+        if _LF not in data:
+            self._line.append(data)
+            if self._size - self._event_start > MAX_EVENT_BYTES:
+                return [KieProtocolError(f"an event is larger than {MAX_EVENT_BYTES} bytes")]
+            return []
+        if self._line:
+            data = b"".join((*self._line, data))
+        *lines, rest = data.split(b"\n")
+        self._line = [rest] if rest else []
+        has_long_integer = data.translate(DIGITS_TO_ZEROS).find(LONG_INTEGER) >= 0
+        values = self._parse_lines(lines, parse_json if has_long_integer else orjson.loads)
+        if values:
+            self._has_events = True
+        if not self._data:
+            self._event_start = self._size
+        elif self._size - self._event_start > MAX_EVENT_BYTES:
+            values.append(KieProtocolError(f"an event is larger than {MAX_EVENT_BYTES} bytes"))
         return values
 
-    def _parse_plain_events(self, data: bytes) -> list[Any]:
-        """Parse a piece of complete events of one `data` line each; else return nothing.
+    def _with_line_feeds(self, data: bytes) -> bytes:
+        """Replace the line ends CR and CRLF by LF; a CRLF may be in two pieces."""
+        if self._ends_with_cr:
+            data = data.removeprefix(b"\n")
+        self._ends_with_cr = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-        This is the usual form, and needs neither a line decoder nor `parse_json`.
-        """
-        if data[-2:] != b"\n\n" or b"\r" in data or len(data) > MAX_EVENT_CHARS:
-            return []
-        if LONG_INTEGER in data.translate(DIGITS_TO_ZEROS):
-            return []
-        is_single = data.count(b"\n") == 2  # noqa: PLR2004 - the two line ends of one event
-        values: list[Any] = []
-        for event in [data] if is_single else data[:-2].split(b"\n\n"):
-            if event[:6] != b"data: " or not (is_single or b"\n" not in event):
-                return []
-            try:
-                values.append(orjson.loads(event[6:]))
-            except orjson.JSONDecodeError:
-                if event not in _DONE_EVENTS:
-                    return []
-                values.append(DONE)
-        return values
-
-    def _parse_lines(self, lines: list[str]) -> list[Any]:
+    def _parse_lines(self, lines: list[bytes], parse: Callable[[bytes], Any]) -> list[Any]:
         """Parse complete lines.
 
         A line with a complete object is an event, also without the blank line that should
         follow: no further line could continue the object.
         """
         values: list[Any] = []
+        open_data = self._data
         for line in lines:
-            if not self._has_open_event and (value := _value_of_line(line)) is not None:
-                self._pending_chars = 0
-                self._has_events = True
-                values.append(value)
-                continue
-            is_data = line.partition(":")[0] == "data"
-            self._has_open_event = line != "" and (self._has_open_event or is_data)
-            event = self._events.decode(line)
-            if event is None:
-                continue
-            self._pending_chars = 0
-            if event.data:
-                self._has_events = True
-                values.append(_parse_data(event.data))
+            if not line:
+                if open_data:
+                    values += self._parse_data(b"\n".join(open_data))
+                    open_data.clear()
+            elif line[:5] == b"data:":
+                text = line[6:] if line[5:6] == b" " else line[5:]
+                if not open_data:
+                    try:
+                        value = parse(text)
+                    except ValueError:
+                        value = DONE if text == b"[DONE]" else self._repaired(text)
+                    if value.__class__ is dict or value is DONE:
+                        values.append(value)
+                        continue
+                open_data.append(text)
+            elif line == b"data":
+                open_data.append(b"")
         return values
 
+    def _repaired(self, text: bytes) -> Any:
+        """The value of an event for which orjson needs help; `None` if it is not complete."""
+        try:
+            value, half = parse_next_json(text, self._half_pair)
+        except ValueError:
+            return None
+        self._half_pair = half
+        return value
 
-def _value_of_line(line: str) -> Any:
-    """Return the value of a `data` line that is a complete event alone, else `None`."""
-    if not line.startswith("data:"):
-        return None
-    start = 6 if line[5:6] == " " else 5
-    if line[start:] == "[DONE]":
-        return DONE
-    try:
-        value = parse_json(line[start:].encode())
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _parse_data(data: str) -> Any:
-    if data == "[DONE]":
-        return DONE
-    try:
-        return parse_json(data.encode())
-    except ValueError as error:
-        quoted = shortened(data, _MAX_QUOTED_CHARS)
-        return KieProtocolError(f"an event is not JSON ({error}): {quoted}")
+    def _parse_data(self, text: bytes) -> list[Any]:
+        """The value of the data of an event; nothing if it is empty."""
+        if text == b"[DONE]":
+            return [DONE]
+        if not text:
+            return []
+        try:
+            value, self._half_pair = parse_next_json(text, self._half_pair)
+        except ValueError as error:
+            quoted = shortened(text.decode("utf-8", "replace"), _MAX_QUOTED_CHARS)
+            return [KieProtocolError(f"an event is not JSON ({error}): {quoted}")]
+        return [value]

@@ -1,7 +1,7 @@
 """Sends calls and reads their responses, sync and async: the only module that uses sockets.
 
-Knows httpx. Knows nothing of LangChain or of the meaning of a body: `response` decodes what
-arrives, and `retry` decides about retries.
+Knows httpx, and clients of httpx2, which have the same interface. Knows nothing of LangChain or
+of the meaning of a body: `response` decodes what arrives, and `retry` decides about retries.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 
 from langchain_kie import _settings
-from langchain_kie._http.errors import cause_chain, to_kie_error
+from langchain_kie._http.errors import cause_chain, class_names, network_errors, to_kie_error
 from langchain_kie._http.pools import (
     AsyncPool,
     HandshakeGuard,
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-DEFAULT_TIMEOUT = httpx.Timeout(connect=10, read=180, write=60, pool=60)
+    from langchain_kie._settings import AsyncHttpClient, HttpClient, Timeout
+
+DEFAULT_TIMEOUT = {"connect": 10, "read": 180, "write": 60, "pool": 60}
 """Seconds; KIE's slowest responses take minutes before their first byte (docs/wire.md 8)."""
 
 _HEADERS = (
@@ -78,7 +80,7 @@ class Transport:
     Attributes:
         base_url: Scheme, host and path prefix, without a trailing slash.
         auth: Sets the key.
-        timeout: Seconds, or an `httpx.Timeout`; `None` is `DEFAULT_TIMEOUT`.
+        timeout: Seconds, or a `Timeout` of httpx or httpx2; `None` is `DEFAULT_TIMEOUT`.
         max_retries: The most retries of a call, all before its first item.
         retry_on_timeout: Whether to retry after a timeout of a call that was sent, although it
             may have been billed.
@@ -89,12 +91,26 @@ class Transport:
 
     base_url: str
     auth: BearerAuth
-    timeout: float | httpx.Timeout | None = None
+    timeout: float | Timeout | None = None
     max_retries: int = 2
     retry_on_timeout: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
-    client: httpx.Client | None = None
-    async_client: httpx.AsyncClient | None = None
+    client: HttpClient | None = None
+    async_client: AsyncHttpClient | None = None
+
+    def open(self) -> None:
+        """Open a connection pool, unless there is a client of the user.
+
+        Raises:
+            KieConfigurationError: The environment's proxies or certificates cannot be used.
+        """
+        with nullcontext() if self.client else pooled_transport():
+            pass
+
+    async def aopen(self) -> None:
+        """Open a connection pool of the running event loop; as `open`."""
+        async with nullcontext() if self.async_client else async_pooled_transport():
+            pass
 
     def stream(self, call: HttpCall[ItemT]) -> Iterator[ItemT]:
         """Send `call` and yield the items of its response.
@@ -163,25 +179,27 @@ class Transport:
                 await asyncio.sleep(delay)
                 attempt += 1
 
-    def _send(self, call: HttpCall[Any], pool: Pool) -> httpx.Response:
+    def _send(self, call: HttpCall[Any], pool: Pool | HttpClient) -> httpx.Response:
         """Send the call once and return the open response."""
         request = self._request(call, self.client)
         with self._mapping_network_errors(call, request):
-            if isinstance(pool, httpx.Client):
-                response = pool.send(request, stream=True, auth=None, follow_redirects=False)
-            else:
+            if isinstance(pool, httpx.HTTPTransport):
                 response = pool.handle_request(request)
+            else:
+                response = pool.send(request, stream=True, auth=None, follow_redirects=False)
         response.request = request
         return response
 
-    async def _asend(self, call: HttpCall[Any], pool: AsyncPool) -> httpx.Response:
+    async def _asend(
+        self, call: HttpCall[Any], pool: AsyncPool | AsyncHttpClient
+    ) -> httpx.Response:
         """Send the call once and return the open response."""
         request = self._async_request(call, self.async_client)
         with self._mapping_network_errors(call, request):
-            if isinstance(pool, httpx.AsyncClient):
-                response = await pool.send(request, stream=True, auth=None, follow_redirects=False)
-            else:
+            if isinstance(pool, httpx.AsyncHTTPTransport):
                 response = await pool.handle_async_request(request)
+            else:
+                response = await pool.send(request, stream=True, auth=None, follow_redirects=False)
         response.request = request
         return response
 
@@ -195,13 +213,12 @@ class Transport:
         )
 
     def _request(
-        self, call: HttpCall[Any], client: httpx.Client | httpx.AsyncClient | None
+        self, call: HttpCall[Any], client: HttpClient | AsyncHttpClient | None
     ) -> httpx.Request:
         """Build a request; a client of the user adds its headers and cookies."""
         if client and client.is_closed:
             raise KieConfigurationError("the HTTP client given to the model is closed")
         timeout = self.timeout if call.timeout is None else call.timeout
-        timeout = DEFAULT_TIMEOUT if timeout is None else httpx.Timeout(timeout)
         url, body = _url(self.base_url + call.path), call.body
         headers = [*_HEADERS]
         content: dict[str, Any]
@@ -221,19 +238,26 @@ class Transport:
             replaced = {name.lower() for name in self.headers}
             headers = [pair for pair in headers if pair[0].lower() not in replaced]
             headers += self.headers.items()
-        build = client.build_request if client else httpx.Request
-        extensions = {"timeout": timeout.as_dict()}
         method = "GET" if body is None else "POST"
-        request = build(method, url, headers=headers, extensions=extensions, **content)
+        options = {"headers": headers, "extensions": {"timeout": _seconds(timeout)}, **content}
+        request: httpx.Request = (
+            client.build_request(method, str(url), **options)  # httpx2 takes no URL of httpx
+            if client
+            else httpx.Request(method, url, **options)
+        )
         self.auth.authorize(request)
         return request
 
-    def _async_request(
-        self, call: HttpCall[Any], client: httpx.AsyncClient | None
-    ) -> httpx.Request:
+    def _async_request(self, call: HttpCall[Any], client: AsyncHttpClient | None) -> httpx.Request:
         request = self._request(call, client)
         if isinstance(call.body, MultipartBody):
-            request.stream = _ThreadedStream(cast("httpx.SyncByteStream", request.stream))
+            request = type(request)(
+                request.method,
+                request.url,
+                headers=request.headers,
+                content=_read_in_threads(cast("httpx.SyncByteStream", request.stream)),
+                extensions=request.extensions,
+            )
         if request.url.scheme == "https":
             request.extensions["trace"] = HandshakeGuard()
         return request
@@ -252,12 +276,12 @@ class Transport:
         """
         try:
             yield
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+        except network_errors() as error:
             if reader and reader.is_complete:
                 return
             request.headers.pop("Authorization", None)
-            if isinstance(error, httpx.RequestError):
-                error.request = request
+            if "RequestError" in class_names(error):
+                error.request = request  # type: ignore[attr-defined]
             for link in cause_chain(error):
                 link.args = tuple(
                     self.auth.redact(arg) if isinstance(arg, str) else arg for arg in link.args
@@ -319,16 +343,20 @@ class _LongBody(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield piece
 
 
-class _ThreadedStream(httpx.AsyncByteStream):
-    """A multipart body that is read in threads.
+def _seconds(timeout: float | Timeout | None) -> dict[str, float | None]:
+    """A timeout in the form that the libraries pass on with a request."""
+    if timeout is None:
+        return {**DEFAULT_TIMEOUT}
+    if isinstance(timeout, (int, float)):
+        return dict.fromkeys(DEFAULT_TIMEOUT, timeout)
+    return timeout.as_dict()
 
-    httpx 0.28.1 reads the file of a multipart body on the event loop. Can go when it does not.
+
+async def _read_in_threads(stream: httpx.SyncByteStream) -> AsyncIterator[bytes]:
+    """The pieces of a multipart body, whose file is read in threads.
+
+    httpx 0.28.1 and httpx2 2.16.2 read it on the event loop. Can go when they do not.
     """
-
-    def __init__(self, stream: httpx.SyncByteStream) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = iter(self._stream)
-        while piece := await asyncio.to_thread(next, pieces, b""):
-            yield piece
+    pieces = iter(stream)
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece

@@ -15,6 +15,7 @@ from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
+from langchain_kie._json import complete_escapes
 from langchain_kie._json_schema.keywords import (
     VALUE_CHECKS,
     is_number,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 _NUMERAL = re.compile(r"-?(0|[1-9][0-9]{0,300})(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,3})?")
-_NULL_TEXTS = ("", "null")
+NULL_TEXTS = ("", "null")
 """What KIE's models write where they cannot write null (seen natively in 2026-09)."""
 
 _FORMATS_OF_VALUES = frozenset(
@@ -36,7 +37,7 @@ _FORMATS_OF_VALUES = frozenset(
     | {"ipv4network", "ipv6network", "ipv4interface", "ipv6interface", "ipvanyaddress"}
     | {"ipvanynetwork", "ipvanyinterface", "file-path", "directory-path"}
 )
-"""The formats of a text, by their names in JSON Schema and pydantic, that none of `_NULL_TEXTS`
+"""The formats of a text, by their names in JSON Schema and pydantic, that none of `NULL_TEXTS`
 has."""
 
 _MAX_STEPS = 100_000
@@ -133,7 +134,8 @@ class _Coercion:
     def _fit_any(self, value: Any, branches: Iterable[Any], depth: int) -> tuple[Any, bool]:
         """Keep a value that matches a branch, else fit it to the first branch possible.
 
-        A branch to which no property has to be added is preferred.
+        A branch to which no property has to be added is preferred, then one in which the value is
+        equal, such as 2 for 2.0.
         """
         possible: list[Any] = []
         for branch in branches:
@@ -141,8 +143,8 @@ class _Coercion:
             if fits and fitted is value:
                 return value, True
             possible += [fitted] if fits else []
-        same_names = (fitted for fitted in possible if _has_names_of(value, fitted))
-        return next(same_names, possible[0] if possible else value), bool(possible)
+        possible.sort(key=lambda fitted: (not _has_names_of(value, fitted), fitted != value))
+        return possible[0] if possible else value, bool(possible)
 
     def _fit_type(self, value: Any, schema: dict[str, Any], depth: int) -> tuple[Any, bool]:
         """Fit a value to the keywords of a schema that do not combine schemas."""
@@ -247,7 +249,7 @@ def _is_placeholder(value: Any, schema: dict[str, Any]) -> bool:
 
     Only these texts are compared with a pattern, since a pattern may take exponential time.
     """
-    if not isinstance(value, str) or value not in _NULL_TEXTS:
+    if not isinstance(value, str) or value not in NULL_TEXTS:
         return False
     if schema.get("format") in _FORMATS_OF_VALUES:
         return True
@@ -289,7 +291,7 @@ def _to_boolean(value: Any) -> Any:
 
 def _from_json(value: Any, kind: type) -> Any:
     try:
-        parsed = json.loads(value) if isinstance(value, str) else _NOTHING
+        parsed = json.loads(complete_escapes(value)[0]) if isinstance(value, str) else _NOTHING
     except (ValueError, RecursionError):
         return _NOTHING
     return parsed if isinstance(parsed, kind) else _NOTHING
@@ -299,7 +301,7 @@ _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "integer": _to_integer,
     "number": _to_number,
     "boolean": _to_boolean,
-    "null": lambda value: None if value in _NULL_TEXTS else _NOTHING,
+    "null": lambda value: None if value in NULL_TEXTS else _NOTHING,
     "string": lambda value: json.dumps(value) if is_number(value) else _NOTHING,
     "array": partial(_from_json, kind=list),
     "object": partial(_from_json, kind=dict),

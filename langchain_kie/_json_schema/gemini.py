@@ -9,7 +9,9 @@ import copy
 import math
 from typing import TYPE_CHECKING, Any
 
+from langchain_kie._json_schema.combine import any_of, as_json_text, with_description
 from langchain_kie._json_schema.keywords import (
+    MAX_ADDED_NODES,
     MAX_DEPTH,
     TYPES,
     VALUE_CHECKS,
@@ -17,13 +19,9 @@ from langchain_kie._json_schema.keywords import (
     instance_of,
     map_subschemas,
     subschemas,
+    walk_schemas,
 )
-from langchain_kie._json_schema.normalize import (
-    any_of,
-    as_json_text,
-    normalize_schema,
-    with_description,
-)
+from langchain_kie._json_schema.normalize import normalize_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -133,8 +131,21 @@ def _is_nullable(schema: Schema) -> bool:
     return bool(schema.get("nullable")) or schema.get("type") == "NULL"
 
 
-def _is_gemini_schema(schema: Any, depth: int = 0) -> bool:
-    if not isinstance(schema, dict) or depth > MAX_DEPTH:
+def _is_gemini_schema(root: Any) -> bool:
+    """Whether a schema and all schemas inside it are Gemini's, and not too many or too deep."""
+    nodes_left = MAX_ADDED_NODES + 4 * sum(1 for _ in walk_schemas(root))
+    pending = [(root, 0)]
+    while pending:
+        schema, depth = pending.pop()
+        nodes_left -= 1
+        if nodes_left < 0 or depth > MAX_DEPTH or not _has_gemini_fields(schema):
+            return False
+        pending += [(inner, depth + 1) for inner in subschemas(schema)]
+    return True
+
+
+def _has_gemini_fields(schema: Any) -> bool:
+    if not isinstance(schema, dict):
         return False
     if not all(key in _GEMINI_FIELDS and _GEMINI_FIELDS[key](schema[key]) for key in schema):
         return False
@@ -146,7 +157,7 @@ def _is_gemini_schema(schema: Any, depth: int = 0) -> bool:
         "format" not in schema or schema["format"] in _FORMATS.get(str(kind), ()),
         {*schema.get("required", ())} <= schema.get("properties", {}).keys(),
     )
-    return all(rules) and all(_is_gemini_schema(inner, depth + 1) for inner in subschemas(schema))
+    return all(rules)
 
 
 def _convert(schema: Schema) -> Schema:

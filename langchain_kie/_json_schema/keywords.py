@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Schema: TypeAlias = dict[str, Any]
 
+MAX_ADDED_NODES = 2_000
+"""How many schemas references, and schemas in several places, may add to those that are written."""
+
 MAX_DEPTH = 64
 """How many schemas may be nested in each other; deeper ones are truncated."""
 
@@ -173,12 +176,32 @@ def walk_schemas(root: Any) -> Iterator[Schema]:
             pending += reversed(subschemas(schema))
 
 
+def has_nullable(root: Any) -> bool:
+    """Whether a schema, or one inside it, accepts null explicitly."""
+    return any(
+        schema.get("nullable") is True
+        or "null" in type_names(schema.get("type"))
+        or (isinstance(schema.get("enum"), list) and None in schema["enum"])
+        for schema in walk_schemas(root)
+    )
+
+
 def without_titles(schema: Any) -> Any:
-    """A schema without its titles, which pydantic generates for every property."""
-    if not isinstance(schema, dict):
-        return schema
-    kept = {k: v for k, v in schema.items() if k != "title" or not isinstance(v, str)}
-    return map_subschemas(kept, without_titles)
+    """A schema without its titles, which pydantic generates for every property.
+
+    A schema that is in several places is converted once, and is in these places afterwards too.
+    """
+    converted: dict[int, Any] = {}
+
+    def convert(inner: Any) -> Any:
+        if not isinstance(inner, dict):
+            return inner
+        if id(inner) not in converted:
+            kept = {k: v for k, v in inner.items() if k != "title" or not isinstance(v, str)}
+            converted[id(inner)] = map_subschemas(kept, convert)
+        return converted[id(inner)]
+
+    return convert(schema)
 
 
 def resolve_reference(reference: str, root: Any) -> Any:

@@ -7,15 +7,16 @@ docs/wire.md 2.
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from langchain_kie._json_schema.combine import any_of, as_json_text, intersect, with_description
 from langchain_kie._json_schema.keywords import (
     ANNOTATIONS,
     CONDITIONS,
     KEYWORDS_OF_TYPE,
+    MAX_ADDED_NODES,
     MAX_DEPTH,
     NAMED_SCHEMAS,
     TYPE_SPECIFIC_KEYWORDS,
@@ -31,12 +32,54 @@ from langchain_kie._json_schema.keywords import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_MAX_ADDED_NODES = 2_000
-"""How many schemas the resolved references may add before fewer references are followed."""
 
-_ATTEMPTS = ((MAX_DEPTH, True), (8, True), (4, False), (2, False))
-"""How many references are followed in a row, and whether the keywords next to `anyOf` are copied
-into its branches. The first attempt whose result is small enough counts."""
+class _Limits(NamedTuple):
+    """How far references are resolved.
+
+    Attributes:
+        max_added_nodes: How many schemas the resolved references may add.
+        max_recursion: How often a reference is followed inside its own target, and once more.
+        max_ref_depth: How many references are followed in a row.
+        copy_siblings: Whether the keywords next to `anyOf` are copied into its branches; if not,
+            they are added to the description.
+        truncate: Whether schemas are truncated when no nodes are left, instead of an error.
+    """
+
+    max_added_nodes: int = MAX_ADDED_NODES
+    max_recursion: int = 1
+    max_ref_depth: int = MAX_DEPTH
+    copy_siblings: bool = True
+    truncate: bool = False
+
+
+_ATTEMPTS = (
+    *(_Limits(300, max_recursion) for max_recursion in (4, 3, 2)),
+    _Limits(),
+    _Limits(max_ref_depth=8),
+    _Limits(max_ref_depth=4, copy_siblings=False),
+    _Limits(max_ref_depth=2, copy_siblings=False),
+    _Limits(max_ref_depth=0, copy_siblings=False, truncate=True),
+)
+"""The first attempt whose result is small enough counts; the last one always is."""
+
+_IS_EMPTY = "Always empty."
+_EMPTY_ARRAY: Schema = {
+    "type": "array",
+    "items": {"type": "string"},
+    "maxItems": 0,
+    "description": _IS_EMPTY,
+}
+_EMPTY_CONTAINERS: Mapping[str, Schema] = {
+    "items": _EMPTY_ARRAY,
+    "prefixItems": _EMPTY_ARRAY,
+    "additionalProperties": {
+        "type": "object",
+        "properties": {},
+        "additionalProperties": False,
+        "description": _IS_EMPTY,
+    },
+}
+"""What is sent in place of a container of schemas that recur too often, if it must be sent."""
 
 _COMMON_TO_BRANCHES = ANNOTATIONS | CONDITIONS
 """The keywords that stay next to `anyOf`."""
@@ -46,21 +89,40 @@ def normalize_schema(schema: Schema) -> Schema:
     """A JSON schema in the normalized form.
 
     A list of types becomes `anyOf`, with the keywords of each type inside its branch, because
-    KIE loses those next to `anyOf` (docs/wire.md 2). A recursive reference is truncated where
-    it recurs, and earlier if the result would be too large.
+    KIE loses those next to `anyOf` (docs/wire.md 2). A recursive reference is followed a few
+    times, as far as the result stays small; then the property that needs it is left out, if it is
+    optional or can be null.
 
     Raises:
         ValueError: A reference points to nothing.
     """
-    max_nodes = _MAX_ADDED_NODES + 4 * sum(1 for _ in walk_schemas(schema))
-    for max_ref_depth, copy_siblings in _ATTEMPTS:
+    node_count = sum(1 for _ in walk_schemas(schema))
+    for limits in _ATTEMPTS:
+        max_nodes = limits.max_added_nodes + 4 * node_count
         with suppress(_TooLargeError):
-            return _Normalizer(schema, max_nodes, max_ref_depth, copy_siblings).normalize(schema)
-    return _Normalizer(schema, max_nodes, 0, copy_siblings=False, truncate=True).normalize(schema)
+            try:
+                return _Normalizer(schema, max_nodes, limits).normalize(schema)
+            except _EndOfRecursionError as end:
+                return end.stub
+    raise AssertionError("the last attempt truncates")  # pragma: no cover
 
 
 class _TooLargeError(Exception):
     """The normalized schema would have too many nodes."""
+
+
+class _EndOfRecursionError(Exception):
+    """A schema needs a recursive reference that is not followed any more.
+
+    Attributes:
+        stub: A normalized schema for it, where it cannot be left out.
+        is_nullable: Whether it can be null instead.
+    """
+
+    def __init__(self, stub: Schema, *, is_nullable: bool) -> None:
+        super().__init__()
+        self.stub = stub
+        self.is_nullable = is_nullable
 
 
 @dataclass(slots=True)
@@ -70,19 +132,14 @@ class _Normalizer:
     Attributes:
         root: The schema in which references are resolved.
         nodes_left: How many more schemas the result may have.
-        max_ref_depth: How many references are followed in a row.
-        copy_siblings: Whether the keywords next to `anyOf` are copied into its branches; if not,
-            they are added to the description.
-        truncate: Whether schemas are truncated when no nodes are left, instead of an error.
+        limits: How far references are resolved.
     """
 
     root: Schema
     nodes_left: int
-    max_ref_depth: int
-    copy_siblings: bool
-    truncate: bool = False
+    limits: _Limits
 
-    def normalize(self, schema: Any, refs: frozenset[str] = frozenset(), depth: int = 0) -> Schema:
+    def normalize(self, schema: Any, refs: tuple[str, ...] = (), depth: int = 0) -> Schema:
         """Normalize a schema and all schemas inside it.
 
         Args:
@@ -92,6 +149,7 @@ class _Normalizer:
 
         Raises:
             _TooLargeError: The result would have too many nodes.
+            _EndOfRecursionError: The schema recurs too often.
         """
         flat, refs = self._flatten(schema, refs, depth)
         alternatives = flat.pop("anyOf", None)
@@ -100,11 +158,11 @@ class _Normalizer:
         return self._with_alternatives(flat, alternatives, refs, depth)
 
     def _flatten(
-        self, schema: Any, refs: frozenset[str], depth: int
-    ) -> tuple[Schema, frozenset[str]]:
+        self, schema: Any, refs: tuple[str, ...], depth: int
+    ) -> tuple[Schema, tuple[str, ...]]:
         """Merge the targets of `$ref` and `allOf` into a schema, and add the `$ref` to `refs`."""
         self.nodes_left -= 1
-        if self.nodes_left < 0 and not self.truncate:
+        if self.nodes_left < 0 and not self.limits.truncate:
             raise _TooLargeError
         if not isinstance(schema, dict):
             return {}, refs
@@ -115,34 +173,69 @@ class _Normalizer:
         reference = schema.get("$ref")
         if isinstance(reference, str):
             target = resolve_reference(reference, self.root)
-            if reference in refs or len(refs) >= self.max_ref_depth:
+            if refs.count(reference) >= self.limits.max_recursion:
+                stub = _split_types(_truncated(target, reference))
+                raise _EndOfRecursionError(stub, is_nullable=schema.get("nullable") is True)
+            if len(refs) >= self.limits.max_ref_depth:
                 target = _truncated(target, reference)
             else:
-                refs |= {reference}
+                refs = (*refs, reference)
             parts = [target, *parts]
         for part in parts:
             inner, refs = self._flatten(part, refs, depth + 1)
-            flat = _intersect(flat, inner)
+            flat = intersect(flat, inner)
         return flat, refs
 
-    def _normalize_inner(self, flat: Schema, refs: frozenset[str], depth: int) -> Schema:
+    def _normalize_inner(self, flat: Schema, refs: tuple[str, ...], depth: int) -> Schema:
         """Normalize the schemas directly inside a schema; remove properties that are `false`."""
-        for key in NAMED_SCHEMAS & flat.keys():
-            allowed = {name: inner for name, inner in flat[key].items() if inner is not False}
-            flat = {**flat, key: allowed}
-        return map_subschemas(flat, lambda inner: self.normalize(inner, refs, depth + 1))
+        normalized: Schema = {}
+        for key, value in flat.items():
+            if key in NAMED_SCHEMAS:
+                normalized[key] = self._normalize_properties(value, flat, refs, depth)
+                continue
+            try:
+                normalized |= map_subschemas(
+                    {key: value}, lambda inner: self.normalize(inner, refs, depth + 1)
+                )
+            except _EndOfRecursionError:
+                if key in _EMPTY_CONTAINERS:
+                    is_nullable = flat.get("nullable") is True or "null" in flat.get("type", ())
+                    raise _EndOfRecursionError(
+                        _EMPTY_CONTAINERS[key], is_nullable=is_nullable
+                    ) from None
+        if "required" in flat:
+            removed = flat.get("properties", {}).keys() - normalized.get("properties", {}).keys()
+            normalized["required"] = [name for name in flat["required"] if name not in removed]
+        return normalized
+
+    def _normalize_properties(
+        self, properties: Schema, flat: Schema, refs: tuple[str, ...], depth: int
+    ) -> Schema:
+        """Normalize properties; leave out those that recur too often, if others are left."""
+        kept: Schema = {}
+        left_out: Schema = {}
+        required = flat.get("required", ())
+        for name, inner in properties.items():
+            if inner is False:
+                continue
+            try:
+                kept[name] = self.normalize(inner, refs, depth + 1)
+            except _EndOfRecursionError as end:
+                is_optional = name not in required or end.is_nullable
+                (left_out if is_optional else kept)[name] = end.stub
+        return kept or left_out
 
     def _with_alternatives(
-        self, flat: Schema, alternatives: list[Any], refs: frozenset[str], depth: int
+        self, flat: Schema, alternatives: list[Any], refs: tuple[str, ...], depth: int
     ) -> Schema:
         """Normalize `anyOf`; the keywords next to it are moved into its branches or described."""
         outside = {k: v for k, v in flat.items() if k in _COMMON_TO_BRANCHES}
         siblings = {k: v for k, v in flat.items() if k not in outside and k != "nullable"}
         are_conditions = bool(siblings) and not any(map(_describes_value, alternatives))
-        if siblings and self.copy_siblings and not are_conditions:
+        if siblings and self.limits.copy_siblings and not are_conditions:
             alternatives = [a if _is_null(a) else {"allOf": [a, siblings]} for a in alternatives]
             siblings = {}
-        branches = [self.normalize(a, refs, depth + 1) for a in alternatives if a is not False]
+        branches = self._normalize_branches(flat, alternatives, refs, depth)
         if are_conditions or "type" in siblings or "properties" in siblings:
             plain = _split_types(self._normalize_inner(flat, refs, depth))
             return with_description(plain, f"One of these holds: {as_json_text(branches)}.")
@@ -151,6 +244,29 @@ class _Normalizer:
         plain = any_of(branches, self._normalize_inner(outside, refs, depth))
         rest = f"All of this holds: {as_json_text(siblings)}." if siblings else ""
         return with_description(plain, rest)
+
+    def _normalize_branches(
+        self, flat: Schema, alternatives: list[Any], refs: tuple[str, ...], depth: int
+    ) -> list[Schema]:
+        """Normalize alternatives; leave out those that recur too often.
+
+        Raises:
+            _EndOfRecursionError: Nothing is left but null.
+        """
+        branches: list[Schema] = []
+        ends: list[_EndOfRecursionError] = []
+        for alternative in alternatives:
+            if alternative is False:
+                continue
+            try:
+                branches.append(self.normalize(alternative, refs, depth + 1))
+            except _EndOfRecursionError as end:
+                ends.append(end)
+        if ends and all(map(_is_null, branches)):
+            is_nullable = bool(branches) or flat.get("nullable") is True
+            is_nullable = is_nullable or any(end.is_nullable for end in ends)
+            raise _EndOfRecursionError(ends[0].stub, is_nullable=is_nullable)
+        return branches
 
 
 # --- one schema, without the schemas inside it ----------------------------------------------
@@ -169,7 +285,7 @@ def _valid_keywords(schema: Schema) -> Schema:
     flat = {k: v for k, v in flat.items() if k in VALUE_CHECKS and VALUE_CHECKS[k](v)}
     for key, convert in _CONVERTED_KEYWORDS.items():
         if key in schema:
-            flat = _intersect(flat, convert(schema[key]))
+            flat = intersect(flat, convert(schema[key]))
     if "required" in flat:
         required = (name for name in flat["required"] if isinstance(name, str))
         flat["required"] = list(dict.fromkeys(required))
@@ -213,66 +329,6 @@ def _is_null(schema: Any) -> bool:
 def _describes_value(schema: Any) -> bool:
     """Whether an alternative says more than which properties are required."""
     return isinstance(schema, dict) and not schema.keys() <= {"required", "not", "description"}
-
-
-# --- two schemas that must both hold --------------------------------------------------------
-
-
-def _intersect(first: Schema, second: Schema) -> Schema:
-    """One schema for two that must both hold; annotations are those of the first."""
-    result = {**second, **first}
-    for key in [key for key in second if key in first]:
-        if key in _INTERSECTIONS:
-            result[key] = _INTERSECTIONS[key](first[key], second[key])
-        elif first[key] != second[key]:
-            result = with_description(result, f"Also {key}: {as_json_text(second[key])}.")
-    return result
-
-
-def _shared_values(first: list[Any], second: list[Any]) -> list[Any]:
-    return [value for value in first if value in second] or first
-
-
-def _shared_types(first: list[str], second: list[str]) -> list[str]:
-    """The types in both lists; an integer is a number."""
-    accepted = [[*types, "integer"] if "number" in types else types for types in (first, second)]
-    shared = [name for name in first + second if all(name in types for types in accepted)]
-    return list(dict.fromkeys(shared)) or first
-
-
-def _combinations(first: list[Any], second: list[Any]) -> list[Any]:
-    """Each alternative of one list with each of the other; only the first list if too many."""
-    if len(first) * len(second) > MAX_DEPTH:
-        return first
-    return [{"allOf": [a, b]} for a in first for b in second]
-
-
-def _all_properties(first: Schema, second: Schema) -> Schema:
-    shared = {name: _all_of(first[name], second[name]) for name in second if name in first}
-    return {**second, **first, **shared}
-
-
-def _all_of(first: Any, second: Any) -> Any:
-    return False if first is False or second is False else {"allOf": [first, second]}
-
-
-_INTERSECTIONS: Mapping[str, Callable[[Any, Any], Any]] = {
-    **dict.fromkeys(ANNOTATIONS, lambda first, _: first),
-    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems"), max),
-    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems"), min),
-    **dict.fromkeys(("minProperties", "minContains"), max),
-    **dict.fromkeys(("maxProperties", "maxContains"), min),
-    **dict.fromkeys(("items", "additionalProperties"), _all_of),
-    **dict.fromkeys(NAMED_SCHEMAS, _all_properties),
-    "nullable": lambda first, second: first and second,
-    "uniqueItems": lambda first, second: first or second,
-    "required": lambda first, second: list(dict.fromkeys([*first, *second])),
-    "type": _shared_types,
-    "enum": _shared_values,
-    "anyOf": _combinations,
-}
-"""The value of a keyword that two schemas have. For a keyword without a row the value of the
-first schema is kept, and that of the second is added to the description."""
 
 
 # --- one type for each schema ---------------------------------------------------------------
@@ -321,36 +377,3 @@ def _of_type(name: str, keywords: Schema) -> Schema | None:
     if name == "array" and "prefixItems" not in branch:
         branch.setdefault("items", {})
     return {"type": name, **branch}
-
-
-# --- schemas put together -------------------------------------------------------------------
-
-
-def any_of(alternatives: list[Schema], outside: Schema) -> Schema:
-    """One schema for normalized alternatives, with the keywords of `outside`.
-
-    Nested alternatives are flattened, duplicates removed, and a single one needs no `anyOf`.
-    """
-    branches: list[Schema] = []
-    for alternative in alternatives:
-        inner = alternative["anyOf"] if alternative.keys() == {"anyOf"} else [alternative]
-        branches += [schema for schema in inner if schema not in branches]
-    if len(branches) == 1:
-        return {**branches[0], **outside}
-    return {**({"anyOf": branches} if branches else {}), **outside}
-
-
-def with_description(schema: Schema, sentence: str) -> Schema:
-    """A schema with `sentence` at the end of its description, unless it is already in it."""
-    description = schema.get("description") or ""
-    if sentence in description:
-        return schema
-    return {**schema, "description": f"{description} {sentence}".strip()}
-
-
-def as_json_text(value: Any) -> str:
-    """JSON for a description; values that JSON has no form for are written as Python does."""
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    except (ValueError, TypeError, RecursionError):
-        return "(not representable as JSON)"

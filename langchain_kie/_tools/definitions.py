@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.tools import BaseTool, create_schema_from_function
 from langchain_core.utils.function_calling import convert_to_openai_function
 from langchain_core.utils.pydantic import is_basemodel_subclass
+from typing_extensions import is_typeddict
 
 from langchain_kie._catalog import BUILTIN_TOOLS, BUILTIN_TOOLS_BY_NAME
 from langchain_kie._json_schema.keywords import type_names, without_titles
 from langchain_kie._json_schema.normalize import normalize_schema
 from langchain_kie._tools.server_tools import reject_server_tool
+from langchain_kie._tools.typed_dicts import typed_dict_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,9 @@ _PARAMETERS = (
     "parameters_json_schema",
 )
 """The keys of a function's schema, as OpenAI, Anthropic, MCP and Gemini name it."""
+
+_POSITIONAL_ONLY = "v__positional_only"
+"""A property that pydantic adds for a function with positional-only parameters (pydantic 2.14)."""
 
 _SCHEMA_KEYS = frozenset(_PARAMETERS)
 _DECLARATIONS = ("functionDeclarations", "function_declarations")
@@ -249,6 +254,8 @@ def _function_from_code(tool: Any) -> Json:
         schema = pydantic_schema(tool)
         doc = inspect.cleandoc(vars(tool).get("__doc__") or "")
         return _function_from_schema(schema, schema.get("title") or tool.__name__, doc)
+    if is_typeddict(tool):
+        return _function_from_schema(typed_dict_schema(tool), tool.__name__, None)
     if isinstance(tool, (type, BaseTool)) or not callable(tool):
         return _function_from_dict(convert_to_openai_function(tool))
     name = getattr(tool, "__name__", type(tool).__name__)
@@ -266,5 +273,8 @@ def pydantic_schema(model: Any) -> Json:
 
 def _function_from_schema(schema: Json, name: str, description: str | None) -> Json:
     parameters = {k: v for k, v in schema.items() if k not in {"title", "description"}}
+    if isinstance(properties := parameters.get("properties"), dict):
+        named = {k: v for k, v in properties.items() if k != _POSITIONAL_ONLY}
+        parameters["properties"] = named
     description = description or schema.get("description", "")
     return _function(name, description, without_titles(parameters))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, get_args
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import BaseMessage, BaseMessageChunk
@@ -17,18 +18,28 @@ from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
+from typing_extensions import is_typeddict
 
-from langchain_kie._json_schema.coerce import fit
-from langchain_kie._json_schema.normalize import as_json_text
+from langchain_kie._json import complete_escapes
+from langchain_kie._json_schema.coerce import NULL_TEXTS, fit
+from langchain_kie._json_schema.combine import as_json_text
 from langchain_kie._settings import Method
 from langchain_kie._tools.definitions import normalize_tool, pydantic_schema
+from langchain_kie._tools.typed_dicts import typed_dict_schema
+from langchain_kie.errors import ModelRefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from langchain_core.output_parsers import BaseOutputParser
 
 METHODS: tuple[Method, ...] = get_args(Method)
+
+_ENDINGS: Mapping[str | None, str] = {
+    "length": "the answer was cut at max_tokens",
+    "content_filter": "the answer was blocked ({})",
+}
+"""The finish reasons that explain why an answer cannot be parsed."""
 
 DEFAULT_NAME = "structured_output"
 
@@ -67,25 +78,44 @@ def _to_json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
     """
     if isinstance(schema, type) and is_basemodel_subclass(schema):
         return {"title": schema.__name__, **pydantic_schema(schema)}
+    if is_typeddict(schema):
+        return typed_dict_schema(cast("type", schema))
     if isinstance(schema, dict) and _FUNCTION_KEYS.isdisjoint(schema):
         return schema
     return convert_to_json_schema(schema)
 
 
-def build_json_parser(schema: dict[str, Any] | type) -> BaseOutputParser[Any]:
-    """The parser of an answer that is JSON text, with or without a Markdown fence."""
+def build_json_parser(
+    schema: dict[str, Any] | type, tool_names: Sequence[str]
+) -> BaseOutputParser[Any]:
+    """The parser of an answer that is JSON text, with or without a Markdown fence.
+
+    Args:
+        schema: The schema of the answer.
+        tool_names: The functions that the model may call instead of answering.
+    """
     return StructuredOutputParser(
-        json_schema=_to_json_schema(schema), model_class=_model_class(schema)
+        json_schema=_to_json_schema(schema),
+        model_class=_model_class(schema),
+        tool_names=tuple(tool_names),
     )
 
 
-def build_tool_parser(schema: dict[str, Any] | type) -> BaseOutputParser[Any]:
-    """The parser of an answer that is a call of the function of a schema."""
+def build_tool_parser(
+    schema: dict[str, Any] | type, tool_names: Sequence[str]
+) -> BaseOutputParser[Any]:
+    """The parser of an answer that is a call of the function of a schema.
+
+    Args:
+        schema: The schema of the answer.
+        tool_names: The other functions, which the model may call instead of answering.
+    """
     function = normalize_tool(schema)[0]["function"]
     return StructuredOutputParser(
         json_schema=function.get("parameters") or {},
         model_class=_model_class(schema),
         function_name=function["name"],
+        tool_names=tuple(tool_names),
     )
 
 
@@ -110,6 +140,9 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
     function_name: str | None = None
     """The function whose arguments are the answer; `None` if the answer is text."""
 
+    tool_names: tuple[str, ...] = ()
+    """The other functions, which the model may call instead of answering."""
+
     def parse(self, text: str) -> Any:
         """Parse the text of an answer; as `parse_result`."""
         return self.parse_result([Generation(text=text)])
@@ -128,17 +161,23 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         Raises:
             OutputParserException: `partial` is False, and the answer is not complete JSON, does
                 not match the schema, or does not call the function.
+            ModelRefusalError: `partial` is False, and the model refused (langchain-core 1.7.5).
         """
         text, message = result[0].text, getattr(result[0], "message", None)
         calls = getattr(message, "tool_calls", [])
         answers = [call["args"] for call in calls if call["name"] == self.function_name]
+        if not partial and message is not None:
+            _raise_if_refused(message)
+        uses_tool = any(call["name"] in self.tool_names for call in calls)
         try:
             if answers:
                 return self._validate(answers[0], partial=partial)
             return self._parse_text(text, partial=partial)
-        except (ValueError, RecursionError) as error:
-            if partial or (calls and not answers):
+        except Exception as error:
+            if partial or (uses_tool and not answers):
                 return None
+            if not isinstance(error, (ValueError, RecursionError)):  # of a validator of the class
+                raise
             text = as_json_text(answers[0]) if answers else text
             reason = self._reason(error, text, message)
             raise OutputParserException(reason, llm_output=text) from error
@@ -151,7 +190,7 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         Raises:
             ValueError: The text is not complete JSON, or does not match the schema.
         """
-        text = text.strip()
+        text = complete_escapes(text)[0].strip()
         if partial:
             value = parse_json_markdown(text)
         else:
@@ -171,14 +210,27 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         if self.model_class is None:
             return value
         validate = getattr(self.model_class, "model_validate", None) or self.model_class.parse_obj
-        return validate(value)
+        try:
+            return validate(value)
+        except ValueError as error:
+            with_nulls = value if partial else _with_nulls(value, error)
+            if with_nulls is value:
+                raise
+            with suppress(ValueError):
+                return validate(with_nulls)
+            raise
 
     def _reason(self, error: Exception, text: str, message: Any) -> str:
         """Why an answer cannot be parsed."""
-        if getattr(message, "response_metadata", {}).get("finish_reason") == "length":
-            return "the answer was cut at max_tokens"
+        metadata = getattr(message, "response_metadata", {})
+        if ending := _ENDINGS.get(metadata.get("finish_reason")):
+            return ending.format(metadata.get("native_finish_reason"))
         if invalid := getattr(message, "invalid_tool_calls", None):
             return f"the arguments of the call of {invalid[0]['name']!r} are not complete JSON"
+        if calls := getattr(message, "tool_calls", []):
+            names = [call["name"] for call in calls]
+            if self.function_name not in names:
+                return f"the answer calls {names[0]!r}, which the model was not offered"
         if not text.strip():
             return "the answer is empty"
         if isinstance(error, json.JSONDecodeError):
@@ -217,7 +269,50 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
             yield final
 
 
+def _with_nulls(value: Any, error: ValueError) -> Any:
+    """A value with null for each text in place of null that its class did not accept.
+
+    KIE's models write such a text where they cannot write null. Some schemas do not show that it
+    is not valid: that of a `Decimal` accepts any text.
+    """
+    errors: Any = getattr(error, "errors", list)()
+    with_nulls = value
+    for path in {tuple(one["loc"]) for one in errors}:
+        with_nulls = _with_null_at(with_nulls, path)
+    return with_nulls
+
+
+def _with_null_at(value: Any, path: tuple[Any, ...]) -> Any:
+    """A value with null at the end of a path if a text in place of null is there."""
+    if isinstance(value, str) and value in NULL_TEXTS:
+        return None
+    if not path or not isinstance(value, (dict, list)):
+        return value
+    key, *rest = path
+    if (isinstance(value, dict) and key not in value) or (
+        isinstance(value, list) and not isinstance(key, int)
+    ):
+        return _with_null_at(value, tuple(rest))  # the name of an alternative
+    inner = _with_null_at(value[key], tuple(rest))
+    if inner is value[key]:
+        return value
+    copied = value.copy()
+    copied[key] = inner
+    return copied
+
+
 _NOTHING = object()
+
+
+def _raise_if_refused(message: BaseMessage) -> None:
+    """Raise for a message with a `refusal` block, which only newer LangChain versions have.
+
+    Raises:
+        ModelRefusalError: There is one.
+    """
+    for block in message.content_blocks:
+        if block["type"] == "refusal":
+            raise ModelRefusalError.from_refusal(block, raw_message=message)
 
 
 def _add_chunk(received: Any, chunk: str | BaseMessage) -> Any:

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 _CALL_MEMBERS = frozenset({"index", "id", "type", "function"})
 _FUNCTION_MEMBERS = frozenset({"name", "arguments"})
 _THOUGHT_TYPES = ("reasoning", "thought", "thinking")
-_METADATA = {"id": "id", "model": "model_version"}
 
 FINISH_REASONS = {
     "stop": STOP,
@@ -80,9 +79,15 @@ def build_request(
 def build_gateway_request(
     turns: Sequence[Turn], options: Options, target: ResolvedModel, *, stream: bool
 ) -> tuple[str, Json]:
-    """Build a request of `gateway`; the body contains the model."""
+    """Build a request of `gateway`; the body contains the model.
+
+    Most OpenAI-compatible servers count the tokens of a stream only on request.
+    """
     path, body = build_request(turns, options, target, stream=stream)
-    return path, {"model": target.route.model, **body}
+    added: Json = {"model": target.route.model}
+    if body["stream"] and options.stream_usage:
+        added["stream_options"] = {"include_usage": True}
+    return path, added | body
 
 
 def _messages(turns: Sequence[Turn], target: ResolvedModel) -> list[Any]:
@@ -238,16 +243,17 @@ def parse_event(event: Json) -> AnswerEvent:
         KieError: The choice reports an error.
     """
     parsed = AnswerEvent()
-    choices = event.get("choices") or []
-    for choice in choices if len(choices) == 1 else common.first_choice(choices):
+    choices = event.get("choices")
+    if choices:
+        choice = common.first_choice(choices)
         parsed.choice = choice.get("index") or 0
         if "error" in choice:
             raise_if_error({"error": choice["error"]})
         delta, message = choice.get("delta"), choice.get("message")
-        parsed.is_message = not delta or bool(
-            message and not any(delta[k] for k in delta.keys() - {"role"})
-        )
-        _parse_message((message or delta if parsed.is_message else delta) or {}, parsed)
+        if not delta or (message and not any(delta[k] for k in delta.keys() - {"role"})):
+            parsed.is_message, delta = True, message or delta
+        if delta:
+            _parse_message(delta, parsed)
         if finish_reason := choice.get("finish_reason"):
             parsed.native_finish_reason = common.require_text(finish_reason)
         if logprobs := choice.get("logprobs"):
@@ -255,7 +261,10 @@ def parse_event(event: Json) -> AnswerEvent:
     if usage := event.get("usage"):
         common.set_usage(parsed, usage, _parse_usage)
         parsed.is_terminal = not choices
-    common.copy_metadata(event, _METADATA, parsed)
+    if answer_id := event.get("id"):
+        parsed.metadata["id"] = answer_id
+    if model := event.get("model"):
+        parsed.metadata["model_version"] = model
     return parsed
 
 
@@ -264,6 +273,8 @@ def _parse_message(message: Json, parsed: AnswerEvent) -> None:
     if isinstance(content, str):
         if content:
             parsed.outputs.append(content)
+            if _MEMBERS.isdisjoint(message):
+                return
     else:
         for part in [content] if isinstance(content, dict) else content or []:
             _parse_content_part(part, parsed)
@@ -274,7 +285,7 @@ def _parse_message(message: Json, parsed: AnswerEvent) -> None:
 
 def _parse_content_part(part: str | Json, parsed: AnswerEvent) -> None:
     """Parse a part of a content that is a list: text, a thought or an image (docs/wire.md 3)."""
-    if isinstance(part, str):
+    if isinstance(part, str) or part is None:
         if part:
             parsed.outputs.append(part)
     elif part.get("type") in _THOUGHT_TYPES:
@@ -313,7 +324,7 @@ def _parse_reasoning_content(thought: Any, parsed: AnswerEvent) -> None:
 
 def _parse_reasoning(thought: Any, parsed: AnswerEvent) -> None:
     """Parse the name that other servers have for `reasoning_content`; some send both."""
-    parsed.reasoning = parsed.reasoning or _thought_text(thought)
+    parsed.other_reasoning = _thought_text(thought)
 
 
 def _parse_refusal(refusal: Any, parsed: AnswerEvent) -> None:
@@ -353,7 +364,8 @@ def _parse_images(images: Any, parsed: AnswerEvent) -> None:
 
 def _parse_tool_calls(calls: Any, parsed: AnswerEvent) -> None:
     for call in calls:
-        parsed.outputs.append(_parse_tool_call(call, is_complete=parsed.is_message))
+        if call is not None:
+            parsed.outputs.append(_parse_tool_call(call, is_complete=parsed.is_message))
 
 
 def _parse_function_call(function: Any, parsed: AnswerEvent) -> None:
@@ -374,6 +386,8 @@ _MEMBER_PARSERS: Mapping[str, Callable[[Any, AnswerEvent], None]] = {
     "function_call": _parse_function_call,
 }
 """The members of a message after its content, in the order in which they are read."""
+
+_MEMBERS = frozenset(_MEMBER_PARSERS)
 
 
 def _parse_tool_call(call: Json, *, is_complete: bool) -> ToolCallDelta:

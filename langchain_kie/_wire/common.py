@@ -144,6 +144,8 @@ def copy_metadata(source: Json, names: Mapping[str, str], parsed: AnswerEvent) -
             parsed.metadata[names[member]] = value
 
 
-def first_choice(choices: list[Json]) -> list[Json]:
+def first_choice(choices: list[Json]) -> Json:
     """Of several choices, the one with index 0, else the first."""
-    return ([choice for choice in choices if choice.get("index") in _FIRST] or choices)[:1]
+    if len(choices) == 1:
+        return choices[0]
+    return next((choice for choice in choices if choice.get("index") in _FIRST), choices[0])

@@ -5,6 +5,7 @@ Pure. Sources: docs/wire.md 1 to 6.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -25,7 +26,6 @@ from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOT
 from langchain_kie._error_bodies import raise_if_error
 from langchain_kie._json import LongText, RawJson, json_list, raw_list, without_none
 from langchain_kie._json_schema.gemini import to_gemini_schema
-from langchain_kie._warnings import warn
 from langchain_kie._wire import common
 from langchain_kie._wire.replay import model_parts
 
@@ -42,16 +42,22 @@ if TYPE_CHECKING:
     from langchain_kie._tools.cache import Function
     from langchain_kie._tools.choice import ToolChoice
 
+logger = logging.getLogger(__name__)
+
 _CALLING_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 _NO_OUTPUT = frozenset({"thought", "thoughtSignature", "thought_signature"})
 _TEXT_MEMBERS = frozenset({"text", "thought"})
 _SERVER_TOOL_MEMBERS = frozenset(
     {"executableCode", "codeExecutionResult", "toolCall", "toolResponse"}
 )
+_FEEDBACK = {
+    "blockReason": "block_reason",
+    "blockReasonMessage": "block_reason_message",
+    "safetyRatings": "safety_ratings",
+}
 _METADATA = {
     "responseId": "id",
     "modelVersion": "model_version",
-    "promptFeedback": "prompt_feedback",
     "finishMessage": "finish_message",
     "safetyRatings": "safety_ratings",
     "groundingMetadata": "grounding_metadata",
@@ -95,7 +101,7 @@ def build_request(
     """
     stream = stream or any(BUILTIN_TOOLS_BY_NAME[name].must_stream for name, _ in options.builtins)
     if options.parallel_tool_calls is False:
-        warn("generate_content cannot disable parallel tool calls")
+        logger.debug("generate_content cannot disable parallel tool calls")
     contents = _contents([turn for turn in turns if turn.role != "system"], target)
     system = [_native_part(part) for turn in turns if turn.role == "system" for part in turn.parts]
     body = without_none(
@@ -267,8 +273,9 @@ def parse_event(event: Json) -> AnswerEvent:
         KieError: The candidate reports an error.
     """
     parsed = AnswerEvent()
-    candidates = event.get("candidates") or []
-    for candidate in candidates if len(candidates) == 1 else common.first_choice(candidates):
+    candidates = event.get("candidates")
+    if candidates:
+        candidate = common.first_choice(candidates)
         parsed.choice = candidate.get("index") or 0
         if "error" in candidate:
             raise_if_error({"error": candidate["error"]})
@@ -279,20 +286,23 @@ def parse_event(event: Json) -> AnswerEvent:
             parsed.native_finish_reason = common.require_text(finish_reason)
         common.copy_metadata(candidate, _METADATA, parsed)
     common.copy_metadata(event, _METADATA, parsed)
-    feedback = event.get("promptFeedback")
-    if feedback and not parsed.native_finish_reason and (reason := feedback.get("blockReason")):
-        parsed.finish_reason, parsed.native_finish_reason = BLOCKED, common.require_text(reason)
+    if feedback := event.get("promptFeedback"):
+        parsed.metadata["prompt_feedback"] = {_FEEDBACK.get(k, k): v for k, v in feedback.items()}
+        if not parsed.native_finish_reason and (reason := feedback.get("blockReason")):
+            parsed.finish_reason, parsed.native_finish_reason = BLOCKED, common.require_text(reason)
     if usage := event.get("usageMetadata"):
         common.set_usage(parsed, usage, _parse_usage)
     return parsed
 
 
-def _parse_part(part: Json, parsed: AnswerEvent) -> None:
+def _parse_part(part: Json | None, parsed: AnswerEvent) -> None:
     """Parse a part: its text, then its function call, media, code or other members.
 
     The signature is that of the last output. If no output is kept, it signs an empty text.
     """
     outputs = parsed.outputs
+    if part is None:
+        return
     if part.keys() <= _TEXT_MEMBERS:
         if text := common.require_text(part.get("text") or ""):
             if part.get("thought"):
@@ -314,12 +324,12 @@ def _parse_part(part: Json, parsed: AnswerEvent) -> None:
     if not blocks and (is_server_tool or not part.get("text")) and others.keys() - _NO_OUTPUT:
         blocks.append({"type": "non_standard", "value": others})
     if is_server_tool and blocks:
-        parsed.native_parts[len(outputs)] = others
+        parsed.native_parts = {**(parsed.native_parts or {}), len(outputs): others}
     outputs += blocks
     if signature:
         if len(outputs) == count:
             outputs.append("")
-        parsed.signatures[len(outputs) - 1] = signature
+        parsed.signatures = {**(parsed.signatures or {}), len(outputs) - 1: signature}
 
 
 def _tool_call_delta(call: Json, signature: str | None) -> ToolCallDelta:

@@ -35,6 +35,7 @@ try:
         Turn,
         Usage,
     )
+    from langchain_kie.emulator.responder import respond as default_respond
     from langchain_kie.emulator.server import Emulator
     from langchain_kie.emulator.settings import ToolCallFormat
     from langchain_kie.emulator.state import ReceivedRequest
@@ -64,4 +65,5 @@ __all__ = [
     "ToolResult",
     "Turn",
     "Usage",
+    "default_respond",
 ]

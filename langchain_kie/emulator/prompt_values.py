@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_QUOTED = r"\"([^\"]+)\"|\u201c([^\u201d]+)\u201d|`([^`]+)`|(?<!\w)'([^']+(?:'\w[^']*)*)'(?!\w)"
+# The lengths have limits, so that no prompt makes the search slow.
+_QUOTED = (
+    r"\"([^\"]{1,2000})\"|\u201c([^\u201c\u201d]{1,2000})\u201d|`([^`]{1,2000})`"
+    r"|(?<!\w)'([^']{1,2000}(?:'\w[^']{0,200}){0,4})'(?!\w)"
+)
 _ADDRESS = r"https?://[^\s\"'<>)\]]*[\w/]|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"
 _NAME = (
     r"(?<![\w'])[A-Z\u00c0-\u00de][\w'/-]*(?:(?: | de | la )[A-Z\u00c0-\u00de][\w'/-]*)*"

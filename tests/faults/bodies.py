@@ -6,6 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from call_modes import FAULT_CALL_MODES
+from error_texts import (
+    CREDITS,
+    FREQUENCY,
+    MAINTENANCE,
+    NOT_ENABLED,
+    RETRIES_FAILED,
+    SERVER_EXCEPTION,
+    TOO_LARGE,
+    UNSUPPORTED_CHANNEL,
+    UNSUPPORTED_NAME,
+)
 from scripted_server import Scripted, sse
 
 from faults.answers import NATIVE, SHAPE_A, STREAMS, TEXT, Answer, Point
@@ -41,24 +52,24 @@ if TYPE_CHECKING:
 ERROR_MESSAGES: dict[int, str] = {
     400: "Invalid parameter: messages",
     401: "You do not have access permissions",
-    402: "Credits insufficient",
+    402: CREDITS,
     404: "Not found",
     408: "Upstream is timed out",
     422: "validation failed",
     429: "Too many requests",
     433: "The sub-key has reached its limit",
     455: "Service unavailable: maintenance",
-    500: "Server exception, please try again later",
+    500: SERVER_EXCEPTION,
     501: "Generation failed",
-    524: "2 times retry fail",
+    524: RETRIES_FAILED,
 }
 TEXT_ERRORS: dict[str, tuple[int, type[KieError], int | None]] = {
-    "The channel is not supported": (422, KieModelNotFoundError, 0),
-    "The model name you specified is not supported.": (404, KieModelNotFoundError, 0),
-    "The API key is not authorized to use this model.": (401, KiePermissionDeniedError, 0),
-    "Your call frequency is too high": (455, KieRateLimitError, None),
-    "Inline data URL is too large. Upload the file": (400, KieInvalidRequestError, 0),
-    "The server is currently being maintained": (400, KieServerError, None),
+    UNSUPPORTED_CHANNEL: (422, KieModelNotFoundError, 0),
+    UNSUPPORTED_NAME: (404, KieModelNotFoundError, 0),
+    NOT_ENABLED: (401, KiePermissionDeniedError, 0),
+    FREQUENCY: (455, KieRateLimitError, None),
+    TOO_LARGE: (400, KieInvalidRequestError, 0),
+    MAINTENANCE: (400, KieServerError, None),
 }
 """Messages that count more than the code."""
 
@@ -278,7 +289,7 @@ CONTENT = (
         "S9",
         "a lone surrogate",
         LEGAL,
-        _inserted(sse('{"choices": [{"delta": {"content": "\\ud800"}}]}')),
+        _inserted(sse('{"choices": [{"delta": {"content": "\\udc00"}}]}')),
         _IN_STREAM[:-1],
         CHAT_STREAMS,
         check=_has_replacement,

@@ -54,7 +54,6 @@ CODES = {**STATUSES, 524: (KieServerError, None)}
 _1010 = b"<!DOCTYPE html><title>Access denied</title><span>Error</span> <span>1010</span>"
 _PAGE = b"<!DOCTYPE html><html><title>A timeout occurred</title></html>"
 _GOOGLE = b'[{"error":{"code":429,"message":"Slow","details":[{"retryDelay":"12s"}]}}]'
-_GZIPPED = gzip.compress(b'{"error":{"message":"Slow","code":429}}')
 
 ERROR_BODIES: dict[str, tuple[bytes, int | None]] = {
     "Google's": (b'[{"error":{"code":503,"message":"Busy","status":"UNAVAILABLE"}}]', 503),
@@ -129,22 +128,6 @@ ROWS = (
         for status in (504, 522, 524)
     ),
     Fault("H2", "403, error 1010", _numbered(403, None), _status(403, _1010), _STATUS, FEW),
-    Fault(
-        "H2",
-        "503, a named code",
-        Effect(cls=KieModelNotFoundError, status=503),
-        _status(503, b'{"error":{"message":"No channel","code":"model_not_found"}}'),
-        _STATUS,
-        FEW,
-    ),
-    Fault(
-        "H2",
-        "429, gzip",
-        _numbered(429, 429),
-        _status(429, _GZIPPED, Content_Encoding="gzip"),
-        _STATUS,
-        FEW,
-    ),
     Fault(
         "H7",
         "429, RetryInfo",

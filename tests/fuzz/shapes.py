@@ -73,6 +73,41 @@ class Shape:
         return [(p.call["id"] if p.call else p.text, p.attached) for p in self.parts if p.attached]
 
 
+NAMES = ("reasoning_content", "reasoning", "both", "in turns", "tags")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a server writes an answer of `chat_completions` (docs/wire.md 4 and 11).
+
+    Attributes:
+        shape: The end of a stream.
+        thoughts: The name of the thoughts, or where they are.
+        is_quoted: Whether arguments are encoded twice.
+        has_nulls: Whether lists have null members.
+    """
+
+    shape: str
+    thoughts: str
+    is_quoted: bool
+    has_nulls: bool
+
+    def listed(self, item: Json) -> list[Any]:
+        return [None, item, None] if self.has_nulls else [item]
+
+    def thought(self, piece: str) -> list[Json]:
+        """The deltas of a piece of the thoughts; in tags, of a piece of these."""
+        names = {"both": ("reasoning_content", "reasoning")}.get(self.thoughts, (self.thoughts,))
+        if self.thoughts == "tags":
+            return [{"content": piece, **_MARK}] if piece else []
+        if self.thoughts == "in turns":
+            return [{"reasoning": piece}, {"reasoning_content": piece}]
+        return [dict.fromkeys(names, piece)]
+
+
+_MARK = {"extra_content": {"google": {"thought": True}}}
+
+
 @st.composite
 def shaped(draw: st.DrawFn) -> Shape:
     """Any valid answer: thoughts, text, then tool calls; on the native API these may alternate."""
@@ -88,7 +123,8 @@ def shaped(draw: st.DrawFn) -> Shape:
     parts = (draw(st.permutations(parts)) if is_native else parts) or [Part(draw(TEXT))]
     thoughts, counts = draw(st.lists(TEXT, max_size=3)), draw(st.tuples(*[st.integers(1, 99)] * 3))
     render = _native if is_native else _chat
-    document, events = render(thoughts, parts, counts, draw(PLACES), shape)
+    style = Style(shape, draw(st.sampled_from(NAMES)), draw(st.booleans()), draw(st.booleans()))
+    document, events = render(thoughts, parts, counts, draw(PLACES), style)
     return Shape(NATIVE if is_native else CHAT, thoughts, parts, sum(counts), document, events)
 
 
@@ -99,7 +135,7 @@ def _cut(text: str, places: Sequence[int]) -> list[str]:
 
 
 def _native(
-    thoughts: list[str], parts: list[Part], counts: Any, places: Sequence[int], _shape: str
+    thoughts: list[str], parts: list[Part], counts: Any, places: Sequence[int], _style: Style
 ) -> tuple[Json, list[Any]]:
     """One part in each event; text without a signature is split further."""
     thought = [{"text": text, "thought": True} for text in thoughts]
@@ -125,28 +161,36 @@ def _native(
 
 
 def _chat(
-    thoughts: list[str], parts: list[Part], counts: Any, places: Sequence[int], shape: str
+    thoughts: list[str], parts: list[Part], counts: Any, places: Sequence[int], style: Style
 ) -> tuple[Json, list[Any]]:
     """The text and the arguments of tool calls in pieces."""
     text = "".join(part.text for part in parts)
-    message: Json = {"content": text or None, "reasoning_content": "".join(thoughts)}
+    thought = "".join(thoughts)
+    if style.thoughts == "tags" and thought:
+        thought = f"<thought>{thought}</thought>"
+    message: Json = {"content": text or None}
+    for member in style.thought(thought):
+        message |= {**member, "content": member.get("content", "") + text or None}
     deltas: list[Json] = [{"role": "assistant", "content": ""}]
-    for member in ("reasoning_content", "content"):
-        deltas += [{member: piece} for piece in _cut(message[member] or "", places)]
+    for piece in _cut(thought, places):
+        deltas += style.thought(piece)
+    deltas += [{"content": piece} for piece in _cut(text, places)]
     for index, part in enumerate(part for part in parts if part.call):
         call = part.call or {}
         args = orjson.dumps(call["args"]).decode()
+        args = orjson.dumps(args).decode() if style.is_quoted else args
         extra = {"extra_content": part.attached} if part.attached else {}
         for n, piece in enumerate(_cut(args, places)):
             head = {"id": call["id"], "type": "function", **extra} if n == 0 else {}
             function = {"arguments": piece, **({"name": call["name"]} if n == 0 else {})}
-            deltas.append({"tool_calls": [{"index": index, **head, "function": function}]})
+            fragment = {"index": index, **head, "function": function}
+            deltas.append({"tool_calls": style.listed(fragment)})
         complete = {
             "id": call["id"],
             "function": {"name": call["name"], "arguments": args},
             **extra,
         }
-        message.setdefault("tool_calls", []).append(complete)
+        message.setdefault("tool_calls", []).extend(style.listed(complete))
     details = {"reasoning_tokens": counts[2]}
     usage = {"prompt_tokens": counts[0], "completion_tokens": counts[1] + counts[2]}
     usage |= {"total_tokens": sum(counts), "completion_tokens_details": details}
@@ -158,8 +202,12 @@ def _chat(
         "B": [{**stop, **end}],
         "C": [{"choices": [], **end}],
     }
-    events += last[shape]
+    events += last[style.shape]
     for number, event in enumerate(events):
-        event["id"] = f"c{number or ''}" if shape == "C" else "c"
-    finish = {"index": 0, "message": message, "finish_reason": None if shape == "C" else "stop"}
+        event["id"] = f"c{number or ''}" if style.shape == "C" else "c"
+    finish = {
+        "index": 0,
+        "message": message,
+        "finish_reason": None if style.shape == "C" else "stop",
+    }
     return {"id": "c", "choices": [finish], **end}, [*events, "[DONE]"]

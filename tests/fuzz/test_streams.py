@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from functools import reduce
 from operator import add
@@ -13,6 +14,7 @@ import orjson
 from call_modes import CALL_MODES, blocks_of
 from hypothesis import event, given
 from hypothesis import strategies as st
+from langchain_core.load import dumps
 from langchain_core.messages import message_chunk_to_message
 from scripted_server import Scripted, ScriptedServer
 from scripted_server import sse as event_stream
@@ -61,7 +63,7 @@ def test_any_bytes_are_the_same_values_or_error_in_any_pieces(
 @sized(60)
 @given(bodies.SOUP.filter(bool))
 def test_a_body_without_an_end_is_rejected_at_a_limit(soup: bytes) -> None:
-    with mock.patch.multiple(sse, MAX_EVENT_CHARS=500, MAX_BODY_BYTES=5_000):
+    with mock.patch.multiple(sse, MAX_EVENT_BYTES=500, MAX_BODY_BYTES=5_000):
         assert values_of([soup] * (5_000 // len(soup) + 1))[-1] is KieProtocolError
         line = soup.translate(None, b"\r\n") or b"x"
         assert values_of([b"data: ", *[line] * 501])[-1:] == [KieProtocolError]
@@ -171,6 +173,110 @@ def test_any_json_is_a_message_that_can_be_copied_or_a_kie_error(
     for model in MODELS:
         with suppress(ValueError):
             assert body_of(model, continued(message), **options)
+
+
+_TEXTS = ["a", "b c", " ", "", "```", "json\n{", '{"n": 1}', "}", "<thought>", "x</thought>y", "<"]
+_COUNTS = [
+    {"a_tokens": 1},
+    {"prompt_tokens": 2, "completion_tokens": 1, "total_tokens": 3},
+    {"prompt_tokens": 2, "completion_tokens": 4, "total_tokens": 6},
+    {"prompt_tokens": 0, "completion_tokens": 4, "total_tokens": "7"},
+    {"promptTokenCount": 2, "candidatesTokenCount": 1, "totalTokenCount": 3},
+    {"promptTokenCount": 2, "candidatesTokenCount": 4, "totalTokenCount": 6},
+    {"promptTokenCount": 1, "candidatesTokenCount": -4, "thoughtsTokenCount": [1]},
+    None,
+]
+_GOOGLE = {"google": {"thought": True}}
+_CALL = {"index": 0, "id": "c", "function": {"name": "get_weather", "arguments": "{}"}}
+_GROUNDING = {"groundingChunks": [{"web": {"uri": "https://a"}}]}
+
+
+_GENERATED_ID = re.compile("call_[0-9a-f]{32}")
+
+
+def _members(*members: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Often nothing, else one of the members."""
+    return st.just({}) | st.sampled_from([{}, *members])
+
+
+_CHAT_EVENT = st.tuples(
+    st.sampled_from(["content", "content", "reasoning_content", "reasoning"]),
+    _members(
+        {"role": "assistant"}, {"refusal": "no"}, {"extra_content": _GOOGLE}, {"content": "z"}
+    ),
+    _members(
+        {"index": 1}, {"index": "0"}, {"finish_reason": "stop"}, {"message": {"content": "m"}}
+    ),
+    _members({"id": "2"}, {"code": 200}, {"error": None}, {"choices": []}, {"credits_consumed": 1}),
+)
+_NATIVE_EVENT = st.tuples(
+    _members({"thought": True}, {"thoughtSignature": "AAAA"}, {"inlineData": {"data": "AA"}}),
+    _members({"index": 1}, {"finishReason": "STOP"}, {"groundingMetadata": _GROUNDING}),
+    _members({"responseId": "2"}, {"promptFeedback": {"blockReason": "SAFETY"}}, {"usage": {}}),
+)
+_LATER = st.lists(
+    st.tuples(
+        st.sampled_from(_TEXTS) | st.sampled_from(_TEXTS[:2]) | st.sampled_from([None, 1, ["a"]]),
+        st.sampled_from(_COUNTS),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def _chat_events(drawn: tuple[Any, ...], later: list[tuple[Any, Any]]) -> list[Any]:
+    member, delta, choice, members = drawn
+    return [
+        {
+            "id": "1",
+            "choices": [{"index": 0, "delta": {**delta, member: text}, **choice}],
+            "usage": counts,
+            **members,
+        }
+        for text, counts in later
+    ]
+
+
+def _native_events(drawn: tuple[Any, ...], later: list[tuple[Any, Any]]) -> list[Any]:
+    part, candidate, members = drawn
+    return [
+        {
+            "candidates": [{"content": {"parts": [{"text": text, **part}]}, **candidate}],
+            "usageMetadata": counts,
+            **members,
+        }
+        for text, counts in later
+    ]
+
+
+_SIMILAR = (
+    st.builds(_chat_events, _CHAT_EVENT, _LATER)
+    | st.builds(_native_events, _NATIVE_EVENT, _LATER)
+    | bodies.SENT
+    | bodies.mutated().map(lambda values: [value for value in values for _ in range(2)])
+    | st.sampled_from([[{"choices": [{"delta": {"tool_calls": [_CALL]}}]}], ["[DONE]"]])
+)
+
+
+@sized(400)
+@given(st.lists(_SIMILAR, min_size=1, max_size=4), st.sampled_from(OPTIONS))
+def test_events_of_one_read_are_the_same_message_as_events_of_many_reads(
+    events: list[list[Any]], options: dict[str, Any]
+) -> None:
+    pieces = [event_stream(value) for values in events for value in values]
+    _, message, error = message_or_error([b"".join(pieces)], **options)
+    _, expected, expected_error = message_or_error(pieces, **options)
+    assert repr(error) == repr(expected_error)
+    if message and expected:
+        assert normalized_ids(message) == normalized_ids(expected)
+
+
+def normalized_ids(message: AIMessage) -> str:
+    """The fields of a message; generated ids are numbered."""
+    ids: dict[str, str] = {}
+    return _GENERATED_ID.sub(
+        lambda found: ids.setdefault(found[0], f"id {len(ids)}"), dumps(message)
+    )
 
 
 def pairwise(chunks: list[AIMessageChunk]) -> AIMessage:

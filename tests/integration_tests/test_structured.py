@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import date
 from enum import Enum
 from typing import Annotated, Any, Literal
@@ -16,7 +17,7 @@ from langchain.agents.structured_output import (
     ToolStrategy,
 )
 from langchain_core.exceptions import OutputParserException
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from scripted_server import ScriptedServer, sse
 from typing_extensions import TypedDict
 
@@ -273,6 +274,61 @@ async def test_a_call_of_another_tool_is_no_error(method):
     assert [call["name"] for call in result["raw"].tool_calls] == ["get_weather"]
 
 
+@pytest.mark.parametrize(
+    ("method", "tools"),
+    [*((method, None) for method in METHODS), *((m, [get_weather]) for m in METHODS[:2])],
+)
+async def test_a_call_of_an_unknown_function_is_a_parsing_error(method, tools):
+    with _server(_call_event("fly", '{"city": "Oslo"}')) as server:
+        chain = model_at(server).with_structured_output(Weather, method=method, tools=tools)
+        for call in (chain.invoke, lambda prompt: list(chain.stream(prompt))):
+            with pytest.raises(OutputParserException, match="'fly', which the model was not off"):
+                call("?")
+        with pytest.raises(OutputParserException):
+            await chain.ainvoke("?")
+
+
+def test_json_text_with_a_call_of_a_tool_is_the_answer():
+    call = _call_event("get_weather", '{"city": "Oslo"}')
+    with _server(_event(GOOD), call) as server:
+        chain = model_at(server).with_structured_output(Weather, tools=[get_weather])
+        assert chain.invoke("?") == Weather(city="Oslo", sky="blue")
+
+
+class Picky(BaseModel):
+    """A class whose validator expects all keys."""
+
+    city: str
+    sky: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def check(cls, values: Any) -> Any:
+        if len(values["sky"]) + len(values["city"]) > 20:
+            raise RuntimeError("too long")
+        return values
+
+
+def test_a_validator_that_raises_for_a_part_of_the_answer_is_asked_again():
+    pieces = [{"choices": [{"delta": {"content": piece}}]} for piece in ('{"city": ', '"Oslo"')]
+    for rest, is_valid in ((', "sky": "blue"}', True), (', "sky": "a very long answer"}', False)):
+        with _server(*pieces, _event(rest)) as server:
+            chain = model_at(server).with_structured_output(Picky)
+            with nullcontext() if is_valid else pytest.raises(RuntimeError, match="too long"):
+                assert list(chain.stream("?")) == [Picky(city="Oslo", sky="blue")]
+
+
+@pytest.mark.parametrize("schema", [Weather, WEATHER_DICT], ids=["class", "dict"])
+def test_no_method_is_the_default_one(schema):
+    with _server(_event(GOOD)) as server:
+        model = model_at(server)
+        assert model.with_structured_output(schema, method=None).invoke("?")
+        model.with_structured_output(schema).invoke("?")
+        first, second = (request.json for request in server.requests)
+    assert first == second
+    assert first["response_format"]["type"] == "json_schema"
+
+
 class Kind(Enum):
     """A kind."""
 
@@ -365,6 +421,44 @@ async def test_values_that_may_be_null_are_read_as_the_server_writes_them(
         streamed = [part async for part in chain.astream("?")]
         values = [chain.invoke("?"), await chain.ainvoke("?"), [*chain.stream("?")][-1]]
     assert [*values, streamed[-1]] == [expected] * 4
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize("strategy", [ToolStrategy(Order), ProviderStrategy(Order), Order])
+@pytest.mark.parametrize("name", ORDERS)
+async def test_the_text_for_an_agent_has_the_types_of_the_schema(api, method, strategy, name):
+    """LangChain validates it itself, and not with this package's parser."""
+    answer, expected = ORDERS[name]
+    question = {"messages": [{"role": "user", "content": "Order."}]}
+    with _order_server(api, method, answer) as server:
+        agent = create_agent(model_at(server, api=api), [get_weather], response_format=strategy)
+        states = [agent.invoke(question), await agent.ainvoke(question)]
+        modes = ["messages", "values"]  # with `messages`, the model streams
+        states.append([*agent.stream(question, stream_mode=modes)][-1][1])
+        assert len(server.requests) == 3
+    assert [state["structured_response"] for state in states] == [expected] * 3
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
+async def test_text_in_the_types_of_a_schema_is_the_same_in_a_stream(api):
+    text = f"```json\n{json.dumps({'name': 'b', 'kind': ''})}\n```"
+    event = _native_event(text) if api == "generate_content" else _event(text)
+    with server_sending(sse(event)) as server:
+        model = model_at(server, api=api).bind_tools([], response_format=Box)
+        texts = ["".join(chunk.text for chunk in model.stream("?"))]
+        texts += ["".join([chunk.text async for chunk in model.astream("?")])]
+        texts += [model.invoke("?").text, (await model.ainvoke("?")).text]
+        assert texts == ['{"name":"b","kind":null,"parts":null}'] * 4
+        model = model_at(server, api=api).bind_tools([], response_format=Weather)
+        assert model.invoke("?").text == text[8:-4]
+
+
+def test_text_is_streamed_as_it_comes_if_nothing_can_be_null():
+    pieces = [{"choices": [{"delta": {"content": piece}}]} for piece in ('{"city": ', '"Oslo"')]
+    with _server(*pieces, _event("}")) as server:
+        model = model_at(server).bind_tools([], response_format=Weather)
+        assert [chunk.text for chunk in model.stream("?")][:2] == ['{"city": ', '"Oslo"']
 
 
 @pytest.mark.parametrize("api", ["chat_completions", "generate_content"])

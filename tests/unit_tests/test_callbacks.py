@@ -6,7 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from call_modes import CALL_MODES, KEY, fixture, model_at, server_sending
+from call_modes import (
+    CALL_MODES,
+    KEY,
+    events_of,
+    fixture,
+    model_at,
+    model_reading,
+    server_sending,
+)
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.messages import HumanMessage
 
@@ -76,13 +84,14 @@ class AsyncCallbackRecorder(AsyncCallbackHandler):
 
 
 async def test_callbacks_receive_each_token_once_and_in_order() -> None:
+    model = model_reading(*events_of(fixture("shape_b.sse")))
+    recorder = CallbackRecorder()
+    [*model.stream("hi", {"callbacks": [recorder]})]
+    assert [e for e in recorder.events if e] == ["start", "The sky", " is blue.", "end"]
+    async_recorder = AsyncCallbackRecorder()
+    [c async for c in model.astream("hi", {"callbacks": [async_recorder]})]
+    assert [e for e in async_recorder.events if e] == ["start", "The sky", " is blue.", "end"]
     with server_sending(fixture("shape_b.sse")) as server:
-        recorder = CallbackRecorder()
-        [*model_at(server).stream("hi", {"callbacks": [recorder]})]
-        assert [e for e in recorder.events if e] == ["start", "The sky", " is blue.", "end"]
-        async_recorder = AsyncCallbackRecorder()
-        [c async for c in model_at(server).astream("hi", {"callbacks": [async_recorder]})]
-        assert [e for e in async_recorder.events if e] == ["start", "The sky", " is blue.", "end"]
         for call_mode in CALL_MODES:
             recorder = CallbackRecorder()
             await call_mode(model_at(server, callbacks=[recorder]))

@@ -42,7 +42,7 @@ def native(text: str, **members: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", NATIVE_MODELS)
 async def test_every_native_call_streams_over_http(name: str) -> None:
-    """docs/wire.md 2: KIE was seen to hang on native calls with `stream: false`."""
+    """wire.md 2.2-3, 10-4: KIE was seen to hang on native calls with `stream: false`."""
     body = sse(native("po"), native("ng", finishReason="STOP"))
     with server_sending(body) as server:
         for call_mode in BASIC_CALL_MODES:

@@ -53,6 +53,7 @@ def test_the_catalog_has_these_models_and_no_others() -> None:
 def test_every_name_of_a_model_goes_to_its_url(
     friendly: str, slug: str, native: str | None
 ) -> None:
+    """wire.md 1-3, 1-5: the path selects the model."""
     cases = {
         (friendly, None): DEFAULTS[friendly],
         (friendly, "chat_completions"): chat_path(slug),
@@ -133,6 +134,7 @@ def test_an_unlisted_gemini_name_gets_signatures_bypassed_natively() -> None:
 
 @pytest.mark.parametrize("name", ["gemini-3-flash", "google/gemini-exp-1206", "any thing", "gpt-5"])
 def test_the_gateway_takes_any_name_in_the_body(name: str) -> None:
+    """wire.md 1-7: relays that offer Gemini at this path."""
     with server_sending(fixture("chat_whole.json")) as server:
         model_at(server, model=name, api="gateway").invoke("hi")
         (request,) = server.requests
@@ -160,11 +162,12 @@ def test_a_profile_lists_the_features_of_the_model(friendly: str) -> None:
     assert profile["reasoning_effort_levels"] == efforts.get(friendly, ["low", "high"])
 
 
-def test_a_profile_does_not_promise_what_kie_forbids_to_agents() -> None:
-    """Tools with a response format: an agent must not be led into it (docs/wire.md 2)."""
-    for friendly, _, _ in NAMES:
-        profile = ChatKieGemini(model=friendly, api_key="k").profile
-        assert profile["structured_output"] is (friendly in {"gemini-2.5-flash", "gemini-2.5-pro"})
+def test_a_model_with_structured_output_gets_tools_and_a_schema_as_functions() -> None:
+    """LangChain sends both to such a model, which KIE forbids or does not document."""
+    for spec in MODELS:
+        assert ChatKieGemini(model=spec.name, api_key="k").profile["structured_output"] is True
+        for route in spec.routes.values():
+            assert frozenset({"functions", "response_format"}) in route.exclusive
 
 
 def test_an_unknown_model_has_no_profile_and_a_given_one_is_kept() -> None:

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from call_modes import fixture, model_at, server_sending
+from call_modes import fixture, model_at, model_reading, server_sending
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
-from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie._conversation import media
 
@@ -83,11 +82,19 @@ def arguments(count: int, piece: str) -> list[bytes]:
 
 
 def streamed(events: list[bytes], api: str, **bound: Any) -> int:
-    """The calls to read a stream."""
-    end = event({}, "stop") if api == CHAT else native_event({"text": "."}, finishReason="STOP")
-    with ScriptedServer(Scripted([*events, end, b"data: [DONE]\n\n"])) as server:
-        model = model_at(server, api=api).bind(**bound)
-        return calls_of(lambda: [*model.stream("hi")])
+    """The calls to read a stream, an event in each read."""
+    end = (
+        event({"content": "."}, "stop")
+        if api == CHAT
+        else native_event({"text": "."}, finishReason="STOP")
+    )
+    model = model_reading(*events, end, b"data: [DONE]\n\n", api=api).bind(**bound)
+    return calls_of(lambda: [*model.stream("hi")])
+
+
+def together(events: list[bytes], api: str) -> int:
+    """The calls to read a stream, all events in one read."""
+    return streamed([b"".join(events)], api)
 
 
 def invoked(messages: list[BaseMessage], api: str, **bound: Any) -> int:
@@ -151,6 +158,15 @@ WORKS: dict[str, tuple[Callable[[int], int], float]] = {
     "a native thought": (
         lambda n: streamed([native_event({"text": "word ", "thought": True})] * n, NATIVE),
         101,
+    ),
+    "an event among others": (lambda n: together([event({"content": "word "})] * n, CHAT), 9),
+    "a native event among others": (
+        lambda n: together([native_event({"text": "word "})] * n, NATIVE),
+        9,
+    ),
+    "a thought among others": (
+        lambda n: together([event({"reasoning_content": "word "})] * n, CHAT),
+        9,
     ),
     "a piece of arguments": (lambda n: streamed(arguments(n, ', "word"'), CHAT), 148),
     "a piece that is held": (lambda n: streamed(arguments(n, ', "word"'), CHAT, **HELD), 153),

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import random
 import zlib
 from typing import Any
 
 import orjson
 import pytest
-from call_modes import BASIC_CALL_MODES, CALL_MODES, fixture, invoke, model_at, server_sending
+from call_modes import (
+    BASIC_CALL_MODES,
+    CALL_MODES,
+    fixture,
+    invoke,
+    model_at,
+    response_reader,
+    server_sending,
+)
+from error_texts import CREDITS, MAINTENANCE, SERVER_EXCEPTION
 from scripted_server import sse
 
 from langchain_kie import (
@@ -24,8 +34,6 @@ from langchain_kie import (
     KieServerError,
     KieTimeoutError,
 )
-
-MAINTENANCE = "The server is currently being maintained, please try again later~"
 
 NESTED = "Upstream failed"
 
@@ -45,7 +53,7 @@ OBJECTS: list[tuple[dict[str, Any], type[KieError], str]] = [
     ({"code": 200, "data": {"code": 500, "msg": "m"}}, KieServerError, "m"),
     ({"data": {"error": {"message": "m"}}}, KieServerError, "m"),
     ({"message": "Server exception"}, KieServerError, "Server exception"),
-    ({"msg": "Credits insufficient"}, KieInsufficientCreditsError, "Credits insufficient"),
+    ({"msg": CREDITS}, KieInsufficientCreditsError, CREDITS),
     ({"success": False, "detail": "m"}, KieServerError, "m"),
     ({"status": 404, "error": "Not Found", "path": "/x"}, KieModelNotFoundError, "Not Found"),
     ({"error": {"error": {"message": "m", "code": 429}}}, KieRateLimitError, "m"),
@@ -62,6 +70,12 @@ OBJECTS: list[tuple[dict[str, Any], type[KieError], str]] = [
         KieServerError,
         "m",
     ),
+    ({"code": "429.0", "msg": "m"}, KieRateLimitError, "m"),
+    ({"code": "200.0", "msg": "m"}, KieEmptyResponseError, "KIE sent an empty response"),
+    ({"error": {"code": 0, "message": ""}}, KieEmptyResponseError, "KIE sent an empty response"),
+    ({"error": {"code": 0, "message": "", "type": "x"}}, KieServerError, "x"),
+    ({"error": {"code": 0, "message": "m"}}, KieServerError, "m"),
+    ({"error": {"code": "", "message": "m"}}, KieServerError, "m"),
     ({"code": 200, "data": None}, KieEmptyResponseError, "KIE sent an empty response"),
     ({"hello": 1}, KieProtocolError, "KIE sent an unknown JSON object, with the keys ['hello']"),
 ]
@@ -110,6 +124,7 @@ STATUSES: list[tuple[int, bytes, type[KieError], str]] = [
 
 @pytest.mark.parametrize(("status", "body", "cls", "message"), STATUSES)
 async def test_an_error_status_is_its_error_with_any_body(status, body, cls, message) -> None:
+    """wire.md 7-19, 7-20: pages of the gateway among them."""
     with server_sending(body, status=status) as server:
         for call_mode in BASIC_CALL_MODES:
             with pytest.raises(KieError) as caught:
@@ -122,6 +137,7 @@ _NO_CHANNEL = {"message": "No available channel for model x", "type": "new_api_e
 NAMED_CODES: list[tuple[int, str, type[KieError]]] = [
     (503, "model_not_found", KieModelNotFoundError),
     (403, "insufficient_user_quota", KieInsufficientCreditsError),
+    (403, "pre_consume_token_quota_failed", KieInsufficientCreditsError),
     (429, "insufficient_quota", KieInsufficientCreditsError),
     (503, "unknown_code", KieServerError),
 ]
@@ -129,6 +145,7 @@ NAMED_CODES: list[tuple[int, str, type[KieError]]] = [
 
 @pytest.mark.parametrize(("status", "code", "cls"), NAMED_CODES)
 async def test_a_named_code_counts_more_than_the_status(status, code, cls, no_sleep) -> None:
+    """wire.md 11-15: the codes of relays."""
     body = orjson.dumps({"error": {**_NO_CHANNEL, "code": code}})
     with server_sending(body, status=status) as server:
         for call_mode in BASIC_CALL_MODES:
@@ -150,6 +167,7 @@ GOOD = {"choices": [{"message": {"content": "pong"}, "finish_reason": "stop"}]}
 
 @pytest.mark.parametrize("envelope", ENVELOPES, ids=str)
 async def test_an_envelope_of_success_is_no_error(envelope: dict[str, Any]) -> None:
+    """wire.md 11-14: nor is a code that is a word or a float."""
     for value in ({**envelope, **GOOD}, {**envelope, "data": GOOD}, {**envelope, "result": GOOD}):
         for body in (orjson.dumps(value), orjson.dumps([value]), sse(value, "[DONE]")):
             with server_sending(body) as server:
@@ -218,6 +236,34 @@ async def test_a_compressed_error_body_is_read(encoding, body, message) -> None:
             assert caught.value.message == message
 
 
+def read_all(reader: Any, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        reader.feed(piece)
+        reader.raise_if_failed()
+    reader.close()
+
+
+@pytest.mark.parametrize("size", [2, 7, 1000])
+@pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}], ids=["no header", "gzip"])
+async def test_a_compressed_error_under_status_200_is_read(headers, size) -> None:
+    """wire.md 11-12: most of KIE's errors have status 200."""
+    for sent, error in (
+        (b'{"code":429,"msg":"Slow"}', KieRateLimitError),
+        (sse({"error": {"message": "Slow"}}), KieProtocolError),
+        (b'{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}', KieProtocolError),
+        (random.Random(1).randbytes(100_000), KieProtocolError),
+    ):
+        body = gzip.compress(sent)
+        pieces = [body[i : i + size] for i in range(0, len(body), size)]
+        reader = response_reader(headers={k.lower(): v for k, v in headers.items()})
+        with pytest.raises(error):
+            read_all(reader, pieces)
+        with server_sending(body, headers=headers) as server:
+            for call_mode in BASIC_CALL_MODES:
+                with pytest.raises(error):
+                    await call_mode(model_at(server))
+
+
 def choice(**delta: Any) -> bytes:
     return sse({"choices": [{"delta": delta}]})
 
@@ -234,7 +280,7 @@ UNREADABLE = [
     b'{"a":' * 100_000,
     sse({"choices": [5]}),
     sse({"choices": {"a": 1}}),
-    choice(content=[None]),
+    choice(content=[5]),
     choice(refusal=True),
     choice(reasoning_content={"a": 1}),
     choice(tool_calls=[5]),
@@ -266,6 +312,7 @@ UNREADABLE_COUNTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("event", UNREADABLE_COUNTS, ids=str)
 async def test_counts_that_cannot_be_read_do_not_cost_the_answer(event: dict[str, Any]) -> None:
+    """wire.md 11-17: nor do they replace real ones."""
     with server_sending(choice(content="x") + sse(event, "[DONE]")) as server:
         for call_mode in BASIC_CALL_MODES:
             message = await call_mode(model_at(server))
@@ -285,6 +332,7 @@ EMPTY = [
 
 @pytest.mark.parametrize("body", EMPTY, ids=str)
 async def test_an_empty_answer_is_an_error_and_retried(body: dict[str, Any], no_sleep) -> None:
+    """wire.md 7-22: such an answer cost nothing."""
     with server_sending(orjson.dumps(body)) as server:
         for call_mode in BASIC_CALL_MODES:
             server.requests.clear()
@@ -299,7 +347,7 @@ _FILE_TYPE = "The file mime type is not supported by Gemini, please convert or c
 ERROR_TEXTS: list[tuple[str, type[KieError]]] = [
     (MAINTENANCE, KieServerError),
     ("The server is currently being maintained, please try again later", KieServerError),
-    ("Server exception, please try again later", KieServerError),
+    (SERVER_EXCEPTION, KieServerError),
     (" server exception, please try again later... ", KieServerError),
     (_FILE_TYPE, KieInvalidRequestError),
     ("Failed to get file information", KieInvalidRequestError),
@@ -313,18 +361,18 @@ PROSE = [
     'It says "Server exception, please try again later".',
     "An internal error is one that nobody outside can see.",
     "The image download failed because the address is wrong.",
-    "Credits insufficient",
+    CREDITS,
     "Unauthorized",
     "code 500",
     '{"code": 500, "msg": "Server exception, please try again later"}',
     "<html><title>Hi</title></html>",
-    "",
 ]
 
 
 @pytest.mark.parametrize("call_mode", CALL_MODES)
 @pytest.mark.parametrize(("text", "cls"), ERROR_TEXTS, ids=[text for text, _ in ERROR_TEXTS])
 async def test_an_answer_that_is_an_upstream_error_text_is_an_error(call_mode, text, cls) -> None:
+    """wire.md 7-23: the complete text is the message."""
     whole = orjson.dumps({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]})
     halves = [{"choices": [{"delta": {"content": t}}]} for t in (text[:9], text[9:])]
     for body in (whole, sse(*halves, "[DONE]")):
@@ -335,6 +383,7 @@ async def test_an_answer_that_is_an_upstream_error_text_is_an_error(call_mode, t
 
 @pytest.mark.parametrize("text", PROSE)
 async def test_an_answer_that_only_mentions_an_error_is_an_answer(text: str) -> None:
+    """wire.md 7-24: so is a refusal in words that are not known."""
     message = {"content": text, "reasoning_content": "hm"}
     body = orjson.dumps({"choices": [{"message": message, "finish_reason": "stop"}]})
     with server_sending(body) as server:

@@ -18,6 +18,18 @@ from call_modes import (
     server_sending,
     stream,
 )
+from error_texts import (
+    CREDITS,
+    FREQUENCY,
+    MAINTENANCE,
+    NO_FEATURE,
+    NOT_ENABLED,
+    RETRIES_FAILED,
+    SERVER_EXCEPTION,
+    TOO_LARGE,
+    UNSUPPORTED_CHANNEL,
+    UNSUPPORTED_NAME,
+)
 from langchain_core import exceptions as core
 from langchain_core.runnables import RunnableLambda
 from scripted_server import Scripted, ScriptedServer, sse
@@ -37,6 +49,7 @@ from langchain_kie import (
     KiePermissionDeniedError,
     KieProtocolError,
     KieRateLimitError,
+    KieRefusalError,
     KieServerError,
     KieStreamInterruptedError,
     KieTimeoutError,
@@ -47,11 +60,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 UNAUTHORIZED = orjson.loads(fixture("envelope_401.json"))["msg"]
-CREDITS = (
-    "Credits insufficient : Your current balance isn't enough to run this request. "
-    "Please top up to continue."
-)
-MAINTENANCE = "The server is currently being maintained, please try again later~"
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class Row:
     Attributes:
         retries: `None` for as many as the model allows.
         hint: A part of the hint.
+        fact: The id of the fact in docs/wire.md.
     """
 
     code: int
@@ -68,6 +77,13 @@ class Row:
     cls: type[KieError]
     retries: int | None = 0
     hint: str = ""
+    fact: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name the row in the ids of tests."""
+        fact = f"wire.md {self.fact}: " if self.fact else ""
+        return f"{fact}{self.code}-{self.message[:25]}"
 
     @property
     def body(self) -> dict[str, Any]:
@@ -78,77 +94,76 @@ _DOWNLOAD = "The image URL <https://a.b/c> image download failed: HTTP 403: Forb
 _EMPTY_TEXT = "The 'text' field within the message content cannot be empty."
 _SCHEMA = "$.response_format.json_schema.schema.properties.type must be string or array"
 
-_TOO_LARGE = (
-    "The image URL<data:image/png;base64,…(truncated,len=2676538)> Inline data URL is too large. "
-    "Upload the file and pass an HTTP(S) URL instead."
-)
-_FREQUENCY = "Your call frequency is too high, please try again later"
-_NOT_ENABLED = "The API key is not authorized to use this model."
-_UNSUPPORTED = "The model name you specified is not supported. Please verify it."
 GATEWAY_TIMEOUTS = {504, 522, 524}
 """HTTP statuses that are time-outs; as codes in a body of status 200 they are none."""
 
 ROWS = [
     Row(400, "Invalid parameter: messages", KieInvalidRequestError),
-    Row(400, _DOWNLOAD, KieInvalidRequestError),
+    Row(400, _DOWNLOAD, KieInvalidRequestError, fact="7-1"),
     Row(400, "The image URL <x> image download failed: HTTP 429", KieInvalidRequestError),
-    Row(400, "The 'type' property must be a single string, not an array", KieInvalidRequestError),
-    Row(400, MAINTENANCE, KieServerError, None),
+    Row(
+        400,
+        "The 'type' property must be a single string, not an array",
+        KieInvalidRequestError,
+        fact="7-3",
+    ),
+    Row(400, MAINTENANCE, KieServerError, None, fact="7-4"),
     Row(400, "input token count 2000000 exceeds the maximum", KieContextOverflowError),
-    Row(401, UNAUTHORIZED, KieAuthenticationError),
+    Row(401, UNAUTHORIZED, KieAuthenticationError, fact="7-5"),
     Row(400, "x is not a valid model ID", KieModelNotFoundError),
     Row(400, "Invalid model name passed in model=x", KieModelNotFoundError),
-    Row(400, _TOO_LARGE, KieInvalidRequestError, hint="media_upload"),
-    Row(400, _FREQUENCY, KieRateLimitError, None),
-    Row(401, _NOT_ENABLED, KiePermissionDeniedError, hint="https://kie.ai/api-key"),
-    Row(401, "You do not have access permissions", KieAuthenticationError),
-    Row(402, CREDITS, KieInsufficientCreditsError),
+    Row(400, TOO_LARGE, KieInvalidRequestError, hint="media_upload", fact="7-2"),
+    Row(400, FREQUENCY, KieRateLimitError, None),
+    Row(401, NOT_ENABLED, KiePermissionDeniedError, hint="https://kie.ai/api-key", fact="7-6"),
+    Row(401, "You do not have access permissions", KieAuthenticationError, fact="7-5"),
+    Row(402, CREDITS, KieInsufficientCreditsError, fact="7-7"),
     Row(402, "no money", KieInsufficientCreditsError),
-    Row(402, "Insufficient", KieInsufficientCreditsError, hint="Add credits"),
+    Row(402, "Insufficient", KieInsufficientCreditsError, hint="Add credits", fact="7-7"),
     Row(403, "Your request was blocked", KiePermissionDeniedError),
     Row(403, "Insufficient permissions", KiePermissionDeniedError),
-    Row(403, "error code: 1010", KiePermissionDeniedError, hint="default_headers"),
+    Row(403, "error code: 1010", KiePermissionDeniedError, hint="default_headers", fact="7-19"),
     Row(403, "Error 1010: Access denied", KiePermissionDeniedError, hint="User-Agent"),
     Row(404, "Not found", KieModelNotFoundError),
-    Row(404, _UNSUPPORTED, KieModelNotFoundError),
-    Row(408, "Upstream is timed out", KieTimeoutError, 1),
+    Row(404, UNSUPPORTED_NAME, KieModelNotFoundError, fact="7-8"),
+    Row(408, "Upstream is timed out", KieTimeoutError, 1, fact="7-9"),
     Row(408, "Request timeout, please try again later", KieTimeoutError, 1),
     Row(413, "Payload too large", KieInvalidRequestError),
-    Row(422, _EMPTY_TEXT, KieInvalidRequestError),
-    Row(422, _SCHEMA, KieInvalidRequestError),
-    Row(422, "The model is not supported", KieModelNotFoundError),
+    Row(422, _EMPTY_TEXT, KieInvalidRequestError, fact="7-12"),
+    Row(422, _SCHEMA, KieInvalidRequestError, fact="7-12"),
+    Row(422, "The model is not supported", KieModelNotFoundError, fact="7-10"),
     Row(422, "channel not supported", KieModelNotFoundError),
-    Row(422, "The channel is not supported", KieModelNotFoundError),
-    Row(422, _UNSUPPORTED, KieModelNotFoundError),
+    Row(422, NO_FEATURE, KieInvalidRequestError, hint="base_url", fact="1-8"),
+    Row(422, UNSUPPORTED_CHANNEL, KieModelNotFoundError, fact="7-11"),
+    Row(422, UNSUPPORTED_NAME, KieModelNotFoundError),
     Row(422, "validation failed", KieInvalidRequestError),
     Row(429, "Too many requests", KieRateLimitError, None),
     Row(429, "Rate limit: you must be patient, please try again later", KieRateLimitError, None),
     Row(429, "Credits insufficient", KieInsufficientCreditsError),
     Row(433, "The sub-key has reached its spending limit", KieInsufficientCreditsError),
-    Row(429, _FREQUENCY, KieRateLimitError, None, hint="fewer requests"),
-    Row(433, "limit", KieInsufficientCreditsError),
-    Row(455, "Service unavailable: maintenance", KieServerError, None),
+    Row(429, FREQUENCY, KieRateLimitError, None, hint="fewer requests", fact="7-13"),
+    Row(433, "limit", KieInsufficientCreditsError, fact="7-14"),
+    Row(455, "Service unavailable: maintenance", KieServerError, None, fact="7-4"),
     Row(455, "later", KieServerError, None),
-    Row(455, _FREQUENCY, KieRateLimitError, None),
-    Row(500, "Server exception, please try again later", KieServerError, None),
+    Row(455, FREQUENCY, KieRateLimitError, None, fact="7-13"),
+    Row(500, SERVER_EXCEPTION, KieServerError, None, fact="7-15"),
     Row(500, "Internal error, please contact support", KieServerError, None),
     Row(500, "The server must be restarted", KieServerError, None),
     Row(500, "oops", KieServerError, None),
-    Row(500, _FREQUENCY, KieRateLimitError, None),
-    Row(500, _TOO_LARGE, KieInvalidRequestError, hint="inline_media_limit"),
-    Row(500, "The page does not exist", KieModelNotFoundError),
-    Row(500, CREDITS, KieInsufficientCreditsError),
-    Row(501, "Generation failed", KieServerError, 1),
+    Row(500, FREQUENCY, KieRateLimitError, None, fact="7-13"),
+    Row(500, TOO_LARGE, KieInvalidRequestError, hint="inline_media_limit"),
+    Row(500, "The page does not exist", KieModelNotFoundError, fact="7-16"),
+    Row(500, CREDITS, KieInsufficientCreditsError, fact="7-7"),
+    Row(501, "Generation failed", KieServerError, 1, fact="7-9"),
     Row(502, "Bad gateway", KieServerError, None),
     Row(503, "insufficient resources", KieServerError, None),
-    Row(503, _FREQUENCY, KieRateLimitError, None),
-    Row(503, "The channel is not supported", KieModelNotFoundError),
+    Row(503, FREQUENCY, KieRateLimitError, None, fact="7-13"),
+    Row(503, UNSUPPORTED_CHANNEL, KieModelNotFoundError),
     Row(504, "Gateway timeout", KieServerError, None),
-    Row(505, "The feature is disabled", KiePermissionDeniedError),
+    Row(505, "The feature is disabled", KiePermissionDeniedError, fact="7-14"),
     Row(520, "Unknown", KieServerError, None),
     Row(522, "Timed out", KieServerError, None),
-    Row(524, "no user can use", KieServerError, 1),
-    Row(524, "2 times retry fail", KieServerError, None),
+    Row(524, "no user can use", KieServerError, 1, fact="7-18"),
+    Row(524, RETRIES_FAILED, KieServerError, None, fact="7-17"),
 ]
 
 CORE: dict[type[KieError], type[core.ModelError]] = {
@@ -164,6 +179,7 @@ CORE: dict[type[KieError], type[core.ModelError]] = {
     KieEmptyResponseError: core.ModelAPIError,
     KieMediaNotSeenError: core.ModelAPIError,
     KieToolCallMissingError: core.ModelAPIError,
+    KieRefusalError: core.ModelRefusalError,
     KieProtocolError: core.ModelAPIError,
     KieTimeoutError: core.ModelTimeoutError,
     KieConnectionError: core.ModelConnectionError,
@@ -218,7 +234,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.code}-{row.message[:25]}")
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 async def test_a_failure_is_the_same_error_wherever_it_is_reported(row: Row, place: str) -> None:
     response = PLACES[place].respond(row)
     with ScriptedServer(response) as server:
@@ -240,7 +256,7 @@ async def test_a_failure_is_the_same_error_wherever_it_is_reported(row: Row, pla
             assert error.__cause__ is None
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.code}-{row.message[:25]}")
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 async def test_a_failure_is_retried_as_often_as_that_can_help(row: Row, no_sleep) -> None:
     with ScriptedServer(Scripted([orjson.dumps(row.body)])) as server:
         for call_mode in (invoke, astream):

@@ -32,6 +32,7 @@ from langchain_kie import (
     KieProtocolError,
     KieServerError,
     KieTimeoutError,
+    amedia_block,
     media_block,
 )
 from langchain_kie._conversation.media import HEAD_BYTES
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
 WAV = (MEDIA / "tone.wav").read_bytes()
 MEGABYTE = 1024 * 1024
+KIE_FILE = KieFile(STORED_AT, "a.png", "image/png", 1, datetime(2999, 1, 1, tzinfo=UTC))
 UPLOADS = pytest.mark.parametrize("upload_mode", [upload, aupload])
 
 
@@ -520,7 +522,7 @@ def test_media_block_makes_a_relative_path_absolute(tmp_path: Path, monkeypatch:
     assert block["kie_path"] == MEDIA / "diagram.png"
 
 
-def test_media_block_rejects_what_cannot_be_sent(tmp_path: Path) -> None:
+async def test_media_block_rejects_what_cannot_be_sent(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         media_block(tmp_path / "none.png")
     with pytest.raises(IsADirectoryError):
@@ -534,3 +536,16 @@ def test_media_block_rejects_what_cannot_be_sent(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=match):
             media_block(given)
+        with pytest.raises(ValueError, match=match):
+            await amedia_block(given)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [MEDIA / "tone.wav", PNG, bytearray(PNG), "https://files.example/a.png", KIE_FILE],
+    ids=type,
+)
+async def test_amedia_block_is_media_block_in_a_thread(file: Any) -> None:
+    assert await amedia_block(file) == media_block(file)
+    with pytest.raises(FileNotFoundError):
+        await amedia_block(Path("none.png"))

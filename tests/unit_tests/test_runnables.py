@@ -7,7 +7,14 @@ import sys
 
 import orjson
 import pytest
-from call_modes import blocks_of, fixture, model_at, server_sending
+from call_modes import (
+    blocks_of,
+    events_of,
+    fixture,
+    model_at,
+    model_reading,
+    server_sending,
+)
 from langchain_core.caches import InMemoryCache
 from langchain_core.load import dumps
 from langchain_core.rate_limiters import InMemoryRateLimiter
@@ -108,7 +115,8 @@ def test_a_chain_and_a_stream_return_the_text() -> None:
     with server_sending(fixture("shape_a.sse")) as server:
         chain = model_at(server) | RunnableLambda(lambda message: message)
         assert chain.invoke("hi").text == "The sky is blue, né 🌤."
-        pieces = [chunk.text for chunk in model_at(server).stream("hi") if chunk.text]
+    model = model_reading(*events_of(fixture("shape_a.sse")))
+    pieces = [chunk.text for chunk in model.stream("hi") if chunk.text]
     assert pieces == ["The sky", " is ", "blue, né 🌤."]
 
 

@@ -9,13 +9,21 @@ import subprocess
 import sys
 import typing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from call_modes import KEY, fixture, model_at, server_sending
+from langchain.agents import create_agent
+from langchain_core.messages import HumanMessage, trim_messages
 
+import langchain_kie
 from langchain_kie import ChatKieGemini, chat_models
 from langchain_kie._settings import ALIASES, ModelOptions
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WHOLE = fixture("chat_whole.json")
 FOLDER = Path(__file__).parents[1] / "type_checks"
 MYPY = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", "/dev/null"]
 PYRIGHT = [
@@ -51,19 +59,45 @@ def test_the_typed_constructor_has_every_field_and_alias() -> None:
     assert typed == {*ChatKieGemini.model_fields, *ALIASES} - {"model", "model_name"}
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in vars(ChatKieGemini) if callable(getattr(ChatKieGemini, n)) and n[0] != "_"]
-)
-def test_the_hints_of_a_public_method_resolve_at_run_time(name: str) -> None:
-    assert "return" in typing.get_type_hints(getattr(ChatKieGemini, name))
+def public_functions() -> dict[str, Callable[..., Any]]:
+    """The functions of the package, and the methods that its classes define, by name."""
+    found: dict[str, Callable[..., Any]] = {}
+    for name in langchain_kie.__all__:
+        value = getattr(langchain_kie, name)
+        if isinstance(value, type):
+            members = {f"{name}.{n}": getattr(value, n) for n in vars(value) if n[0] != "_"}
+            found |= {n: member for n, member in members.items() if callable(member)}
+        elif callable(value):
+            found[name] = value
+    return found
 
 
-def test_a_model_with_fallbacks_still_binds_tools_and_schemas() -> None:
-    with server_sending(fixture("chat_whole.json")) as server:
-        model = model_at(server).with_fallbacks([model_at(server)])
-        tool = {"title": "f", "type": "object", "properties": {}}
-        assert model.bind_tools([tool]).invoke("hi").text == "pong"
-        model.with_structured_output(tool)
+@pytest.mark.parametrize("function", public_functions().values(), ids=public_functions())
+def test_the_hints_of_a_public_function_resolve_at_run_time(function: Callable[..., Any]) -> None:
+    assert "return" in typing.get_type_hints(function)
+
+
+async def test_a_model_with_fallbacks_works_where_a_model_does() -> None:
+    """With `bind_tools`, schemas, agents and `trim_messages`; the first model always fails."""
+    tool = {"title": "f", "description": "f", "type": "object", "properties": {}}
+    schema = {"title": "P", "type": "object", "properties": {"a": {"type": "integer"}}}
+    with server_sending(b"", status=500) as failing, server_sending(WHOLE) as server:
+        model = model_at(failing).with_fallbacks([model_at(server)])
+        bound = model.bind_tools([tool])
+        agent = create_agent(model, [tool])
+        question = {"messages": [("user", "hi")]}
+        for message in (
+            bound.invoke("hi"),
+            await bound.ainvoke("hi"),
+            agent.invoke(question)["messages"][-1],
+            (await agent.ainvoke(question))["messages"][-1],
+        ):
+            assert message.text == "pong"
+        structured = model.with_structured_output(schema, include_raw=True)
+        assert structured.invoke("hi")["raw"].text == "pong"
+        messages = [HumanMessage("x" * 400), HumanMessage("y" * 40)]
+        trimmed = trim_messages(messages, max_tokens=30, token_counter=model)
+        assert trimmed == messages[1:]
 
 
 def test_every_parameter_is_described_in_help_and_in_the_json_schema() -> None:

@@ -115,6 +115,7 @@ def test_unreadable_local_file_is_rejected(tmp_path: Path, mode: Any) -> None:
 
 
 def test_largest_media_are_uploaded() -> None:
+    """wire.md 9-2: larger data URLs are rejected."""
     media = [Media("image", "image/png", data="A" * 4 * (n % 7 + 1)) for n in range(20_000)]
     chosen = {id(part) for part in choose_uploads(media, Options(inline_media_limit=3_000))}
     sizes = [len(part.data or "") * 3 // 4 for part in media if id(part) not in chosen]
@@ -157,6 +158,7 @@ def test_two_accounts_upload_separately(chat: ScriptedServer) -> None:
 
 
 def test_file_that_expires_within_an_hour_is_uploaded_again(chat: ScriptedServer) -> None:
+    """wire.md 9-12: files live for 24 hours."""
     block = media_block(unique_png())
     now, hour = datetime.now(UTC), timedelta(hours=1)
     soon, later = (receipt(expiresAt=(now + n * hour).isoformat()) for n in (0.5, 3))

@@ -35,6 +35,17 @@ STOP = ended("stop", id="x")
 CALLS = ended("tool_calls", id="x")
 NATIVE_STOP = ended("stop", "STOP")
 NATIVE_CALLS = ended("tool_calls", "STOP")
+DROPS_REFUSAL_AFTER_TEXT = {"events", "aevents"}
+"""The call modes in which LangChain drops a refusal that follows text (langchain-core 1.8.3)."""
+
+
+def blocked(
+    native: str, key: str = "finish_reason", text: str = "", **metadata: Any
+) -> dict[str, Any]:
+    """The members of a row whose answer was blocked, except what the model wrote."""
+    reason = {key: native}
+    metadata = ended("content_filter", native, refusal_reason=reason, **metadata)
+    return {"metadata": metadata, "refusal": {"refusal": text, "extras": reason}}
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ class Row:
         metadata: The `response_metadata` that depends on the bytes, except `token_usage`.
         extra: The `additional_kwargs` except the thoughts; `...` for a value that can vary.
         blocks: `content_blocks`, if they are more than reasoning, text and tool calls.
+        refusal: The `refusal` block at their end, without its type.
     """
 
     name: str
@@ -59,6 +71,7 @@ class Row:
     metadata: dict[str, Any] = field(default_factory=lambda: STOP)
     extra: dict[str, Any] = field(default_factory=dict)
     blocks: list[dict[str, Any]] | None = None
+    refusal: dict[str, Any] | None = None
     model: str = "gemini-3-flash"
 
 
@@ -83,7 +96,9 @@ def completion(finish_reason: str | None = "stop", **members: Any) -> bytes:
     return orjson.dumps({"id": "x", "choices": [choice]})
 
 
-def native(*parts: dict[str, Any], finish: str | None = None, **members: Any) -> dict[str, Any]:
+def native(
+    *parts: dict[str, Any] | None, finish: str | None = None, **members: Any
+) -> dict[str, Any]:
     """An event of `generate_content`, or a complete answer."""
     candidate: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": list(parts)}}
     if finish:
@@ -136,14 +151,22 @@ def _text_blocks(row: Row) -> list[dict[str, Any]]:
     return [*blocks, {"type": "text", "text": row.text}] if row.text else blocks
 
 
-def check(row: Row, message: AIMessage, *, is_sum: bool = False) -> None:
+def check(row: Row, message: AIMessage, call_mode: str = "", *, is_sum: bool = False) -> None:
     """Check that `message` is the message of the row, summed by LangChain or by the package."""
     assert type(message) is AIMessage
     assert message.text == row.text
     assert message.additional_kwargs.get("reasoning_content", "") == row.reasoning
 
+    blocks = blocks_of(message)
+    refusals = [block for block in blocks if block["type"] == "refusal"]
+    if row.refusal and not (row.text and call_mode in DROPS_REFUSAL_AFTER_TEXT):
+        assert refusals == blocks[-1:] == [{"type": "refusal", **row.refusal}]
+    else:
+        assert not refusals
     shown = [
-        block for block in blocks_of(message) if "tool_call" not in block["type"] or row.blocks
+        block
+        for block in blocks
+        if block not in refusals and ("tool_call" not in block["type"] or row.blocks)
     ]
     if not row.invalid or shown:
         assert shown == (_text_blocks(row) if row.blocks is None else row.blocks)
@@ -183,8 +206,11 @@ async def check_every_call_mode(row: Row) -> None:
         for call_mode in CALL_MODES:
             message = await _called(call_mode, model, row)
             try:
-                check(row, message, is_sum=call_mode not in BASIC_CALL_MODES[:2])
-                if call_mode.__name__ in STRUCTURED_CONTENT:
+                check(
+                    row, message, call_mode.__name__, is_sum=call_mode not in BASIC_CALL_MODES[:2]
+                )
+                is_only_refusal = row.refusal is not None and not message.content
+                if call_mode.__name__ in STRUCTURED_CONTENT and not is_only_refusal:
                     content = [{**block} for block in message.content]
                     assert blocks_of(message) == [_without_index(block) for block in content]
                 elif row.blocks is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 from call_modes import BASIC_CALL_MODES, astream, model_at, server_sending, stream
+from langchain_core.exceptions import OutputParserException
 from scripted_server import sse
 
 from langchain_kie import (
@@ -13,22 +14,26 @@ from langchain_kie import (
     KieProtocolError,
     KieServerError,
 )
+from langchain_kie._answer import assembler, content_blocks
 from langchain_kie._answer.event import AnswerEvent, FinishReason
 from langchain_kie._wire import chat_completions, generate_content, parse_event
 from unit_tests.answer.rows import (
     Row,
+    blocked,
     check_every_call_mode,
     completion,
     delta,
     each,
     ended,
+    fragment,
     native,
     native_row,
     usage,
 )
 
 RATINGS = [{"blocked": True}]
-FEEDBACK = {"blockReason": "PROHIBITED_CONTENT"}
+FEEDBACK = {"blockReason": "PROHIBITED_CONTENT", "safetyRatings": RATINGS}
+NO_BLOCK = "BLOCK_REASON_UNSPECIFIED"
 ENDINGS = [
     Row(
         "length", completion("length", content="cut"), text="cut", metadata=ended("length", id="x")
@@ -36,7 +41,7 @@ ENDINGS = [
     Row(
         "content_filter",
         completion("content_filter", content=""),
-        metadata=ended("content_filter", id="x"),
+        **blocked("content_filter", id="x"),
     ),
     Row(
         "no finish reason, but [DONE]",
@@ -55,17 +60,45 @@ ENDINGS = [
         sse(delta("stop", content="a"), delta("stop", content="b"), "[DONE]"),
         text="ab",
     ),
-    Row(
-        "thoughts, and no text",
-        sse(delta(reasoning_content="hm"), delta("length"), "[DONE]"),
+    *(
+        Row(
+            f"thoughts, and no text, until {word}",
+            sse(delta(reasoning_content="hm"), delta(word), "[DONE]"),
+            reasoning="hm",
+            metadata=ended(word, id="x", empty_answer=True),
+        )
+        for word in ("stop", "length")
+    ),
+    native_row(
+        "a thought, and no text",
+        sse(native({"thought": True, "text": "hm"}, finish="STOP")),
         reasoning="hm",
-        metadata=ended("length", id="x"),
+        metadata=ended("stop", "STOP", empty_answer=True),
+    ),
+    native_row(
+        "a thought, and a block",
+        sse(native({"thought": True, "text": "hm"}, finish="SAFETY")),
+        reasoning="hm",
+        metadata=ended("content_filter", "SAFETY"),
     ),
     Row(
         "a refusal",
         completion(content=None, refusal="I will not."),
         extra={"refusal": "I will not."},
         metadata=ended("content_filter", "stop", id="x"),
+        refusal={"refusal": "I will not."},
+    ),
+    Row(
+        "a refusal in pieces, and content_filter",
+        sse(*(delta(refusal=text) for text in ("I will ", "not.")), delta("content_filter")),
+        extra={"refusal": "I will not."},
+        **blocked("content_filter", text="I will not.", id="x"),
+    ),
+    Row(
+        "content_filter after text",
+        sse(delta(content="Once"), delta("content_filter"), "[DONE]"),
+        text="Once",
+        **blocked("content_filter", id="x"),
     ),
     native_row(
         "a block that is followed by a normal end",
@@ -73,7 +106,7 @@ ENDINGS = [
             {"candidates": [{"finishReason": "SAFETY"}]},
             {"candidates": [{"finishReason": "STOP"}]},
         ),
-        metadata=ended("content_filter", "SAFETY"),
+        **blocked("SAFETY"),
     ),
     *(
         native_row(
@@ -83,14 +116,19 @@ ENDINGS = [
                 {"candidates": [{"finishReason": reason, "safetyRatings": RATINGS}]},
             ),
             text="Once",
-            metadata=ended("content_filter", reason, safety_ratings=RATINGS),
+            **blocked(reason, safety_ratings=RATINGS),
         )
         for reason in ("SAFETY", "RECITATION")
     ),
     native_row(
         "stopped before the first word",
         orjson.dumps({"candidates": [{"finishReason": "SAFETY"}]}),
-        metadata=ended("content_filter", "SAFETY"),
+        **blocked("SAFETY"),
+    ),
+    native_row(
+        "a block with a message",
+        orjson.dumps({"candidates": [{"finishReason": "BLOCKLIST", "finishMessage": "a word"}]}),
+        **blocked("BLOCKLIST", text="a word", finish_message="a word"),
     ),
     native_row(
         "a reason without an equivalent, before the first word",
@@ -115,11 +153,11 @@ ENDINGS = [
     native_row(
         "a block reason that is none",
         sse(
-            {"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}},
+            {"promptFeedback": {"blockReason": NO_BLOCK}},
             native({"text": "a"}, finish="STOP"),
         ),
         text="a",
-        metadata=ended("stop", "STOP", prompt_feedback={"blockReason": "BLOCK_REASON_UNSPECIFIED"}),
+        metadata=ended("stop", "STOP", prompt_feedback={"block_reason": NO_BLOCK}),
     ),
     native_row(
         "MAX_TOKENS, with a message",
@@ -146,13 +184,18 @@ ENDINGS = [
             }
         ),
         usage=usage(9, 0),
-        metadata=ended("content_filter", "PROHIBITED_CONTENT", prompt_feedback=FEEDBACK),
+        **blocked(
+            "PROHIBITED_CONTENT",
+            "block_reason",
+            prompt_feedback={"block_reason": "PROHIBITED_CONTENT", "safety_ratings": RATINGS},
+        ),
     ),
 ]
 
 
 @each(ENDINGS)
 async def test_an_ending_is_the_same_in_every_call_mode(row: Row) -> None:
+    """wire.md 2.1-11, 11-2, 11-21: `length` too, and thoughts alone."""
     await check_every_call_mode(row)
 
 
@@ -222,7 +265,7 @@ RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}
         (native(RESULT, {"text": "1"}, finish="STOP"), True, True),
         ({**native(CODE, finish="STOP"), "credits_consumed": 0.1}, True, True),
         (native(finish="FINISH_REASON_UNSPECIFIED"), False, False),
-        ({"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}}, False, False),
+        ({"promptFeedback": {"blockReason": NO_BLOCK}}, False, False),
         (delta("null", content="a"), False, True),
         (delta("stop"), True, False),
         (delta(reasoning="a"), False, True),
@@ -267,6 +310,52 @@ async def test_every_block_of_a_prompt_is_a_refusal(reason: str, call_mode) -> N
     assert metadata["native_finish_reason"] == reason
 
 
+NORMALIZED: dict[str, tuple[bytes, str]] = {
+    "stop": (completion(content="a"), "stop"),
+    "length": (completion("length", content="a"), "length"),
+    "a tool call": (completion("stop", tool_calls=[fragment("f", "{}", id="1")]), "tool_call"),
+    "content_filter": (completion("content_filter", content="a"), "refusal"),
+    "message.refusal": (completion(content=None, refusal="no"), "refusal"),
+    "SAFETY": (orjson.dumps(native({"text": "a"}, finish="SAFETY")), "refusal"),
+    "a blocked prompt": (orjson.dumps({"promptFeedback": {"blockReason": "OTHER"}}), "refusal"),
+    "LANGUAGE": (orjson.dumps(native({"text": "a"}, finish="LANGUAGE")), "content_filter"),
+    "MALFORMED_FUNCTION_CALL": (
+        orjson.dumps(native({"text": "a"}, finish="MALFORMED_FUNCTION_CALL")),
+        "error",
+    ),
+    "OTHER": (orjson.dumps(native({"text": "a"}, finish="OTHER")), "other"),
+}
+
+
+@pytest.mark.parametrize("name", NORMALIZED)
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
+async def test_newer_versions_of_langchain_get_a_normalized_word(
+    name: str, call_mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, expected = NORMALIZED[name]
+    with server_sending(body) as server:
+        monkeypatch.setattr(assembler, "HAS_NORMALIZED_FINISH_REASONS", True)
+        message = await call_mode(model_at(server))
+        assert message.response_metadata["normalized_finish_reason"] == expected
+        monkeypatch.setattr(assembler, "HAS_NORMALIZED_FINISH_REASONS", False)
+        message = await call_mode(model_at(server))
+        assert "normalized_finish_reason" not in message.response_metadata
+
+
+@pytest.mark.parametrize("name", ["content_filter", "message.refusal", "SAFETY"])
+async def test_older_versions_of_langchain_get_no_refusal_blocks(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content_blocks, "HAS_REFUSALS", False)
+    with server_sending(NORMALIZED[name][0]) as server:
+        model = model_at(server)
+        for message in (model.invoke("?"), await astream(model)):
+            assert all(block["type"] == "text" for block in message.content_blocks)
+            assert message.response_metadata["finish_reason"] == "content_filter"
+        with pytest.raises(OutputParserException, match="the answer was blocked"):
+            model.with_structured_output({"title": "a", "type": "object"}).invoke("?")
+
+
 FAILED: dict[str, tuple[bytes, type[KieError], str]] = {
     **{
         word: (
@@ -308,6 +397,7 @@ FAILED: dict[str, tuple[bytes, type[KieError], str]] = {
 @pytest.mark.parametrize("name", FAILED)
 @pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
 async def test_an_answer_that_failed_is_an_error(name: str, call_mode) -> None:
+    """wire.md 11-4, 11-12: a failed call, or an error in a choice."""
     body, expected, match = FAILED[name]
     with server_sending(body) as server:
         with pytest.raises(expected, match=match) as caught:

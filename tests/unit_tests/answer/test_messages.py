@@ -168,6 +168,9 @@ def test_a_message_is_the_sum_of_its_chunks(name: str) -> None:
         assert chunk == AIMessageChunk(**fields)
     message = merge_chunks(copy.deepcopy(chunks))
     assert_same(message, message_chunk_to_message(reduce(add, chunks)))
-    plain = ChatResult(generations=[ChatGeneration(message=message)])
+    plain = ChatResult(
+        generations=[ChatGeneration(message=message)],
+        llm_output={"model_name": message.response_metadata["model_name"]},
+    )
     assert_same(chat_result(message), plain)
     assert_same(chat_result(message).generations[0], plain.generations[0])

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from call_modes import BASIC_CALL_MODES, model_at, server_sending
+from call_modes import BASIC_CALL_MODES, events_of, model_at, model_reading, server_sending
 from scripted_server import sse
 
 from langchain_kie import KieServerError, KieToolCallMissingError
@@ -90,6 +90,7 @@ MISSING = {
 
 @pytest.mark.parametrize(("text", "choice", "match"), MISSING.values(), ids=MISSING)
 async def test_a_required_call_that_is_missing_is_an_error(text, choice, match) -> None:
+    """wire.md 2.1-6: a function that was forced by name was ignored."""
     for name, body in bodies(text):
         for call_mode in BASIC_CALL_MODES:
             with server_sending(body) as server:
@@ -199,9 +200,9 @@ def test_only_text_that_starts_with_a_fence_is_held() -> None:
         (["``", "`json\n{}", "\n```"], ["{}"]),
         (["``", " no fence", "."], ["`` no fence", "."]),
     ):
-        with server_sending(chat_stream(*pieces)) as server:
-            model = model_at(server).bind_tools((), response_format={"type": "json_object"})
-            texts = [chunk.text for chunk in model.stream("hi")]
+        model = model_reading(*events_of(chat_stream(*pieces)))
+        bound = model.bind_tools((), response_format={"type": "json_object"})
+        texts = [chunk.text for chunk in bound.stream("hi")]
         assert [text for text in texts if text] == shown
 
 

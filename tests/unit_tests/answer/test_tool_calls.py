@@ -223,7 +223,9 @@ CHAT = [
             "[1, 2",
             "1e999",
             '{"a": NaN}',
-            '{"a": 1}{"b": 2}',
+            '"a"',
+            '"[1]"',
+            '"{\\"a\\": 1',
         )
     ),
     chat_row(
@@ -235,7 +237,9 @@ CHAT = [
         invalid=[("f", '{"i"')],
     ),
 ]
+QUOTED = orjson.dumps('{"i":1}').decode()
 OSLO, ROME = '{"city":"Oslo"}', '{"city":"Rome"}'
+HALVES = r'{"a":"\ud83c\uD83C\uDF24\udf24\\ud83c","b":"\ud83c"}'
 CITIES = [("f", {"city": "Oslo"}, "c1"), ("f", {"city": "Rome"}, None)]
 OTHER_SERVERS = [
     *(
@@ -276,6 +280,87 @@ OTHER_SERVERS = [
         "an object after an object, with the same id",
         fragments(fragment("f", OSLO, index=0, id="c1"), fragment("f", ROME, index=0, id="c1")),
         calls=CITIES,
+    ),
+    chat_row(
+        "a call that is null",
+        fragments(fragment("f", OSLO, index=0, id="c1")).replace(
+            b'"tool_calls":[{', b'"tool_calls":[null,{'
+        ),
+        calls=CITIES[:1],
+    ),
+    Row("only a call that is null", completion(content="a", tool_calls=[None]), text="a"),
+    *(
+        chat_row(
+            f"an object in a string, {name}",
+            fragments(
+                fragment("f", pieces[0], index=0, id="c1"),
+                *(fragment(None, piece, index=0) for piece in pieces[1:]),
+            ),
+            calls=[F1],
+        )
+        for name, pieces in {
+            "at once": [QUOTED],
+            "in fragments": [QUOTED[:3], QUOTED[3:6], QUOTED[6:]],
+            "after white space, character by character": ["", " ", *QUOTED],
+            "repeated": [QUOTED, QUOTED],
+        }.items()
+    ),
+    chat_row(
+        "an object in a string, then the same object",
+        fragments(
+            fragment("f", QUOTED, index=0, id="c1"), fragment("f", '{"i":1}', index=0, id="c1")
+        ),
+        calls=[F1],
+    ),
+    *(
+        chat_row(
+            f"two objects in one fragment, {name}",
+            fragments(
+                fragment("f", pieces[0], index=0, id="c1"),
+                *(fragment(None, piece, index=0) for piece in pieces[1:]),
+            ),
+            calls=CITIES,
+        )
+        for name, pieces in {
+            "at once": [OSLO + ROME],
+            "on two lines": [f"{OSLO}\n{ROME}\n"],
+            "the end of one and the start of the other": [OSLO[:5], OSLO[5:] + ROME[:4], ROME[4:]],
+            "with a space": [OSLO[:-1], f"}} {ROME}"],
+            "the second twice": [OSLO + ROME, ROME],
+        }.items()
+    ),
+    chat_row(
+        "two objects in a completion, without an id",
+        completion("tool_calls", tool_calls=[fragment("f", '{"i":1}{"i":2}')]),
+        calls=GENERATED,
+    ),
+    chat_row(
+        "an object and the start of another",
+        fragments(fragment("f", '{"i":1}{"i', index=0, id="c1")),
+        calls=[F1],
+        invalid=[("f", '{"i')],
+    ),
+    chat_row(
+        "braces in a text, which are no other object",
+        fragments(
+            fragment("f", '{"a": "}{", "b": [{}', index=0, id="c1"),
+            fragment(None, ', {}], "c": {"d": {}} }', index=0),
+        ),
+        calls=[("f", {"a": "}{", "b": [{}, {}], "c": {"d": {}}}, "c1")],
+    ),
+    *(
+        chat_row(
+            f"half a surrogate pair, {size} characters at once",
+            fragments(
+                fragment("f", HALVES[:size], index=0, id="c1"),
+                *(
+                    fragment(None, HALVES[start : start + size], index=0)
+                    for start in range(size, len(HALVES), size)
+                ),
+            ),
+            calls=[("f", {"a": "\ufffd🌤\ufffd\\ud83c", "b": "\ufffd"}, "c1")],
+        )
+        for size in (1, 2, 3, 5, 7, 100)
     ),
     *(
         chat_row(
@@ -478,11 +563,32 @@ NATIVE = [
         calls=[F1],
         metadata=NATIVE_CALLS,
     ),
+    native_row(
+        "parts that are null, and arguments that are text",
+        sse(
+            native(
+                None,
+                {"functionCall": {"name": "f", "args": '{"i":1}', "id": "c1"}},
+                {
+                    "functionCall": {
+                        "name": "g",
+                        "args": orjson.dumps('{"i":2}').decode(),
+                        "id": "c2",
+                    }
+                },
+                None,
+                finish="STOP",
+            )
+        ),
+        calls=[F1, G2],
+        metadata=NATIVE_CALLS,
+    ),
 ]
 
 
 @each(CHAT, OTHER_SERVERS, NATIVE, NATIVE_PARTIAL)
 async def test_tool_calls_are_the_same_in_every_call_mode(row: Row) -> None:
+    """wire.md 5-2, 11-3, 11-6, 11-7, 11-19, 11-20: fragments of every kind."""
     await check_every_call_mode(row)
 
 

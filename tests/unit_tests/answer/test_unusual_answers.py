@@ -37,6 +37,7 @@ def call(arguments: str) -> dict[str, Any]:
 
 
 IMAGE = {"image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+ANSWER = chat({"message": {"content": "Hi"}, "finish_reason": "stop"})
 READ: dict[str, tuple[bytes, dict[str, Any], Any]] = {
     "a message next to an empty delta": (
         sse(chat({"delta": {"role": "assistant", "content": None}, "message": {"content": "Hi"},
@@ -58,6 +59,26 @@ READ: dict[str, tuple[bytes, dict[str, Any], Any]] = {
             chat({"delta": {"content": "Hi"}, "finish_reason": "stop"})),
         {}, "Hi",
     ),
+    **{
+        f"a good answer with the code {code!r}": (
+            orjson.dumps({"code": code, "msg": "m", "data": ANSWER}), {}, "Hi",
+        )
+        for code in (200.0, "200.0", "0", "0.", "SUCCESS ", " Ok", "")
+    },
+    **{
+        f"a good answer with the error {error!r}": (
+            orjson.dumps({**ANSWER, "error": error}), {}, "Hi",
+        )
+        for error in (
+            None, "", {}, {"code": 0, "message": ""}, {"code": "", "message": None, "type": ""},
+            {"code": "200", "message": "success"}, {"code": None},
+        )
+    },
+    "a good choice with an empty error": (
+        orjson.dumps(chat({"message": {"content": "Hi"}, "finish_reason": "stop",
+                           "error": {"code": 0, "message": ""}})),
+        {}, "Hi",
+    ),
     "an empty STOP while thinking": (
         sse(native(finish="STOP", usageMetadata=USAGE), native({"text": "Hi"})), NATIVE, "Hi",
     ),
@@ -66,6 +87,7 @@ READ: dict[str, tuple[bytes, dict[str, Any], Any]] = {
 
 @pytest.mark.parametrize(("body", "fields", "text"), READ.values(), ids=READ)
 async def test_the_text_is_read(body: bytes, fields: dict[str, Any], text: str) -> None:
+    """wire.md 11-2, 11-8, 11-13, 11-14: also next to a code or an empty error."""
     with server_sending(body) as server:
         for call_mode in BASIC_CALL_MODES:
             assert (await call_mode(model_at(server, **fields))).text == text

@@ -195,6 +195,7 @@ NATIVE = [
 
 @each(CHAT, NATIVE)
 async def test_usage_is_the_same_in_every_call_mode(row: Row) -> None:
+    """wire.md 3-3, 3-8, 8-3: hidden reasoning, and the names of its counts."""
     await check_every_call_mode(row)
 
 

@@ -134,6 +134,7 @@ CHANGES: dict[str, Callable[[list[BaseMessage]], None]] = {
     "digest": on(2, lambda m: signatures(m)[0].update(digest="0")),
     "text signature": on(2, lambda m: signatures(m)[1].update(end=2)),
     "invalid arguments": on(2, lambda m: m.additional_kwargs["invalid_arguments"].update(c1="")),
+    "refusal": on(2, lambda m: m.additional_kwargs.update(refusal="I will not.")),
     "no signatures": on(2, lambda m: signatures(m).clear()),
     "no additional_kwargs": on(2, lambda m: m.additional_kwargs.clear()),
     "model_provider": on(2, lambda m: m.response_metadata.update(model_provider="openai")),

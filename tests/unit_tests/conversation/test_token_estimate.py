@@ -87,3 +87,28 @@ def test_model_estimates_messages_and_tools_without_a_request() -> None:
         with pytest.raises(ValueError, match="KIE cannot read files by id"):
             model.get_num_tokens_from_messages([HumanMessage([{"type": "image", "file_id": "x"}])])
         assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("", 0),
+        ("abcd", 1),
+        ("abcde", 2),
+        ("héllo wörld", 3),
+        ("天空为什么是蓝色的", 9),
+        ("空はなぜ青いのですか。", 11),
+        ("하늘은 왜 파란가요", 9),
+        ("abcd天空", 3),
+        ("\U00020000\U0002a6df", 2),
+        ("🌤🌤🌤🌤", 1),
+    ],
+)
+def test_a_wide_character_is_a_token(text: str, tokens: int) -> None:
+    with server_sending(fixture("chat_whole.json")) as server:
+        model = model_at(server)
+    assert model.get_num_tokens(text) == tokens
+    of_blank = model.get_num_tokens_from_messages([HumanMessage("")])
+    for content in (text, [{"type": "text", "text": text}]):
+        counted = model.get_num_tokens_from_messages([HumanMessage(content)])
+        assert abs(counted - of_blank - tokens) <= 1

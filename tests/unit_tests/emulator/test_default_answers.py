@@ -294,7 +294,7 @@ def test_recursive_schema():
 
 
 @pytest.mark.parametrize(
-    "piece", ["1", "A", "((", "a1", "-1", "1 + ", "x@", "{", "'", "Paris and "]
+    "piece", ["1", "A", "((", "a1", "-1", "1 + ", "x@", "{", "'", "'a ", "\u201c", "Paris and "]
 )
 def test_long_prompts_are_fast(client, piece):
     """No prompt causes catastrophic backtracking; the client has a timeout of five seconds."""

@@ -82,7 +82,7 @@ def test_a_large_event_takes_a_few_times_its_size() -> None:
     ids=["an event", "a stream", "a document"],
 )
 async def test_a_response_without_end_is_rejected_at_a_limit(pieces, monkeypatch) -> None:
-    monkeypatch.setattr("langchain_kie._http.sse.MAX_EVENT_CHARS", 100_000)
+    monkeypatch.setattr("langchain_kie._http.sse.MAX_EVENT_BYTES", 100_000)
     monkeypatch.setattr("langchain_kie._http.sse.MAX_BODY_BYTES", 500_000)
     with ScriptedServer(Scripted(pieces, ending="stall")) as server:
         for call_mode in BASIC_CALL_MODES:

@@ -196,6 +196,7 @@ BILLED: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("body", "bill"), BILLED, ids=str)
 async def test_a_billed_answer_without_a_choice_is_not_retried(body, bill, no_sleep) -> None:
+    """wire.md 7-22, 11-11: seen on KIE too."""
     for sent in (orjson.dumps(body), sse(body, "[DONE]")):
         with server_sending(sent) as server:
             for call_mode in BASIC_CALL_MODES:
@@ -213,6 +214,7 @@ UNKNOWN: list[dict[str, Any]] = [PING, {}, {"id": "x", "object": "chunk"}, {"typ
 
 @pytest.mark.parametrize("unknown", UNKNOWN, ids=str)
 async def test_an_object_that_is_no_event_is_skipped_in_a_stream(unknown, no_sleep) -> None:
+    """wire.md 11-13: a ping, for example."""
     events = (unknown, chat("a"), unknown, chat("b", "stop"), unknown)
     for sent in (sse(*events), sse(*events, newline=b"\r\n"), orjson.dumps(events)):
         with server_sending(sent) as server:

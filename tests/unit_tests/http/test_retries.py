@@ -97,6 +97,7 @@ def test_waits_are_random_below_a_limit_that_doubles_up_to_8_seconds() -> None:
 
 
 def test_a_rate_limit_adds_its_window() -> None:
+    """wire.md 7-13, 8-1: 20 requests in 10 s, and no `Retry-After`."""
     for delay, limit in zip(delays(KieRateLimitError("slow"), 4), (1, 2, 4, 8), strict=True):
         assert RATE_LIMIT_WINDOW <= delay <= RATE_LIMIT_WINDOW + limit
 
@@ -218,6 +219,7 @@ async def test_a_timeout_is_retried_on_request_before_the_first_item(
 async def test_a_timeout_of_a_gateway_is_retried_on_request(
     status: int, retry_on_timeout: bool, requests: int, no_sleep
 ) -> None:
+    """wire.md 7-20, 7-21: the call was probably billed."""
     page = fixture("gateway_524.html")
     for call_mode in BASIC_CALL_MODES:
         with ScriptedServer(Scripted([page], status=status)) as server:

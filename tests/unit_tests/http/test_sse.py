@@ -126,6 +126,7 @@ def test_invalid_utf8_is_an_error_and_not_replaced(invalid: bytes) -> None:
     ],
 )
 def test_an_unusual_or_invalid_body(body: bytes, expected: list[Any]) -> None:
+    """wire.md 4-4, 11-16: arrays, and events without a blank line."""
     half = len(body) // 2
     assert parse(body) == parse(body[:half], body[half:]) == expected
 
@@ -141,10 +142,10 @@ JSON_VALUES: list[tuple[str, Any]] = [
     (f'[{LONG}, 1.5, "{LONG}"]', [LONG, 1.5, str(LONG)]),
     (f'[{LONG}, "\\ud83c\\udf24 \\ud83c \\\\ud83c"]', [LONG, "🌤 \ufffd \\ud83c"]),
     ('"\\ud83c\\udf24"', "🌤"),
-    ('"a\\ud83c"', "a\ufffd"),
+    ('"a\\ud83c "', "a\ufffd "),
     ('"\\udf24\\ud83c b"', "\ufffd\ufffd b"),
     ('"\\ud83c\\ud83c\\udf24"', "\ufffd🌤"),
-    ('"\\\\ud83c \\uD83C"', "\\ud83c \ufffd"),
+    ('"\\\\ud83c \\uD83C "', "\\ud83c \ufffd "),
     ('"1234567890123456789012345"', "1234567890123456789012345"),
     ("0.1234567890123456789012345", 0.1234567890123456789012345),
 ]
@@ -159,6 +160,30 @@ def test_long_integers_are_exact_and_half_surrogate_pairs_are_replaced(text, val
         [parsed] = parse(framed)
         assert (parsed, type(parsed["a"])) == ({"a": value}, type(value))
     assert parse(first, b"data: " + body + b"\n\n") == [{"a": 0}, {"a": value}]
+
+
+SPLIT_PAIRS: list[tuple[list[str], list[Any]]] = [
+    (['"a\\ud83c"', '"\\udf24b"'], ["a", "🌤b"]),
+    (['"a\\uD83C"', '"b"', '"\\uDF24"'], ["a", "b", "🌤"]),
+    (['"a\\ud83c"', '"b\\udf24"'], ["a", "b\ufffd"]),
+    (['"a\\ud83c"', '"\\"\\udf24"'], ["a", '"\ufffd']),
+    (['"a\\ud83c"'], ["a"]),
+    (['"a\\\\ud83c"', '"\\udf24"'], ["a\\ud83c", "\ufffd"]),
+    (['"\\ud83c\\udf24"', '"\\udf24"'], ["🌤", "\ufffd"]),
+]
+
+
+@pytest.mark.parametrize(("texts", "values"), SPLIT_PAIRS, ids=str)
+@pytest.mark.parametrize("form", ["data: %s\n\n", "data: %s\r\n\r\n", "data: %s\n", "array"])
+def test_a_surrogate_pair_may_be_split_between_two_events(form, texts, values) -> None:
+    """wire.md 11-18: a stream cut between the halves, each an escape of its own."""
+    events = [f'{{"a": {text}}}' for text in texts]
+    if form == "array":
+        body = f"[{','.join(events)}]"
+    else:
+        body = 'data: {"a":0}\n\n' + "".join(form % event for event in events)
+    expected = [{"a": value} for value in values]
+    assert parse(body.encode())[-len(texts) :] == expected
 
 
 @pytest.mark.parametrize(

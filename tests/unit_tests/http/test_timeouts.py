@@ -49,7 +49,7 @@ def test_a_timeout_says_what_did_not_happen_and_is_retried_if_not_billed(
 @pytest.mark.parametrize(
     ("limit", "expected"),
     [
-        (None, DEFAULT_TIMEOUT.as_dict()),
+        (None, DEFAULT_TIMEOUT),
         (7, dict.fromkeys(FOUR, 7)),
         (httpx.Timeout(9, read=7), {**dict.fromkeys(FOUR, 9), "read": 7}),
     ],

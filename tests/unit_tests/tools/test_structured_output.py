@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Literal, TypedDict
+from uuid import UUID
 
 import orjson
 import pytest
 from call_modes import model_at, server_sending
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, Field, create_model
 from scripted_server import sse
 
 from langchain_kie import ChatKieGemini
@@ -67,6 +71,7 @@ def as_dict(value: Any) -> Any:
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 @pytest.mark.parametrize("method", ["json_schema", "json_mode"])
 async def test_json_text_with_or_without_a_fence_is_the_value(method, schema, text) -> None:
+    """wire.md 2.4-2: answers can be in a Markdown fence."""
     with server_sending(answer_body(text)) as server:
         structured = model_at(server).with_structured_output(schema, method=method)
         for value in (structured.invoke("hi"), await structured.ainvoke("hi")):
@@ -136,6 +141,70 @@ def test_a_forced_call_that_is_broken_is_a_parsing_error_with_the_raw_message() 
             structured.invoke("hi")
 
 
+class Color(Enum):
+    RED = "red"
+
+
+NULL_TEXTS = [
+    *[(kind, text, None) for kind in (
+        Decimal, int | Decimal, float, bool, date, datetime, timedelta, UUID, Color, City,
+        Literal["a"], list[int], complex, Annotated[Decimal, Field(gt=0)],
+        Annotated[str, AfterValidator(int)],
+    ) for text in ("", "null")],
+    (Annotated[str, Field(min_length=1)], "", None),
+    (Annotated[str, Field(min_length=5)], "null", None),
+    (str, "", ""),
+    (str, "null", "null"),
+    (str | int, "", ""),
+    (Decimal, "1.50", Decimal("1.50")),
+    (Decimal, 2, Decimal(2)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "value", "expected"), NULL_TEXTS, ids=str)
+async def test_a_text_in_place_of_null_is_none_if_the_type_cannot_have_it(
+    kind: Any, value: Any, expected: Any
+) -> None:
+    """wire.md 2.4-8: `nullable` is ignored, so that models write a text where null is meant."""
+    inner = create_model("Inner", v=(kind | None, ...), n=(int, ...))
+    outer = create_model("Outer", items=(list[inner], ...), by_name=(dict[str, inner], ...))
+    item = {"v": value, "n": 1}
+    text = orjson.dumps({"items": [item, item], "by_name": {"": item}}).decode()
+    parts = [{"text": text}]
+    native = orjson.dumps({"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]})
+    for model, body in (("gemini-3.5-flash", native), ("gemini-3-flash", answer_body(text))):
+        with server_sending(body) as server:
+            structured = model_at(server, model=model).with_structured_output(outer)
+            parsed = [structured.invoke("hi"), await structured.ainvoke("hi")]
+            parsed += [[*structured.stream("hi")][-1]]
+        for one in parsed:
+            values = [i.v for i in (*one.items, one.by_name[""])]
+            assert values == [expected] * 3
+            assert all(type(v) is type(expected) for v in values)
+
+
+@pytest.mark.parametrize("item", [{"v": "", "n": ""}, {"v": "", "n": "null"}, {"v": "x", "n": 1}])
+def test_a_text_that_is_not_valid_stays_an_error(item: dict[str, Any]) -> None:
+    schema = create_model("Item", v=(Decimal | None, ...), n=(int, ...))
+    with server_sending(answer_body(orjson.dumps(item).decode())) as server:
+        structured = model_at(server).with_structured_output(schema)
+        with pytest.raises(OutputParserException, match="does not match"):
+            structured.invoke("hi")
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+async def test_half_a_surrogate_pair_does_not_cost_the_value(schema: Any, method: str) -> None:
+    """wire.md 11-18: the escape of a half, which pydantic and UTF-8 reject."""
+    text = GOOD.replace("Oslo", r"Oslo \ud83c \ud83c\udf24")
+    name = "CityDict" if schema is CityDict else "City"
+    body = answer_body(text) if method == "json_schema" else tool_call_body(name, text)
+    with server_sending(body) as server:
+        structured = model_at(server).with_structured_output(schema, method=method)
+        for value in (structured.invoke("hi"), [*structured.stream("hi")][-1]):
+            assert as_dict(value) == {"name": "Oslo \ufffd 🌤", "people": 700000}
+
+
 async def test_the_last_item_of_a_structured_stream_is_the_value() -> None:
     halves = [{"choices": [{"delta": {"content": t}}]} for t in (GOOD[:20], GOOD[20:])]
     with server_sending(sse(*halves, "[DONE]")) as server:
@@ -147,6 +216,7 @@ async def test_the_last_item_of_a_structured_stream_is_the_value() -> None:
 
 
 def test_strict_and_the_name_are_sent() -> None:
+    """wire.md 2.4-4: `strict` is accepted."""
     with server_sending(answer_body(GOOD)) as server:
         structured = model_at(server).with_structured_output(City, strict=True)
         structured.invoke("hi")

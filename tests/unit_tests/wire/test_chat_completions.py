@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import orjson
 from call_modes import fixture
 from scripted_server import sse
 
 from unit_tests.answer.rows import (
+    NATIVE_STOP,
     STOP,
     Row,
     check_every_call_mode,
@@ -14,6 +17,8 @@ from unit_tests.answer.rows import (
     delta,
     each,
     ended,
+    fragment,
+    native,
     signed,
     usage,
 )
@@ -86,7 +91,13 @@ THOUGHTS = [
     {"type": "thinking", "thinking": "."},
 ]
 CONTENT = [
-    Row("null", completion(content=None, reasoning_content="hm"), reasoning="hm"),
+    Row(
+        "null",
+        completion(content=None, reasoning_content="hm"),
+        reasoning="hm",
+        metadata={**STOP, "empty_answer": True},
+    ),
+    Row("a list with null", completion(content=[None, {"type": "text", "text": "a"}]), text="a"),
     Row(
         "a list with thoughts",
         completion(content=[*THOUGHTS, {"type": "text", "text": "Blue"}, "!"]),
@@ -147,6 +158,15 @@ def thought(text: str, finish_reason: str | None = None) -> dict:
     """A chunk with a thought in Google's OpenAI-compatible form."""
     extra = {"google": {"thought": True}}
     return delta(finish_reason, content=text, extra_content=extra)
+
+
+def cut(text: str, size: int) -> list[str]:
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def both(thought: str) -> list[dict[str, str]]:
+    """A thought under both of its names."""
+    return [{"reasoning_content": thought}, {"reasoning": thought}]
 
 
 def image(url: str) -> dict:
@@ -218,6 +238,16 @@ OTHER_SERVERS = [
         )
         for index in (1, "0", None)
     ),
+    *(
+        Row(
+            f"a native body, {form}",
+            body(native({"thought": True, "text": "hm"}, {"text": "a"}, finish="STOP")),
+            text="a",
+            reasoning="hm",
+            metadata=NATIVE_STOP,
+        )
+        for form, body in {"as a document": orjson.dumps, "in a stream": sse}.items()
+    ),
     Row(
         "events of no known format",
         sse({"choices": None}, {"choices": []}, delta("stop", content="a"), "[DONE]"),
@@ -234,6 +264,25 @@ OTHER_SERVERS = [
         sse(delta(reasoning_content="h", reasoning="h"), delta("stop", content="a", reasoning="m")),
         text="a",
         reasoning="hm",
+    ),
+    *(
+        Row(
+            f"reasoning under both names, {name}",
+            sse(*(delta(**thought) for thought in thoughts), delta("stop", content="a")),
+            text="a",
+            reasoning="hmm",
+        )
+        for name, thoughts in {
+            "in turns": [*both("hm"), *both("m")],
+            "in turns, the other first": [*reversed(both("h")), *reversed(both("mm"))],
+            "one after the other": [{"reasoning": "hm"}, {"reasoning": "m"}, *both("hmm")[:1]],
+            "in other pieces": [both("h")[0], both("hm")[1], both("mm")[0], both("m")[1]],
+            "one after the other, in a list": [
+                {"reasoning": "hmm"},
+                {"content": [{"type": "thinking", "thinking": "hmm"}]},
+            ],
+            "and each continues the other": [both("h")[0], both("m")[1], both("m")[1]],
+        }.items()
     ),
     Row(
         "reasoning in a completion",
@@ -258,6 +307,57 @@ OTHER_SERVERS = [
         sse(thought("<thought>h"), thought("m"), delta("stop", content="</thought>a")),
         text="a",
         reasoning="hm",
+    ),
+    *(
+        Row(
+            f"thoughts in tags that are cut after {size} characters",
+            sse(
+                *(thought(piece) for piece in cut("<thought>h<m</thought>", size)),
+                delta("stop", content="a"),
+            ),
+            text="a",
+            reasoning="h<m",
+        )
+        for size in (1, 2, 3, 10)
+    ),
+    Row(
+        "a tag whose rest has no mark",
+        sse(
+            thought("<tho"),
+            thought("ught>hm</"),
+            delta(content="tho"),
+            delta("stop", content="ught>a"),
+        ),
+        text="a",
+        reasoning="hm",
+    ),
+    Row(
+        "thoughts in tags, twice",
+        sse(
+            thought("<thought>h</thought>"),
+            thought("<thought>m</thought>"),
+            delta("stop", content="a"),
+        ),
+        text="a",
+        reasoning="hm",
+    ),
+    Row(
+        "a thought that ends like a tag",
+        sse(thought("<thought>h</tho"), delta("stop", content="a")),
+        text="a",
+        reasoning="h</tho",
+    ),
+    Row(
+        "a thought that starts like a tag",
+        sse(thought("<th"), delta("stop", content="a")),
+        text="a",
+        reasoning="<th",
+    ),
+    Row(
+        "only a thought that ends like a tag",
+        sse(thought("<thought>h<"), delta("stop")),
+        reasoning="h<",
+        metadata={**STOP, "empty_answer": True},
     ),
     Row(
         "a thought in tags and text in one chunk",
@@ -325,6 +425,34 @@ OTHER_SERVERS = [
 ]
 
 
-@each(RECORDED, CONTENT, OTHER_SERVERS)
+def escaped(*events: dict) -> bytes:
+    """A stream in which each half of a surrogate pair is an escape of its own."""
+    lines = (json.dumps(event) for event in (*events, delta("stop")))
+    return "".join(f"data: {line}\n\n" for line in lines).encode()
+
+
+HALF_PAIRS = [
+    Row("a pair in two chunks", escaped(delta(content="a\ud83c"), delta(content="\udf24b")), "a🌤b"),
+    Row(
+        "a pair in two thoughts",
+        escaped(delta(reasoning="a\ud83c"), delta(reasoning="\udf24b"), delta(content="c")),
+        "c",
+        "a🌤b",
+    ),
+    Row(
+        "a pair in two fragments of arguments",
+        escaped(
+            delta(tool_calls=[fragment("f", '{"a":"\ud83c', index=0, id="c1")]),
+            delta(tool_calls=[fragment(None, '\udf24"}', index=0)]),
+        ),
+        calls=[("f", {"a": "🌤"}, "c1")],
+        metadata=ended("tool_calls", "stop", id="x"),
+    ),
+    Row("only one half", escaped(delta(content="a\ud83c"), delta(content="b\udf24")), "ab\ufffd"),
+]
+
+
+@each(RECORDED, CONTENT, OTHER_SERVERS, HALF_PAIRS)
 async def test_an_answer_is_the_same_in_every_call_mode(row: Row) -> None:
+    """wire.md 3-1, 3-2, 3-4, 4-5, 4-6, 4-7, 11-8, 11-9, 11-10: each shape of an answer."""
     await check_every_call_mode(row)

@@ -7,9 +7,11 @@ import asyncio
 import pytest
 from call_modes import (
     astream,
+    events_of,
     fixture,
     invoke,
     model_at,
+    model_reading,
     server_sending,
 )
 from scripted_server import Scripted, ScriptedServer, sse
@@ -21,6 +23,7 @@ from unit_tests.answer.rows import (
     completion,
     delta,
     each,
+    native,
     native_row,
 )
 from unit_tests.wire import test_chat_completions as chat
@@ -59,6 +62,7 @@ ROWS = [
 
 @each(ROWS)
 async def test_an_answer_is_the_same_in_every_call_mode(row: Row) -> None:
+    """wire.md 4-1, 4-3, 4-4: lines, one document and an array, in pieces of any size."""
     await check_every_call_mode(row)
 
 
@@ -67,6 +71,7 @@ async def test_an_answer_is_the_same_in_every_call_mode(row: Row) -> None:
     ["application/json", "text/event-stream", "text/plain;charset=latin-1", None],
 )
 async def test_the_content_type_is_ignored(content_type: str | None) -> None:
+    """wire.md 4-2: a stream is UTF-8 whatever its headers state."""
     headers = {"Content-Type": content_type} if content_type else {}
     for row in (*chat.RECORDED, *generate.RECORDED):
         with server_sending(row.body, headers=headers) as server:
@@ -74,13 +79,48 @@ async def test_the_content_type_is_ignored(content_type: str | None) -> None:
                 check(row, await call_mode(model_at(server, model=row.model)))
 
 
-def test_each_event_with_output_is_one_chunk() -> None:
-    with server_sending(fixture("shape_a.sse")) as server:
-        chunks = [*model_at(server).stream("hi")]
-    assert [chunk.text for chunk in chunks if chunk.text] == ["The sky", " is ", "blue, né 🌤."]
-    thoughts = [chunk.additional_kwargs.get("reasoning_content") for chunk in chunks]
-    assert [t for t in thoughts if t] == ["**Weighing it**\n\nTwo", " ways.\n"]
-    assert [chunk.chunk_position for chunk in chunks] == [None] * (len(chunks) - 1) + ["last"]
+SHAPE_A = fixture("shape_a.sse")
+THOUGHTS = ["**Weighing it**\n\nTwo", " ways.\n"]
+TEXTS = ["The sky", " is ", "blue, né 🌤."]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "thoughts", "texts"),
+    [
+        (events_of(SHAPE_A), THOUGHTS, TEXTS),
+        ([SHAPE_A], ["".join(THOUGHTS)], ["".join(TEXTS)]),
+    ],
+    ids=["apart", "together"],
+)
+async def test_the_events_of_one_read_are_one_chunk_of_each_kind(pieces, thoughts, texts) -> None:
+    model = model_reading(*pieces)
+    for chunks in ([*model.stream("hi")], [chunk async for chunk in model.astream("hi")]):
+        assert [chunk.text for chunk in chunks if chunk.text] == texts
+        found = [chunk.additional_kwargs.get("reasoning_content") for chunk in chunks]
+        assert [thought for thought in found if thought] == thoughts
+        assert [chunk.chunk_position for chunk in chunks] == [None] * (len(chunks) - 1) + ["last"]
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
+@pytest.mark.parametrize("end", [b"0\r\n\r\n", b"zz\r\n" + b"z" * 64], ids=["end", "no chunk"])
+async def test_http_chunks_of_one_read_are_read_together(api: str, end: bytes) -> None:
+    """What follows them in the same read may be the end, or an error."""
+    events = [delta(content="a"), delta(content="b"), delta(content="c"), delta("stop")]
+    if api == "generate_content":
+        events = [*(native({"text": c}) for c in "abc"), native(finish="STOP")]
+    body = b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in map(sse, events))
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    warm = Scripted([head + body + b"0\r\n\r\n"], framing="raw")
+    with ScriptedServer(warm, Scripted([head + body + end], framing="raw")) as server:
+        model = model_at(server, api=api)
+        assert model.invoke("hi").text == "abc"  # the reads of a connection are known after a call
+        texts = [chunk.text for chunk in model.stream("hi")]
+        assert [text for text in texts if text] == ["abc"]
+    with ScriptedServer(warm, Scripted([head + body + end], framing="raw")) as server:
+        model = model_at(server, api=api)
+        assert (await model.ainvoke("hi")).text == "abc"
+        texts = [chunk.text async for chunk in model.astream("hi")]
+        assert [text for text in texts if text] == ["abc"]
 
 
 async def test_a_chunk_arrives_before_the_next_event_was_sent() -> None:

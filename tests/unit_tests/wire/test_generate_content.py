@@ -346,4 +346,5 @@ MIXED_PARTS = [
 
 @each(RECORDED, PARTS, MIXED_PARTS)
 async def test_an_answer_is_the_same_in_every_call_mode(row: Row) -> None:
+    """wire.md 3-7, 3-9, 3-11, 4-8, 5-5, 11-1: recorded and documented answers."""
     await check_every_call_mode(row)

@@ -317,6 +317,7 @@ MESSAGES: list[tuple[Any, ...]] = [
 def test_messages_are_sent_in_the_format_of_each_api(
     row: tuple[Any, ...], send: RequestSender
 ) -> None:
+    """wire.md 2.1-1, 2.1-2, 2.2-1, 2.2-4, 5-2, 9-1, 9-3: media, calls and results."""
     _, messages, chat_messages, contents, *system = row
     before = [copy.deepcopy(vars(message)) for message in messages]
     assert send(messages) == {"messages": chat_messages, "stream": False}
@@ -374,6 +375,7 @@ WARNED: list[tuple[Any, ...]] = [
 
 @pytest.mark.parametrize("row", WARNED, ids=lambda row: row[0])
 def test_what_is_added_or_left_out_is_warned_of(row: tuple[Any, ...], send: RequestSender) -> None:
+    """wire.md 5-6: a call whose result is missing, for example."""
     _, match, messages, chat_messages, contents = row
     for fields, body in (
         ({"model": CHAT}, {"messages": chat_messages, "stream": False}),
@@ -396,6 +398,7 @@ def test_a_prompt_in_every_form_of_langchain_is_the_same_request(
 
 
 async def test_every_call_mode_sends_the_same_except_stream(send: RequestSender) -> None:
+    """wire.md 1-1, 1-2, 2.1-3, 2.2-2: the headers, and `stream` always."""
     for name in (CHAT, NATIVE):
         send.server.requests.clear()
         model = model_at(send.server, model=name, temperature=0.5)
@@ -432,6 +435,7 @@ async def test_every_call_mode_sends_the_same_except_stream(send: RequestSender)
 def test_text_that_is_not_utf8_is_sent_with_a_replacement(
     model: str, history: list[BaseMessage], send: RequestSender
 ) -> None:
+    """wire.md 11-18: from an answer of another model, or from the name of a file."""
     with pytest.warns(UserWarning, match="not UTF-8"):
         body = send(history, model=model)
     assert "a\ufffdb" in str(body)

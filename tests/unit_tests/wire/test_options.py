@@ -141,7 +141,7 @@ def test_an_undocumented_effort_becomes_the_nearest_one_with_a_warning(
 def test_an_effort_that_was_measured_is_sent(
     effort: str, chat: str, native: Json, send: RequestSender
 ) -> None:
-    """docs/wire.md 2: 3.8 Flash, on both APIs."""
+    """wire.md 2.3-1, 2.3-2, 2.3-3, 2.3-4: 3.8 Flash, on both APIs."""
     model = "gemini-3.8-flash"
     for api, expected in (("chat_completions", chat), ("generate_content", native)):
         with warnings.catch_warnings():
@@ -234,3 +234,43 @@ async def test_a_header_of_the_user_replaces_the_package_s(name, value) -> None:
                 for call_mode in BASIC_CALL_MODES:
                     await call_mode(model_at(server, default_headers={name: value}, **fields))
                     assert server.requests[-1].headers[name.lower()] == value
+
+
+USAGE: list[tuple[str, Json, Json | None]] = [
+    ("gateway", {}, {"include_usage": True}),
+    ("gateway", {"stream_usage": False}, None),
+    ("gateway", {"stream_usage": True}, {"include_usage": True}),
+    ("gateway", {"model_kwargs": {"stream_options": {"a": 1}}}, {"a": 1}),
+    ("chat_completions", {}, None),
+    ("generate_content", {}, None),
+]
+
+
+@pytest.mark.parametrize(("api", "fields", "expected"), USAGE, ids=str)
+async def test_a_stream_of_the_gateway_requests_its_usage(
+    api: str, fields: Json, expected: Json | None
+) -> None:
+    body = fixture("native.sse" if api == "generate_content" else "shape_a.sse")
+    with server_sending(body) as server:
+        model = model_at(server, api=api, **fields)
+        for call_mode in BASIC_CALL_MODES:
+            server.requests.clear()
+            await call_mode(model)
+            sent = server.requests[0].json
+            is_stream = sent.get("stream", False) or "model_kwargs" in fields
+            assert sent.get("stream_options") == (expected if is_stream else None)
+        server.requests.clear()
+        [*model.stream("hi", stream_usage=False)]
+        given = fields.get("model_kwargs", {})
+        assert server.requests[0].json.get("stream_options") == given.get("stream_options")
+
+
+def test_native_calls_without_parallel_tool_calls_do_not_warn(caplog) -> None:
+    """langgraph-supervisor (0.0.31) sets it on every model."""
+    caplog.set_level("DEBUG")
+    with server_sending(fixture("native_whole.json")) as server:
+        model = model_at(server, api="generate_content")
+        tool = {"name": "f", "description": "f", "parameters": {"type": "object"}}
+        model.bind_tools([tool], parallel_tool_calls=False).invoke("hi")
+    records = [r for r in caplog.records if r.name.startswith("langchain_kie")]
+    assert [(r.levelname, "parallel" in r.message) for r in records] == [("DEBUG", True)]

@@ -94,6 +94,7 @@ REPLAYED: dict[str, tuple[list[Json], list[Json] | None]] = {
 def test_a_signature_is_sent_back_on_its_part(
     parts: list[Json], expected: list[Json] | None, send: RequestSender
 ) -> None:
+    """wire.md 6-1: unchanged, and in order."""
     *others, last = parts
     for events in (
         [native(*parts, finish="STOP")],
@@ -127,6 +128,7 @@ def test_a_signature_is_sent_to_every_spelling_of_its_model(send: RequestSender)
 
 
 def test_only_gemini_3_gets_a_bypass_for_missing_signatures(send: RequestSender) -> None:
+    """wire.md 6-2: Google rejects calls without a signature."""
     history = [HI, ai_calls("c0", "c1"), *(ToolMessage("x", tool_call_id=i) for i in ("c0", "c1"))]
     for name, signature in (("gemini-3.8-flash", BYPASS), ("some-new-model", None)):
         body = send(history, model=name, fields={"api": "generate_content"})
@@ -137,6 +139,7 @@ def test_only_gemini_3_gets_a_bypass_for_missing_signatures(send: RequestSender)
 
 
 def test_chat_completions_gets_no_members_that_it_did_not_send(send: RequestSender) -> None:
+    """wire.md 6-3: none is generated."""
     _, body = replayed(fixture("chat_call.sse"), CHAT, send)
     assert body["messages"][1] == {
         "role": "assistant",
@@ -256,6 +259,7 @@ def google(signature: str) -> Json:
 
 
 def test_signatures_next_to_the_content_are_sent_back(send: RequestSender) -> None:
+    """wire.md 11-5, 11-10: to the same model."""
     details = [{"type": "reasoning.encrypted", "data": f"{i}==", "index": i} for i in range(2)]
     body = sse(
         delta(content="a", reasoning_details=details[:1]),

@@ -92,6 +92,7 @@ def test_a_built_in_tool_in_any_form_is_sent_in_the_format_of_each_api(
 def test_a_native_search_always_streams_because_its_sources_would_be_lost(
     send: RequestSender,
 ) -> None:
+    """wire.md 3-10: grounding metadata come only in a stream."""
     for built_in, streams in (({"google_search": {}}, True), ({"url_context": {}}, False)):
         body = send([HI], model=NATIVE, tools=[built_in], stream_invoke=False)
         assert body["stream"] is streams
@@ -131,6 +132,7 @@ def test_an_empty_list_of_tools_sends_nothing(send: RequestSender) -> None:
 
 
 def test_strict_and_parallel_tool_calls_are_sent_if_they_are_set(send: RequestSender) -> None:
+    """wire.md 2.1-7, 2.2-5, 2.4-5: a large schema with `strict` fails."""
     model = model_at(send.server)
     body = send.through(model.bind_tools([find], strict=True, parallel_tool_calls=False), "hi")
     assert body["tools"][0]["function"]["strict"] is True
@@ -141,6 +143,7 @@ def test_strict_and_parallel_tool_calls_are_sent_if_they_are_set(send: RequestSe
 
 
 def test_combinations_that_kie_documents_as_impossible_are_rejected(send: RequestSender) -> None:
+    """wire.md 2.1-5, 2.1-8: search, functions and a response format."""
     pro = "gemini-2.5-pro"
     send.rejects([HI], "search", model=pro, tools=[find, {"google_search": {}}])
     json_mode = {"type": "json_object"}
@@ -178,6 +181,7 @@ FORMAT = {
 def test_a_response_format_is_sent_in_the_format_of_each_api(
     given: Json, send: RequestSender
 ) -> None:
+    """wire.md 2.4-7, 2.4-8: natively only `responseSchema` is honoured."""
     before = copy.deepcopy(given)
     for body in (
         send([HI], response_format=given),
@@ -195,6 +199,7 @@ def test_a_response_format_is_sent_in_the_format_of_each_api(
 
 
 def test_json_mode_is_sent_in_the_format_of_each_api(send: RequestSender) -> None:
+    """wire.md 2.4-6, 2.4-8: without a schema."""
     given = {"type": "json_object"}
     assert send([HI], response_format=given)["response_format"] == given
     config = send([HI], model=NATIVE, response_format=given)["generationConfig"]
@@ -213,7 +218,7 @@ def test_json_mode_is_sent_in_the_format_of_each_api(send: RequestSender) -> Non
 def test_a_schema_that_a_response_format_cannot_contain_is_sent_as_a_function(
     properties: Json, model: str, send: RequestSender
 ) -> None:
-    """docs/wire.md 2: KIE rejects a property named `type` there, and loses maps."""
+    """wire.md 2.4-1, 2.4-2: KIE rejects a property named `type` there, and loses maps."""
     schema = {"title": "report", "type": "object", "properties": properties}
     body = send([HI], model=model, response_format=schema)
     assert "response_format" not in body

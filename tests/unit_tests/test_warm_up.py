@@ -1,0 +1,134 @@
+"""The first call of a process: what it loads, it does not load on the event loop."""
+
+from __future__ import annotations
+
+import pytest
+from call_modes import BASIC_CALL_MODES, KEY, fixture, model_at, server_sending
+
+from langchain_kie import ChatKieGemini, KieConfigurationError
+from unit_tests.loopback import run_script
+
+SCRIPT = """
+    import asyncio
+    import sys
+
+    from langchain_kie import ChatKieGemini
+
+    base_url, api, call_mode, *warm = sys.argv[1:]
+    found = []
+
+    class Finder:
+        \"\"\"Records what is imported while an event loop runs in this thread.\"\"\"
+
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if asyncio._get_running_loop() is not None:
+                found.append(name)
+
+    model = ChatKieGemini(model="gemini-3-flash", api_key="k", base_url=base_url, api=api,
+                          stream_invoke=True)
+    async def main():
+        if warm:
+            await model.awarm_up()
+        sys.meta_path.insert(0, Finder)
+        if call_mode == "ainvoke":
+            print((await model.ainvoke("hi")).text)
+        else:
+            print("".join([chunk.text async for chunk in model.astream("hi")]))
+
+    asyncio.run(main())
+    print(sorted(name for name in found if name.split(".")[0] in {
+        "langchain_kie", "httpx", "httpcore", "httpx_sse", "h11", "anyio", "rich", "click", "ssl"}))
+    print(len(found))
+"""
+
+
+@pytest.mark.parametrize("call_mode", ["ainvoke", "astream"])
+@pytest.mark.parametrize(
+    ("api", "body"), [("chat_completions", "shape_a.sse"), ("generate_content", "native.sse")]
+)
+def test_the_first_async_call_imports_nothing_of_ours_on_the_event_loop(
+    call_mode: str, api: str, body: str
+) -> None:
+    with server_sending(fixture(body)) as server:
+        text = model_at(server, api=api).invoke("hi").text
+        assert run_script(SCRIPT, api, call_mode, base_url=server.base_url).splitlines()[:2] == [
+            text,
+            "[]",
+        ]
+        warm = run_script(SCRIPT, api, call_mode, "warm", base_url=server.base_url)
+        assert warm.splitlines()[:2] == [text, "[]"]
+        assert int(warm.splitlines()[2]) <= 3  # langchain-core's
+
+
+BLOCKBUSTER = """
+    import asyncio
+    import sys
+
+    from blockbuster import blockbuster_ctx
+    from pathlib import Path
+
+    from langchain_kie import ChatKieGemini, amedia_block
+
+    base_url, path = sys.argv[1:]
+
+    async def main():
+        model = ChatKieGemini(model="gemini-3-flash", api_key="k", base_url=base_url)
+        await model.ainvoke("hi")
+        assert [chunk async for chunk in model.astream("hi")]
+        assert await model.abatch(["hi", "hi"])
+        block = await amedia_block(Path(path))
+        await model.ainvoke([("user", [{"type": "text", "text": "hi"}, block])])
+        await model.bind_tools([{"name": "f", "parameters": {}}]).ainvoke("hi")
+        await model.with_structured_output({"title": "P", "type": "object", "properties": {}},
+                                           include_raw=True).ainvoke("hi")
+        print("rich" in sys.modules)
+
+    import importlib.util
+    assert importlib.util.find_spec("rich")
+    with blockbuster_ctx():
+        asyncio.run(main())
+"""
+
+
+def test_calls_do_not_block_the_event_loop_where_rich_is_installed(tmp_path) -> None:
+    """httpx imports rich, which reads the working directory, if it is installed."""
+    (tmp_path / "a.txt").write_text("some text")
+    with server_sending(fixture("shape_a.sse")) as server:
+        output = run_script(BLOCKBUSTER, str(tmp_path / "a.txt"), base_url=server.base_url)
+        assert len(server.requests) == 7
+    assert output.split() == ["True"]
+
+
+async def test_a_warm_up_sends_nothing_and_calls_work_after_it() -> None:
+    with server_sending(fixture("shape_a.sse")) as server:
+        model = model_at(server)
+        model.warm_up()
+        await model.awarm_up()
+        assert server.requests == []
+        for call_mode in BASIC_CALL_MODES:
+            assert (await call_mode(model)).text
+
+
+async def test_a_warm_up_reports_a_missing_key() -> None:
+    model = ChatKieGemini(model="gemini-3-flash")
+    with pytest.raises(KieConfigurationError, match="no key"):
+        model.warm_up()
+    with pytest.raises(KieConfigurationError, match="no key"):
+        await model.awarm_up()
+
+
+@pytest.mark.parametrize("warm_up", ["model.warm_up()", "asyncio.run(model.awarm_up())"])
+def test_a_warm_up_reports_certificates_that_cannot_be_used(warm_up: str, tmp_path) -> None:
+    missing = tmp_path / "missing.pem"
+    script = f"""
+        import asyncio, os
+        os.environ["SSL_CERT_FILE"] = {str(missing)!r}
+        from langchain_kie import ChatKieGemini, KieConfigurationError
+        model = ChatKieGemini(model="gemini-3-flash", api_key={KEY!r})
+        try:
+            {warm_up}
+        except KieConfigurationError as error:
+            print("SSL_CERT_FILE" in str(error))
+    """
+    assert run_script(script).split() == ["True"]

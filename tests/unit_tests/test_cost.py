@@ -204,7 +204,7 @@ def test_one_more_costs_the_same_among_few_and_among_many(
     assert many <= few * 1.1 + 0.2
 
 
-@pytest.mark.parametrize(("api", "limit"), [(CHAT, 555), (NATIVE, 560)])
+@pytest.mark.parametrize(("api", "limit"), [(CHAT, 560), (NATIVE, 573)])
 def test_an_invoke_costs_no_more_than_it_did(api: str, limit: int) -> None:
     assert invoked(history(0), api) <= limit
 

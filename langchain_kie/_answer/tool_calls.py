@@ -291,6 +291,9 @@ class ToolCalls:
             if call.partial_args and not call.is_complete:
                 end = ToolCallDelta(None, "", is_complete=True)
                 rest = _arguments_to_emit(call, call.add_arguments(end))
+            elif call.cut_escape:
+                rest, call.cut_escape = call.cut_escape, ""
+                call.fragments.append(rest)
             arguments = call.arguments()
             parsed = _arguments_value(arguments)
             is_broken = not isinstance(parsed, dict)

@@ -15,7 +15,14 @@ from benchmarks.suite import Row, Suite, socket_rate
 from benchmarks.work import SCALES, WORKS
 
 DOCS = Path(__file__).parent.parent / "docs"
-_KEYS = (*(w.key for w in WORKS), *(s.key for s in SCALES), "import", "construct", "memory")
+_KEYS = (
+    *(w.key for w in WORKS),
+    *(s.key for s in SCALES),
+    "import",
+    "construct",
+    "memory",
+    "media",
+)
 _QUICK = {"rounds": 3, "patience": 1.0, "seconds": 0.01, "calls": 500, "shrinking": 4}
 
 

@@ -72,7 +72,14 @@ def _ours(api: str) -> Callable[..., Any]:
     def make(base_url: str, **settings: Any) -> Any:
         from langchain_kie import ChatKieGemini
 
-        return ChatKieGemini(model=MODEL, api=api, base_url=base_url, api_key="k", **settings)
+        return ChatKieGemini(
+            model=MODEL,
+            api=api,
+            base_url=base_url,
+            api_key="k",
+            inline_media_limit=1_000_000_000,
+            **settings,
+        )
 
     return make
 

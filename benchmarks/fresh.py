@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import json
@@ -12,13 +13,15 @@ import os
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.clients import CLIENTS, Client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
 CORE = "langchain_core.language_models.chat_models"
 UNWANTED = ("langchain_tests", "rich", "starlette", "tiktoken", "transformers", "uvicorn")
@@ -79,6 +82,40 @@ def _memory(client: Client, base_url: str, count: int) -> dict[str, Any]:
     return {"after_one": after_one, "growth": _rss() - before}
 
 
+def _media(client: Client, base_url: str, _: int) -> dict[str, Any]:
+    """The peak of allocations, and the longest stop of the event loop in seconds of its CPU."""
+    from benchmarks.work import PICTURES, pictures
+
+    model = client.make(base_url)
+
+    async def run() -> float:
+        await model.ainvoke(PICTURES[:1])
+        stops = []
+        for _ in range(3):
+            messages = pictures(40, 500_000)
+            stops += [await _longest_stop(model.ainvoke(messages)) for _ in range(2)]
+        return median(stops)
+
+    stop = asyncio.run(run())
+    messages = pictures(40, 500_000)
+    tracemalloc.start()
+    model.invoke(messages)
+    _, peak = tracemalloc.get_traced_memory()
+    return {"held": peak, "media": 20_000_000 * 4 // 3, "stop": stop}
+
+
+async def _longest_stop(call: Coroutine[Any, Any, Any]) -> float:
+    """The longest time that the event loop spends on one callback during a call."""
+    task = asyncio.create_task(call)
+    longest, last = 0.0, time.thread_time()
+    while not task.done():
+        await asyncio.sleep(0)
+        now = time.thread_time()
+        longest, last = max(longest, now - last), now
+    await task
+    return longest
+
+
 def _rss() -> int:
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -109,6 +146,7 @@ def _unwanted(client: Client, *_: Any) -> dict[str, Any]:
 _MEASUREMENTS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "construct": _construct,
     "memory": _memory,
+    "media": _media,
     "unwanted": _unwanted,
 }
 

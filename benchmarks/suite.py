@@ -91,6 +91,8 @@ class Suite:
             yield from self._construct()
         if self._wants("memory"):
             yield from self._memory()
+        if self._wants("media"):
+            yield from self._media()
 
     def clients(self) -> list[Client]:
         """The clients that are installed and selected."""
@@ -134,18 +136,21 @@ class Suite:
         clients = [client for client in self.clients() if client.family in scale.families]
         cases: dict[str, Sampler] = {}
         least, few, many = scale.sizes
-        many //= self.shrinking
-        for size in (least, few, many):
+        if least is not None:
+            many //= self.shrinking
+        for size in [size for size in (least, few, many) if size is not None]:
             ready = self._samplers(scale.work(size), clients, failures)
             cases |= {f"{name}/{size}": sampler for name, sampler in ready.items()}
         samples = interleaved(cases, (self.rounds + 1) // 2, self.patience)
         found: dict[str, Figure] = {}
         for name in [client.name for client in clients if client.name not in failures]:
-            at = {size: samples[f"{name}/{size}"] for size in (least, few, many)}
-            more = {
-                n: [(a - b) / (n - least) for a, b in zip(at[n], at[least], strict=True)]
-                for n in (few, many)
-            }
+            more = {n: samples[f"{name}/{n}"] for n in (few, many)}
+            if least is not None:
+                fixed = samples[f"{name}/{least}"]
+                more = {
+                    n: [(a - b) / (n - least) for a, b in zip(taken, fixed, strict=True)]
+                    for n, taken in more.items()
+                }
             found |= {
                 name: figures({"many": more[many], "few": more[few]}, {"many": "few"})["many"]
             }
@@ -214,6 +219,21 @@ class Suite:
         yield Row("memory", "RSS after one call", "process", after_one, None, "MB")
         title = f"RSS growth over {self.calls:,} calls"
         yield Row("memory", title, "process", growth, 1.0, "MB")
+
+    def _media(self) -> Iterator[Row]:
+        """What a call with 20 MB of media holds, and how long it stops the event loop."""
+        held: dict[str, Figure] = {}
+        stops: dict[str, Figure] = {}
+        for client in self.clients():
+            if client.family in {"wire", "core"}:
+                continue
+            answer = fresh.measure("media", client, f"{self.base_url}/text-20")
+            copies = answer["held"] / answer["media"]
+            held[client.name] = Figure(answer["held"] / _MEGABYTE, copies)
+            stops[client.name] = Figure(answer["stop"])
+        yield Row("media", "memory of 20 MB of media, copies", "process", held, 2.0, "MB")
+        title = "`ainvoke()` with it, longest stop of the event loop"
+        yield Row("media", title, "process", stops, 0.01, "ms")
 
 
 def socket_rate(base_url: str) -> float:

@@ -6,8 +6,11 @@ Knows LangChain's interface. Knows no client.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
+from base64 import b64encode
 from dataclasses import dataclass, field
+from os import urandom
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -39,6 +42,54 @@ def conversation(rounds: int) -> list[BaseMessage]:
             AIMessage(f"Answer {n}: that is all there is about it."),
         ]
     return [*messages, HumanMessage("And now?")]
+
+
+def pictures(count: int, size: int) -> list[BaseMessage]:
+    """Pictures of `size` bytes: half of them data URLs of a human, half blocks of tool results."""
+    head = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+    data = [b64encode(head + urandom(size - len(head))).decode() for _ in range(count)]
+    urls, blocks = data[: count // 2], data[count // 2 :]
+    images = [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{d}"}} for d in urls
+    ]
+    return [
+        HumanMessage([{"type": "text", "text": "What is this?"}, *images]),
+        AIMessage("", tool_calls=[_picture_call(n) for n in range(len(blocks))]),
+        *(
+            ToolMessage(
+                [{"type": "image", "base64": block, "mime_type": "image/png"}],
+                tool_call_id=f"call_{n}",
+            )
+            for n, block in enumerate(blocks)
+        ),
+    ]
+
+
+def _picture_call(number: int) -> Json:
+    return {"name": "look", "args": {"number": number}, "id": f"call_{number}"}
+
+
+def results(count: int) -> list[BaseMessage]:
+    """Tool results that are JSON of 234 kB."""
+    rows = [{"id": n, "name": f"name {n}", "text": 'a line of "text"'} for n in range(3_630)]
+    document = json.dumps({"rows": rows})
+    return [
+        HumanMessage("What is in it?"),
+        AIMessage("", tool_calls=[_picture_call(n) for n in range(count)]),
+        *(ToolMessage(document, tool_call_id=f"call_{n}") for n in range(count)),
+    ]
+
+
+def agent_step(number: int) -> Callable[[Any], None]:
+    """Return a step of an agent: its history, a new call, and the new result."""
+    task, history = HumanMessage("Find it."), conversation(number // 2)[:-1]
+
+    def run(model: Any) -> None:
+        call = {"name": "search", "args": {"query": "next"}, "id": "call_next"}
+        new = [AIMessage("", tool_calls=[call]), ToolMessage("Next.", tool_call_id="call_next")]
+        model.invoke([*history, task, *new])
+
+    return run
 
 
 class _Place(BaseModel):
@@ -74,6 +125,8 @@ class _Handler(BaseCallbackHandler):
 
 
 HISTORY = conversation(50)
+PICTURES = pictures(20, 500_000)
+RESULTS = results(30)
 TOOLS = tools(50)
 _CALLBACKS: Any = {"callbacks": [_Handler()]}
 
@@ -202,8 +255,10 @@ WORKS = (
     Work("first", "time to the first chunk (wall)", "text-20", _first_chunk, 1.0),
     Work("invoke", "`invoke()`, small", "text-20", invoke, 0.95),
     Work("ainvoke", "`ainvoke()`, small", "text-20", _ainvoke, 0.95),
-    Work("history", "`invoke()`, 201 messages", "text-20", invoke_with(HISTORY), 1.05),
-    Work("tools", "`invoke()`, 50 bound tools", "text-20", invoke, 0.90, prepare=bound(50)),
+    Work("history", "`invoke()`, 201 messages", "text-20", invoke_with(HISTORY), 0.80),
+    Work("pictures", "`invoke()`, 20 pictures of 500 kB", "text-20", invoke_with(PICTURES), 1.3),
+    Work("results", "`invoke()`, 30 JSON results of 234 kB", "text-20", invoke_with(RESULTS), 1.3),
+    Work("tools", "`invoke()`, 50 bound tools", "text-20", invoke, 0.80, prepare=bound(50)),
     Work("bind", "`bind_tools()`, the same 50 again", "text-20", _bind, 0.02),
     Work("call", "`stream()`, a call in 500 deltas*", "tool-500", stream, 1.0),
     Work("call-merged", "`streaming=True`, the same*", "tool-500", invoke, 1.0, 1, _STREAMING),
@@ -225,6 +280,10 @@ def _history(n: int) -> Work:
     return Work("", "", "text-20", invoke_with(conversation(n // 4)))
 
 
+def _agent_step(n: int) -> Work:
+    return Work("", "", "text-20", agent_step(n))
+
+
 def _crowd(n: int) -> Work:
     return Work("", "", "slow-20", _streams(n), is_cold=True)
 
@@ -237,6 +296,8 @@ def _tools(n: int) -> Work:
 class Scale:
     """One task in three sizes; the cost of the smallest is subtracted from the others.
 
+    If the smallest size is `None`, the costs of the others are compared as they are.
+
     Attributes:
         key: The name for `--only`.
         title: The title in the tables.
@@ -248,12 +309,13 @@ class Scale:
 
     key: str
     title: str
-    sizes: tuple[int, int, int]
+    sizes: tuple[int | None, int, int]
     work: Callable[[int], Work]
     target: float = 1.1
     families: frozenset[str] = frozenset({"ours", "plain", "core"})
 
 
+_MOST = frozenset({"ours", "plain", "core", "mistralai", "openai", "google-genai"})
 _FEW = frozenset({"ours", "core"})
 """All except `plain`, whose one client takes half a minute for a thousand concurrent streams."""
 
@@ -264,6 +326,9 @@ SCALES = (
     Scale("deltas", "`stream()`, per argument delta*", (2, 500, 5_000), _chunks("tool", stream)),
     Scale("deltas-merged", "`streaming=True`, the same*", (2, 500, 5_000), _chunks("tool", invoke)),
     Scale("messages", "`invoke()`, per message", (0, 20, 2_000), _history),
+    Scale(
+        "steps", "`invoke()` of an agent's step", (None, 20, 200), _agent_step, 1.5, families=_MOST
+    ),
     Scale("bound", "`invoke()`, per bound tool", (1, 50, 500), _tools),
     Scale("crowd", "`astream()` at once, per stream", (1, 50, 1_000), _crowd, families=_FEW),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
@@ -11,13 +12,26 @@ import orjson
 from langchain_kie._warnings import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Json: TypeAlias = dict[str, Any]
 
 DIGITS_TO_ZEROS: Final = bytes.maketrans(b"123456789", b"000000000")
+ONLY_JSON_TYPES: Final = (
+    orjson.OPT_PASSTHROUGH_SUBCLASS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+)
+"""An option of orjson: values of other types are errors."""
+
 LONG_INTEGER: Final = b"0" * 19
 """Contained in JSON after `DIGITS_TO_ZEROS`, if an integer may have more than 64 bits."""
+
+PIECE_BYTES: Final = 1 << 18
+"""The length of the pieces in which a long text is sent."""
+
+_MARK = b"\0"
+"""Where a long text is left out. JSON never contains this byte."""
 
 _ESCAPES = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -48,6 +62,59 @@ class RawJson:
         self.text = text
 
 
+class LongText:
+    """A text that `to_json` encodes without a copy of it.
+
+    Args:
+        prefix: What the encoded text begins with.
+        text: ASCII without characters that JSON escapes.
+        start: Where the text begins in `text`.
+    """
+
+    __slots__ = ("prefix", "start", "text")
+
+    def __init__(self, prefix: str, text: str, start: int = 0) -> None:
+        self.prefix, self.text, self.start = prefix, text, start
+
+
+class JsonPieces:
+    """Encoded JSON that is longer than it should be in one piece.
+
+    Args:
+        texts: The JSON before, between and after the long fragments.
+        long: The long fragments, one fewer.
+    """
+
+    def __init__(self, texts: list[bytes], long: list[LongText | RawJson]) -> None:
+        self._fragments: list[tuple[bytes | str, int]] = [(texts[0], 0)]
+        for fragment, text in zip(long, texts[1:], strict=True):
+            if isinstance(fragment, LongText):
+                opening = b'"' + fragment.prefix.encode()
+                self._fragments += [(opening, 0), (fragment.text, fragment.start), (b'"', 0)]
+            else:
+                self._fragments.append((fragment.text, 0))
+            self._fragments.append((text, 0))
+        self._size = sum(len(text) - start for text, start in self._fragments)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        pending = b""
+        for text, start in self._fragments:
+            for at in range(start, len(text), PIECE_BYTES):
+                piece = text[at : at + PIECE_BYTES]
+                pending += piece.encode() if isinstance(piece, str) else piece
+                if len(pending) >= PIECE_BYTES:
+                    yield pending
+                    pending = b""
+        if pending:
+            yield pending
+
+
 def to_json(value: Any) -> bytes:
     """Encode as JSON; integers that orjson rejects are left to the standard library.
 
@@ -57,18 +124,52 @@ def to_json(value: Any) -> bytes:
     Raises:
         ValueError: The value cannot be encoded as JSON.
     """
+    return bytes(to_json_pieces(value))
+
+
+def to_json_pieces(value: Any) -> bytes | JsonPieces:
+    """As `to_json`, but media are not copied into one text.
+
+    Raises:
+        ValueError: The value cannot be encoded as JSON.
+    """
+    long: list[LongText | RawJson] = []
+
+    def encode(raw: Any) -> orjson.Fragment:
+        if isinstance(raw, LongText) or (isinstance(raw, RawJson) and len(raw.text) > PIECE_BYTES):
+            long.append(raw)
+            return orjson.Fragment(_MARK)
+        if isinstance(raw, RawJson):
+            return orjson.Fragment(raw.text)
+        raise TypeError(f"{type(raw).__name__} cannot be encoded as JSON")
+
     try:
-        return orjson.dumps(value, default=lambda raw: orjson.Fragment(_raw_text(raw)))
+        encoded = orjson.dumps(value, default=encode)
+        return JsonPieces(encoded.split(_MARK), long) if long else encoded
     except TypeError:
         pass
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_raw_value)
-        sendable = without_surrogates(text)
+        return _to_json_by_python(value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the request cannot be encoded as JSON: {error}") from None
+
+
+def _to_json_by_python(value: Any) -> bytes | JsonPieces:
+    fragments: list[LongText | RawJson] = []
+    mark = secrets.token_hex(16)  # any other text could be in a message
+
+    def encode(raw: Any) -> str:
+        if not isinstance(raw, (LongText, RawJson)):
+            raise TypeError(f"{type(raw).__name__} cannot be encoded as JSON")
+        fragments.append(raw)
+        return mark
+
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=encode)
+    sendable = without_surrogates(text)
     if sendable != text:
         warn("the request has text that is not UTF-8; U+FFFD is sent in its place")
-    return sendable.encode()
+    encoded = sendable.encode()
+    return JsonPieces(encoded.split(f'"{mark}"'.encode()), fragments) if fragments else encoded
 
 
 def without_surrogates(text: str) -> str:
@@ -161,19 +262,25 @@ def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _raw_value(value: Any) -> Any:
-    return json.loads(_raw_text(value))
-
-
-def _raw_text(value: Any) -> bytes:
-    if isinstance(value, RawJson):
-        return value.text
-    raise TypeError(f"{type(value).__name__} cannot be encoded as JSON")
-
-
 def raw_list(items: Iterable[bytes]) -> RawJson:
     """A list of encoded items."""
     return RawJson(b"[%b]" % b",".join(items))
+
+
+def json_list(items: list[bytes | Json]) -> list[Any]:
+    """A list of values, of which some are encoded; several short ones become one fragment."""
+    joined: list[Any] = []
+    short: list[bytes] = []
+    for item in items:
+        is_encoded = item.__class__ is bytes
+        if is_encoded and len(item) <= PIECE_BYTES:
+            short.append(item)  # type: ignore[arg-type]
+            continue
+        if short:
+            joined.append(RawJson(b",".join(short)))
+            short = []
+        joined.append(RawJson(item) if is_encoded else item)  # type: ignore[arg-type]
+    return [*joined, RawJson(b",".join(short))] if short else joined
 
 
 def without_none(**members: Any) -> Json:

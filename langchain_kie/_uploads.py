@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections import OrderedDict
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -78,7 +78,7 @@ def choose_uploads(media: Sequence[Media], options: Options) -> list[Media]:
 def _measure(part: Media) -> int:
     """The size in bytes. A local file's size and type are read again: it may have changed."""
     if part.path is None:
-        part.size = len(part.data or "") * 3 // 4
+        part.size = (len(part.data or "") - part.start) * 3 // 4
         return part.size
     with _naming_file(part), part.path.open("rb") as file:
         part.size = os.fstat(file.fileno()).st_size
@@ -187,18 +187,26 @@ async def _aupload_once(part: Media, files: KieFiles) -> KieFile:
 
 
 def _upload_source(part: Media) -> Path | bytes:
-    return part.path or b64decode(part.data or "")
+    return part.path or b"".join(part.decoded())
 
 
 def _content_key(part: Media, files: KieFiles) -> _ContentKey:
     """Two uploads with the same account, MIME type and content are the same."""
     if part.path is None:
-        digest = hashlib.sha256(b64decode(part.data or "")).hexdigest()
+        digest = part.digests[0] if part.digests else _data_digest(part)
     else:
         stat = part.path.stat()
         version = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         digest = _file_digest(part.path, version)
     return (files.account, part.mime_type, digest)
+
+
+def _data_digest(part: Media) -> str:
+    hasher = hashlib.sha256()
+    for piece in part.decoded():
+        hasher.update(piece)
+    part.digests.append(hasher.hexdigest())
+    return part.digests[0]
 
 
 @lru_cache(maxsize=_MAX_FILES)

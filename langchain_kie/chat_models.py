@@ -7,9 +7,11 @@ where they are used, so that importing this package and constructing a model are
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from copy import copy
+from functools import cache
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast, overload
 
@@ -469,16 +471,19 @@ class ChatKieGemini(BaseChatModel):
         return super().__deepcopy__(memo)
 
     def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
-        prompt = super()._convert_input(model_input)
+        if isinstance(model_input, list) and all(
+            map(_is_message_class, set(map(type, model_input)))
+        ):
+            prompt: PromptValue = ChatPromptValue.model_construct(messages=[*model_input])
+        else:
+            prompt = super()._convert_input(model_input)
         if not isinstance(prompt, ChatPromptValue):
             return prompt
-        if all(isinstance(message.content, str) for message in prompt.messages):
+        if not [message for message in prompt.messages if message.content.__class__ is not str]:
             return prompt
-        from langchain_kie._conversation.content import repaired_for_langchain  # noqa: PLC0415
+        from langchain_kie._conversation.cache import repaired_message  # noqa: PLC0415
 
-        return ChatPromptValue(
-            messages=[repaired_for_langchain(message) for message in prompt.messages]
-        )
+        return ChatPromptValue(messages=[repaired_message(message) for message in prompt.messages])
 
     def _convert_cached_generations(self, cache_val: list[Any]) -> list[Any]:
         """Convert copies: the originals may be the result of a call that has not ended.
@@ -605,7 +610,7 @@ class ChatKieGemini(BaseChatModel):
         may_repeat, earlier_credits = True, 0.0
         while True:
             prepared = await self._awith_uploads(await self._aprepare(messages, stop, kwargs))
-            call, assembler = prepared.build(stream=stream)
+            call, assembler = await prepared.abuild(stream=stream)
             assembler.earlier_credits = earlier_credits
             chunks: list[AIMessageChunk] = []
             try:
@@ -667,9 +672,18 @@ class ChatKieGemini(BaseChatModel):
     async def _aprepare(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> PreparedCall:
-        """Check one call, as `_prepare`; the first one loads in a thread what calls need."""
+        """As `_prepare`; the first call loads in a thread what calls need.
+
+        Long messages are converted in a thread.
+        """
         await _warm_up.aload()
-        return self._prepare(messages, stop, kwargs)
+        from langchain_kie._request import is_long  # noqa: PLC0415 - loads at the first call
+
+        if not is_long(messages):
+            return self._prepare(messages, stop, kwargs)
+        call = await asyncio.to_thread(self._prepare, messages, stop, kwargs)
+        call.is_long = True
+        return call
 
     def _with_uploads(self, call: PreparedCall) -> PreparedCall:
         """Upload the media that do not go inline.
@@ -694,7 +708,7 @@ class ChatKieGemini(BaseChatModel):
         from langchain_kie._uploads import achoose_uploads, aupload_all  # noqa: PLC0415
 
         if chosen := await achoose_uploads(call.media, call.options):
-            call.build(stream=False)
+            await call.abuild(stream=False)
             await aupload_all(chosen, self._files())
         return call
 
@@ -887,6 +901,11 @@ for _name, _text in _parameter_docs().items():
 _DEFAULTS = {name: field.default for name, field in ChatKieGemini.model_fields.items()}
 _CONSTRUCTOR_ONLY = _DEFAULTS.keys() - {*OPTION_NAMES}
 _IDENTIFYING = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
+
+
+@cache
+def _is_message_class(cls: type) -> bool:
+    return issubclass(cls, BaseMessage)
 
 
 def _ready_to_repeat(error: KieError, prepared: PreparedCall, assembler: MessageAssembler) -> bool:

@@ -279,7 +279,7 @@ def _block_for(media: Media) -> Json:
     """A block of a type that langchain-core 1.7.2 keeps in a tool result; others become text."""
     block = {
         "type": "image" if media.kind == "image" else "file",
-        "base64": media.data,
+        "base64": media.base64,
         "url": media.url,
         LOCAL_PATH: media.path,
         "mime_type": media.mime_type,

@@ -29,8 +29,8 @@ from langchain_kie._answer.messages import (
 from langchain_kie._answer.token_counts import merge_counts, openai_token_usage
 from langchain_kie._answer.tool_calls import ToolCalls
 from langchain_kie._catalog import USD_PER_CREDIT
+from langchain_kie._conversation.cache import INVALID_ARGUMENTS_KEY
 from langchain_kie._conversation.thought_signatures import SignatureLog
-from langchain_kie._conversation.turns import INVALID_ARGUMENTS_KEY
 from langchain_kie._error_bodies import error_from_text
 from langchain_kie._json import to_json
 from langchain_kie._warnings import warn

@@ -135,7 +135,7 @@ def _repaired(block: Json) -> Json:
         with suppress(ValueError, LookupError, TypeError, AttributeError):
             part = next(_PARSERS[block["type"]](block), None)
             if isinstance(part, Media) and part.data:
-                return {"type": block_type, "base64": part.data, "mime_type": part.mime_type}
+                return {"type": block_type, "base64": part.base64, "mime_type": part.mime_type}
     return block
 
 

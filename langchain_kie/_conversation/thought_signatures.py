@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
     from langchain_kie._json import Json
 
-_STORE_KEY = "thought_signatures"
+STORE_KEY = "thought_signatures"
+"""Where a message has its signatures in `additional_kwargs`."""
 
 PLACEHOLDER_SIGNATURE = "skip_thought_signature_validator"
 """Google's documented signature for a function call that a person or another model wrote; Gemini 3
@@ -94,7 +95,7 @@ class SignatureLog:
     def additional_kwargs(self) -> Json:
         """Return the member of the message; a call that was never named has no entry."""
         entries = [entry for entry in self._entries if not isinstance(entry.get("id"), int)]
-        return {_STORE_KEY: {self._model: entries}} if entries else {}
+        return {STORE_KEY: {self._model: entries}} if entries else {}
 
 
 def digest_of(name: str, args: Any) -> str:
@@ -131,23 +132,19 @@ def has_signature(value: Any) -> bool:
     return isinstance(value, list) and any(map(has_signature, value))
 
 
-def stored_signatures(message: BaseMessage, model: str) -> list[Json]:
-    """The signatures of a message that `model` gave, in the order in which they came."""
-    stored = message.additional_kwargs.get(_STORE_KEY)
+def stored_signatures(message: BaseMessage) -> dict[str, list[Json]]:
+    """The signatures of a message by the model that gave them, in the order in which they came."""
+    stored = message.additional_kwargs.get(STORE_KEY)
     if not stored or message.response_metadata.get("model_provider", "kie") != "kie":
-        return []
-    return list(stored.get(model, ())) if isinstance(stored, dict) else []
+        return {}
+    return stored if isinstance(stored, dict) else {}
 
 
-def stored_extras(
-    message: BaseMessage, model: str, calls: Iterable[Mapping[str, Any]]
-) -> dict[str, Json]:
+def stored_extras(entries: Iterable[Json], calls: Iterable[Mapping[str, Any]]) -> dict[str, Json]:
     """The undocumented members of tool calls, by the id of the call."""
     extras: dict[str, Json] = {}
-    if not message.additional_kwargs:
-        return extras
     by_id = {call["id"]: call for call in calls}
-    for entry in stored_signatures(message, model):
+    for entry in entries:
         if entry["type"] == "tool_call" and "extra" in entry:
             is_unchanged = _is_unchanged(entry, by_id.get(entry["id"]))
             extra = entry["extra"] if is_unchanged else _with_placeholder(entry["extra"])
@@ -155,10 +152,10 @@ def stored_extras(
     return extras
 
 
-def stored_message_extra(message: BaseMessage, model: str) -> Json:
+def stored_message_extra(entries: Iterable[Json]) -> Json:
     """The members that were next to the content of a message and have signatures."""
     extra: Json = {}
-    for entry in stored_signatures(message, model):
+    for entry in entries:
         if entry["type"] == "message":
             for name, value in entry["extra"].items():
                 both_lists = isinstance(value, list) and isinstance(extra.get(name), list)

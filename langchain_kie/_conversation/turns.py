@@ -5,7 +5,6 @@ Pure. Knows LangChain's messages; knows nothing of the APIs' JSON formats.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,13 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from langchain_kie._conversation.content import parse_content
+from langchain_kie._conversation.cache import (
+    INVALID_ARGUMENTS_KEY,
+    ParsedMessage,
+    ToolTurn,
+    Turn,
+    parse_messages,
+)
 from langchain_kie._conversation.repair import repaired
 
 if TYPE_CHECKING:
@@ -42,47 +47,9 @@ _CLASS_BY_CHAT_ROLE: dict[str, type[BaseMessage]] = {
 }
 
 
-@dataclass(slots=True)
-class ToolTurn:
-    """A tool call of an AI message and its tool result.
-
-    Attributes:
-        id: Unique within the turn; the id of the tool call, if it has a unique one.
-        call: The tool call.
-        result: The tool result.
-        parts: The text and media of the tool result.
-    """
-
-    id: str
-    call: Json
-    result: ToolMessage
-    parts: list[Part]
-
-
-@dataclass(slots=True)
-class Turn:
-    """A message that is not a tool result.
-
-    Attributes:
-        role: `system`, `user` or `assistant`.
-        message: The message.
-        parts: Its text and media.
-        tools: Its tool calls with their tool results, in the order of the calls.
-    """
-
-    role: str
-    message: BaseMessage
-    parts: list[Part]
-    tools: Sequence[ToolTurn] = ()
-
-
 TRUNCATION_NOTE = "(The beginning of this conversation was left out.)"
 """The text of a user turn that is put before a history which starts with a tool call, for example
 because it was trimmed: Gemini refuses a tool call without a user turn before it."""
-
-INVALID_ARGUMENTS_KEY = "invalid_arguments"
-"""The key of `additional_kwargs` under which a message has the arguments of its invalid tool calls,
-by id, as the model wrote them."""
 
 NO_MESSAGE_TO_SEND = "there is no user or assistant message to send"
 
@@ -108,42 +75,32 @@ def build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
 
 def _build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
     turns: list[Turn] = []
-    with_calls: list[tuple[Turn, list[ToolMessage]]] = []
-    unmatched: list[ToolMessage] = []
+    with_calls: list[tuple[int, BaseMessage, ParsedMessage, list[ParsedMessage]]] = []
+    unmatched: list[ParsedMessage] = []
     results = unmatched
-    message: Any
-    for given in messages:
-        role, message = _role_of(type(given)), given
-        if role is None:
-            role, message = _from_chat_message(given)
+    for message, parsed in zip(messages, parse_messages(messages, _with_role), strict=True):
+        role = parsed.role
         if role == "tool":
-            results.append(message)
+            results.append(parsed)
             continue
-        turn = Turn(role, message, parse_content(message))
-        turns.append(turn)
         if role == "assistant":
             results = unmatched
-            if message.additional_kwargs:
-                _add_refusal(turn, message.additional_kwargs)
-            if message.tool_calls or message.invalid_tool_calls:
+            if parsed.has_calls:
                 results = []
-                with_calls.append((turn, results))
-    for turn, results in with_calls:
-        turn.tools = _match_results(turn.message, results)
-        unmatched += results
+                with_calls.append((len(turns), message, parsed, results))
+        turns.append(parsed.turn if parsed.is_text else parsed.new_turn())
+    for position, message, parsed, results in with_calls:
+        if parsed.matched and parsed.matched[0] == results:
+            turns[position] = parsed.matched[1]
+        else:
+            turns[position] = _with_tools(turns[position], message, parsed, results)
+            unmatched += results
     if unmatched:
         raise ValueError(_unmatched_error(unmatched[0].tool_call_id, turns))
     return turns
 
 
-def _add_refusal(turn: Turn, additional_kwargs: Json) -> None:
-    """Add the text of a refusal, unless the content has it as a block."""
-    refusal = additional_kwargs.get("refusal")
-    if isinstance(refusal, str) and refusal and refusal not in turn.parts:
-        turn.parts.append(refusal)
-
-
-def _unmatched_error(call_id: str, turns: Sequence[Turn]) -> str:
+def _unmatched_error(call_id: str | None, turns: Sequence[Turn]) -> str:
     if any(tool.call["id"] == call_id for turn in turns for tool in turn.tools):
         return f"tool call {call_id!r} is answered twice: only one tool result may have its id"
     return f"tool result {call_id!r} matches no earlier tool call"
@@ -159,12 +116,15 @@ def all_parts(turns: Sequence[Turn]) -> list[Part]:
     return parts
 
 
-def _from_chat_message(message: BaseMessage) -> tuple[str, BaseMessage]:
-    """The role of a `ChatMessage`, and the same message in the class for that role.
+def _with_role(message: BaseMessage) -> tuple[str, BaseMessage]:
+    """The role of a message, and the message; a `ChatMessage` in the class for its role.
 
     Raises:
         ValueError: A message of this type or role cannot be sent.
     """
+    cls: Any = message.__class__
+    if role := _ROLE_BY_CLASS.get(cls) or _role_of(cls):
+        return role, message
     cls = _CLASS_BY_CHAT_ROLE.get(message.role) if isinstance(message, ChatMessage) else None
     if cls is None:
         kind = getattr(message, "role", message.type)
@@ -177,7 +137,21 @@ def _role_of(cls: type[BaseMessage]) -> str | None:
     return next((role for known, role in _ROLE_BY_CLASS.items() if issubclass(cls, known)), None)
 
 
-def _match_results(message: Any, results: list[ToolMessage]) -> list[ToolTurn]:
+def _with_tools(
+    turn: Turn, message: BaseMessage, parsed: ParsedMessage, results: list[ParsedMessage]
+) -> Turn:
+    """A turn with its tools, whose results are removed from `results`."""
+    given = [*results]
+    is_kept = turn.forms is not None and all(result.is_text for result in given)
+    turn = turn.copy(turn.parts, _match_results(message, results))
+    turn.forms = None
+    if is_kept and not results:
+        turn.forms = {}
+        parsed.matched = given, turn
+    return turn
+
+
+def _match_results(message: Any, results: list[ParsedMessage]) -> list[ToolTurn]:
     """The tool calls of `message` with their tool results, which are removed from `results`.
 
     Calls without an id take the unmatched results in order. A call whose arguments could not be
@@ -207,7 +181,7 @@ def _match_results(message: Any, results: list[ToolMessage]) -> list[ToolTurn]:
         if not call_id or call_id in used_ids:
             call_id = next(i for n in count(len(turns)) if (i := f"call_{n}") not in used_ids)
         used_ids.add(call_id)
-        turns.append(ToolTurn(call_id, call, result, parse_content(result)))
+        turns.append(ToolTurn(call_id, call, result.is_error, result.new_turn().parts))
     return turns
 
 
@@ -218,7 +192,7 @@ def _invalid_arguments(message: Any, call: Json) -> str:
     return original if original and args.startswith(original) else args
 
 
-def _pop_result(results: list[ToolMessage], call_id: str | None) -> ToolMessage | None:
+def _pop_result(results: list[ParsedMessage], call_id: str | None) -> ParsedMessage | None:
     """Remove and return the first result for a tool call, if it has an id and a result."""
     for position, result in enumerate(results):
         if call_id and result.tool_call_id == call_id:

@@ -34,6 +34,8 @@ from langchain_kie.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from langchain_kie._json import JsonPieces
+
 _MAX_ERROR_BYTES = 64 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -97,7 +99,7 @@ class HttpCall(Generic[ItemT]):
 
     model: str | None
     path: str
-    body: bytes | MultipartBody | None
+    body: bytes | JsonPieces | MultipartBody | None
     parse_event: Callable[[dict[str, Any]], ItemT]
     join_events: Callable[[list[Any]], list[Any]] | None = None
     timeout: Any = None

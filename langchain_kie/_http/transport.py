@@ -28,6 +28,7 @@ from langchain_kie._http.pools import (
 from langchain_kie._http.read_deadline import aread_pieces, read_pieces
 from langchain_kie._http.response import HttpCall, ItemT, MultipartBody, ResponseReader
 from langchain_kie._http.retry import log_retry, retry_delay
+from langchain_kie._json import PIECE_BYTES, JsonPieces
 from langchain_kie._version import __version__
 from langchain_kie.errors import KieConfigurationError, KieError
 
@@ -227,11 +228,12 @@ class Transport:
         else:
             if body is not None:
                 headers.append(("Content-Type", "application/json"))
-            content = {"content": body}
-            if body is not None and not client:
+            if client or body is None:
+                content = {"content": bytes(body) if isinstance(body, JsonPieces) else body}
+            else:
                 size, host = str(len(body)), url.netloc.decode()
                 headers += [("Host", host), ("Content-Length", size)]
-                content = {"stream": httpx.ByteStream(body)}
+                content = {"stream": _body_stream(body)}
         if self.headers:
             replaced = {name.lower() for name in self.headers}
             headers = [pair for pair in headers if pair[0].lower() not in replaced]
@@ -314,6 +316,31 @@ def transport_for(*, api_key: SecretStr | None, base_url: str, **settings: Any) 
         raise KieConfigurationError("there is no key: pass api_key= or set KIE_API_KEY")
     url = _settings.checked_base_url(base_url)
     return Transport(base_url=url, auth=BearerAuth(key), **settings)
+
+
+def _body_stream(body: bytes | JsonPieces) -> httpx.SyncByteStream | httpx.AsyncByteStream:
+    if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
+        return httpx.ByteStream(body)
+    return _LongBody(JsonPieces([body], []) if isinstance(body, bytes) else body)
+
+
+class _LongBody(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that is sent in pieces.
+
+    httpcore 1.0.9 copies the rest of a piece with each write to the socket, and asyncio copies
+    what the socket does not take. Can go when neither does.
+    """
+
+    def __init__(self, body: JsonPieces) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._body:  # noqa: UP028 - as the async twin
+            yield piece
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._body:
+            yield piece
 
 
 def _seconds(timeout: float | Timeout | None) -> dict[str, float | None]:

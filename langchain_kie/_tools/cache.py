@@ -11,19 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from langchain_kie._json import ONLY_JSON_TYPES
 from langchain_kie._tools.definitions import normalize_tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from langchain_kie._json import Json
-
-
-_ONLY_JSON_TYPES = (
-    orjson.OPT_PASSTHROUGH_SUBCLASS
-    | orjson.OPT_PASSTHROUGH_DATACLASS
-    | orjson.OPT_PASSTHROUGH_DATETIME
-)
 
 
 class Function(dict[str, Any]):
@@ -59,7 +53,7 @@ def normalize_tools(tools: Sequence[Any]) -> NormalizedTools:
     if not tools:
         return (), ()
     try:
-        return _normalize_json(orjson.dumps(tools, option=_ONLY_JSON_TYPES))
+        return _normalize_json(orjson.dumps(tools, option=ONLY_JSON_TYPES))
     except TypeError:
         return _normalize(tools)
 

@@ -15,7 +15,7 @@ from langchain_kie.errors import KieToolCallMissingError, shortened
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langchain_kie._conversation.turns import Turn
+    from langchain_kie._conversation.cache import Turn
 
 _MAX_REJECTED = 3
 _REJECTION = re.compile(
@@ -55,8 +55,9 @@ def raise_if_repeating(turns: Sequence[Turn], model_name: str) -> None:
 
 def _rejected_calls(turn: Turn, model_name: str) -> list[tuple[str, Any]]:
     """The names and arguments of a turn's tool calls, if the agent rejected all of them."""
-    is_of_model = turn.message.response_metadata.get("model_name") == model_name
-    if not is_of_model or not all(_REJECTION.search(_text(tool.parts)) for tool in turn.tools):
+    if turn.model_name != model_name or not all(
+        _REJECTION.search(_text(tool.parts)) for tool in turn.tools
+    ):
         return []
     return [(tool.call["name"], tool.call["args"]) for tool in turn.tools]
 

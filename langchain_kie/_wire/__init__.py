@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from langchain_kie._catalog import Api, ResolvedModel
-    from langchain_kie._conversation.turns import Turn
+    from langchain_kie._conversation.cache import Turn
     from langchain_kie._json import Json
     from langchain_kie._options import Options
 

@@ -15,9 +15,9 @@ from langchain_kie._conversation.thought_signatures import (
     stored_extras,
     stored_message_extra,
 )
-from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE, ToolTurn, Turn
+from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE
 from langchain_kie._error_bodies import raise_if_error
-from langchain_kie._json import RawJson, raw_list, to_json, without_none
+from langchain_kie._json import LongText, RawJson, json_list, raw_list, to_json, without_none
 from langchain_kie._json_schema.normalize import normalize_schema
 from langchain_kie._wire import common
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
 
     from langchain_kie._catalog import ResolvedModel
+    from langchain_kie._conversation.cache import ToolTurn, Turn
     from langchain_kie._conversation.content import Part
     from langchain_kie._conversation.media import Media
     from langchain_kie._json import Json
@@ -89,52 +90,58 @@ def build_gateway_request(
     return path, added | body
 
 
-def _messages(turns: Sequence[Turn], target: ResolvedModel) -> list[Json]:
-    messages: list[Json] = []
+def _messages(turns: Sequence[Turn], target: ResolvedModel) -> list[Any]:
+    """The messages; one with tool calls is joined with the assistant messages before it.
+
+    Gemini rejects a tool call that does not directly follow a user message or a tool result.
+    """
+    messages: list[bytes | Json] = []
+    to_join: list[tuple[int, Turn]] = []
+    is_started = False
+    form = (_messages_of, target.name)
     for turn in turns:
+        before: Sequence[Turn] = ()
         if turn.tools:
-            _add_tool_calls(messages, turn, target)
-            messages += _tool_results(turn.tools)
-        elif turn.parts:
-            messages.append(_message(turn, target))
-        elif turn.role == "user":
+            before = [joined for _, joined in to_join]
+            for position, _ in reversed(to_join):
+                del messages[position]
+            if not is_started:
+                messages.append({"role": "user", "content": TRUNCATION_NOTE})
+        elif turn.role == "assistant" and turn.parts:
+            to_join.append((len(messages), turn))
+        elif turn.role == "user" and not turn.parts:
             raise ValueError(common.EMPTY_MESSAGE)
-    if all(message["role"] == "system" for message in messages):
+        kept = turn.forms.get(form) if turn.forms and not before else None
+        messages += kept or common.turn_json(turn, target, _messages_of, before)
+        if turn.tools or turn.role == "user":
+            is_started = True
+            to_join.clear()
+    if not (is_started or to_join):
         raise ValueError(NO_MESSAGE_TO_SEND)
-    return messages
+    return json_list(messages)
+
+
+def _messages_of(turn: Turn, target: ResolvedModel, before: Sequence[Turn]) -> list[Json]:
+    """The message of a turn, and its tool results; the content of `before` is put before it."""
+    message = _message(turn, target)
+    if not turn.tools:
+        return [message] if turn.parts else []
+    entries = turn.signatures.get(target.name, ()) if turn.signatures else ()
+    extras = stored_extras(entries, [tool.call for tool in turn.tools]) if entries else {}
+    message["tool_calls"] = [_tool_call(tool, extras.get(tool.call["id"])) for tool in turn.tools]
+    if before:
+        parts = [part for joined in before for part in _content_parts(_content(joined.parts))]
+        message["content"] = parts + _content_parts(message["content"])
+    return [message, *_tool_results(turn.tools)]
 
 
 def _message(turn: Turn, target: ResolvedModel) -> Json:
     message = {"role": turn.role, "content": _content(turn.parts) if turn.parts else ""}
-    if turn.message.name is not None:
-        message["name"] = turn.message.name
-    if turn.message.additional_kwargs:
-        message |= stored_message_extra(turn.message, target.name)
+    if turn.name is not None:
+        message["name"] = turn.name
+    if turn.signatures:
+        message |= stored_message_extra(turn.signatures.get(target.name, ()))
     return message
-
-
-def _add_tool_calls(messages: list[Json], turn: Turn, target: ResolvedModel) -> None:
-    """Add a message with tool calls, joined with the assistant messages before it.
-
-    Gemini rejects a tool call that does not directly follow a user message or a tool result.
-    """
-    extras = stored_extras(turn.message, target.name, [tool.call for tool in turn.tools])
-    calls = [_tool_call(tool, extras.get(tool.call["id"])) for tool in turn.tools]
-    message = {**_message(turn, target), "tool_calls": calls}
-    while (last := _last_of_conversation(messages)) and last["role"] == "assistant":
-        messages[:] = [m for m in messages if m is not last]
-        message["content"] = _content_parts(last["content"]) + _content_parts(message["content"])
-    if last is None:
-        messages.append({"role": "user", "content": TRUNCATION_NOTE})
-    messages.append(message)
-
-
-def _last_of_conversation(messages: list[Json]) -> Any:
-    """The last message that is not a system message."""
-    for message in reversed(messages):
-        if message["role"] != "system":
-            return message
-    return None
 
 
 def _content_parts(content: str | list[Json]) -> list[Json]:
@@ -156,8 +163,10 @@ def _content(parts: list[Part]) -> str | list[Json]:
     ]
 
 
-def _media_url(media: Media) -> str:
-    return media.url or f"data:{media.mime_type};base64,{media.data}"
+def _media_url(media: Media) -> str | LongText:
+    if media.data is None:
+        return str(media.url)
+    return LongText(f"data:{media.mime_type};base64,", media.data, media.start)
 
 
 def _tool_call(turn: ToolTurn, extra: Json | None) -> Json:
@@ -178,7 +187,7 @@ def _tool_results(tool_turns: Sequence[ToolTurn]) -> list[Json]:
         if media:
             text = "\n".join(filter(None, (text, f"[attached below as result {number}]")))
             attached += [f"[result {number}]", *media]
-        if turn.result.status == "error":
+        if turn.is_error:
             text = common.arguments_text({"error": text})
         messages.append({"role": "tool", "tool_call_id": turn.id, "content": text or '""'})
     if attached:

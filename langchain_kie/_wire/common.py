@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from langchain_kie._conversation.cache import keep_form
 from langchain_kie._json import to_json
+from langchain_kie._warnings import warnings_given
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from langchain_core.messages.ai import UsageMetadata
 
     from langchain_kie._answer.event import AnswerEvent
+    from langchain_kie._catalog import ResolvedModel
+    from langchain_kie._conversation.cache import Turn
     from langchain_kie._json import Json
     from langchain_kie._tools.cache import Function
 
@@ -37,6 +41,31 @@ def cached_json(function: Function, convert: Callable[[Function], Json]) -> byte
     if encoded is None:
         encoded = function.forms[convert] = to_json(convert(function))
     return encoded
+
+
+def turn_json(
+    turn: Turn,
+    target: ResolvedModel,
+    convert: Callable[[Turn, ResolvedModel, Sequence[Turn]], list[Json]],
+    before: Sequence[Turn],
+) -> Sequence[bytes | Json]:
+    """The messages of a turn as `convert` returns them; as one JSON text if that is kept.
+
+    It is kept as the form `(convert, target.name)` of the turn.
+
+    Args:
+        turn: The turn.
+        target: The model.
+        convert: Converts a turn, joined with those before it.
+        before: The turns to join, mostly none.
+    """
+    if before or turn.forms is None:
+        return [*convert(turn, target, before)]
+    warnings = warnings_given()
+    encoded = to_json(convert(turn, target, before))[1:-1]
+    if warnings != warnings_given():
+        return [encoded]
+    return keep_form(turn.forms, (convert, target.name), encoded)
 
 
 def arguments_text(arguments: Any) -> str:

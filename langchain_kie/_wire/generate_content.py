@@ -6,7 +6,7 @@ Pure. Sources: docs/wire.md 1 to 6.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -21,10 +21,10 @@ from langchain_kie._answer.event import (
 )
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._conversation.content import text_and_media
-from langchain_kie._conversation.thought_signatures import PLACEHOLDER_SIGNATURE, stored_signatures
-from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE, ToolTurn, Turn
+from langchain_kie._conversation.thought_signatures import PLACEHOLDER_SIGNATURE
+from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE
 from langchain_kie._error_bodies import raise_if_error
-from langchain_kie._json import RawJson, raw_list, without_none
+from langchain_kie._json import LongText, RawJson, json_list, raw_list, without_none
 from langchain_kie._json_schema.gemini import to_gemini_schema
 from langchain_kie._wire import common
 from langchain_kie._wire.replay import model_parts
@@ -32,10 +32,10 @@ from langchain_kie._wire.replay import model_parts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from langchain_core.messages import BaseMessage
     from langchain_core.messages.ai import UsageMetadata
 
     from langchain_kie._catalog import ResolvedModel
+    from langchain_kie._conversation.cache import ToolTurn, Turn
     from langchain_kie._conversation.content import Part
     from langchain_kie._json import Json
     from langchain_kie._options import Options
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CALLING_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
-_SERVER_TOOL_BLOCKS = frozenset({"server_tool_call", "server_tool_result", "non_standard"})
 _NO_OUTPUT = frozenset({"thought", "thoughtSignature", "thought_signature"})
 _TEXT_MEMBERS = frozenset({"text", "thought"})
 _SERVER_TOOL_MEMBERS = frozenset(
@@ -103,21 +102,8 @@ def build_request(
     stream = stream or any(BUILTIN_TOOLS_BY_NAME[name].must_stream for name, _ in options.builtins)
     if options.parallel_tool_calls is False:
         logger.debug("generate_content cannot disable parallel tool calls")
-    system: list[Json] = []
-    contents: list[Json] = []
-    for turn in turns:
-        if turn.role == "system":
-            system.extend(map(_native_part, turn.parts))
-        elif turn.role == "assistant":
-            _add_model_turn(contents, turn, target)
-        elif turn.parts:
-            contents.append({"role": "user", "parts": _user_parts(turn)})
-        else:
-            raise ValueError(common.EMPTY_MESSAGE)
-    if not contents:
-        raise ValueError(NO_MESSAGE_TO_SEND)
-    if contents[0]["role"] == "model":
-        contents.insert(0, {"role": "user", "parts": [{"text": TRUNCATION_NOTE}]})
+    contents = _contents([turn for turn in turns if turn.role != "system"], target)
+    system = [_native_part(part) for turn in turns if turn.role == "system" for part in turn.parts]
     body = without_none(
         contents=contents,
         stream=stream,
@@ -129,47 +115,70 @@ def build_request(
     return target.path + ("?alt=sse" if stream else ""), common.deep_merged(body, options.extra)
 
 
+def _contents(turns: Sequence[Turn], target: ResolvedModel) -> list[Any]:
+    """The contents; those of a model are joined with those of the model directly before.
+
+    Gemini rejects a tool call that does not directly follow a user's turn or a tool result.
+    """
+    contents: list[bytes | Json] = []
+    to_join: list[Turn] = []
+    form = (_contents_of, target.name)
+    for turn in turns:
+        if turn.role == "user" and not turn.parts:
+            raise ValueError(common.EMPTY_MESSAGE)
+        before = to_join if turn.role == "assistant" else []
+        kept = turn.forms.get(form) if turn.forms and not before else None
+        added = kept or common.turn_json(turn, target, _contents_of, before)
+        if not added:
+            continue
+        if not contents and turn.role == "assistant":
+            contents.append({"role": "user", "parts": [{"text": TRUNCATION_NOTE}]})
+        contents[len(contents) - bool(before) :] = added
+        to_join = [] if turn.role == "user" or turn.tools else [*before, turn]
+    if not contents:
+        raise ValueError(NO_MESSAGE_TO_SEND)
+    return json_list(contents)
+
+
+def _contents_of(turn: Turn, target: ResolvedModel, before: Sequence[Turn]) -> list[Json]:
+    """The contents of a turn; the parts of `before` are put before its parts."""
+    if turn.role == "user":
+        return [{"role": "user", "parts": _user_parts(turn)}]
+    parts = [part for joined in (*before, turn) for part in _model_parts(joined, target)]
+    contents: list[Json] = [{"role": "model", "parts": parts}] if parts else []
+    if turn.tools:
+        responses = [part for tool in turn.tools for part in _function_response(tool)]
+        contents.append({"role": "user", "parts": responses})
+    return contents
+
+
 def _native_part(part: Part) -> Json:
     if isinstance(part, str):
         return {"text": part}
     if part.data:
-        return {"inline_data": {"mime_type": part.mime_type, "data": part.data}}
+        data = LongText("", part.data, part.start)
+        return {"inline_data": {"mime_type": part.mime_type, "data": data}}
     return {"file_data": without_none(mime_type=part.mime_type, file_uri=part.url)}
 
 
-def _add_model_turn(contents: list[Json], turn: Turn, target: ResolvedModel) -> None:
-    """Add a model's parts, if there are any, and the results of its tool calls.
-
-    The parts are joined with those of a model's turn before them: Gemini rejects a tool call
-    that does not directly follow a user's turn or a tool result.
-    """
+def _model_parts(turn: Turn, target: ResolvedModel) -> list[Json]:
+    """The parts of a model's turn, with the signatures that the model needs."""
     calls = [(tool.call["id"] or tool.id, _function_call(tool)) for tool in turn.tools]
-    entries = _entries(turn.message, target.name) if turn.message.additional_kwargs else ()
+    entries = turn.signatures.get(target.name, ()) if turn.signatures else ()
+    if (
+        entries and not turn.has_server_tools
+    ):  # the parts of server tools are only sent with their blocks
+        entries = [entry for entry in entries if "part" not in entry]
     parts = model_parts(turn.parts, calls, entries, _native_part)
     if calls and target.spec and target.spec.replays_signatures:
         _, first = calls[0]
         first.setdefault("thoughtSignature", PLACEHOLDER_SIGNATURE)
-    if parts and contents and contents[-1]["role"] == "model":
-        contents[-1]["parts"] += parts
-    elif parts:
-        contents.append({"role": "model", "parts": parts})
-    if calls:
-        responses = [part for tool in turn.tools for part in _function_response(tool)]
-        contents.append({"role": "user", "parts": responses})
-
-
-def _entries(message: BaseMessage, model: str) -> list[Json]:
-    """The signatures of a message; parts of server tools only if it still has their blocks."""
-    content = message.content if isinstance(message.content, list) else []
-    has_tools = any(isinstance(b, dict) and b.get("type") in _SERVER_TOOL_BLOCKS for b in content)
-    return [
-        entry for entry in stored_signatures(message, model) if has_tools or "part" not in entry
-    ]
+    return parts
 
 
 def _user_parts(turn: Turn) -> list[Json]:
     """The parts of a user's turn; this API has no other place for a name than the text."""
-    name = turn.message.name
+    name = turn.name
     parts = [_native_part(part) for part in turn.parts]
     return [{"text": f"{name}:"}, *parts] if name else parts
 
@@ -181,7 +190,7 @@ def _function_call(turn: ToolTurn) -> Json:
 def _function_response(turn: ToolTurn) -> list[Json]:
     """A tool result, and after it the media, which an object cannot contain."""
     text, media = text_and_media(turn.parts)
-    response = _response_object(text, is_error=turn.result.status == "error")
+    response = _response_object(text, is_error=turn.is_error)
     result = {"name": turn.call["name"], "response": response, "id": turn.id}
     return [{"functionResponse": result}, *map(_native_part, media)]
 

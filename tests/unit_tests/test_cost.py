@@ -6,8 +6,12 @@ package, LangChain and pydantic, and what these call of C, while a model talks t
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import gc
 import sys
+import threading
+import tracemalloc
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,6 +20,8 @@ import orjson
 import pytest
 from call_modes import fixture, model_at, model_reading, server_sending
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+
+from langchain_kie._conversation import media
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 PACKAGES = ("langchain_kie", "langchain_core", "pydantic")
 CHAT, NATIVE = "chat_completions", "generate_content"
 WHOLE = {CHAT: fixture("chat_whole.json"), NATIVE: fixture("native_whole.json")}
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(1000)).decode()
 PARAMETERS = {"type": "object", "properties": {"a": {"type": "array"}, "b": {"type": "string"}}}
 
 
@@ -35,13 +42,14 @@ def is_counted(code: CodeType) -> bool:
 
 
 def calls_of(run: Callable[[], Any]) -> int:
-    """How many calls a second run makes, when caches are full."""
+    """How many calls a third run makes, when caches are full."""
     calls = 0
 
     def count(frame: FrameType, event: str, _: Any) -> None:
         nonlocal calls
         calls += event in {"call", "c_call"} and is_counted(frame.f_code)
 
+    run()
     run()
     gc.collect()
     gc.disable()
@@ -96,6 +104,14 @@ def invoked(messages: list[BaseMessage], api: str, **bound: Any) -> int:
         return calls_of(lambda: model.invoke(messages))
 
 
+def invoked_with_new(make: Callable[[], list[BaseMessage]], api: str) -> int:
+    """The calls to ask with messages that were never sent before."""
+    with server_sending(WHOLE[api]) as server:
+        model = model_at(server, api=api)
+        conversations = [make() for _ in range(3)]
+        return calls_of(lambda: model.invoke(conversations.pop()))
+
+
 def history(count: int) -> list[BaseMessage]:
     """As many messages, half of them a tool's call and its result, and a last one."""
     messages: list[BaseMessage] = []
@@ -108,6 +124,25 @@ def history(count: int) -> list[BaseMessage]:
             AIMessage("That is all."),
         ]
     return [*messages, HumanMessage("And now?")]
+
+
+def pictures(count: int) -> list[BaseMessage]:
+    """As many pictures, half of them in tool results."""
+    calls = [{"name": "look", "args": {"n": n}, "id": f"call_{n}"} for n in range(count // 2)]
+    url = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+    block = {"type": "image", "base64": PNG, "mime_type": "image/png"}
+    return [
+        HumanMessage([{"type": "text", "text": "?"}, *[url.copy() for _ in calls]]),
+        AIMessage("", tool_calls=calls),
+        *(ToolMessage([block.copy()], tool_call_id=call["id"]) for call in calls),
+    ]
+
+
+def results(count: int) -> list[BaseMessage]:
+    """As many tool results that are JSON."""
+    calls = [{"name": "look", "args": {"n": n}, "id": f"call_{n}"} for n in range(count)]
+    texts = [ToolMessage('{"rows": [1, 2, 3]}', tool_call_id=call["id"]) for call in calls]
+    return [HumanMessage("?"), AIMessage("", tool_calls=calls), *texts]
 
 
 def function(number: int) -> dict[str, Any]:
@@ -139,8 +174,14 @@ WORKS: dict[str, tuple[Callable[[int], int], float]] = {
         lambda n: streamed(arguments(n, ', {"b": {}}'), CHAT, **HELD),
         162,
     ),
-    "a message": (lambda n: invoked(history(n), CHAT), 22),
-    "a native message": (lambda n: invoked(history(n), NATIVE), 24),
+    "a message": (lambda n: invoked(history(n), CHAT), 14.3),
+    "a native message": (lambda n: invoked(history(n), NATIVE), 13.7),
+    "a new message": (lambda n: invoked_with_new(lambda: history(n), CHAT), 34),
+    "a new native message": (lambda n: invoked_with_new(lambda: history(n), NATIVE), 35),
+    "a picture": (lambda n: invoked(pictures(n), CHAT), 128),
+    "a native picture": (lambda n: invoked(pictures(n), NATIVE), 124),
+    "a JSON result": (lambda n: invoked(results(n), CHAT), 8.8),
+    "a native JSON result": (lambda n: invoked(results(n), NATIVE), 8.8),
     "a tool": (lambda n: invoked(history(0), CHAT, tools=[function(i) for i in range(n)]), 2.2),
     "a native tool": (
         lambda n: invoked(history(0), NATIVE, tools=[function(i) for i in range(n)]),
@@ -166,3 +207,67 @@ def test_one_more_costs_the_same_among_few_and_among_many(
 @pytest.mark.parametrize(("api", "limit"), [(CHAT, 555), (NATIVE, 560)])
 def test_an_invoke_costs_no_more_than_it_did(api: str, limit: int) -> None:
     assert invoked(history(0), api) <= limit
+
+
+def large_pictures() -> list[BaseMessage]:
+    """Four megabytes of pictures in every form that a caller may have."""
+    data = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(750_000)).decode()
+    call = {"name": "look", "args": {}, "id": "call_1"}
+    blocks: list[Any] = [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+        {"type": "file", "base64": data, "mime_type": "image/png"},
+        {"type": "file", "file": {"file_data": f"data:image/png;base64,{data}"}},
+    ]
+    return [
+        HumanMessage(blocks),
+        AIMessage("", tool_calls=[call]),
+        ToolMessage([{"type": "image", "base64": data}], tool_call_id="call_1"),
+    ]
+
+
+@pytest.mark.parametrize("api", [CHAT, NATIVE])
+def test_media_are_checked_once_in_a_thread(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[int] = []
+    check = media._is_base64
+    monkeypatch.setattr(
+        media,
+        "_is_base64",
+        lambda *args: checked.append(threading.get_ident()) or check(*args),
+    )
+    messages = large_pictures()[:1]
+    messages[0].content.pop()  # type: ignore[union-attr]
+    with server_sending(WHOLE[api]) as server:
+        model = model_at(server, api=api, inline_media_limit=10**8)
+        asyncio.run(model.ainvoke(messages))
+        assert len(checked) == len(messages[0].content)
+        assert threading.get_ident() not in checked
+        checked.clear()
+        model.invoke(messages)
+        messages = large_pictures()
+        model.invoke(messages)
+        checked.clear()
+        model.invoke(messages)
+        assert not checked
+
+
+@pytest.mark.parametrize("api", [CHAT, NATIVE])
+def test_media_are_not_copied(api: str) -> None:
+    messages = large_pictures()[:1]
+    size = sum(map(_chars, messages))
+    with server_sending(WHOLE[api]) as server:
+        model = model_at(server, api=api, inline_media_limit=10**8)
+        model.invoke("hi")
+        tracemalloc.start()
+        try:
+            call, _ = model._prepare(messages, None, {}).build(stream=False)
+            request = model._transport()._request(call, None)
+            written = sum(map(len, request.stream))  # type: ignore[arg-type]
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert written > size
+    assert peak < size / 2
+
+
+def _chars(message: BaseMessage) -> int:
+    return len(str(message.content))

@@ -22,7 +22,8 @@ PACKAGE = Path(langchain_kie.__file__).parent
 DIFFERENT_CODE = {
     "pools.pooled_transport": "all threads share pools; each event loop has its pools",
     "transport.Transport._request": "the async one adds to the request of the sync one",
-    "chat_models.ChatKieGemini._prepare": "the async one loads modules in a thread before",
+    "chat_models.ChatKieGemini._prepare": "the async one loads and converts in threads",
+    "_request.PreparedCall.build": "the async one may call the sync one in a thread",
     "files.media_block": "the async one calls the sync one in a thread",
     "_warm_up.load": "the async one loads in a thread",
     "_uploads.choose_uploads": "the async one calls the sync one in a thread",

@@ -13,7 +13,6 @@ from langchain_kie._conversation.media import (
     _EXTENSION_BY_TYPE,
     _EXTENSIONS,
     _SAME_FORMAT,
-    Media,
     _normalized_type,
     detect_mime_type,
     is_same_format,
@@ -142,7 +141,7 @@ BASE64 = {
 @pytest.mark.parametrize("data", BASE64.values(), ids=BASE64.keys())
 def test_base64_is_normalized(data: str) -> None:
     part = media_from_data(data, "text/plain", "file", None)
-    decoded = base64.b64decode(part.data or "", validate=True)
+    decoded = base64.b64decode(part.base64 or "", validate=True)
     assert decoded.removeprefix(BYTES) in {b"", b"x", b"xy"}
 
 
@@ -176,9 +175,10 @@ DATA_URLS = {
 
 @pytest.mark.parametrize("url", DATA_URLS.values(), ids=DATA_URLS.keys())
 def test_data_url_becomes_data(url: str) -> None:
-    assert media_from_url(url, None, "file") == Media("image", "image/png", data=PNG_BASE64)
+    media = media_from_url(url, None, "file")
+    assert (media.kind, media.mime_type, media.base64) == ("image", "image/png", PNG_BASE64)
 
 
 def test_data_url_with_percent_encoded_text_becomes_data() -> None:
     part = media_from_url("data:text/plain;charset=utf-8,sch%C3%B6n%2C%20ja", None, "file")
-    assert base64.b64decode(part.data or "").decode() == "schön, ja"
+    assert base64.b64decode(part.base64 or "").decode() == "schön, ja"

@@ -1,0 +1,378 @@
+"""One message, parsed once for as long as it exists.
+
+An agent sends its whole history with every call. A message is parsed again only if a field that
+a request depends on has changed, also in place: immutable values are compared by identity or
+value, mutable ones by their JSON. Pure.
+"""
+
+from __future__ import annotations
+
+import weakref
+from contextlib import suppress
+from dataclasses import dataclass
+from operator import is_, itemgetter
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import orjson
+
+from langchain_kie._conversation.content import parse_content, repaired_for_langchain
+from langchain_kie._conversation.media import Media
+from langchain_kie._conversation.thought_signatures import STORE_KEY, stored_signatures
+from langchain_kie._json import ONLY_JSON_TYPES
+from langchain_kie._warnings import warnings_given
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    from langchain_core.messages import BaseMessage
+
+    from langchain_kie._conversation.content import Part
+    from langchain_kie._json import Json
+
+INVALID_ARGUMENTS_KEY = "invalid_arguments"
+"""The key of `additional_kwargs` under which a message has the arguments of its invalid tool calls,
+by id, as the model wrote them."""
+
+_MAX_BYTES = 64_000_000
+"""How much JSON is kept; then everything is forgotten, and kept anew from the next calls."""
+
+_SHORT = 2_000
+"""Characters of a message that is not kept when it is first sent: it may never come again, because
+its caller creates all messages anew for each call."""
+
+_FIELDS: Mapping[str, Callable[[Json], tuple[Any, ...]]] = {
+    "user": itemgetter("content", "name", "additional_kwargs"),
+    "system": itemgetter("content", "name", "additional_kwargs"),
+    "assistant": itemgetter(
+        "content", "name", "additional_kwargs", "tool_calls", "invalid_tool_calls"
+    ),
+    "tool": itemgetter("content", "tool_call_id", "status"),
+}
+"""The fields that a request depends on, the content first; `response_metadata` only with
+signatures."""
+
+Forms: TypeAlias = "dict[Hashable, Sequence[bytes | Json]]"
+
+_WITHOUT_ITEMS: Mapping[str, tuple[Any, ...]] = {
+    "user": ({},),
+    "system": ({},),
+    "assistant": ({}, [], []),
+}
+"""The values of the fields after the name of a message that has only text."""
+
+_SERVER_TOOL_BLOCKS = frozenset({"server_tool_call", "server_tool_result", "non_standard"})
+_IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
+_END = object()
+
+
+@dataclass(slots=True)
+class ToolTurn:
+    """A tool call of an AI message and its tool result.
+
+    Attributes:
+        id: Unique within the turn; the id of the tool call, if it has a unique one.
+        call: The tool call.
+        is_error: Whether the tool result has the status `error`.
+        parts: The text and media of the tool result.
+    """
+
+    id: str
+    call: Json
+    is_error: bool
+    parts: list[Part]
+
+
+@dataclass(slots=True)
+class Turn:
+    """A message that is not a tool result; only its media are to be changed.
+
+    Attributes:
+        role: `system`, `user` or `assistant`.
+        parts: Its text and media.
+        name: The name of the message.
+        signatures: Its thought signatures, by model.
+        has_server_tools: Whether its content has blocks of server-side tools.
+        tools: Its tool calls with their tool results, in the order of the calls.
+        model_name: The model that made its tool calls.
+        forms: Its JSON, by what it depends on; `None` if it is not to be kept.
+    """
+
+    role: str
+    parts: list[Part]
+    name: str | None = None
+    signatures: Mapping[str, Sequence[Json]] | None = None
+    has_server_tools: bool = False
+    tools: Sequence[ToolTurn] = ()
+    forms: Forms | None = None
+    model_name: str | None = None
+
+    def copy(self, parts: list[Part], tools: Sequence[ToolTurn] = ()) -> Turn:
+        """The turn with other parts and tools."""
+        return Turn(
+            *(self.role, parts, self.name, self.signatures, self.has_server_tools),
+            *(tools, self.forms, self.model_name),
+        )
+
+
+class ParsedMessage:
+    """A message, parsed. It does not keep the message alive.
+
+    Attributes:
+        reference: Refers to the message; `None` if it is not kept.
+        fields: Reads the fields that a request depends on, the content first.
+        state: Their values, if equal values mean that nothing has changed; else `None`.
+        turn: Its turn, without tools; for a tool result, one that is not sent.
+        is_short: Whether it costs less to convert it once more than to keep it.
+        has_media: Whether it has media.
+        is_text: Whether it is kept and has no media, so that its turn and JSON can be kept.
+        has_calls: Whether it has tool calls, valid or not.
+        tool_call_id: Of a tool result.
+        is_error: Whether a tool result has the status `error`.
+        matched: The results of its tool calls when it was last sent, and the turn with them.
+    """
+
+    reference: Any = None
+    state: tuple[Any, ...] | None = None
+    is_short = has_media = is_text = has_calls = is_error = False
+    tool_call_id: str | None = None
+    matched: tuple[list[ParsedMessage], Turn] | None = None
+    _leaves: list[Any] | None = None
+    _json: bytes | None = None
+
+    def __init__(self, message: BaseMessage, role: str) -> None:
+        self.role, self.fields = role, _FIELDS[role]
+        state = self.fields(message.__dict__)
+        self._content = content = state[0]
+        self.turn = turn = Turn(role, [content] if content else [])
+        if content.__class__ is str:
+            self.is_short = len(content) < _SHORT
+        else:
+            turn.parts = parse_content(message)
+            self.has_media = any(isinstance(part, Media) for part in turn.parts)
+        if role == "tool":
+            self.tool_call_id, self.is_error = state[1], state[2] == "error"
+            return
+        turn.name = state[1]
+        if role == "assistant" and state[2]:
+            refusal = state[2].get("refusal")
+            if isinstance(refusal, str) and refusal and refusal not in turn.parts:
+                turn.parts.append(refusal)
+        if state[2] and (signatures := stored_signatures(message)):
+            turn.signatures = signatures
+            turn.has_server_tools = _has_server_tools(content)
+        if role == "assistant" and (state[3] or state[4]):
+            self.has_calls = True
+            turn.model_name = message.response_metadata.get("model_name")
+
+    def new_turn(self) -> Turn:
+        """The turn, without tools; with media, a copy, because uploads change them."""
+        if not self.has_media:
+            return self.turn
+        parts = self.turn.parts
+        return self.turn.copy([p.copy() if isinstance(p, Media) else p for p in parts])
+
+    def is_current(self, message: BaseMessage, state: tuple[Any, ...]) -> bool:
+        """Whether the message has the same values, where `state` cannot be compared."""
+        if self._json is None:
+            return False
+        if self._leaves is None:
+            if self._content is not state[0]:
+                return False
+        elif not _has_leaves(state[0], self._leaves):
+            return False
+        try:
+            return _json_of(message, state) == self._json
+        except TypeError:
+            return False
+
+    def keep(self, message: BaseMessage) -> bool:
+        """Prepare to be kept.
+
+        Returns:
+            Whether it can be: every later change will be noticed.
+        """
+        state = self.fields(message.__dict__)
+        is_string = self._content.__class__ is str
+        try:
+            if not is_string:
+                self._leaves = None if isinstance(self._content, str) else _leaves(self._content)
+            if not is_string or (self.role != "tool" and any(state[2:])):
+                self._json = _json_of(message, state)
+            else:
+                self.state = state[:2] + _WITHOUT_ITEMS.get(self.role, state[2:])
+        except (TypeError, RecursionError):
+            return False
+        if not self.has_media:
+            self.is_text, self.turn.forms = True, {}
+        return True
+
+
+class _Cache:
+    """The messages of this process."""
+
+    def __init__(self) -> None:
+        self.messages: dict[int, ParsedMessage] = {}
+        self._size = 0
+
+    def add(self, message: BaseMessage, role: str) -> ParsedMessage:
+        """Parse a message; keep it, or if it is short only note it until it comes again.
+
+        One that causes a warning is not kept, so that each call gives the warning.
+        """
+        warnings = warnings_given()
+        parsed = ParsedMessage(message, role)
+        if warnings != warnings_given():
+            return parsed
+        key, messages = id(message), self.messages
+        seen = messages.get(key)
+        is_new = seen is None or seen.reference() is not message
+        if (is_new and parsed.is_short) or parsed.keep(message):
+            parsed.reference = weakref.ref(message, lambda _: messages.pop(key, None))
+            messages[key] = parsed
+        return parsed
+
+    def keep_form(self, forms: Forms, key: Hashable, encoded: bytes) -> Sequence[bytes | Json]:
+        """Keep the JSON of a turn, and return it."""
+        forms[key] = [encoded] if encoded else []
+        self._size += len(encoded)
+        if self._size > _MAX_BYTES:
+            self.messages.clear()
+            self._size = 0
+        return forms[key]
+
+
+_cache = _Cache()
+_copies: dict[int, tuple[Any, list[Any], BaseMessage]] = {}
+keep_form = _cache.keep_form
+
+
+def parse_messages(
+    messages: Sequence[BaseMessage], role_of: Callable[[BaseMessage], tuple[str, BaseMessage]]
+) -> list[ParsedMessage]:
+    """Parse messages, or return what was kept.
+
+    Args:
+        messages: The messages.
+        role_of: Returns the role of a message, and the message in the class for that role.
+
+    Raises:
+        ValueError: A message cannot be sent.
+    """
+    parsed_messages: list[ParsedMessage] = []
+    get = _cache.messages.get
+    for message in messages:
+        parsed = get(id(message))
+        if parsed is not None and parsed.reference() is message:
+            state = parsed.fields(message.__dict__)
+            if parsed.state == state or (
+                parsed.state is None and parsed.is_current(message, state)
+            ):
+                parsed_messages.append(parsed)
+                continue
+        role, message_of_role = role_of(message)
+        parsed_messages.append(_cache.add(message_of_role, role))
+    return parsed_messages
+
+
+def repaired_message(message: BaseMessage) -> BaseMessage:
+    """As `repaired_for_langchain`; the same copy while the message has not changed.
+
+    Media that are checked once are then not checked again with every call.
+    """
+    if isinstance(message.content, str):
+        return message
+    reference, leaves, copy = _copies.get(id(message), (None, [], message))
+    if reference and reference() is message and _has_leaves(message.content, leaves):
+        others = {**copy.__dict__, "content": message.content}
+        if all(map(is_, others.values(), message.__dict__.values())):
+            return copy
+    copy = repaired_for_langchain(message)
+    with suppress(TypeError, RecursionError):
+        if copy is not message:
+            key = id(message)
+            reference = weakref.ref(message, lambda _: _copies.pop(key, None))
+            _copies[key] = (reference, _leaves(message.content), copy)
+    return copy
+
+
+def size_to_convert(messages: Sequence[BaseMessage]) -> int:
+    """The characters of the messages that are not kept, or have content blocks."""
+    kept = _cache.messages
+    return sum(
+        _size(message.content)
+        for message in messages
+        if id(message) not in kept or message.content.__class__ is not str
+    )
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return 0
+    return sum(map(_size, value))
+
+
+def _has_server_tools(content: Any) -> bool:
+    return isinstance(content, list) and any(
+        isinstance(block, dict) and block.get("type") in _SERVER_TOOL_BLOCKS for block in content
+    )
+
+
+def _json_of(message: BaseMessage, state: tuple[Any, ...]) -> bytes:
+    """The values besides the content.
+
+    Raises:
+        TypeError: There are other types than those of JSON.
+    """
+    kwargs, metadata = state[2], message.response_metadata
+    values = (*state[1:], metadata.get("model_name"))
+    if isinstance(kwargs, dict) and kwargs:
+        used = [kwargs.get(key) for key in (STORE_KEY, INVALID_ARGUMENTS_KEY, "refusal")]
+        provider = metadata.get("model_provider") if used[0] else None
+        values = (state[1], used, provider, *state[3:], metadata.get("model_name"))
+    return orjson.dumps(values, option=ONLY_JSON_TYPES)
+
+
+def _leaves(value: Any) -> list[Any]:
+    """The immutable values in a content, in order, with marks of containers.
+
+    Raises:
+        TypeError: It contains an object that may be mutable.
+    """
+    leaves: list[Any] = []
+    _add_leaves(value, leaves)
+    return leaves
+
+
+def _add_leaves(value: Any, leaves: list[Any]) -> None:
+    kind = value.__class__
+    if kind is dict:
+        leaves.append(dict)
+        for key, inner in value.items():
+            leaves.append(key)
+            if inner.__class__ in _IMMUTABLE:
+                leaves.append(inner)
+            else:
+                _add_leaves(inner, leaves)
+        leaves.append(_END)
+    elif kind is list:
+        leaves.append(list)
+        for inner in value:
+            _add_leaves(inner, leaves)
+        leaves.append(_END)
+    elif kind in _IMMUTABLE or isinstance(value, PurePath):
+        leaves.append(value)
+    else:
+        raise TypeError(f"{kind.__name__} may be mutable")
+
+
+def _has_leaves(value: Any, leaves: list[Any]) -> bool:
+    try:
+        found = _leaves(value)
+    except (TypeError, RecursionError):
+        return False
+    return len(found) == len(leaves) and all(map(is_, found, leaves))

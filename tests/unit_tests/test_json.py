@@ -1,0 +1,71 @@
+"""JSON that is longer than one piece, and fragments that are encoded once."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import re
+from typing import Any
+
+import orjson
+import pytest
+
+from langchain_kie._conversation.media import _is_base64
+from langchain_kie._json import PIECE_BYTES, LongText, RawJson, json_list, to_json, to_json_pieces
+
+LONG = base64.b64encode(bytes(PIECE_BYTES)).decode()
+ROWS: dict[str, tuple[Any, Any]] = {
+    "a short text": (LongText("", "abcd"), "abcd"),
+    "a part of a text": (
+        LongText("data:a/b;base64,", "data:;base64,abcd", 13),
+        "data:a/b;base64,abcd",
+    ),
+    "a long text": ({"a": LongText("x", LONG), "b": 1}, {"a": f"x{LONG}", "b": 1}),
+    "several": ([LongText("", LONG), LongText("", "b"), "c"], [LONG, "b", "c"]),
+    "a long fragment": ([1, RawJson(orjson.dumps([LONG])), 2], [1, [LONG], 2]),
+    "a short fragment": ([1, RawJson(b"[2]")], [1, [2]]),
+    "a text that is not media": (
+        {"a": "\0" + LONG, "b": LongText("", "c")},
+        {"a": "\0" + LONG, "b": "c"},
+    ),
+    "a long integer": ({"a": 1 << 70, "b": LongText("x", "c")}, {"a": 1 << 70, "b": "xc"}),
+    "a long integer and fragments": ([1 << 70, *json_list([b"1", b"[2]"])], [1 << 70, 1, [2]]),
+    "a list of encoded values": (json_list([b"1", b"2"]), [1, 2]),
+    "a list with a long one": (json_list([b"1", orjson.dumps(LONG)]), [1, LONG]),
+    "a list with objects": (json_list([b"1", {"a": RawJson(b"2")}]), [1, {"a": 2}]),
+}
+
+
+@pytest.mark.parametrize(("value", "expected"), ROWS.values(), ids=ROWS)
+def test_the_pieces_are_the_json(value: Any, expected: Any) -> None:
+    pieces = to_json_pieces(value)
+    assert json.loads(bytes(pieces)) == expected
+    assert len(pieces) == len(bytes(pieces)) == len(to_json(value))
+    if not isinstance(pieces, bytes):
+        assert max(map(len, pieces)) < 2 * PIECE_BYTES
+        assert bytes(pieces) == b"".join(pieces)
+
+
+def test_what_cannot_be_encoded_is_an_error() -> None:
+    with pytest.raises(ValueError, match="set"):
+        to_json_pieces({"a": LongText("", "x"), "b": {1}})
+
+
+RFC_4648 = re.compile("(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", re.ASCII)
+VALID = (1, 2, 3, 4, 300, PIECE_BYTES)
+CHANGES = ("", "=", "==", "====", "\n", "-", "é", "A", "AB", "=A")
+
+
+@pytest.mark.parametrize("size", VALID)
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("place", ["start", "middle", "end"])
+def test_base64_is_checked_as_rfc_4648_says(size: int, change: str, place: str) -> None:
+    data = base64.b64encode(os.urandom(size)).decode()
+    at = {"start": 0, "middle": len(data) // 2, "end": len(data)}[place]
+    text = data[:at] + change + data[at:]
+    expected = bool(RFC_4648.fullmatch(text))
+    assert not expected or binascii.a2b_base64(text, strict_mode=True)
+    assert _is_base64(text, 0) == expected
+    assert _is_base64("data:" + text, 5) == expected

@@ -11,7 +11,7 @@ class Script:
     """Answers requests in order, and keeps them.
 
     Attributes:
-        answers: The answers to give next.
+        answers: The answers to give next, or functions of the request that make one.
         requests: The received requests.
     """
 
@@ -22,10 +22,11 @@ class Script:
     def __call__(self, request):
         self.requests.append(request)
         assert self.answers, "one request too many"
-        return self.answers.pop(0)
+        answer = self.answers.pop(0)
+        return answer(request) if callable(answer) else answer
 
 
-def call(name: str, **args: object) -> Answer:
+def call(name: str, /, **args: object) -> Answer:
     """An answer with one tool call."""
     return Answer(tool_calls=[ToolCall(name, args)])
 

@@ -21,7 +21,6 @@ from pydantic import BaseModel, Field
 from script import call, transcript
 from trustcall import create_extractor
 
-from langchain_kie import ChatKieGemini
 from langchain_kie.emulator import Answer, ToolCall
 
 THREAD = {"configurable": {"thread_id": "1"}, "recursion_limit": 50}

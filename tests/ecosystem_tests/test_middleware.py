@@ -118,16 +118,16 @@ class Scenario:
 
 def auto_mode(model, path):
     return Scenario(
-        middleware=[
-            AutoModeMiddleware(tools=[delete_file], classifier=ChatDecisions(chat=model))
-        ],
+        middleware=[AutoModeMiddleware(tools=[delete_file], classifier=ChatDecisions(chat=model))],
         answers=[call("delete_file", path="/etc"), '{"noul": 0.875}', "I may not."],
         sent={1: ["Delete a file.", "/etc"]},
         transcript=[
             f"human: {QUESTION}",
             "call delete_file {'path': '/etc'}",
-            "error: The tool call `delete_file` was blocked because it was classified as risky "
-            "(probability: 0.88). The tool was not executed.",
+            (
+                "error: The tool call `delete_file` was blocked because it was classified as risky "
+                "(probability: 0.88). The tool was not executed."
+            ),
             "ai: I may not.",
         ],
     )
@@ -177,8 +177,10 @@ def human_in_the_loop(model, path):
         transcript=[
             f"human: {QUESTION}",
             CALLED,
-            'tool: reviewed Executed instead: get_weather with arguments {"city": "Rome"}.'
-            "\n\nTool response:\nrain in Rome",
+            (
+                'tool: reviewed Executed instead: get_weather with arguments {"city": "Rome"}.'
+                "\n\nTool response:\nrain in Rome"
+            ),
             "ai: Rain in Rome.",
         ],
     )
@@ -383,8 +385,10 @@ def tool_retry(model, path):
         transcript=[
             f"human: {QUESTION}",
             "call delete_file {'path': '/a'}",
-            "error: Tool 'delete_file' failed after 2 attempts with PermissionError: "
-            "/a is read-only. Please try again.",
+            (
+                "error: Tool 'delete_file' failed after 2 attempts with PermissionError: "
+                "/a is read-only. Please try again."
+            ),
             "ai: No.",
         ],
     )

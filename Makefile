@@ -51,6 +51,7 @@ peers: $(BENCH)/.ready ## Compare what this package and others make of the same 
 
 test: lint typing unit_test $(READY) ## Run lint, type checks and all tests, on the emulator
 	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/integration_tests -n auto $(TEST_ARGS)
+	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/ecosystem_tests -n auto $(TEST_ARGS)
 
 # A separate environment, with the lowest versions that pyproject.toml allows.
 $(LOWEST)/.ready: pyproject.toml constraints-lowest.txt

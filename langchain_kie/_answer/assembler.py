@@ -104,7 +104,7 @@ class MessageAssembler:
         self._signatures = SignatureLog(model)
         self._tool_calls = ToolCalls(functions, answer_function, self._signatures)
         self._has_answer_function = answer_function is not None
-        self._checks_calls = checks_calls
+        self._is_checked = checks_calls or required is not None
         self._required = None
         if required is not None:
             self._required = [function for function in functions if function["name"] in required]
@@ -204,9 +204,11 @@ class MessageAssembler:
         self._raise_if_error(text)
         self._add_cost()
         usage = self._checked_usage()
-        is_refusal = self._record_refusal()
-        calls = self._missing_calls(held, text)
-        answer = "".join(self._answer)
+        if self._finish_reason.is_refusal:
+            self._record_refusal()
+        is_refusal = self._finish_reason.is_refusal or self._refusal != ""
+        calls = self._missing_calls(held, text) if self._is_checked else []
+        answer = "".join(self._answer) if self._answer else ""
         if held and self._tool_calls.answer:
             additional_kwargs["reasoning_content"] = held
         elif held and not calls:
@@ -244,14 +246,12 @@ class MessageAssembler:
         if HAS_NORMALIZED_FINISH_REASONS:
             self._metadata["normalized_finish_reason"] = reason.normalized
 
-    def _record_refusal(self) -> bool:
-        """Return whether the model refused; add the reason to the metadata, if there is one."""
-        if self._finish_reason.is_refusal:
-            native = self._metadata["native_finish_reason"]
-            feedback = self._metadata.get("prompt_feedback") or {}
-            key = "block_reason" if feedback.get("block_reason") == native else "finish_reason"
-            self._metadata[REFUSAL_REASON] = {key: native}
-        return self._finish_reason.is_refusal or bool(self._refusal)
+    def _record_refusal(self) -> None:
+        """Add the reason for which the prompt or the answer was blocked to the metadata."""
+        native = self._metadata["native_finish_reason"]
+        feedback = self._metadata.get("prompt_feedback") or {}
+        key = "block_reason" if feedback.get("block_reason") == native else "finish_reason"
+        self._metadata[REFUSAL_REASON] = {key: native}
 
     def _joined_texts(self) -> dict[str, str]:
         """The text of each text block, by the index of the block."""
@@ -286,8 +286,7 @@ class MessageAssembler:
             KieProtocolError: A tool call that nobody can execute stands in place of JSON; an
                 agent would end with it.
         """
-        is_checked = self._required is not None or self._checks_calls
-        if not is_checked or self._tool_calls.has_usable_call():
+        if self._tool_calls.has_usable_call():
             return []
         if self._required is not None:
             return self._required_call(held, text)

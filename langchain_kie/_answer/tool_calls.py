@@ -291,6 +291,9 @@ class ToolCalls:
             if call.partial_args and not call.is_complete:
                 end = ToolCallDelta(None, "", is_complete=True)
                 rest = _arguments_to_emit(call, call.add_arguments(end))
+            elif call.cut_escape:
+                rest, call.cut_escape = call.cut_escape, ""
+                call.fragments.append(rest)
             arguments = call.arguments()
             parsed = _arguments_value(arguments)
             is_broken = not isinstance(parsed, dict)
@@ -302,8 +305,9 @@ class ToolCalls:
                 rest = rest if call.is_emitted else arguments
                 args = rest + (_unrepairable_suffix(arguments) if is_broken else "")
                 chunks.append(tool_call_chunk(args=args, id=new_id, index=call.index))
-            emitted = call.emitted_args or parsed
-            self._signatures.set_call_id(call.index, call.id, call.name, emitted)
+            is_converted = call.emitted_args is not None
+            emitted, signed = (call.emitted_args, arguments) if is_converted else (parsed, None)
+            self._signatures.set_call_id(call.index, call.id, call.name, emitted, signed)
         return chunks
 
     def _find_or_start(self, delta: ToolCallDelta) -> tuple[_ToolCall, bool]:

@@ -19,7 +19,9 @@ The key is the model that produced them, because other models cannot use them. `
 and `at` are positions in the text of the message. `index` is that of a content block which is not
 text. `part` is a native part of a server-side tool. `extra` has undocumented members of a tool call
 or message of `chat_completions`. `digest` is that of the call's name and arguments: a call that was
-changed since is sent without its old signature. Older messages have none. Pure; knows no API.
+changed since is sent without its old signature. Older messages have none. If arguments were
+converted to the types of the tool, `args` has the signed ones, as JSON text, because a checkpoint
+cannot store every integer; they are sent back instead. Pure; knows no API.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._json import without_surrogates
+from langchain_kie._json import parse_json, without_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -84,13 +86,17 @@ class SignatureLog:
         if entry not in self._entries:
             self._entries.append(entry)
 
-    def set_call_id(self, index: int, call_id: str | None, name: str, args: Any) -> None:
-        """Set the id of the tool call number `index`, and its digest."""
+    def set_call_id(
+        self, index: int, call_id: str | None, name: str, args: Any, signed_args: str | None
+    ) -> None:
+        """Set the id of the tool call number `index`, its digest, and what `args` was made from."""
         for entry in self._entries:
             if entry["type"] == "tool_call" and entry["id"] == index:
                 entry["id"] = call_id
                 if "signature" in entry or has_signature(entry["extra"]):
                     entry["digest"] = digest_of(name, args)
+                    if signed_args is not None:
+                        entry["args"] = signed_args
 
     def additional_kwargs(self) -> Json:
         """Return the member of the message; a call that was never named has no entry."""
@@ -117,9 +123,12 @@ def _with_integers(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def signature_for(entry: Mapping[str, Any], call: Mapping[str, Any]) -> str:
-    """The signature of a tool call, or the placeholder if the call was changed since."""
-    return str(entry["signature"]) if _is_unchanged(entry, call) else PLACEHOLDER_SIGNATURE
+def sign_call(part: Json, entry: Mapping[str, Any]) -> None:
+    """Add its signature to a native tool call, or the placeholder if it was changed since."""
+    is_unchanged = _is_unchanged(entry, part["functionCall"])
+    part["thoughtSignature"] = entry["signature"] if is_unchanged else PLACEHOLDER_SIGNATURE
+    if is_unchanged and "args" in entry:
+        part["functionCall"]["args"] = parse_json(entry["args"].encode(errors="replace"))
 
 
 def has_signature(value: Any) -> bool:
@@ -149,6 +158,9 @@ def stored_extras(entries: Iterable[Json], calls: Iterable[Mapping[str, Any]]) -
             is_unchanged = _is_unchanged(entry, by_id.get(entry["id"]))
             extra = entry["extra"] if is_unchanged else _with_placeholder(entry["extra"])
             extras.setdefault(entry["id"], {}).update(extra)
+            if is_unchanged and "args" in entry:
+                function = extras[entry["id"]].get("function", {})
+                extras[entry["id"]]["function"] = {**function, "arguments": entry["args"]}
     return extras
 
 

@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from langchain_kie._conversation.media import Media
-from langchain_kie._conversation.thought_signatures import signature_for
+from langchain_kie._conversation.thought_signatures import sign_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -88,7 +88,7 @@ def _signed_parts(
                 while call_id != entry["id"]:
                     call_id, call = calls.pop(0)
                     yield (position, math.inf), position, call
-                call["thoughtSignature"] = signature_for(entry, call["functionCall"])
+                sign_call(call, entry)
             case "block" if entry["index"] in blocks:
                 blocks[entry["index"]].update(signature)
 

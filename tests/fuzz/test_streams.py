@@ -263,7 +263,7 @@ _SIMILAR = (
 def test_events_of_one_read_are_the_same_message_as_events_of_many_reads(
     events: list[list[Any]], options: dict[str, Any]
 ) -> None:
-    pieces = [event_stream(value) for values in events for value in values]
+    pieces = [event_stream(value) for values in [*events, ["[DONE]"]] for value in values]
     _, message, error = message_or_error([b"".join(pieces)], **options)
     _, expected, expected_error = message_or_error(pieces, **options)
     assert repr(error) == repr(expected_error)

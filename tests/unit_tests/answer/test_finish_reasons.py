@@ -79,7 +79,7 @@ ENDINGS = [
         "a thought, and a block",
         sse(native({"thought": True, "text": "hm"}, finish="SAFETY")),
         reasoning="hm",
-        metadata=ended("content_filter", "SAFETY"),
+        **blocked("SAFETY"),
     ),
     Row(
         "a refusal",

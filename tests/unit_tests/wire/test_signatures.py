@@ -12,7 +12,7 @@ from call_modes import fixture, model_at, server_sending
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from scripted_server import sse
 
-from langchain_kie._json import to_json
+from langchain_kie._json import parse_json, to_json
 from unit_tests.answer.rows import delta, native
 from unit_tests.wire.request_sender import (
     BYPASS,
@@ -232,6 +232,53 @@ def test_a_changed_call_is_sent_without_its_signature(
             else:
                 (sent_call,) = sent["messages"][1]["tool_calls"]
                 assert sent_call["note"] == "x"
+                assert sent_call["extra_content"] == google(signature)["extra_content"]
+
+
+WITH_TYPES = {
+    "name": "f",
+    "parameters": {
+        "type": "object",
+        "properties": {"i": {"type": "integer"}, "t": {"type": "string"}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("written", "converted"),
+    [
+        ({"i": "2"}, {"i": 2}),
+        ({"i": 2, "t": 10115}, {"i": 2, "t": "10115"}),
+        ({"t": 2**64 - 1}, {"t": "18446744073709551615"}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("later", [None, {"i": 3}], ids=["unchanged", "changed"])
+def test_converted_arguments_are_sent_back_as_the_model_signed_them(
+    later: Json | None, written: Json, converted: Json, send: RequestSender
+) -> None:
+    part = {"functionCall": {"name": "f", "args": written, "id": "c0"}, "thoughtSignature": "S=="}
+    call = {"index": 0, **chat_call("c0", 0, **google("S=="))}
+    call["function"]["arguments"] = to_json(written).decode()
+    expected, signature = (written, "S==") if later is None else (later, BYPASS)
+    for model, body in (
+        (NATIVE, sse(to_json(native(part, finish="STOP")).decode())),
+        (CHAT, sse(delta("tool_calls", tool_calls=[call]))),
+    ):
+        with server_sending(body) as server:
+            with_tool = model_at(server, model=model).bind_tools([WITH_TYPES])
+            answers = [with_tool.invoke("hi"), reduce(add, with_tool.stream("hi"))]
+        for answer in answers:
+            assert answer.tool_calls[0]["args"] == converted
+            message = changed(answer, converted if later is None else later)
+            sent = send([HI, message, ToolMessage("ok", tool_call_id="c0")], model=model)
+            if model == NATIVE:
+                (sent_part,) = sent["contents"][1]["parts"]
+                assert sent_part["functionCall"]["args"] == expected
+                assert sent_part["thoughtSignature"] == signature
+            else:
+                (sent_call,) = sent["messages"][1]["tool_calls"]
+                assert parse_json(sent_call["function"]["arguments"].encode()) == expected
                 assert sent_call["extra_content"] == google(signature)["extra_content"]
 
 

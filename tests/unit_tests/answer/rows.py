@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage
 from scripted_server import sse
 
 from langchain_kie._conversation.thought_signatures import digest_of
+from langchain_kie.errors import HAS_REFUSALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,7 +160,8 @@ def check(row: Row, message: AIMessage, call_mode: str = "", *, is_sum: bool = F
 
     blocks = blocks_of(message)
     refusals = [block for block in blocks if block["type"] == "refusal"]
-    if row.refusal and not (row.text and call_mode in DROPS_REFUSAL_AFTER_TEXT):
+    is_dropped = row.text and call_mode in DROPS_REFUSAL_AFTER_TEXT
+    if row.refusal and HAS_REFUSALS and not is_dropped:
         assert refusals == blocks[-1:] == [{"type": "refusal", **row.refusal}]
     else:
         assert not refusals
@@ -210,9 +212,10 @@ async def check_every_call_mode(row: Row) -> None:
                     row, message, call_mode.__name__, is_sum=call_mode not in BASIC_CALL_MODES[:2]
                 )
                 is_only_refusal = row.refusal is not None and not message.content
-                if call_mode.__name__ in STRUCTURED_CONTENT and not is_only_refusal:
+                if call_mode.__name__ in STRUCTURED_CONTENT:
                     content = [{**block} for block in message.content]
-                    assert blocks_of(message) == [_without_index(block) for block in content]
+                    blocks = [_without_index(block) for block in content]
+                    assert is_only_refusal or blocks_of(message) == blocks
                 elif row.blocks is None:
                     assert message.content == row.text
             except AssertionError as error:

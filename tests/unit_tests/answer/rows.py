@@ -36,8 +36,8 @@ STOP = ended("stop", id="x")
 CALLS = ended("tool_calls", id="x")
 NATIVE_STOP = ended("stop", "STOP")
 NATIVE_CALLS = ended("tool_calls", "STOP")
-DROPS_REFUSAL_AFTER_TEXT = {"events", "aevents"}
-"""The call modes in which LangChain drops a refusal that follows text (langchain-core 1.8.3)."""
+DROPS_LATER_REFUSAL = {"events", "aevents"}
+"""The call modes in which LangChain drops a refusal that follows a block (langchain-core 1.8.3)."""
 
 
 def blocked(
@@ -160,7 +160,7 @@ def check(row: Row, message: AIMessage, call_mode: str = "", *, is_sum: bool = F
 
     blocks = blocks_of(message)
     refusals = [block for block in blocks if block["type"] == "refusal"]
-    is_dropped = row.text and call_mode in DROPS_REFUSAL_AFTER_TEXT
+    is_dropped = (row.text or row.reasoning) and call_mode in DROPS_LATER_REFUSAL
     if row.refusal and HAS_REFUSALS and not is_dropped:
         assert refusals == blocks[-1:] == [{"type": "refusal", **row.refusal}]
     else:

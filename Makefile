@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo emulator bench peers test test_lowest lint format typing unit_test audit faults fuzz integration_test clean
+.PHONY: help demo emulator bench peers test test_lowest lint format typing unit_test audit faults chaos fuzz integration_test clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,9 @@ MODEL ?= gemini-3.5-flash
 PORT ?=
 TEST_ARGS ?=
 MINUTES ?= 5
+SEEDS ?= 20
+START ?= 0
+CHAOS_ARGS ?=
 LOWEST := $(VENV)/lowest
 BENCH := $(VENV)/bench
 BENCH_ARGS ?=
@@ -89,10 +92,13 @@ typing: $(READY) ## Check types, strictly
 	$(BIN)/mypy
 
 unit_test: $(READY) ## Run the unit tests
-	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/unit_tests tests/faults tests/fuzz -n auto $(TEST_ARGS)
+	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/unit_tests tests/faults tests/chaos tests/fuzz -n auto $(TEST_ARGS)
 
 faults: $(READY) ## Run the complete fault matrix, and print it
 	FAULTS=full $(BIN)/pytest tests/faults -q -n 4 $(TEST_ARGS)
+
+chaos: $(READY) ## Run agents with faults and kills (SEEDS=1000, START=0, CHAOS_ARGS="--agents 64 --steps 200")
+	env -u KIE_API_KEY -u KIE_BASE_URL PYTHONPATH=tests $(BIN)/python -m chaos.run --seeds $(SEEDS) --start $(START) $(CHAOS_ARGS)
 
 fuzz: $(READY) ## Run the fuzz tests (MINUTES=...); failing examples are stored and run first
 	env -u KIE_API_KEY -u KIE_BASE_URL PYTHONPATH=tests $(BIN)/python -m fuzz.run --minutes $(MINUTES)

@@ -81,7 +81,7 @@ class EventFile:
         path = Path(job.folder, "events.jsonl")
         self.effects = {e["call"]: e["result"] for e in read_events(path) if e["kind"] == "effect"}
         self.new_effects = 0
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def write(self, kind: str, **values: Any) -> None:
         line = json.dumps({"kind": kind, "generation": self._job.generation, **values}) + "\n"

@@ -145,8 +145,12 @@ class Proxy:
         self._kill_at, self._kill = (len(self.exchanges) + request, phase), kill
 
     async def __aenter__(self) -> Self:
-        options = {"base_url": self._upstream, "timeout": None, "trust_env": False}
-        self._client = httpx.AsyncClient(**options)
+        self._client = httpx.AsyncClient(
+            base_url=self._upstream,
+            timeout=None,
+            trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),  # the emulator may close idle ones
+        )
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
         return self
 

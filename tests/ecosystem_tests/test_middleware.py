@@ -468,3 +468,12 @@ async def test_agent_with_middleware(scenario, mode, model, script, tmp_path):
         main = script.requests[0].model
         assert ["main" if r.model == main else r.model for r in script.requests] == expected.models
     assert {name: state[name] for name in expected.state} == expected.state
+
+
+def test_streamed_events_are_redacted(model, script):
+    agent = create_agent(model, middleware=[PIIMiddleware("email", apply_to_output=True)])
+    script.answers = ["Write to ann@example.org, then to bob@example.org. " * 5]
+    run = agent.stream_events({"messages": [("user", QUESTION)]}, version="v3")
+    text = "".join(piece for message in run.messages for piece in message.text)
+    assert text == run.output["messages"][-1].text
+    assert text == "Write to [REDACTED_EMAIL], then to [REDACTED_EMAIL]. " * 5

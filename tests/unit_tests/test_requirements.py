@@ -46,3 +46,16 @@ def test_the_tested_versions_are_allowed() -> None:
     assert all(
         requirement.specifier.contains(tested[requirement.name]) for requirement in declared()
     )
+
+
+def test_the_documented_versions_of_other_libraries_are_the_tested_ones() -> None:
+    table = (ROOT / "docs" / "other-libraries.md").read_text().split("\n\n")[2]
+    rows = [line.split(" | ") for line in table.splitlines()[2:]]
+    documented = {
+        name: Version(version)
+        for names, versions, *_ in rows
+        for name, version in zip(names[2:].split(", "), versions.split(", "), strict=True)
+    }
+    tested = pins("constraints.txt")
+    assert len(documented) > 15
+    assert documented == {name: tested[name] for name in documented}

@@ -447,38 +447,14 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
         Raises:
             ValueError: `method` is unknown, or the schema cannot be sent.
         """
-        from langchain_kie._tools import structured_output  # noqa: PLC0415
-        from langchain_kie._tools.definitions import normalize_tool  # noqa: PLC0415
+        from langchain_kie._tools.structured_output import (  # noqa: PLC0415
+            bind_schema,
+            pipe_to_parser,
+        )
 
         method = method or "json_schema"
-        if method not in structured_output.METHODS:
-            raise ValueError(
-                f"method must be one of {', '.join(structured_output.METHODS)}; got {method!r}"
-            )
-        options: dict[str, Any] = {
-            "strict": strict,
-            "ls_structured_output_format": {
-                "kwargs": {"method": method, "strict": strict},
-                "schema": schema,
-            },
-            "require_tool_call": False,  # the parser reports a missing call
-            **kwargs,
-        }
-        formatted = [n for tool in tools or () for n in normalize_tool(tool)]
-        names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
-        if method == "function_calling":
-            name = normalize_tool(schema)[0]["function"]["name"]
-            bound = self.bind_tools([schema, *(tools or ())], tool_choice=name, **options)
-            parser = structured_output.build_tool_parser(schema, names)
-        else:
-            response_format = (
-                {"type": "json_object"}
-                if method == "json_mode"
-                else structured_output.build_response_format(schema, strict)
-            )
-            bound = self.bind_tools(tools or (), response_format=response_format, **options)
-            parser = structured_output.build_json_parser(schema, names)
-        return structured_output.pipe_to_parser(bound, parser, include_raw=include_raw)
+        bound, parser = bind_schema(self, schema, method, strict, tools or (), kwargs)
+        return pipe_to_parser(bound, parser, include_raw=include_raw)
 
 
 parameters.describe(ChatKieGemini)

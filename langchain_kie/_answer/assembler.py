@@ -205,7 +205,7 @@ class MessageAssembler:
             self._record_refusal()
         is_refusal = self._finish_reason.is_refusal or self._refusal != ""
         calls = self._missing_calls(held, text) if self._is_checked else []
-        answer = "".join(self._answer) if self._answer else ""
+        answer = "".join(self._answer)
         if held and self._tool_calls.answer:
             additional_kwargs["reasoning_content"] = held
         elif held and not calls:
@@ -213,17 +213,8 @@ class MessageAssembler:
         if answer:
             content = self._add_answer(answer)
             texts = self._content.joined_texts()
-        is_billed = self._finish_reason.is_normal or usage
-        has_answer = (
-            self._content.text_length
-            or self._content.block_count
-            or self._tool_calls
-            or held
-            or answer
-            or calls
-        )
-        if is_billed and not (has_answer or is_refusal):
-            self._mark_empty(usage)
+        if not (self._content or self._tool_calls or held or answer or calls or is_refusal):
+            self._mark_if_billed(usage)
         if spans := citation_spans(self._metadata, texts):
             self._metadata[CITATION_SPANS_KEY] = spans
         self._record_finish_reason()
@@ -333,11 +324,13 @@ class MessageAssembler:
         self._release()
         return self._content.text_content(text)
 
-    def _mark_empty(self, usage: UsageMetadata | None) -> None:
+    def _mark_if_billed(self, usage: UsageMetadata | None) -> None:
         """Mark an empty answer that was billed, with a warning: an agent would end with it.
 
         Thoughts alone are no answer.
         """
+        if not (self._finish_reason.is_normal or usage):
+            return
         tokens = usage["total_tokens"] if usage else 0
         self._metadata["empty_answer"] = True
         thoughts = " except for thoughts" if self.has_output else ""

@@ -31,6 +31,10 @@ class AnswerContent:
         self._server_call_id: str | None = None
         self._replays_tools = False
 
+    def __bool__(self) -> bool:
+        """Whether there is text or a block."""
+        return self.text_length > 0 or self.block_count > 0
+
     def joined_texts(self) -> dict[str, str]:
         """The text of each text block, by the index of the block."""
         return {index: "".join(pieces) for index, pieces in self._texts.items() if pieces}

@@ -16,10 +16,11 @@ def main() -> None:
     try:
         from langchain_kie.cli.app import run  # noqa: PLC0415 - needs an extra
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA:
             raise
         sys.exit(
-            f"langchain-kie needs {error.name}, which is not installed. "
+            f"langchain-kie needs {package}, which is not installed. "
             'Run: pip install "langchain-kie[cli]"'
         )
     run()

@@ -48,28 +48,32 @@ class Redactor:
         return text
 
     def response(self, path: str, body: str) -> str:
-        """Redact the body of a response."""
+        """Redact the body of a response; one about the account that is not understood is empty."""
         path = path.partition("?")[0]
         if path in _UPLOAD_PATHS or path == _BALANCE_PATH:
             try:
                 answer = json.loads(body)
-            except ValueError:
+                redact = self._without_balance if path == _BALANCE_PATH else self._without_file
+                body = json.dumps(redact(answer))
+            except (AttributeError, TypeError, ValueError):
                 return ""
-            body = json.dumps(self._without_account(answer))
         return self.text(body)
 
-    def _without_account(self, answer: Any) -> Any:
-        """Replace the balance, and what an upload tells of the account."""
-        data = answer.get("data") if isinstance(answer, dict) else None
-        if isinstance(data, (int, float)):
-            return {**answer, "data": _BALANCE if data > 0 else 0.0}
-        if not isinstance(data, dict):
+    def _without_balance(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Keep only whether there are credits."""
+        data = answer.get("data")
+        return answer if data is None else answer | {"data": _BALANCE if float(data) > 0 else 0.0}
+
+    def _without_file(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Replace the address of an uploaded file, also in what follows."""
+        data = answer.get("data")
+        if data is None:
             return answer
         for name in ("downloadUrl", "fileUrl", "filePath"):
             if isinstance(data.get(name), str) and data[name]:
                 self._replaced[data[name]] = _FILE_URL
         kept = {name: data[name] for name in ("fileSize", "mimeType", "fileName") if name in data}
-        return {**answer, "data": {**kept, "downloadUrl": _FILE_URL}}
+        return answer | {"data": {**kept, "downloadUrl": _FILE_URL}}
 
 
 class Recorder:

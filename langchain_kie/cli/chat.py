@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 from rich.text import Text
 
-from langchain_kie import KieAuthenticationError, KieError, KieModelNotFoundError
+from langchain_kie import (
+    KieAuthenticationError,
+    KieConfigurationError,
+    KieError,
+    KieModelNotFoundError,
+)
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -15,7 +20,7 @@ if TYPE_CHECKING:
 
     from langchain_kie import ChatKieGemini
 
-_ENDING_ERRORS = (KieAuthenticationError, KieModelNotFoundError)
+_ENDING_ERRORS = (KieAuthenticationError, KieConfigurationError, KieModelNotFoundError)
 """Errors after which no message can be answered."""
 
 
@@ -65,8 +70,8 @@ def _show_answer(
     try:
         for chunk in model.stream(messages):
             if isinstance(chunk, AIMessageChunk):
-                _show_chunk(console, chunk, answer)
-                answer = chunk if answer is None else answer + chunk
+                before, answer = answer, chunk if answer is None else answer + chunk
+                _show_chunk(console, chunk, before)
     except KeyboardInterrupt:
         console.print(Text("\n[stopped]", "yellow"))
         return AIMessage(answer.text) if answer and answer.text else None

@@ -167,8 +167,9 @@ def _refusal_in(findings: Mapping[str, Finding]) -> str:
 
 
 def _unmet_need(question: Question, findings: Mapping[str, Finding]) -> str:
-    """Why a question cannot be asked; questions that were not chosen are no reason."""
+    """Why a question cannot be asked; empty if what it needs was not asked."""
     needed = [findings[name] for name in question.needs if name in findings]
-    if not needed or any(finding.outcome in _GOOD for finding in needed):
+    is_unknown = len(needed) < len(question.needs)
+    if not needed or is_unknown or any(finding.outcome in _GOOD for finding in needed):
         return ""
     return "neither a stream nor a call without one works"

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
     from langchain_kie.emulator import ChatRequest
 
-_SETTINGS = {field.name for field in fields(Emulator)} - {"respond", "media", "clock"}
+_SETTINGS = {field.name for field in fields(Emulator)} - {
+    "respond",
+    "media",
+    "clock",
+    "tool_call_format",
+}
 
 
 def emulator_with(assignments: Iterable[str]) -> Emulator:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from langchain_kie import ChatKieGemini, KieAccount, KieError, models
 from langchain_kie.cli import report
-from langchain_kie.cli.doctor import UNKNOWN_COST, Budget, Gate, examine, is_refused
+from langchain_kie.cli.doctor import UNKNOWN_COST, Budget, Gate, Row, examine, is_refused
 from langchain_kie.cli.questions import QUESTIONS, Finding, Target, ask_key, spelling_on
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def run(
     """
     recording = recorder.question if recorder else lambda _name: nullcontext()
     client: dict[str, Any] = {"http_client": recorder.client} if recorder else {}
-    account = KieAccount(**connection, **client)
+    account = KieAccount(**connection, **client, max_retries=1)
     budget = Budget(plan.max_credits)
     gate = Gate(budget, plan.rate_limiter)
     settings = {**connection, **client, "rate_limiter": gate, "callbacks": [budget]}
@@ -86,13 +86,18 @@ def run(
     chosen = [q for q in QUESTIONS if q.name in (plan.questions or QUESTION_NAMES)]
     key_is_refused = is_refused({"key": key_finding})
     reason = f"after {key_finding.facts['error']}" if key_is_refused else ""
+    rows: list[Row] = []
     with Console(stderr=True).status("...") as status:
 
         def step(name: str) -> AbstractContextManager[None]:
             status.update(f"{name} ...")
             return recording(name)
 
-        rows = list(examine(targets, chosen, step, reason))
+        try:
+            for row in examine(targets, chosen, step, reason):
+                rows.append(row)  # noqa: PERF402 - those before Ctrl-C are shown
+        except KeyboardInterrupt:
+            console.print("Stopped by Ctrl-C; this is what was asked before.")
     advice = report.advice_for(key_finding, rows)
     report.show_findings(console, rows)
     report.show_advice(console, advice)

@@ -121,12 +121,11 @@ def _is_about_calls(finding: Finding) -> bool:
 
 
 def _effort_setting(findings: Findings) -> dict[str, Any]:
-    """The accepted effort that thinks least, if efforts have an effect."""
+    """The lowest accepted effort, if efforts have an effect."""
     finding = findings.get("efforts")
     if finding is None or finding.outcome != "works":
         return {}
-    counts = {e: n for e, n in finding.facts["accepted"].items() if n is not None}
-    return {"reasoning_effort": min(counts, key=lambda effort: counts[effort])} if counts else {}
+    return {"reasoning_effort": next(iter(finding.facts["accepted"]))}
 
 
 def _notes(findings: Findings) -> list[str]:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from langchain_kie import (
     ChatKieGemini,
@@ -21,6 +20,7 @@ from langchain_kie import (
     KieRateLimiter,
     __version__,
 )
+from langchain_kie.cli.output import plain
 
 DEFAULT_MODEL = "gemini-3.5-flash"
 DEFAULT_MODELS = f"{DEFAULT_MODEL},gemini-3.8-flash"
@@ -212,13 +212,13 @@ def _reported() -> Iterator[None]:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    text = Text(f"error: {' '.join(message.split())}", "red")
+    text = plain(f"error: {' '.join(message.split())}", "red")
     Console(stderr=True).print(text, soft_wrap=True)
     raise typer.Exit(code)
 
 
 def _print_warning(message: Warning | str, *_args: Any, **_kwargs: Any) -> None:
-    Console(stderr=True).print(Text(f"warning: {message}", "yellow"), soft_wrap=True)
+    Console(stderr=True).print(plain(f"warning: {message}", "yellow"), soft_wrap=True)
 
 
 @contextmanager

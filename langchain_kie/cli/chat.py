@@ -13,6 +13,7 @@ from langchain_kie import (
     KieError,
     KieModelNotFoundError,
 )
+from langchain_kie.cli.output import plain
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -52,7 +53,7 @@ def converse(model: ChatKieGemini, console: Console, system: str | None) -> None
         except _ENDING_ERRORS:
             raise
         except (KieError, ValueError) as error:
-            console.print(Text(f"\nerror: {error}", "red"), soft_wrap=True)
+            console.print(plain(f"\nerror: {error}", "red"), soft_wrap=True)
             answer = None
         if answer is None:
             messages.pop()  # so that the next message is not sent after it
@@ -89,8 +90,8 @@ def _show_answer(
 def _show_chunk(console: Console, chunk: AIMessageChunk, answer: AIMessageChunk | None) -> None:
     """Print the new thoughts, dimmed, and the new text."""
     if thoughts := chunk.additional_kwargs.get("reasoning_content"):
-        console.print(Text(thoughts, "dim"), end="", soft_wrap=True)
+        console.print(plain(thoughts, "dim"), end="", soft_wrap=True)
     if chunk.text:
         if answer and answer.additional_kwargs.get("reasoning_content") and not answer.text:
             console.print()
-        console.print(Text(chunk.text), end="", soft_wrap=True)
+        console.print(plain(chunk.text), end="", soft_wrap=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.text import Text
 
 from langchain_kie import ChatKieGemini, KieAccount, KieError, models
 from langchain_kie.cli import report
 from langchain_kie.cli.doctor import UNKNOWN_COST, Budget, Gate, Row, examine, is_refused
+from langchain_kie.cli.output import plain
 from langchain_kie.cli.questions import QUESTIONS, Finding, Target, ask_key, spelling_on
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _show_start(console: Console, plan: Plan, key: Finding, balance: float | Non
     limit = f"{plan.max_credits:g} credits ({plan.max_credits * _USD_PER_CREDIT:.3f} USD)"
     console.print(f"No call is sent after {limit}; --max-credits changes that.")
     state = "" if balance is None else f" Balance: {balance:,.2f} credits."
-    console.print(Text(f"Key: {key.detail}.{state}"), soft_wrap=True)
+    console.print(plain(f"Key: {key.detail}.{state}"), soft_wrap=True)
 
 
 def _show_end(console: Console, budget: Budget, account: KieAccount, before: float | None) -> None:

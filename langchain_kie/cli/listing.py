@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from langchain_kie import models
+from langchain_kie.cli.output import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +74,7 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_row(Text(name or "not in the package's table", "bold"))
         for row in group:
             table.add_row(
-                f" {row['model']}",
+                plain(f" {row['model']}"),
                 row["api"],
                 ", ".join(row["efforts"]),
                 words[row["is_listed"]],

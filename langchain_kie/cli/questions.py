@@ -62,6 +62,7 @@ _MAX_TOKENS = 64
 _BUFFERED_SHARE = 0.9
 """If the first piece of a longer stream comes after this share of its time, KIE held it back."""
 _BUFFERED_SECONDS = 3.0
+_CLEARLY_MORE = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +236,15 @@ def _ask_efforts(target: Target) -> Finding:
         return Finding("fails", "every effort is refused", facts=facts)
     texts = [f"{name} ({'?' if n is None else n} tokens)" for name, n in accepted.items()]
     detail = ", ".join(texts) + (f"; refused: {', '.join(refused)}" if refused else "")
-    has_effect = len(set(accepted.values())) > 1
-    return Finding("works" if has_effect else "ignored", detail, facts=facts)
+    return Finding(_effect_of(list(accepted.values())), detail, facts=facts)
+
+
+def _effect_of(counts: list[int | None]) -> Outcome:
+    """Whether efforts change the reasoning tokens, by more than answers differ anyway."""
+    least, most = counts[0], counts[-1]
+    if len(counts) == 1 or least is None or most is None:
+        return "partly"
+    return "works" if least * _CLEARLY_MORE < most else "ignored"
 
 
 def _effort_body(target: Target, effort: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from langchain_kie import __version__
 from langchain_kie.cli.advice import advise
+from langchain_kie.cli.output import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ def show_findings(console: Console, rows: Sequence[Row]) -> None:
 
 
 def _add(table: Table, title: str, outcome: str, detail: str) -> None:
-    table.add_row(title, Text(outcome, _STYLES[outcome]), Text(detail))
+    table.add_row(title, Text(outcome, _STYLES[outcome]), plain(detail))
 
 
 def show_advice(console: Console, advice: Sequence[Advice]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from langchain_kie import KieServerError, KieTimeoutError
 from langchain_kie.cli.advice import advise
 from langchain_kie.cli.doctor import UNKNOWN_COST, Budget, BudgetUsedUpError, Gate
-from langchain_kie.cli.questions import Finding, error_finding
+from langchain_kie.cli.questions import Finding, _effect_of, error_finding
 
 WORKS = Finding("works", "")
 EFFORTS = Finding("works", "", facts={"accepted": {"none": 0, "low": 50, "high": None}})
@@ -114,6 +114,25 @@ async def test_the_rate_limit_counts_too() -> None:
     assert not gate.acquire(blocking=False)
     assert not await gate.aacquire()
     assert asked == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("counts", "outcome"),
+    [
+        ([0, 90], "works"),
+        ([50, 60, 90], "works"),
+        ([60, 90], "ignored"),
+        ([90, 60], "ignored"),
+        ([0, 0], "ignored"),
+        ([50], "partly"),
+        ([None, 90], "partly"),
+        ([50, None], "partly"),
+    ],
+)
+def test_efforts_have_an_effect_only_if_the_counts_differ_clearly(
+    counts: list[int | None], outcome: str
+) -> None:
+    assert _effect_of(counts) == outcome
 
 
 def test_an_error_is_one_short_line() -> None:

@@ -107,6 +107,13 @@ def test_chat_shows_thoughts_text_and_credits(emulator: Emulator) -> None:
     assert "Be brief." in str(emulator.requests[-1].body["systemInstruction"])
 
 
+def test_control_characters_and_markup_are_only_text(emulator: Emulator) -> None:
+    emulator.answer(Answer("\x1b[2J[red]a\x07[/b]", thoughts="\x1b]0;t\x9b"))
+    result = run("chat", stdin="Hello\n")
+    assert "]0;t\n[2J[red]a[/b]\n" in result.output
+    assert not {"\x1b", "\x07", "\x9b"} & set(result.output)
+
+
 def test_chat_options(emulator: Emulator) -> None:
     emulator.answer(Answer("Yes.", thoughts="Hidden."))
     options = ["--api", "chat_completions", "--effort", "high", "--no-thoughts"]

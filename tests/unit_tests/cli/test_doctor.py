@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from langchain_kie.cli import app as app_module
+from langchain_kie.cli.emulated import respond
 from langchain_kie.cli.examination import QUESTION_NAMES
 from langchain_kie.cli.questions import QUESTIONS
 from langchain_kie.emulator import Emulator
@@ -62,7 +63,7 @@ def without_limiter(monkeypatch: pytest.MonkeyPatch) -> None:
             "gateway",
             {
                 "catalogue": "partly",
-                "efforts": "ignored",
+                "efforts": "partly",
                 "max_tokens": "ignored",
                 "search": "partly",
             },
@@ -137,6 +138,21 @@ def test_a_switch_of_the_emulator_changes_the_advice(
         assert after.settings in (settings, {"api": NATIVE})
 
 
+def test_everything_broken_at_once(doctor: Any) -> None:
+    """The complete run; only the efforts, which have the same time limit, are left out."""
+    switches = [switch for switch, *_ in SWITCHES]
+    options = [word for switch in switches for word in ("--emulator-setting", switch)]
+    names = [name for name in QUESTION_NAMES if name != "efforts"]
+    chosen = ["--models", MODEL, "--api", NATIVE, "--questions", ",".join(names)]
+    result = doctor(*chosen, *options, "--wait", "1")
+    changed = {name: outcome for row in SWITCHES for name, outcome in row[2].items()}
+    changed |= {"image_url": "fails", "max_tokens": "ignored"}
+    assert result.outcomes == {**dict.fromkeys(names, "works"), **changed}
+    assert all(note in result.notes for _, names, _, note, _ in SWITCHES if "url" not in names)
+    assert result.settings == {"api": NATIVE, "stream_invoke": True}
+    assert "calls without a report: 1" in result.output
+
+
 FATAL = [
     ("credits=0", "stream", {"stream": "not asked"}, "There are no credits"),
     (
@@ -207,6 +223,19 @@ def test_a_rate_limit_is_advised(
     assert result.outcomes == {"stream": "works", "no_stream": "fails"}
     assert "rate_limiter=KieRateLimiter()" in result.notes
     assert result.settings == {"api": CHAT}  # a refusal for the rate is no missing feature
+
+
+def test_kies_rate_limit_without_a_limiter(
+    doctor: Any, monkeypatch: pytest.MonkeyPatch, without_limiter: None
+) -> None:
+    with Emulator(rate_limit=True, clock=lambda: 0.0, respond=respond) as emulator:
+        monkeypatch.setenv("KIE_BASE_URL", emulator.base_url)
+        monkeypatch.setenv("KIE_API_KEY", emulator.api_key)
+        names = "stream,no_stream,thoughts,efforts,tool_call,map"
+        result = doctor("--models", MODEL, "--questions", names, emulator=False)
+    assert [row["outcome"] for row in result.json["findings"]] == ["works"] * 9 + ["fails"] * 3
+    assert result.settings["api"] == NATIVE
+    assert result.exit_code == 0
 
 
 def test_no_call_is_sent_after_the_limit(doctor: Any) -> None:

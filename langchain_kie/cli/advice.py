@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie.cli.questions import NO_CALLS
+from langchain_kie.cli.findings import NO_CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from langchain_kie.cli.questions import Finding
+    from langchain_kie.cli.findings import Finding
 
 Findings = dict[str, "Finding"]
 """The findings of one model on one API, by the name of the question."""
@@ -117,7 +117,7 @@ def _stream_setting(findings: Findings) -> dict[str, Any]:
 
 def _is_about_calls(finding: Finding) -> bool:
     """Whether it tells of this kind of call, not of the key, the rate or the limit of credits."""
-    return finding.outcome != "not asked" and finding.facts.get("error") not in _ERROR_NOTES
+    return finding.outcome != "skipped" and finding.facts.get("error") not in _ERROR_NOTES
 
 
 def _effort_setting(findings: Findings) -> dict[str, Any]:
@@ -137,14 +137,14 @@ def _notes(findings: Findings) -> list[str]:
     if _stream_setting(findings).get("stream_invoke"):
         notes.append("Calls without a stream fail: stream_invoke=True streams in invoke too.")
     images = [findings[n].outcome for n in ("image_inline", "image_url") if n in findings]
-    if images and _GOOD.isdisjoint(images) and "not asked" not in images:
+    if images and _GOOD.isdisjoint(images) and "skipped" not in images:
         notes.append("The model does not see images.")
     elif images == ["works", "fails"] or images == ["works", "ignored"]:  # noqa: PLR1714
         notes.append('Images by URL fail: media_upload="never" sends all inline.')
     elif images == ["fails", "works"] or images == ["ignored", "works"]:  # noqa: PLR1714
         notes.append('Inline images fail: media_upload="always" uploads them.')
     errors = {finding.facts.get("error") for finding in findings.values()}
-    if any(finding.outcome == "not asked" for finding in findings.values()):
-        notes.append("Not every question was asked, so there may be better settings.")
+    if any(finding.outcome == "skipped" for finding in findings.values()):
+        notes.append("Some questions were skipped, so there may be better settings.")
     notes += [note for error, note in _ERROR_NOTES.items() if error in errors]
     return [note for note in dict.fromkeys(notes) if note]

@@ -143,7 +143,7 @@ def list_models(
     emulator: EmulatorOption = False,
     emulator_settings: EmulatorSettings = None,
 ) -> None:
-    """List the models that the package knows, beside KIE's live list with prices."""
+    """List the models that the package knows, with KIE's live list and prices."""
     from langchain_kie.cli.listing import rows_of, table_of  # noqa: PLC0415
 
     console = Console()

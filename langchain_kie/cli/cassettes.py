@@ -35,7 +35,7 @@ class Redactor:
     """Removes the key, parts of it, and addresses of uploaded files, which name the account."""
 
     def __init__(self, key: str) -> None:
-        self._key = key
+        self._key = key.strip()
         self._replaced: dict[str, str] = {}
 
     def text(self, text: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.rate_limiters import BaseRateLimiter
 
-from langchain_kie import KieCreditsCallback, KieError, KieTimeoutError
-from langchain_kie.cli.questions import (
+from langchain_kie import KieCreditsCallback, KieTimeoutError
+from langchain_kie.cli.findings import (
     FATAL_ERRORS,
     NO_CALLS,
     REFUSALS,
@@ -90,7 +91,7 @@ class Gate(BaseRateLimiter):
         return self._limiter is None or self._limiter.acquire(blocking=blocking)
 
     async def aacquire(self, *, blocking: bool = True) -> bool:
-        """As `acquire`; no question is asked in an event loop."""
+        """As `acquire`; no question runs in an event loop."""
         return self.acquire(blocking=blocking)
 
 
@@ -115,17 +116,17 @@ def examine(
         targets: The models and APIs.
         questions: The rows of the table.
         recording: Records what a question sends.
-        stop_all: Why nothing can be asked, empty if it can.
+        stop_all: Why all is skipped, empty if nothing is.
 
     Yields:
-        One row for each of them, also for those that are not asked.
+        One row for each of them, also for those that are skipped.
     """
     for target in targets:
         findings: dict[str, Finding] = {}
         for question in questions:
             reason = stop_all or _refusal_in(findings) or _unmet_need(question, findings)
             if reason:
-                finding = Finding("not asked", reason)
+                finding = Finding("skipped", reason)
             else:
                 with recording(f"{target.model.model} {target.api} {question.name}"):
                     finding = _ask(question, target)
@@ -134,24 +135,26 @@ def examine(
             yield Row(target, question, finding)
 
 
-def is_refused(findings: Mapping[str, Finding]) -> bool:
-    """Whether the key, its credits or the model was refused, in the findings of one target."""
+def is_unusable(findings: Mapping[str, Finding]) -> bool:
+    """Whether the key or its credits were refused, or no call worked, of one model on one API."""
+    outcomes = {finding.outcome for name, finding in findings.items() if name not in NO_CALLS}
     has_fatal = any(finding.facts.get("error") in _FATAL for finding in findings.values())
-    return has_fatal or bool(_refusal_in(findings))
+    return has_fatal or ("fails" in outcomes and _GOOD.isdisjoint(outcomes))
 
 
 def _ask(question: Question, target: Target) -> Finding:
     try:
-        return question.run(target)
+        with warnings.catch_warnings(action="ignore"):  # the finding says it
+            return question.run(target)
     except BudgetUsedUpError:
-        return Finding("not asked", "the limit of credits is reached")
-    except (KieError, ValueError) as error:
+        return Finding("skipped", "the limit of credits is reached")
+    except Exception as error:  # noqa: BLE001 - the other findings were paid for
         return error_finding(error)
 
 
 def _reason_to_stop(finding: Finding) -> str:
     """Why no other call is possible, empty if one is."""
-    if finding.outcome == "not asked":
+    if finding.outcome == "skipped":
         return finding.detail
     error = finding.facts.get("error")
     return f"after {error}" if error in _FATAL else ""
@@ -167,7 +170,7 @@ def _refusal_in(findings: Mapping[str, Finding]) -> str:
 
 
 def _unmet_need(question: Question, findings: Mapping[str, Finding]) -> str:
-    """Why a question cannot be asked; empty if what it needs was not asked."""
+    """Why a question is skipped; empty if what it needs was not chosen."""
     needed = [findings[name] for name in question.needs if name in findings]
     is_unknown = len(needed) < len(question.needs)
     if not needed or is_unknown or any(finding.outcome in _GOOD for finding in needed):

@@ -10,9 +10,10 @@ from rich.console import Console
 
 from langchain_kie import ChatKieGemini, KieAccount, KieError, models
 from langchain_kie.cli import report
-from langchain_kie.cli.doctor import UNKNOWN_COST, Budget, Gate, Row, examine, is_refused
+from langchain_kie.cli.doctor import UNKNOWN_COST, Budget, Gate, Row, examine, is_unusable
+from langchain_kie.cli.findings import Finding, Target
 from langchain_kie.cli.output import plain
-from langchain_kie.cli.questions import QUESTIONS, Finding, Target, ask_key, spelling_on
+from langchain_kie.cli.questions import QUESTIONS, ask_key, spelling_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from langchain_kie import KieRateLimiter
     from langchain_kie.cli.cassettes import Recorder
+    from langchain_kie.cli.doctor import Recording
 
 QUESTION_NAMES = tuple(question.name for question in QUESTIONS)
 _USD_PER_CREDIT = 0.005
@@ -49,7 +51,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result: as JSON, and whether the key, its credits or a model was refused."""
+    """The result: as JSON, and whether the key, its credits or a model cannot be used."""
 
     json: dict[str, Any]
     is_fatal: bool
@@ -81,11 +83,24 @@ def run(
         for api in plan.apis or _apis_of(model)
     ]
     with recording("key"):
-        key_finding, balance = ask_key(account)
-    _show_start(console, plan, key_finding, balance)
+        key, balance = ask_key(account)
+    _show_start(console, plan, key, balance)
+    reason = f"after {key.facts['error']}" if is_unusable({"key": key}) else ""
+    rows = _ask_all(plan, targets, recording, reason, console)
+    advice = report.advice_for(key, rows)
+    report.show_findings(console, rows)
+    report.show_advice(console, advice)
+    _show_end(console, budget, account, balance)
+    as_json = report.as_json(key, rows, advice, used=budget.used, limit=plan.max_credits)
+    by_api = report.findings_by_api(key, rows)
+    return Report(as_json, any(map(is_unusable, by_api.values())))
+
+
+def _ask_all(
+    plan: Plan, targets: Sequence[Target], recording: Recording, reason: str, console: Console
+) -> list[Row]:
+    """All rows, or those before Ctrl-C; shows in the terminal what is being asked."""
     chosen = [q for q in QUESTIONS if q.name in (plan.questions or QUESTION_NAMES)]
-    key_is_refused = is_refused({"key": key_finding})
-    reason = f"after {key_finding.facts['error']}" if key_is_refused else ""
     rows: list[Row] = []
     with Console(stderr=True).status("...") as status:
 
@@ -95,16 +110,10 @@ def run(
 
         try:
             for row in examine(targets, chosen, step, reason):
-                rows.append(row)  # noqa: PERF402 - those before Ctrl-C are shown
+                rows.append(row)  # noqa: PERF402 - those before Ctrl-C are kept
         except KeyboardInterrupt:
-            console.print("Stopped by Ctrl-C; this is what was asked before.")
-    advice = report.advice_for(key_finding, rows)
-    report.show_findings(console, rows)
-    report.show_advice(console, advice)
-    _show_end(console, budget, account, balance)
-    as_json = report.as_json(key_finding, rows, advice, used=budget.used, limit=plan.max_credits)
-    by_api = report.findings_by_api(key_finding, rows)
-    return Report(as_json, any(is_refused(findings) for findings in by_api.values()))
+            console.print("Stopped by Ctrl-C; these are the findings until then.")
+    return rows
 
 
 def _target(

@@ -1,4 +1,4 @@
-"""Text of models and servers, made safe for a terminal."""
+"""Text of models and servers, without what could change a terminal."""
 
 from __future__ import annotations
 

@@ -21,33 +21,33 @@ if TYPE_CHECKING:
 
     from langchain_kie.cli.advice import Advice, Findings
     from langchain_kie.cli.doctor import Row
-    from langchain_kie.cli.questions import Finding
+    from langchain_kie.cli.findings import Finding
 
 _STYLES = {
     "works": "green",
     "partly": "yellow",
     "ignored": "magenta",
     "fails": "red",
-    "not asked": "dim",
+    "skipped": "dim",
 }
 
 
 def show_findings(console: Console, rows: Sequence[Row]) -> None:
-    """Print a table for each model and API; questions that were not asked are one line."""
+    """Print a table for each model and API; questions that were skipped are one line."""
     for (model, api), group in groupby(rows, lambda row: (row.target.model.model, row.target.api)):
         table = Table(title=f"{model}, {api}", title_justify="left", expand=True)
         table.add_column("Question", no_wrap=True)
         table.add_column("Result", no_wrap=True)
         table.add_column("Details", ratio=1)
-        not_asked: Counter[str] = Counter()
+        skipped: Counter[str] = Counter()
         for row in group:
             finding = row.finding
-            if finding.outcome == "not asked":
-                not_asked[finding.detail] += 1
+            if finding.outcome == "skipped":
+                skipped[finding.detail] += 1
             else:
                 _add(table, row.question.title, finding.outcome, finding.detail)
-        for reason, count in not_asked.items():
-            _add(table, f"{count} other questions", "not asked", reason)
+        for reason, count in skipped.items():
+            _add(table, f"{count} other questions", "skipped", reason)
         console.print(table)
 
 

@@ -9,7 +9,8 @@ import pytest
 from langchain_kie import KieServerError, KieTimeoutError
 from langchain_kie.cli.advice import advise
 from langchain_kie.cli.doctor import UNKNOWN_COST, Budget, BudgetUsedUpError, Gate
-from langchain_kie.cli.questions import Finding, _effect_of, error_finding
+from langchain_kie.cli.findings import Finding, error_finding
+from langchain_kie.cli.questions import _effect_of
 
 WORKS = Finding("works", "")
 EFFORTS = Finding("works", "", facts={"accepted": {"none": 0, "low": 50, "high": None}})

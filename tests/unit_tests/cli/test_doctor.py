@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -154,23 +155,23 @@ def test_everything_broken_at_once(doctor: Any) -> None:
 
 
 FATAL = [
-    ("credits=0", "stream", {"stream": "not asked"}, "There are no credits"),
+    ("credits=0", "stream", {"stream": "skipped"}, "There are no credits"),
     (
         "credits=0.01",
         "stream,no_stream,thoughts",
-        {"stream": "works", "no_stream": "fails", "thoughts": "not asked"},
+        {"stream": "works", "no_stream": "fails", "thoughts": "skipped"},
         "There are no credits",
     ),
     (
         'unauthorized_models=["gemini-3-5-flash"]',
         "stream,no_stream,search",
-        {"stream": "fails", "no_stream": "not asked", "search": "not asked"},
+        {"stream": "fails", "no_stream": "skipped", "search": "skipped"},
         "enable it for the key",
     ),
     (
         'unsupported_models=["gemini-3-5-flash"]',
         "catalogue,stream,search",
-        {"catalogue": "works", "stream": "fails", "search": "not asked"},
+        {"catalogue": "works", "stream": "fails", "search": "skipped"},
         "KIE does not serve the model here",
     ),
 ]
@@ -205,7 +206,7 @@ def test_a_wrong_key_stops_it_and_is_not_shown(
         result = doctor("--models", MODEL, emulator=False)
         assert len(emulator.requests) == 1  # the balance
     assert result.exit_code == 1
-    assert set(result.outcomes.values()) == {"not asked"}
+    assert set(result.outcomes.values()) == {"skipped"}
     assert "check KIE_API_KEY" in result.notes
     assert key[:8] not in result.output + str(result.json)
 
@@ -243,26 +244,54 @@ def test_no_call_is_sent_after_the_limit(doctor: Any) -> None:
     nothing = doctor(*options, "--max-credits", "0")
     assert nothing.outcomes == {
         "catalogue": "works",
-        "stream": "not asked",
-        "thoughts": "not asked",
-        "map": "not asked",
+        "stream": "skipped",
+        "thoughts": "skipped",
+        "map": "skipped",
     }
     assert nothing.json["credits_used"] == 0
     one_call = doctor(*options, "--max-credits", "0.01")
     assert one_call.outcomes["stream"] == "works"
-    assert one_call.outcomes["thoughts"] == one_call.outcomes["map"] == "not asked"
-    assert "Not every question was asked" in one_call.notes
+    assert one_call.outcomes["thoughts"] == one_call.outcomes["map"] == "skipped"
+    assert "Some questions were skipped" in one_call.notes
     assert "No call is sent after 0.01 credits" in one_call.output
     assert f"Used {one_call.json['credits_used']:.2f} of 0.01 credits" in one_call.output
     assert one_call.exit_code == 0
 
 
-def test_an_unlisted_model_is_asked(doctor: Any) -> None:
+def test_a_server_that_cannot_be_reached_is_a_failure(
+    doctor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    monkeypatch.setenv("KIE_BASE_URL", address)
+    monkeypatch.setenv("KIE_API_KEY", "key")
+    result = doctor(
+        *("--models", MODEL, "--api", CHAT, "--questions", "stream,no_stream,map"), emulator=False
+    )
+    assert result.outcomes == {"stream": "fails", "no_stream": "fails", "map": "skipped"}
+    assert result.json["key"]["facts"]["error"] == "KieConnectionError"
+    assert "Nothing works" in result.notes
+    assert result.exit_code == 1
+
+
+def test_an_unlisted_model_is_not_rejected(doctor: Any) -> None:
     with pytest.warns(UserWarning, match="gemini-9-flash"):
         result = doctor("--models", "gemini-9-flash", "--questions", "catalogue,stream,search")
-    assert result.outcomes == {"catalogue": "partly", "stream": "fails", "search": "not asked"}
+    assert result.outcomes == {"catalogue": "partly", "stream": "fails", "search": "skipped"}
     assert "1 other questions" in result.output
     assert result.exit_code == 1
+
+
+def test_a_mistake_in_a_question_is_a_finding(doctor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_target: object) -> None:
+        raise KeyError("city")
+
+    monkeypatch.setattr(
+        "langchain_kie.cli.examination.QUESTIONS",
+        [replace(q, run=fail) if q.name == "thoughts" else q for q in QUESTIONS],
+    )
+    result = doctor("--models", MODEL, "--api", CHAT, "--questions", "stream,thoughts,map")
+    assert result.outcomes == {"stream": "works", "thoughts": "fails", "map": "works"}
 
 
 def test_ctrl_c_shows_what_was_asked_before(doctor: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from pathlib import Path
 
@@ -18,12 +19,12 @@ def pins(name: str) -> dict[str, Version]:
 
 
 def declared() -> list[Requirement]:
-    """The packages that the tests need: of the package, of the emulator and of the tests."""
+    """The packages that the tests need: of the package, of its extras and of the tests."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
     lines = [
         *project["project"]["dependencies"],
-        *project["project"]["optional-dependencies"]["emulator"],
+        *itertools.chain(*project["project"]["optional-dependencies"].values()),
         *groups["demo"],
         *(line for line in groups["test"] if isinstance(line, str)),
     ]

@@ -1,0 +1,1 @@
+"""Examples, each started with one command; `make` lists them."""

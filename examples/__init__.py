@@ -1,1 +1,1 @@
-"""Examples, each started with one command; `make` lists them."""
+"""Three programs to start from; each runs on KIE, or without an API key on the emulator."""

@@ -120,7 +120,7 @@ class KieAccount:
             async_client=_settings.checked_client(http_async_client, "AsyncClient"),
         )
         self._transport = transport
-        self._account = f"{transport.base_url} {transport.auth.digest}"
+        self._account = transport.account
         self._paced = _PacedTransport.of(transport, state.process.limiter_of(self._account))
         self._cache_seconds = cache_seconds
 
@@ -186,11 +186,11 @@ class KieAccount:
             KieModelNotFoundError: KIE does not list the model.
             KieError: The request failed.
         """
-        return self._read_of_model(model, "price", price_of)
+        return self._read(self._paced, _path_of(model, "price"), price_of, model)
 
     async def aprice(self, model: str) -> KiePrice:
         """As `price`, without blocking the event loop."""
-        return await self._aread_of_model(model, "price", price_of)
+        return await self._aread(self._paced, _path_of(model, "price"), price_of, model)
 
     def success_rate(self, model: str) -> KieSuccessRate:
         """Read how calls of a model went in the last 24 hours.
@@ -202,11 +202,13 @@ class KieAccount:
             KieModelNotFoundError: KIE does not list the model.
             KieError: The request failed.
         """
-        return self._read_of_model(model, "success-rate", parse_success_rate)
+        path = _path_of(model, "success-rate")
+        return self._read(self._paced, path, parse_success_rate, model)
 
     async def asuccess_rate(self, model: str) -> KieSuccessRate:
         """As `success_rate`, without blocking the event loop."""
-        return await self._aread_of_model(model, "success-rate", parse_success_rate)
+        path = _path_of(model, "success-rate")
+        return await self._aread(self._paced, path, parse_success_rate, model)
 
     # --- requests ---------------------------------------------------------------------------
 
@@ -223,14 +225,6 @@ class KieAccount:
         except _SERVER_FAILURES as error:
             return state.process.listings.old(self._account, error)
         return ModelList(listed, self._cache_seconds)
-
-    def _read_of_model(self, model: str, what: str, parse: Callable[[Any], ValueT]) -> ValueT:
-        return self._read(self._paced, _path_of(model, what), parse, model)
-
-    async def _aread_of_model(
-        self, model: str, what: str, parse: Callable[[Any], ValueT]
-    ) -> ValueT:
-        return await self._aread(self._paced, _path_of(model, what), parse, model)
 
     def _read(
         self,

@@ -86,6 +86,7 @@ class PreparedCall:
         self.options = options_for(call_kwargs, model_defaults, model, extra)
         self._turns = build_turns(messages)
         self.is_long = False
+        self._body_bytes = 0
         self._model = model
         self._model_name = model_name
         self._timeout = timeout
@@ -123,10 +124,12 @@ class PreparedCall:
             chosen = options.stream_invoke
             stream = model.route.streams_invoke if chosen is None else chosen
         path, body = REQUEST_BUILDERS[model.api](self._turns, options, model, stream=stream)
+        body_json = to_json_pieces(body)
+        self._body_bytes = len(body_json)
         call = HttpCall(
             model=self._model_name,
             path=path,
-            body=to_json_pieces(body),
+            body=body_json,
             parse_event=parse_event,
             join_events=join_events,
             timeout=self._timeout,
@@ -146,6 +149,13 @@ class PreparedCall:
             min_prompt_tokens=self._min_prompt_tokens() if self.media else 0,
         )
         return call, assembler
+
+    def size_hint(self) -> str:
+        """What a request that is too large consists of."""
+        inline = [part.size or 0 for part in self.media if part.url is None]
+        media = f", {sum(inline):,} of them for {len(inline)} inline media" if inline else ""
+        way_out = "; a smaller inline_media_limit uploads media instead" if inline else ""
+        return f"The body of the request has {self._body_bytes:,} bytes{media}{way_out}."
 
     async def abuild(self, *, stream: bool) -> tuple[HttpCall[AnswerEvent], MessageAssembler]:
         """As `build`, but encodes long messages in a thread."""

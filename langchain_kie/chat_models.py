@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cache
+from http import HTTPStatus
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast, overload
 
@@ -29,6 +30,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     SecretStr,
     TypeAdapter,
+    ValidationError,
     model_validator,
 )
 
@@ -36,8 +38,10 @@ from langchain_kie import _settings, _warm_up
 from langchain_kie._answer import content_blocks
 from langchain_kie._answer.messages import PROVIDER, chat_result, generation_chunks, merge_chunks
 from langchain_kie._catalog import Api, CatalogProfile, model_hint, profile_of, resolve
+from langchain_kie._parameter_names import check_unknown, refuse_secrets
 from langchain_kie._settings import (
     ALIASES,
+    CALL_ONLY,
     OPTION_NAMES,
     MediaUpload,
     Method,
@@ -45,7 +49,6 @@ from langchain_kie._settings import (
     resolve_aliases,
     stop_list,
 )
-from langchain_kie._warnings import warn
 from langchain_kie.errors import KieConfigurationError, KieError, KieModelNotFoundError
 
 if TYPE_CHECKING:
@@ -75,11 +78,13 @@ if TYPE_CHECKING:
         api_key: SecretStr | str | None
         kie_api_key: SecretStr | str | None
         base_url: str
+        allow_http: bool
         api: Api | None
         temperature: float | None
         top_p: float | None
         max_tokens: int | None
         max_output_tokens: int | None
+        max_completion_tokens: int | None
         stop: Sequence[str] | None
         stop_sequences: Sequence[str] | None
         reasoning_effort: str | None
@@ -155,15 +160,21 @@ class ChatKieGemini(BaseChatModel):
         model: A friendly name (`gemini-3.5-flash`) or one of KIE's spellings. An unlisted Gemini
             name is sent unchanged and treated as the newest model of its family. Alias:
             `model_name`.
-        api_key: The API key; by default `KIE_API_KEY`. Alias: `kie_api_key`.
-        base_url: The URL of the API; by default `KIE_BASE_URL`, else `https://api.kie.ai`.
+        api_key: The API key; by default `KIE_API_KEY`. A model can be constructed without a key;
+            `warm_up()` and the first call raise the error. Alias: `kie_api_key`.
+        base_url: The URL of the API; by default `KIE_BASE_URL`, else `https://api.kie.ai`. It is
+            the host, with the path prefix of a relay if it has one; an end that names an
+            endpoint (`/v1`, `/<model>/v1`, `/v1/chat/completions`, `/gemini/v1`) is removed.
+        allow_http: Whether `base_url` and `upload_url` may use http for another host than this
+            machine (`http://emulator:8787`). The key is then sent without encryption, with one
+            warning for each host; by default it is an error.
         api: `chat_completions`, `generate_content` or `gateway`; `None` chooses by the catalog.
             `gateway` accepts any model name.
         temperature: Sampling temperature, for Gemini 0 to 2; sent only when set.
         top_p: Nucleus sampling, 0 to 1; sent only when set.
         max_tokens: The longest answer, in tokens, thinking included. Some models ignore it;
-            gemini-2.5-flash cuts long answers without it (docs/wire.md 2). Alias:
-            `max_output_tokens`.
+            gemini-2.5-flash cuts long answers without it (docs/wire.md 2). 1 or more. Aliases:
+            `max_output_tokens`, `max_completion_tokens`.
         stop: One stop sequence or several. Alias: `stop_sequences`.
         reasoning_effort: `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`; a value
             that the model is not known to accept is sent as the nearest, with a warning. Alias:
@@ -175,7 +186,7 @@ class ChatKieGemini(BaseChatModel):
         media_upload: Which media are uploaded and sent as URLs: `auto` (the default) uploads the
             largest until the rest is within `inline_media_limit`, `always` uploads all, `never`
             none. An uploaded file is public to everybody who has its URL; KIE keeps it for 24
-            hours.
+            hours. The first upload that `auto` makes in a process warns.
         inline_media_limit: Bytes of media that may go inline in one request; by default
             1,500,000.
         require_media_seen: Whether to raise `KieMediaNotSeenError` when the counted prompt tokens
@@ -208,21 +219,27 @@ class ChatKieGemini(BaseChatModel):
         model_kwargs: Additional members of the request body, sent unchanged.
 
     Raises:
-        KieConfigurationError: The key, the URL or the model name is invalid.
+        KieConfigurationError: A parameter is invalid, or looks like a secret that would be sent
+            in the body of the request. It is a `ValueError`, too.
     """
 
     model: str
     api_key: Annotated[SecretStr | None, AfterValidator(_settings.checked_key)] = Field(
         default_factory=secret_from_env("KIE_API_KEY", default=None), validate_default=True
     )
-    base_url: Annotated[str, AfterValidator(_settings.checked_base_url)] = Field(
+    allow_http: bool = False
+    base_url: Annotated[str, AfterValidator(_settings.checked_url_field)] = Field(
         default_factory=from_env("KIE_BASE_URL", default=_settings.DEFAULT_BASE_URL),
         validate_default=True,
     )
     api: Api | None = None
-    temperature: float | None = ModelOptions.temperature
-    top_p: float | None = ModelOptions.top_p
-    max_tokens: int | None = ModelOptions.max_tokens
+    temperature: Annotated[float | None, AfterValidator(_settings.checked_temperature)] = (
+        ModelOptions.temperature
+    )
+    top_p: Annotated[float | None, AfterValidator(_settings.checked_top_p)] = ModelOptions.top_p
+    max_tokens: Annotated[int | None, AfterValidator(_settings.checked_max_tokens)] = (
+        ModelOptions.max_tokens
+    )
     stop: list[str] | str | None = None
     reasoning_effort: str | None = ModelOptions.reasoning_effort
     include_thoughts: bool | None = ModelOptions.include_thoughts
@@ -233,7 +250,7 @@ class ChatKieGemini(BaseChatModel):
     detect_error_text: bool = ModelOptions.detect_error_text
     stream_invoke: bool | None = ModelOptions.stream_invoke
     stream_usage: bool = ModelOptions.stream_usage
-    upload_url: Annotated[str | None, AfterValidator(_settings.checked_upload_url)] = None
+    upload_url: Annotated[str | None, AfterValidator(_settings.checked_url_field)] = None
     streaming: bool = False
     timeout: Annotated[Any, AfterValidator(_settings.checked_timeout)] = None
     max_retries: int = Field(default=2, ge=0)
@@ -257,6 +274,17 @@ class ChatKieGemini(BaseChatModel):
         def __init__(self, *, model_name: str, **parameters: Unpack[_Parameters]) -> None: ...
         def __init__(self, **parameters: Any) -> None: ...
 
+    else:
+
+        def __init__(self, *args: Any, **parameters: Any) -> None:
+            try:
+                super().__init__(*args, **parameters)
+            except ValidationError as error:
+                failure = _settings.error_from_pydantic(error, type(self).__name__)
+            else:
+                return
+            raise failure  # without a context: pydantic's error holds the values
+
     @model_validator(mode="before")
     @classmethod
     def _gather_kwargs(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -278,7 +306,8 @@ class ChatKieGemini(BaseChatModel):
                 is added.
 
         Raises:
-            KieConfigurationError: A parameter is given twice.
+            KieConfigurationError: A parameter is given twice, looks like a secret, or is another
+                package's name for something.
         """
         known: dict[str, Any] = {}
         for given, value in values.items():
@@ -287,10 +316,12 @@ class ChatKieGemini(BaseChatModel):
                 raise KieConfigurationError(f"{name} is given twice, once under an alias")
             known[name] = value
         extra = {name: known.pop(name) for name in known.keys() - cls.model_fields.keys()}
+        given_kwargs = known.get("model_kwargs") or {}
+        if isinstance(given_kwargs, dict):
+            refuse_secrets(given_kwargs)
         if extra:
-            names = ", ".join(sorted(extra))
-            warn(f"{names}: not a parameter of ChatKieGemini; sent in the request body unchanged")
-            given_kwargs = known.get("model_kwargs") or {}
+            names = (*cls.model_fields, *ALIASES)
+            extra = check_unknown(extra, names, "not a parameter of ChatKieGemini")
             old = {} if given_kwargs else model_kwargs or {}
             known["model_kwargs"] = {**old, **extra, **given_kwargs}
         return known
@@ -374,6 +405,8 @@ class ChatKieGemini(BaseChatModel):
         self, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
         call_kwargs = resolve_aliases(kwargs)
+        if call_kwargs:
+            _refuse_misplaced(call_kwargs)
         stop_of_call = call_kwargs.pop("stop", None) if stop is None else stop
         return super()._get_invocation_params(stop=stop_of_call, **call_kwargs)
 
@@ -651,10 +684,6 @@ class ChatKieGemini(BaseChatModel):
         model_name = model_of_call or self.model
         resolved = resolve(model_name, call_kwargs.pop("api", None) or self.api)
         timeout = _settings.checked_timeout(call_kwargs.pop("timeout", None))
-        if misplaced := call_kwargs.keys() & _CONSTRUCTOR_ONLY:
-            raise KieConfigurationError(
-                f"{', '.join(sorted(misplaced))}: can only be set on the model, not on a call"
-            )
         values = self.__dict__
         call = PreparedCall(
             messages,
@@ -694,10 +723,11 @@ class ChatKieGemini(BaseChatModel):
         """
         if not call.media:
             return call
-        from langchain_kie._uploads import choose_uploads, upload_all  # noqa: PLC0415
+        from langchain_kie._uploads import choose_uploads, upload_all, warn_of_uploads  # noqa: PLC0415
 
         if chosen := choose_uploads(call.media, call.options):
             call.build(stream=False)  # raises for what cannot be sent, before a file is public
+            warn_of_uploads(chosen, call.options)
             upload_all(chosen, self._files())
         return call
 
@@ -705,10 +735,15 @@ class ChatKieGemini(BaseChatModel):
         """Upload the media that do not go inline; as `_with_uploads`."""
         if not call.media:
             return call
-        from langchain_kie._uploads import achoose_uploads, aupload_all  # noqa: PLC0415
+        from langchain_kie._uploads import (  # noqa: PLC0415
+            achoose_uploads,
+            aupload_all,
+            warn_of_uploads,
+        )
 
         if chosen := await achoose_uploads(call.media, call.options):
             await call.abuild(stream=False)
+            warn_of_uploads(chosen, call.options)
             await aupload_all(chosen, self._files())
         return call
 
@@ -718,7 +753,10 @@ class ChatKieGemini(BaseChatModel):
 
         return KieFiles(
             api_key=self.api_key,
-            upload_url=_settings.upload_url_for(self.base_url, self.upload_url),
+            upload_url=_settings.upload_url_for(
+                self.base_url, self.upload_url, allow_http=self.allow_http
+            ),
+            allow_http=self.allow_http,
             timeout=self.timeout,
             max_retries=self.max_retries,
             http_client=self.http_client,
@@ -732,6 +770,7 @@ class ChatKieGemini(BaseChatModel):
         return transport_for(
             api_key=self.api_key,
             base_url=self.base_url,
+            allow_http=self.allow_http,
             timeout=self.timeout,
             max_retries=self.max_retries,
             retry_on_timeout=self.retry_on_timeout,
@@ -741,6 +780,22 @@ class ChatKieGemini(BaseChatModel):
         )
 
     # --- tools and structured output --------------------------------------------------------
+
+    def bind(self, **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
+        """Bind options of a call to the model.
+
+        Args:
+            **kwargs: Options of a call.
+
+        Returns:
+            The model with the options bound.
+
+        Raises:
+            KieConfigurationError: An option can only be set on the model, or looks like a secret:
+                the binding would show it.
+        """
+        _refuse_misplaced(resolve_aliases(kwargs))
+        return super().bind(**kwargs)
 
     def bind_tools(
         self,
@@ -787,7 +842,7 @@ class ChatKieGemini(BaseChatModel):
             "parallel_tool_calls": parallel_tool_calls,
             "response_format": response_format and build_response_format(response_format, strict),
         }
-        return super().bind(**{k: v for k, v in bound.items() if v is not None}, **kwargs)
+        return self.bind(**{k: v for k, v in bound.items() if v is not None}, **kwargs)
 
     if TYPE_CHECKING:
 
@@ -903,6 +958,25 @@ _CONSTRUCTOR_ONLY = _DEFAULTS.keys() - {*OPTION_NAMES}
 _IDENTIFYING = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
 
 
+_CALL_OPTIONS = frozenset({*OPTION_NAMES, *CALL_ONLY, "model", "api", "timeout"})
+
+
+def _refuse_misplaced(call_kwargs: Mapping[str, Any]) -> None:
+    """Refuse what a call cannot have, before a trace shows it.
+
+    Raises:
+        KieConfigurationError: An option can only be set on the model, or looks like a secret.
+    """
+    others = {n: value for n, value in call_kwargs.items() if n not in _CALL_OPTIONS}
+    if not others:
+        return
+    if misplaced := others.keys() & _CONSTRUCTOR_ONLY:
+        raise KieConfigurationError(
+            f"{', '.join(sorted(misplaced))}: can only be set on the model, not on a call"
+        )
+    refuse_secrets(others)
+
+
 @cache
 def _is_message_class(cls: type) -> bool:
     return issubclass(cls, BaseMessage)
@@ -915,6 +989,8 @@ def _ready_to_repeat(error: KieError, prepared: PreparedCall, assembler: Message
     """
     if isinstance(error, KieModelNotFoundError):
         error.hint = model_hint(error.model or "")
+    if HTTPStatus.REQUEST_ENTITY_TOO_LARGE in (error.code, error.status_code):
+        error.hint = prepared.size_hint()
     if error.credits_consumed is None:
         error.credits_consumed = assembler.credits_consumed
     else:

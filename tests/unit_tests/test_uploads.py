@@ -83,7 +83,7 @@ def test_local_file_of_any_name_goes_inline(name: str, tmp_path: Path) -> None:
     path.write_bytes(PNG)
     link = tmp_path / "link"
     link.symlink_to(path)
-    for given in (path, path.as_uri(), link):
+    for given in (path, link):
         part = media_of(media_block(given))
         assert choose_uploads([part], Options()) == []
         assert part == media_of(media_block(PNG))
@@ -176,7 +176,7 @@ async def test_failed_upload_sends_nothing_and_is_repeated_by_the_next_call(
     block = media_block(unique_png())
     with ScriptedServer(BUSY, STORED) as uploads:
         model = uploading(chat, uploads)
-        with pytest.raises(KieServerError, match="the upload failed") as caught:
+        with pytest.raises(KieServerError, match="the upload of .+ failed") as caught:
             await call_mode(model, asking_about(block))
         assert not caught.value.partial
         assert chat.requests == []

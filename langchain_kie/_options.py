@@ -97,7 +97,7 @@ def options_for(
     """
     if not _OTHER_NAMES.isdisjoint(call_kwargs):
         call_kwargs = _with_known_names(call_kwargs)
-    values = dict(model_defaults)
+    values: dict[str, Any] = dict(model_defaults)
     values.update(
         (n, value) for n, value in call_kwargs.items() if n in values and value is not None
     )

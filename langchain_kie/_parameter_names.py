@@ -1,4 +1,4 @@
-"""Names that are no parameters: those that look like a secret, those of other packages, typing errors.
+"""Names that are no parameters: they look like a secret, or are another package's, or misspelt.
 
 Pure. Knows names and values of keyword arguments; knows nothing of requests.
 """
@@ -22,17 +22,25 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SECRET_WORDS = frozenset(
-    "auth authorization bearer cookie cookies credential credentials jwt passphrase passwd "
-    "password passwords pwd secret secrets".split()
+    (
+        *("auth", "authorization", "bearer", "cookie", "cookies", "credential"),
+        *("credentials", "jwt", "passphrase", "passwd", "password", "passwords", "pwd"),
+        *("secret", "secrets"),
+    )
 )
-_COMPOUND = re.compile(r"\w*(access|ai|api|auth|bearer|gemini|google|kie|private|secret|session)_?(key|token)s?")
+_COMPOUND = re.compile(
+    r"\w*(access|ai|api|auth|bearer|gemini|google|kie|private|secret|session)_?(key|token)s?"
+)
 """Words such as `apikey` and pairs such as `access_key`, also before others (`access_key_id`)."""
 _HARMLESS = frozenset(
-    "bos cache cls column continuation dedup end eos first foreign group idempotency image last "
-    "mask next order pad page partition per prefix primary row sep sort special start stop suffix "
-    "unk".split()
+    (
+        *("bos", "cache", "cls", "column", "continuation", "dedup", "end", "eos", "first"),
+        *("foreign", "group", "idempotency", "image", "last", "mask", "next", "order", "pad"),
+        *("page", "partition", "per", "prefix", "primary", "row", "sep", "sort", "special"),
+        *("start", "stop", "suffix", "unk"),
+    )
 )
-"""Words before `key` or `token` with which the name is no secret (`prompt_cache_key`, `eos_token`)."""
+"""Words before `key` or `token` in names of no secrets (`prompt_cache_key`, `eos_token`)."""
 _SECRET_VALUE = re.compile(r"(Bearer|Basic) \S{12,}$|sk-[\w-]{16,}$|AIza[\w-]{30,}$")
 _MAX_DEPTH = 50
 
@@ -44,21 +52,18 @@ def looks_secret(name: str, value: Any = "") -> bool:
         name: The name, in any spelling (`google_api_key`, `X-Goog-Api-Key`, `apiKey`).
         value: The value. A number is no key and no token, a `bool` no secret at all.
     """
-    if isinstance(value, (SecretStr, SecretBytes)):
-        return True
-    if isinstance(value, str) and _SECRET_VALUE.match(value.strip()):
+    is_secret_text = isinstance(value, str) and _SECRET_VALUE.match(value.strip())
+    if isinstance(value, (SecretStr, SecretBytes)) or is_secret_text:
         return True
     words = [word.lower() for word in _WORD.findall(name)]
     if isinstance(value, bool) or not words:
         return False
     if not _SECRET_WORDS.isdisjoint(words):
         return True
-    if isinstance(value, (int, float)):
-        return False
     pairs = ["_".join(words[at : at + 2]) for at in range(len(words))]
-    if any(_COMPOUND.fullmatch(pair) for pair in pairs):
-        return True
-    return words[-1] in {"key", "token"} and (len(words) == 1 or words[-2] not in _HARMLESS)
+    is_key = words[-1] in {"key", "token"} and (len(words) == 1 or words[-2] not in _HARMLESS)
+    is_number = isinstance(value, (int, float))
+    return not is_number and (is_key or any(_COMPOUND.fullmatch(pair) for pair in pairs))
 
 
 def refuse_secrets(values: Mapping[str, Any]) -> None:
@@ -144,8 +149,10 @@ _INSTEAD: Mapping[str, str] = MappingProxyType(
 """What to use instead of a parameter of another package that cannot be sent as it is."""
 
 _UNDOCUMENTED = frozenset(
-    "frequency_penalty logit_bias logprobs presence_penalty seed service_tier top_k top_logprobs "
-    "user".split()
+    (
+        *("frequency_penalty", "logit_bias", "logprobs", "presence_penalty", "seed"),
+        *("service_tier", "top_k", "top_logprobs", "user"),
+    )
 )
 """Parameters of OpenAI and Google that KIE may pass on to the model; no page of KIE names them."""
 

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, ValidationError, ValidationInfo  # noqa: TC002 - pydantic reads it
+from pydantic import SecretStr, ValidationError, ValidationInfo
 
 from langchain_kie._warnings import warn
 from langchain_kie.errors import KieConfigurationError

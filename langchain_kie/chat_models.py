@@ -781,21 +781,23 @@ class ChatKieGemini(BaseChatModel):
 
     # --- tools and structured output --------------------------------------------------------
 
-    def bind(self, **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
-        """Bind options of a call to the model.
+    if not TYPE_CHECKING:  # the types are LangChain's
 
-        Args:
-            **kwargs: Options of a call.
+        def bind(self, **kwargs: Any) -> Any:
+            """Bind options of a call to the model.
 
-        Returns:
-            The model with the options bound.
+            Args:
+                **kwargs: Options of a call.
 
-        Raises:
-            KieConfigurationError: An option can only be set on the model, or looks like a secret:
-                the binding would show it.
-        """
-        _refuse_misplaced(resolve_aliases(kwargs))
-        return super().bind(**kwargs)
+            Returns:
+                The model with the options bound.
+
+            Raises:
+                KieConfigurationError: An option can only be set on the model, or looks like a
+                    secret: the binding would show it.
+            """
+            _refuse_misplaced(resolve_aliases(kwargs))
+            return super().bind(**kwargs)
 
     def bind_tools(
         self,

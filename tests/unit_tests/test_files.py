@@ -176,7 +176,9 @@ async def test_http_url_is_downloaded_by_kie(
     assert file.mime_type == "image/png"
     (request,) = emulator.requests
     assert request.path == "/api/file-url-upload"
-    with pytest.raises(KieInvalidRequestError, match="the upload of .+ failed: Failed to download"):
+    with pytest.raises(
+        KieInvalidRequestError, match=r"the upload of a file of media\.example failed"
+    ):
         await upload_mode(files, "https://media.example/dog.png")
     with pytest.raises(ValueError, match="a YouTube link"):
         await upload_mode(files, "https://youtu.be/x")
@@ -339,7 +341,11 @@ def test_field_names_of_both_documentation_pages_are_read() -> None:
 BUSY = failure(500, "Internal server error")
 FAILURES: dict[str, tuple[Scripted, type[KieError], str]] = {
     "key": (failure(401, "Invalid API Key"), KieAuthenticationError, "failed: Invalid API Key"),
-    "credits": (failure(402, "Top up"), KieInsufficientCreditsError, "the upload of .+ failed: Top up"),
+    "credits": (
+        failure(402, "Top up"),
+        KieInsufficientCreditsError,
+        "the upload of .+ failed: Top up",
+    ),
     "parameter": (failure(400, "No uploadPath"), KieInvalidRequestError, "failed: No uploadPath"),
     "source": (
         failure(400, "The file does not exist"),
@@ -357,7 +363,11 @@ FAILURES: dict[str, tuple[Scripted, type[KieError], str]] = {
         KieTimeoutError,
         "the upload of .+ failed: an HTML page",
     ),
-    "too large": (Scripted([b"Too Large"], status=413), KieInvalidRequestError, "the upload of .+ failed"),
+    "too large": (
+        Scripted([b"Too Large"], status=413),
+        KieInvalidRequestError,
+        "the upload of .+ failed",
+    ),
     "empty answer": (Scripted([]), KieEmptyResponseError, "the upload of .+ failed"),
     "no URL": (
         Scripted([receipt(downloadUrl=None)]),

@@ -176,7 +176,7 @@ async def test_failed_upload_sends_nothing_and_is_repeated_by_the_next_call(
     block = media_block(unique_png())
     with ScriptedServer(BUSY, STORED) as uploads:
         model = uploading(chat, uploads)
-        with pytest.raises(KieServerError, match="the upload of .+ failed") as caught:
+        with pytest.raises(KieServerError, match=r"the upload of .+ failed") as caught:
             await call_mode(model, asking_about(block))
         assert not caught.value.partial
         assert chat.requests == []

@@ -296,7 +296,7 @@ def resolve(model: str, api: Api | None = None) -> ResolvedModel:
         chosen = api or _api_of_spelling(name, spec)
         route = spec.routes.get(chosen)
         if route is None and chosen != "gateway":
-            _warn_of_api(spec, chosen)
+            _warn_of_api(spec.name, chosen)
         return ResolvedModel(spec.name, chosen, route or _no_rules(model, chosen), spec)
     chosen = api or DEFAULT_API
     route = _no_rules(model, chosen)
@@ -343,10 +343,10 @@ def _no_rules(model: str, api: Api) -> Route:
 
 
 @lru_cache(maxsize=256)
-def _warn_of_api(spec: ModelSpec, api: Api) -> None:
+def _warn_of_api(name: str, api: Api) -> None:
     """Warn, once, that KIE documents no such model on an API."""
-    served = " and ".join(spec.routes)
-    warn(f"KIE does not document {spec.name} on {api}, only on {served}; the call may fail")
+    served = " and ".join(_BY_SPELLING[name].routes)
+    warn(f"KIE does not document {name} on {api}, only on {served}; the call may fail")
 
 
 @lru_cache(maxsize=256)

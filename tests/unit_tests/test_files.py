@@ -224,8 +224,8 @@ UNREADABLE: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
     "text": (lambda _: io.StringIO("a"), ValueError, "the file must be opened in binary mode"),
     "text file": (text_file, ValueError, "test_files.py must be opened in binary mode"),
     "text that cannot seek": (lambda _: UnseekableText("a"), ValueError, "in binary mode"),
-    "data URL": (lambda _: "data:,x", ValueError, "is not an http"),
-    "FTP": (lambda _: "ftp://a.example/a.png", ValueError, "is not an http"),
+    "data URL": (lambda _: "data:,x", ValueError, "not an http"),
+    "FTP": (lambda _: "ftp://a.example/a.png", ValueError, "not an http"),
     "URL without an extension": (
         lambda _: "https://media.example/cat",
         ValueError,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import call_modes
 import orjson
 import pytest
 from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
@@ -198,14 +201,14 @@ def test_a_value_that_changes_nothing_is_not_sent(options: dict[str, Any]) -> No
 )
 def test_an_unknown_name_warns_at_the_user_s_line_and_is_sent(options, hint: str) -> None:
     with server_sending(WHOLE) as server:
-        with pytest.warns(UserWarning) as caught:
-            model_at(server, **options).invoke("hi")
+        with pytest.warns(UserWarning, match=re.escape(hint)) as caught:
+            model = model_at(server, **options)
+        assert caught[0].filename == str(Path(call_modes.__file__))
+        with pytest.warns(UserWarning, match=re.escape(hint)) as caught:
             model_at(server).invoke("hi", **options)
-        assert [request.json | options for request in server.requests] == [
-            request.json for request in server.requests
-        ]
-    assert [hint in str(warning.message) for warning in caught] == [True, True]
-    assert caught[1].filename == __file__
+        assert caught[0].filename == __file__
+        model.invoke("hi")
+        assert [r.json for r in server.requests] == [r.json | options for r in server.requests]
 
 
 def test_openai_s_newer_name_is_an_alias() -> None:

@@ -103,9 +103,9 @@ def options_for(
     )
     for name, lowest, highest in RANGES:
         number = values[name]
-        if number is None or (number.__class__ in NUMBERS and lowest <= number <= highest):
-            continue
-        checked_range(name, number)
+        is_number = number.__class__ in NUMBERS
+        if number is not None and not (is_number and lowest <= number <= highest):
+            checked_range(name, number)
     if values["media_upload"] not in _MEDIA_UPLOADS:
         raise KieConfigurationError(
             f"media_upload must be one of {', '.join(_MEDIA_UPLOADS)}; "

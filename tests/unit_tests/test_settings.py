@@ -10,6 +10,7 @@ from call_modes import fixture, model_at, server_sending
 from langchain_core.messages import HumanMessage
 
 from langchain_kie import ChatKieGemini, KieAccount, KieConfigurationError, KieFiles, _settings
+from langchain_kie._chat_model.call import files_of, transport_of
 from langchain_kie._settings import DEFAULT_UPLOAD_URL, upload_url_for
 
 WHOLE = fixture("chat_whole.json")
@@ -210,7 +211,7 @@ def test_plain_http_to_another_host_must_be_allowed(url: str) -> None:
     assert len(caught) == 1
     KieFiles(api_key="k", upload_url=url, allow_http=True)  # a second warning would be an error
     KieAccount(api_key="k", base_url=url, allow_http=True)
-    assert model._transport().base_url == model._files()._transport.base_url == url
+    assert transport_of(model).base_url == files_of(model)._transport.base_url == url
     assert caught[0].filename == __file__
 
 
@@ -219,7 +220,7 @@ def test_an_empty_environment_variable_is_named(name: str, monkeypatch) -> None:
     monkeypatch.setenv("KIE_API_KEY", "k")
     monkeypatch.setenv(name, "")
     with pytest.raises(KieConfigurationError, match=f"empty.*{name}"):
-        ChatKieGemini(model="gemini-3-flash")._files()
+        files_of(ChatKieGemini(model="gemini-3-flash"))
     with pytest.raises(KieConfigurationError, match=f"empty.*{name}"):
         KieFiles()
 

@@ -221,6 +221,7 @@ async def test_an_unknown_model_s_error_names_near_and_listed_models() -> None:
 
 
 def test_resolving_is_pure_and_total_over_the_catalog() -> None:
+    warnings.simplefilter("ignore")
     for model in MODELS:
         for api in (None, *APIS):
             target = resolve(model.name, api)

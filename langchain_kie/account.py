@@ -84,6 +84,8 @@ class KieAccount:
     Args:
         api_key: The API key. Default: `KIE_API_KEY`.
         base_url: The URL of the API. Default: `KIE_BASE_URL`, else `https://api.kie.ai`.
+        allow_http: Whether `base_url` may use http for another host than this machine; the key
+            is then sent without encryption, with a warning.
         timeout: Seconds above 0 for each network operation, or a `Timeout` of httpx or httpx2.
             Default: 30 s.
         max_retries: How often a failed request is retried, 0 or more.
@@ -101,6 +103,7 @@ class KieAccount:
         *,
         api_key: SecretStr | str | None = None,
         base_url: str | None = None,
+        allow_http: bool = False,
         timeout: Any = None,
         max_retries: int = 2,
         cache_seconds: float = 600.0,
@@ -113,6 +116,7 @@ class KieAccount:
         transport = transport_for(
             api_key=SecretStr(key) if isinstance(key, str) else key,
             base_url=base_url or os.environ.get("KIE_BASE_URL", _settings.DEFAULT_BASE_URL),
+            allow_http=allow_http,
             timeout=_settings.checked_timeout(timeout) or _TIMEOUT,
             max_retries=max_retries,
             retry_on_timeout=True,
@@ -120,7 +124,7 @@ class KieAccount:
             async_client=_settings.checked_client(http_async_client, "AsyncClient"),
         )
         self._transport = transport
-        self._account = f"{transport.base_url} {transport.auth.digest}"
+        self._account = transport.account
         self._paced = _PacedTransport.of(transport, state.process.limiter_of(self._account))
         self._cache_seconds = cache_seconds
 
@@ -186,11 +190,11 @@ class KieAccount:
             KieModelNotFoundError: KIE does not list the model.
             KieError: The request failed.
         """
-        return self._read_of_model(model, "price", price_of)
+        return self._read(self._paced, _path_of(model, "price"), price_of, model)
 
     async def aprice(self, model: str) -> KiePrice:
         """As `price`, without blocking the event loop."""
-        return await self._aread_of_model(model, "price", price_of)
+        return await self._aread(self._paced, _path_of(model, "price"), price_of, model)
 
     def success_rate(self, model: str) -> KieSuccessRate:
         """Read how calls of a model went in the last 24 hours.
@@ -202,11 +206,13 @@ class KieAccount:
             KieModelNotFoundError: KIE does not list the model.
             KieError: The request failed.
         """
-        return self._read_of_model(model, "success-rate", parse_success_rate)
+        path = _path_of(model, "success-rate")
+        return self._read(self._paced, path, parse_success_rate, model)
 
     async def asuccess_rate(self, model: str) -> KieSuccessRate:
         """As `success_rate`, without blocking the event loop."""
-        return await self._aread_of_model(model, "success-rate", parse_success_rate)
+        path = _path_of(model, "success-rate")
+        return await self._aread(self._paced, path, parse_success_rate, model)
 
     # --- requests ---------------------------------------------------------------------------
 
@@ -223,14 +229,6 @@ class KieAccount:
         except _SERVER_FAILURES as error:
             return state.process.listings.old(self._account, error)
         return ModelList(listed, self._cache_seconds)
-
-    def _read_of_model(self, model: str, what: str, parse: Callable[[Any], ValueT]) -> ValueT:
-        return self._read(self._paced, _path_of(model, what), parse, model)
-
-    async def _aread_of_model(
-        self, model: str, what: str, parse: Callable[[Any], ValueT]
-    ) -> ValueT:
-        return await self._aread(self._paced, _path_of(model, what), parse, model)
 
     def _read(
         self,

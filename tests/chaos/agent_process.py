@@ -36,7 +36,7 @@ from langchain_core.tools import InjectedToolCallId, tool
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from chaos.proxy import CLIENT_HEADER
-from langchain_kie import ChatKieGemini, KieCreditsCallback, KieError, _warm_up
+from langchain_kie import ChatKieGemini, KieCreditsCallback, KieError
 from langchain_kie._http import retry
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ def run(job: Job) -> None:
 
 def main() -> None:
     """Fork a process for each job."""
-    _warm_up.load()
+    ChatKieGemini(model="gemini-3.5-flash", api_key="none").warm_up()
     for line in sys.stdin:
         if not (pid := os.fork()):
             code = 1

@@ -241,3 +241,12 @@ def each(*tables: Sequence[Row]) -> pytest.MarkDecorator:
     """Run a test for each row."""
     rows = [row for table in tables for row in table]
     return pytest.mark.parametrize("row", rows, ids=lambda row: row.name)
+
+
+def chat_row(name: str, body: bytes, **expected: Any) -> Row:
+    return Row(name, body, **{"metadata": CALLS, **expected})
+
+
+F1, F2, G2 = ("f", {"i": 1}, "c1"), ("f", {"i": 2}, "c2"), ("g", {"i": 2}, "c2")
+GENERATED = [("f", {"i": 1}, None), ("f", {"i": 2}, None)]
+SIGNATURE = {"extra_content": {"google": {"thought_signature": "Sg=="}}}

@@ -24,7 +24,6 @@ def declared() -> list[Requirement]:
     lines = [
         *project["project"]["dependencies"],
         *project["project"]["optional-dependencies"]["emulator"],
-        *groups["demo"],
         *(line for line in groups["test"] if isinstance(line, str)),
     ]
     return [Requirement(line) for line in lines]

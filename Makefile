@@ -32,9 +32,10 @@ define install
 	uv venv --quiet --allow-existing --python $(PYTHON) $(1) && uv pip install --python $(1)/bin/python $(2) && touch $@; \
 else \
 	$(PYTHON) -m venv $(1) && { \
-		$(1)/bin/python -m pip install --disable-pip-version-check -c constraints.txt --upgrade pip && \
+		export PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1; \
+		$(1)/bin/python -m pip install -c constraints.txt --upgrade pip && \
 		$(1)/bin/python -m pip install $(2) && touch $@; \
-	} | awk '/^(Collecting|Installing)/ { print "  " $$0; fflush() }'; \
+	} | awk '/^(Collecting|Installing)/ { print "  " $$1, $$2; fflush() }'; \
 fi
 @test -f $@
 endef

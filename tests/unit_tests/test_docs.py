@@ -75,7 +75,7 @@ def test_the_readme_is_short():
 
 @pytest.mark.parametrize("page", [*(DOCS / page for page in PAGES), ROOT / "README.md"], ids=str)
 def test_code_uses_models_that_kie_lists(page):
-    code = "".join(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.M))
+    code = "".join(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
     listed = {model.name for model in models() if model.is_listed}
     assert set(re.findall(r'"(?:kie:)?(gemini-[\w.-]+)"', code)) <= listed
 

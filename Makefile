@@ -17,8 +17,8 @@ DEMO := $(VENV)/demo
 DOCS := $(VENV)/docs
 ON_EMULATOR := env -u KIE_API_KEY -u KIE_BASE_URL
 SUITES := lint typing unit_test integration_test ecosystem_test
-# The tests of the core: no process, no type checker, no pause.
-CORE_TESTS := $(addprefix tests/unit_tests/,answer conversation json_schema tools wire test_catalog.py test_chat_model.py \
+# Tests that need no server and no process.
+CORE_TESTS := $(addprefix tests/unit_tests/,conversation json_schema tools test_catalog.py test_docs.py \
 	test_error_bodies.py test_errors.py test_json.py test_requirements.py test_settings.py)
 
 help: ## List the targets
@@ -73,7 +73,7 @@ peers: $(BENCH)/.ready ## Compare what this package and others make of the same 
 	@PYTHONPATH=tests $(BENCH)/bin/python -m benchmarks.peers
 
 check: lint typing ## Run the short check: lint, type checks and the unit tests of the core
-	$(ON_EMULATOR) $(BIN)/pytest $(CORE_TESTS) -q -n 2 $(TEST_ARGS)
+	$(ON_EMULATOR) $(BIN)/pytest $(CORE_TESTS) -q -n auto $(TEST_ARGS)
 
 # Every suite runs, also after one that failed.
 test: $(READY) ## Run lint, type checks and all tests, on the emulator

@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-CODE := langchain_kie pytest_langchain_kie.py benchmarks demo tests
+CODE := langchain_kie pytest_langchain_kie.py benchmarks demo docs examples tests
 PORT ?=
 TEST_ARGS ?=
 MINUTES ?= 5
@@ -41,7 +41,7 @@ fi
 endef
 
 $(READY): pyproject.toml constraints.txt
-	$(call install,$(VENV),-c constraints.txt -e ".[emulator]" --group dev)
+	$(call install,$(VENV),-c constraints.txt -e ".[cli,emulator]" --group dev)
 
 # A separate environment, because it needs a third of the packages. It is the smallest one that has the emulator.
 $(DEMO)/.ready: pyproject.toml constraints.txt
@@ -97,7 +97,7 @@ docs_serve: $(DOCS)/.ready ## Serve the site on this machine, and rebuild it aft
 
 # A separate environment, with the lowest versions that pyproject.toml allows.
 $(LOWEST)/.ready: pyproject.toml constraints-lowest.txt
-	$(call install,$(LOWEST),-c constraints-lowest.txt -e ".[emulator]" --group test)
+	$(call install,$(LOWEST),-c constraints-lowest.txt -e ".[cli,emulator]" --group test)
 
 # Without the tests that count calls inside libraries, and those that run type checkers.
 test_lowest: $(LOWEST)/.ready ## Run the unit tests with the lowest allowed versions
@@ -127,7 +127,7 @@ typing: $(READY) ## Check types, strictly
 	$(BIN)/mypy
 
 unit_test: $(READY) ## Run the unit tests
-	$(ON_EMULATOR) $(BIN)/pytest tests/unit_tests tests/faults tests/fuzz -n auto $(TEST_ARGS)
+	$(ON_EMULATOR) $(BIN)/pytest tests/unit_tests tests/faults tests/fuzz tests/chaos -n auto $(TEST_ARGS)
 
 faults: $(READY) ## Run the complete fault matrix, and print it
 	FAULTS=full $(BIN)/pytest tests/faults -q -n 4 $(TEST_ARGS)
@@ -138,8 +138,8 @@ fuzz: $(READY) ## Run the fuzz tests (MINUTES=...); failing examples are stored 
 integration_test: $(READY) ## Run the integration tests: on KIE with KIE_API_KEY, else on the emulator
 	$(BIN)/pytest tests/integration_tests $(if $(KIE_API_KEY),,-n auto) $(TEST_ARGS)
 
-ecosystem_test: $(READY) ## Run the tests with other libraries, on the emulator
-	$(ON_EMULATOR) $(BIN)/pytest tests/ecosystem_tests -n auto $(TEST_ARGS)
+ecosystem_test: $(READY) ## Run the tests with other libraries and of the examples, on the emulator
+	$(ON_EMULATOR) $(BIN)/pytest tests/ecosystem_tests tests/examples_tests -n auto $(TEST_ARGS)
 
 clean: ## Remove the files that the other targets create
 	rm -rf $(VENV) .cache dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

@@ -1,0 +1,1 @@
+"""Many documents, one call each, on Ray Data."""

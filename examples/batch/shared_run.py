@@ -1,0 +1,168 @@
+"""What the workers of a run share: the answers on disk, the rate limit, and whether to stop.
+
+Knows SQLite and asyncio. Knows nothing of Ray.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from langchain_kie import KieRateLimiter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_LOCK_SECONDS = 60.0
+"""How long a run waits until the workers of one that was killed have ended."""
+_TABLE = """
+CREATE TABLE IF NOT EXISTS calls (
+    document TEXT NOT NULL,
+    answer TEXT,   -- NULL if the call failed
+    error TEXT,
+    credits TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS answers ON calls (document) WHERE answer IS NOT NULL;
+"""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The state of a run.
+
+    Attributes:
+        answered: How many documents were answered in this run.
+        failed: How many documents could not be answered.
+        skipped: How many documents had been answered by earlier runs.
+        stop_reason: The error that ends the run; `None` if there is none.
+        total_answers: The answers on disk, of all runs.
+        total_credits: What KIE charged in all runs, as far as it is known.
+    """
+
+    answered: int
+    failed: int
+    skipped: int
+    stop_reason: str | None
+    total_answers: int
+    total_credits: float
+
+    @property
+    def processed(self) -> int:
+        """How many documents need nothing more in this run."""
+        return self.answered + self.failed + self.skipped
+
+
+class SharedRun:
+    """The state of a run; Ray makes an actor of it.
+
+    Args:
+        path: The SQLite file. Only one run at a time can use it.
+        max_requests: How many requests may start in a period.
+        period: The period, in seconds.
+        margin: Seconds that are added to the period, because a busy worker starts late.
+
+    Raises:
+        sqlite3.OperationalError: Another run uses the file.
+    """
+
+    def __init__(
+        self, path: Path, max_requests: int = 20, period: float = 10.0, *, margin: float = 1.0
+    ) -> None:
+        self._limiter = KieRateLimiter(max_requests, period, margin=margin)
+        self._waiting: set[asyncio.Future[bool]] = set()
+        self._answered: set[str] = set()
+        self._failed: set[str] = set()
+        self._skipped: set[str] = set()
+        self._stop_reason: str | None = None
+        # Ray calls an actor's constructor in another thread than its methods.
+        self._database = sqlite3.connect(path, timeout=_LOCK_SECONDS, check_same_thread=False)
+        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.execute("BEGIN EXCLUSIVE")
+        for statement in _TABLE.split(";\n"):
+            self._database.execute(statement)
+        self._database.commit()
+
+    async def missing(self, documents: Sequence[str]) -> list[str]:
+        """Select the documents that have no answer; the others count as skipped.
+
+        Args:
+            documents: The ids of documents.
+        """
+        query = "SELECT 1 FROM calls WHERE document = ? AND answer IS NOT NULL"
+        done = {name for name in documents if self._database.execute(query, [name]).fetchone()}
+        # Ray repeats the batch of a worker that was killed, so some may be answers of this run.
+        self._skipped |= done - self._answered
+        return [name for name in documents if name not in done]
+
+    async def may_start(self) -> bool:
+        """Wait until a request may start.
+
+        Returns:
+            Whether it may; `False` once the run stops.
+        """
+        if self._stop_reason:
+            return False
+        turn = asyncio.ensure_future(self._limiter.aacquire())
+        self._waiting.add(turn)
+        try:
+            await asyncio.wait([turn])
+        finally:
+            self._waiting.discard(turn)
+            turn.cancel()
+        return not self._stop_reason
+
+    async def add_answer(self, document: str, answer: str, credits_consumed: float) -> None:
+        """Write an answer to disk; it is there when this returns.
+
+        Args:
+            document: The id of the document.
+            answer: The answer.
+            credits_consumed: What KIE charged.
+        """
+        self._write(document, answer, None, credits_consumed)
+        self._answered.add(document)
+        self._failed.discard(document)
+
+    async def add_error(
+        self, document: str, error: str, credits_consumed: float, *, stop: bool
+    ) -> None:
+        """Write a failure to disk; the next run asks again.
+
+        Args:
+            document: The id of the document.
+            error: The text of the error.
+            credits_consumed: What KIE charged.
+            stop: Whether every other call would fail, too: then no further request starts.
+        """
+        self._write(document, None, error, credits_consumed)
+        self._failed.add(document)
+        if stop:
+            self._stop_reason = self._stop_reason or error
+            for turn in self._waiting:
+                turn.cancel()
+
+    async def progress(self) -> Progress:
+        """Read the state, with the totals of all runs."""
+        with closing(self._database.execute("SELECT answer, credits FROM calls")) as rows:
+            calls = rows.fetchall()
+        return Progress(
+            answered=len(self._answered),
+            failed=len(self._failed),
+            skipped=len(self._skipped),
+            stop_reason=self._stop_reason,
+            total_answers=sum(answer is not None for answer, _ in calls),
+            total_credits=float(sum((Decimal(amount) for _, amount in calls), Decimal(0))),
+        )
+
+    def _write(
+        self, document: str, answer: str | None, error: str | None, credits_consumed: float
+    ) -> None:
+        row = (document, answer, error, str(credits_consumed))
+        with self._database:
+            self._database.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", row)

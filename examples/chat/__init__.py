@@ -1,0 +1,1 @@
+"""A chat backend: FastAPI, a LangGraph agent, and one page for the browser."""

@@ -1,0 +1,1 @@
+"""Questions about documents, answered with quotes that are checked."""

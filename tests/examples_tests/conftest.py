@@ -1,0 +1,92 @@
+"""The chat on a socket, and a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvicorn
+
+from examples.chat.app import create_app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROTOCOLS = ["h11", "httptools"]
+"""How uvicorn parses HTTP; httptools comes with `uvicorn[standard]`."""
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+]
+
+
+@contextmanager
+def served(http: str = "h11", **fields: Any) -> Iterator[str]:
+    """Serve the chat; the value is its URL."""
+    app = create_app(**{"model": "gemini-3.5-flash", "max_retries": 0, **fields})
+    config = uvicorn.Config(app, http=http, log_level="warning", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    started = threading.Event()
+    startup = server.startup
+
+    async def start(sockets: Any = None) -> None:
+        await startup(sockets)
+        started.set()
+
+    server.startup = start
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            assert started.wait(60)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def chromium() -> str:
+    """The path of Chromium; the test is skipped without it, unless `CHROMIUM` names it."""
+    name = os.environ.get("CHROMIUM")
+    path = shutil.which(name or "chromium") or (None if name else shutil.which("chromium-browser"))
+    if path is None and name:
+        pytest.fail(f"CHROMIUM={name}, but there is no such program")
+    if path is None:
+        pytest.skip("no Chromium found: install it (apt-get install chromium), or set CHROMIUM")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium with an empty profile."""
+    path = chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page in a new profile; the test fails if a script of it fails."""
+    errors = []
+    viewport = {"width": 900, "height": 660}
+    with browser.new_context(viewport=viewport, device_scale_factor=2) as context:
+        context.set_default_timeout(60_000)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(error))  # noqa: PLW0108 - playwright 1.65 rejects a built-in method
+        page.on("console", lambda line: line.type == "error" and errors.append(line.text))
+        yield page
+    assert not errors

@@ -1,0 +1,278 @@
+"""The batch example: what is paid once, across a kill, a fatal error and a repeated batch."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from examples.batch.__main__ import DOCUMENTS, main
+from examples.batch.shared_run import SharedRun
+from examples.batch.worker import answer_all, parse_document
+from langchain_kie import ChatKieGemini
+from langchain_kie.emulator import Answer, Failure, Usage
+
+ROOT = Path(__file__).parents[2]
+REVIEWS = {
+    document.text: document.id for document in map(parse_document, DOCUMENTS.open(encoding="utf-8"))
+}
+KILL_AFTER = 16
+WORKERS, CONCURRENCY = 2, 4
+IN_FLIGHT = WORKERS * CONCURRENCY
+LIMIT = 300
+"""Seconds after which a test has failed."""
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def id_of(request):
+    return REVIEWS[request.prompt.partition("\n\n")[2]]
+
+
+class Account:
+    """Answers each document, at the same price; from `hold_after` answers on, it waits."""
+
+    def __init__(self):
+        self.hold_after = None
+        self.released = threading.Event()
+        self.answered = []
+        self.held = 0
+
+    async def __call__(self, request):
+        if self.hold_after is not None and len(self.answered) >= self.hold_after:
+            self.held += 1
+            while not self.released.is_set():
+                await asyncio.sleep(0.01)
+        self.answered.append(id_of(request))
+        return Answer(f"about {id_of(request)}", usage=Usage(20_000, 1_000))
+
+
+# --- the complete program, on Ray ------------------------------------------------------------
+
+
+@pytest.fixture
+def ray_folder():
+    """A short path, because Ray puts sockets there."""
+    folder = tempfile.mkdtemp(prefix="ray-")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def start(output, ray_folder):
+    options = {"workers": WORKERS, "max-concurrency": CONCURRENCY, "max-requests": 1000}
+    command = [sys.executable, "-m", "examples.batch", "--output", str(output)]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    environment = os.environ | {"RAY_TMPDIR": ray_folder, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True,
+    )  # fmt: skip
+
+
+def stored_answers(path):
+    with closing(sqlite3.connect(path, timeout=LIMIT)) as database:
+        rows = database.execute("SELECT document FROM calls WHERE answer IS NOT NULL")
+        return {document for (document,) in rows}
+
+
+def test_a_run_that_was_killed_goes_on_without_paying_twice(kie_emulator, tmp_path, ray_folder):
+    """What was in flight at the kill is paid, but its answer is lost: that alone is paid again."""
+    kie_emulator.respond = account = Account()
+    account.hold_after = KILL_AFTER
+    output = tmp_path / "answers.sqlite"
+    run = start(output, ray_folder)
+    try:
+        # A call keeps its place until its answer is on disk, so that all others are stored now.
+        wait_until(lambda: run.poll() is not None or account.held == IN_FLIGHT)
+        assert run.poll() is None, run.stdout.read()
+    finally:
+        os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    run.stdout.close()
+    wait_until(lambda: not _processes_in(ray_folder))  # Ray's workers end with the program
+    account.released.set()
+    wait_until(lambda: not kie_emulator._server.server_state.tasks)
+    stored = stored_answers(output)
+    lost = set(account.answered) - stored
+    assert len(stored) == KILL_AFTER
+    assert len(lost) == IN_FLIGHT
+
+    account.hold_after = None
+    before = len(account.answered)
+    with start(output, ray_folder) as run:
+        text, _ = run.communicate(timeout=LIMIT)
+    assert run.returncode == 0, text
+    assert not stored & set(account.answered[before:])
+    assert stored_answers(output) == set(REVIEWS.values())
+    assert {name for name, times in Counter(account.answered).items() if times > 1} == lost
+
+    price = kie_emulator.credits_charged / len(account.answered)
+    known = float(re.search(r"40 answers for ([\d.]+) credits", text)[1])
+    assert known == pytest.approx(price * len(REVIEWS))
+    assert kie_emulator.credits_charged - known == pytest.approx(price * len(lost))
+    assert f"24 answered, 0 failed, {KILL_AFTER} answered before." in text
+    assert kie_emulator.api_key not in text
+
+
+def _processes_in(folder):
+    """The processes whose command line has a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes()
+        except OSError:
+            continue
+        if folder.encode() in command:
+            found.append(command)
+    return found
+
+
+# --- the parts, without Ray ------------------------------------------------------------------
+
+
+class Local:
+    """Calls a `SharedRun` in this process."""
+
+    def __init__(self, shared):
+        self.shared = shared
+
+    async def __call__(self, method, *args, **kwargs):
+        return await getattr(self.shared, method)(*args, **kwargs)
+
+
+@pytest.fixture
+def shared(tmp_path):
+    shared = SharedRun(tmp_path / "answers.sqlite", max_requests=1000)
+    yield shared
+    shared._database.close()
+
+
+def ask(shared, texts, **fields):
+    model = ChatKieGemini(**{"model": "gemini-3.5-flash", "max_retries": 0, **fields})
+    asyncio.run(answer_all(model, texts, Local(shared), CONCURRENCY))
+    return asyncio.run(shared.progress())
+
+
+TEXTS = {document: text for text, document in REVIEWS.items()}
+
+
+def test_the_total_is_what_kie_charged(kie_emulator, shared):
+    progress = ask(shared, TEXTS)
+    assert (progress.answered, progress.failed, progress.skipped) == (len(TEXTS), 0, 0)
+    assert progress.total_credits == pytest.approx(kie_emulator.credits_charged)
+    again = ask(shared, TEXTS)  # as Ray does after it lost a worker
+    assert again == progress
+    assert len(kie_emulator.requests) == len(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [({"api_key": "wrong"}, "401"), ({"credits": 0.0}, "402")],
+    ids=["key", "credits"],
+)
+def test_an_error_that_all_calls_meet_stops_the_run(kie_emulator, shared, change, text):
+    kie_emulator.credits = change.get("credits", kie_emulator.credits)
+    progress = ask(shared, TEXTS, api_key=change.get("api_key", kie_emulator.api_key))
+    assert text in progress.stop_reason
+    assert 1 <= len(kie_emulator.requests) <= CONCURRENCY, "only those that had started"
+    assert progress.failed == len(kie_emulator.requests)
+    assert progress.answered == progress.total_credits == 0
+
+
+def test_credits_that_run_out_stop_the_run_and_the_next_one_goes_on(kie_emulator, tmp_path):
+    kie_emulator.respond = account = Account()
+    path = tmp_path / "answers.sqlite"
+    first = SharedRun(path, 1000)
+    kie_emulator.credits = 10.0
+    stopped = ask(first, TEXTS)
+    first._database.close()
+    assert stopped.stop_reason
+    assert stopped.answered == len(account.answered) < len(TEXTS)
+    kie_emulator.credits = 1000.0
+    second = SharedRun(path, 1000)
+    done = ask(second, TEXTS)
+    second._database.close()
+    assert done.skipped == stopped.answered
+    assert done.total_answers == len(account.answered) == len(TEXTS)
+    assert done.total_credits == pytest.approx(kie_emulator.credits_charged)
+
+
+def test_another_error_concerns_one_document(kie_emulator, shared):
+    kie_emulator.answer("Fine.", Failure(500))
+    texts = dict(list(TEXTS.items())[:5])
+    progress = ask(shared, texts)
+    assert (progress.answered, progress.failed) == (4, 1)
+    assert progress.stop_reason is None
+    progress = ask(shared, texts)
+    assert (progress.answered, progress.failed) == (5, 0)
+
+
+def test_a_stopped_run_does_not_wait_for_the_rate_limit(tmp_path):
+    async def stop_while_waiting():
+        shared = SharedRun(tmp_path / "answers.sqlite", 1, period=600.0)
+        assert await shared.may_start()
+        waiting = [asyncio.create_task(shared.may_start()) for _ in range(5)]
+        await asyncio.sleep(0)
+        await shared.add_error("a", "no credits", 0.0, stop=True)
+        shared._database.close()
+        return [await each for each in waiting], await shared.may_start()
+
+    assert asyncio.run(stop_while_waiting()) == ([False] * 5, False)
+
+
+def test_all_workers_share_one_limit(tmp_path):
+    async def starts():
+        shared = SharedRun(tmp_path / "answers.sqlite", 3, period=0.3, margin=0.0)
+        times = []
+
+        async def start():
+            assert await shared.may_start()
+            times.append(time.monotonic())
+
+        await asyncio.gather(*(start() for _ in range(7)))
+        shared._database.close()
+        return times
+
+    times = asyncio.run(starts())
+    assert times[3] - times[0] >= 0.29
+    assert times[6] - times[3] >= 0.29
+
+
+def test_two_runs_cannot_use_one_file(shared, tmp_path, monkeypatch):
+    monkeypatch.setattr("examples.batch.shared_run._LOCK_SECONDS", 0.0)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        SharedRun(tmp_path / "answers.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("lines", "error"),
+    [
+        ('{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}', "line 2: the id 'a' is there twice"),
+        ('{"id": "a", "text": "x"}\n\n{"id": "b"}', "line 3: "),
+        ("not JSON", "line 1: "),
+    ],
+)
+def test_the_documents_are_checked_before_the_first_call(tmp_path, capsys, lines, error):
+    path = tmp_path / "documents.jsonl"
+    path.write_text(lines)
+    with pytest.raises(SystemExit):
+        main(["--documents", str(path)])
+    assert error in capsys.readouterr().err

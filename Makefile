@@ -35,7 +35,7 @@ else \
 		export PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1; \
 		$(1)/bin/python -m pip install -c constraints.txt --upgrade pip && \
 		$(1)/bin/python -m pip install $(2) && touch $@; \
-	} | awk '/^(Collecting|Installing)/ { print "  " $$1, $$2; fflush() }'; \
+	} | grep --line-buffered -oE '^(Collecting [A-Za-z0-9_.-]+|Installing collected packages)'; \
 fi
 @test -f $@
 endef

@@ -1,6 +1,6 @@
 """The account: its balance, and KIE's live list of models with prices and success rates.
 
-Knows KIE's account endpoints (docs/models.md); knows nothing of chat. All of them are free.
+Knows KIE's account endpoints (docs/catalogue.md); knows nothing of chat. All of them are free.
 """
 
 from __future__ import annotations

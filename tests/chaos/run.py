@@ -262,7 +262,7 @@ def _facts(plan: Plan, folder: Path, proxy: Proxy, killed: set[int], charged: fl
         charged=charged,
         threads=threads,
         histories={names[0]: history},
-        max_megabytes=64 + 0.05 * plan.agents * plan.steps,
+        max_megabytes=32 + 0.03 * plan.agents * plan.steps,
     )
 
 

@@ -251,6 +251,7 @@ def run(job: Job) -> None:
     retry.RATE_LIMIT_WINDOW, retry.MAX_BACKOFF = 0.0, 0.01
     warnings.simplefilter("error", ResourceWarning)
     sys.unraisablehook = lambda found: events.write("violation", text=f"unraisable: {found}")
+    objects = len(gc.get_objects())
     sockets, threads, before = _sockets(), threading.active_count(), _megabytes()
     asyncio.run(_run_agents(job, events))
     gc.collect()
@@ -258,6 +259,7 @@ def run(job: Job) -> None:
         "end",
         sockets=_sockets() - sockets,
         threads=threading.active_count() - threads,
+        objects=len(gc.get_objects()) - objects,
         before=round(before, 1),
         megabytes=round(_megabytes(), 1),
     )

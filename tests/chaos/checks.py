@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _OTHER_SOCKETS = 2
 """Those of an event loop."""
+_MAX_OBJECTS = 5000
+"""How many objects a process may keep, however many calls it made and however many failed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -171,6 +173,8 @@ def leak_violations(facts: Facts) -> Iterator[str]:
     for event in facts.of("end"):
         if event["sockets"] or event["threads"]:
             yield f"{event['sockets']} open sockets, {event['threads']} threads"
+        if event["objects"] > _MAX_OBJECTS:
+            yield f"{event['objects']} more objects than at the start"
         growth = event["megabytes"] - event["before"]
         if growth > facts.max_megabytes:
             yield f"memory grew by {growth:.0f} MB, more than {facts.max_megabytes:.0f}"

@@ -117,6 +117,7 @@ class Recorder(BaseCallbackHandler):
     def __init__(self, thread: str, events: EventFile, job: Job) -> None:
         self.credits = KieCreditsCallback()
         self.task: asyncio.Task[Any]
+        self.is_cancelled = False
         self.failures = 0
         self._thread = thread
         self._events = events
@@ -140,6 +141,7 @@ class Recorder(BaseCallbackHandler):
 
     def _cancel(self, task: asyncio.Task[Any]) -> None:
         if task.cancel():
+            self.is_cancelled = True
             self.write("cancel")
 
     def on_llm_new_token(self, *_: Any, **__: Any) -> None:
@@ -200,12 +202,17 @@ async def _run_agent(job: Job, number: int, saver: AsyncSqliteSaver, events: Eve
         has_started = (await agent.aget_state(config)).created_at is not None
         messages = None if has_started else {"messages": [question]}
         run = agent.ainvoke(messages, config, durability=job.durability)
+        recorder.is_cancelled = False
         recorder.task = asyncio.create_task(run)
         await asyncio.wait([recorder.task])
         if recorder.task.cancelled():
             continue
         if not (error := recorder.task.exception()):
-            return
+            if not recorder.is_cancelled:
+                return
+            # LangGraph returns in this case before the last checkpoint (1.2), so resume it.
+            recorder.write("returned although cancelled")
+            continue
         recorder.write("resume", error=type(error).__name__)
         if not (isinstance(error, KieError) and error.is_retryable):
             recorder.write("violation", text=f"not retryable: {error!r}")

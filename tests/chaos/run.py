@@ -289,6 +289,7 @@ def table(results: list[Result]) -> str:
         **{f"fault: {name}": number for name, number in sorted(faults.items())},
         "retries by the package": counts["retry"],
         "runs cancelled": counts["cancel"],
+        "cancelled runs that returned": counts["returned although cancelled"],
         "resumes after an error": counts["resume"],
         "tools executed": counts["effect"],
         "tools executed again after a kill": counts["repeat"],

@@ -24,6 +24,9 @@ CORE_TESTS := $(addprefix tests/unit_tests/,conversation json_schema tools test_
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# A variable, because `call` splits its arguments at commas.
+PACKAGE := ".[cli,emulator]"
+
 # Installs into a virtual environment and shows progress. $(1): the folder; $(2): what to install.
 define install
 @echo "Setting up $(1) ..."
@@ -41,7 +44,7 @@ fi
 endef
 
 $(READY): pyproject.toml constraints.txt
-	$(call install,$(VENV),-c constraints.txt -e ".[cli,emulator]" --group dev)
+	$(call install,$(VENV),-c constraints.txt -e $(PACKAGE) --group dev)
 
 # A separate environment, because it needs a third of the packages. It is the smallest one that has the emulator.
 $(DEMO)/.ready: pyproject.toml constraints.txt
@@ -97,7 +100,7 @@ docs_serve: $(DOCS)/.ready ## Serve the site on this machine, and rebuild it aft
 
 # A separate environment, with the lowest versions that pyproject.toml allows.
 $(LOWEST)/.ready: pyproject.toml constraints-lowest.txt
-	$(call install,$(LOWEST),-c constraints-lowest.txt -e ".[cli,emulator]" --group test)
+	$(call install,$(LOWEST),-c constraints-lowest.txt -e $(PACKAGE) --group test)
 
 # Without the tests that count calls inside libraries, and those that run type checkers.
 test_lowest: $(LOWEST)/.ready ## Run the unit tests with the lowest allowed versions

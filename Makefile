@@ -1,11 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo emulator bench peers test test_lowest lint format typing unit_test audit faults fuzz integration_test clean
+.PHONY: help demo chat documents batch example_test chat_picture emulator bench peers test test_lowest lint format typing unit_test audit faults fuzz integration_test clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-CODE := langchain_kie pytest_langchain_kie.py benchmarks demo tests
+CODE := langchain_kie pytest_langchain_kie.py benchmarks demo examples tests
 MODEL ?= gemini-3.5-flash
 PORT ?=
 TEST_ARGS ?=
@@ -13,6 +13,8 @@ MINUTES ?= 5
 LOWEST := $(VENV)/lowest
 BENCH := $(VENV)/bench
 BENCH_ARGS ?=
+EXAMPLES := $(VENV)/examples
+ARGS ?=
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +37,29 @@ demo: $(READY) ## Run an agent that thinks, calls tools and answers (MODEL=..., 
 emulator: $(READY) ## Serve the KIE emulator on this machine (PORT=...)
 	@$(BIN)/python -m langchain_kie.emulator $(if $(PORT),--port $(PORT))
 
+# A separate environment: Ray and Playwright need 700 MB, which only the examples use.
+$(EXAMPLES)/.ready: pyproject.toml examples/constraints.txt
+	@echo "Setting up $(EXAMPLES) ..."
+	@$(PYTHON) -m venv $(EXAMPLES)
+	@$(EXAMPLES)/bin/python -m pip install --quiet -c examples/constraints.txt --upgrade pip
+	@$(EXAMPLES)/bin/python -m pip install --quiet -c examples/constraints.txt -e ".[emulator]" --group examples
+	@touch $@
+
+chat: $(EXAMPLES)/.ready ## Serve a chat for the browser (PORT=..., ARGS="--model ...")
+	@$(EXAMPLES)/bin/python -m examples.chat $(if $(PORT),--port $(PORT)) $(ARGS)
+
+documents: $(EXAMPLES)/.ready ## Answer a question about documents, with checked quotes (ASK="...", ARGS="a.pdf b.md")
+	@$(EXAMPLES)/bin/python -m examples.documents $(if $(ASK),--ask "$(ASK)") $(ARGS)
+
+batch: $(EXAMPLES)/.ready ## Ask about each of many documents once, on Ray Data (ARGS="--documents a.jsonl")
+	@$(EXAMPLES)/bin/python -m examples.batch $(ARGS)
+
+example_test: $(EXAMPLES)/.ready ## Run the tests of the examples, on the emulator
+	env -u KIE_API_KEY -u KIE_BASE_URL $(EXAMPLES)/bin/pytest tests/examples_tests -rs $(TEST_ARGS)
+
+chat_picture: $(EXAMPLES)/.ready ## Write docs/images/chat.png again (needs Chromium)
+	CHAT_PICTURE=1 $(EXAMPLES)/bin/pytest tests/examples_tests/test_chat_page.py -k conversation $(TEST_ARGS)
+
 # A separate environment, because the other packages conflict with the pinned test dependencies.
 $(BENCH)/.ready: $(READY) benchmarks/constraints.txt
 	@echo "Setting up $(BENCH) ..."
@@ -52,6 +77,7 @@ peers: $(BENCH)/.ready ## Compare what this package and others make of the same 
 test: lint typing unit_test $(READY) ## Run lint, type checks and all tests, on the emulator
 	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/integration_tests -n auto $(TEST_ARGS)
 	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/ecosystem_tests -n auto $(TEST_ARGS)
+	$(MAKE) example_test
 
 # A separate environment, with the lowest versions that pyproject.toml allows.
 $(LOWEST)/.ready: pyproject.toml constraints-lowest.txt

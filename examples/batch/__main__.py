@@ -137,7 +137,10 @@ def _run(options: argparse.Namespace, fields: dict[str, Any]) -> Progress:
             Worker,
             fn_constructor_args=(shared, fields, options.max_concurrency),
             batch_size=options.batch_size,
-            compute=ray.data.ActorPoolStrategy(size=options.workers),
+            compute=ray.data.ActorPoolStrategy(
+                size=options.workers,
+                max_tasks_in_flight_per_actor=1,  # so that no worker gets the batch of another
+            ),
             num_cpus=_CPUS_OF_A_WORKER,
         )
     )

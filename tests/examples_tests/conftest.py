@@ -70,7 +70,7 @@ def chromium() -> str:
 def browser():
     """A headless Chromium with an empty profile."""
     path = chromium()
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only with Chromium
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)

@@ -11,10 +11,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -30,8 +29,7 @@ REVIEWS = {
     document.text: document.id for document in map(parse_document, DOCUMENTS.open(encoding="utf-8"))
 }
 KILL_AFTER = 16
-WORKERS, CONCURRENCY = 2, 4
-IN_FLIGHT = WORKERS * CONCURRENCY
+CONCURRENCY = 6
 LIMIT = 300
 """Seconds after which a test has failed."""
 
@@ -52,17 +50,22 @@ class Account:
 
     def __init__(self):
         self.hold_after = None
-        self.released = threading.Event()
+        self.loop = None
+        self.released = asyncio.Event()
         self.answered = []
         self.held = 0
 
     async def __call__(self, request):
         if self.hold_after is not None and len(self.answered) >= self.hold_after:
             self.held += 1
-            while not self.released.is_set():
-                await asyncio.sleep(0.01)
+            self.loop = asyncio.get_running_loop()
+            await self.released.wait()
         self.answered.append(id_of(request))
         return Answer(f"about {id_of(request)}", usage=Usage(20_000, 1_000))
+
+    def release(self):
+        """Answer those that wait."""
+        self.loop.call_soon_threadsafe(self.released.set)
 
 
 # --- the complete program, on Ray ------------------------------------------------------------
@@ -77,7 +80,7 @@ def ray_folder():
 
 
 def start(output, ray_folder):
-    options = {"workers": WORKERS, "max-concurrency": CONCURRENCY, "max-requests": 1000}
+    options = {"workers": 1, "max-concurrency": CONCURRENCY, "max-requests": 1000}
     command = [sys.executable, "-m", "examples.batch", "--output", str(output)]
     command += [f"--{name}={value}" for name, value in options.items()]
     environment = os.environ | {"RAY_TMPDIR": ray_folder, "PYTHONPATH": str(ROOT)}
@@ -101,19 +104,19 @@ def test_a_run_that_was_killed_goes_on_without_paying_twice(kie_emulator, tmp_pa
     run = start(output, ray_folder)
     try:
         # A call keeps its place until its answer is on disk, so that all others are stored now.
-        wait_until(lambda: run.poll() is not None or account.held == IN_FLIGHT)
+        wait_until(lambda: run.poll() is not None or account.held == CONCURRENCY)
         assert run.poll() is None, run.stdout.read()
     finally:
         os.kill(run.pid, signal.SIGKILL)
     run.wait()
     run.stdout.close()
     wait_until(lambda: not _processes_in(ray_folder))  # Ray's workers end with the program
-    account.released.set()
+    account.release()
     wait_until(lambda: not kie_emulator._server.server_state.tasks)
     stored = stored_answers(output)
     lost = set(account.answered) - stored
     assert len(stored) == KILL_AFTER
-    assert len(lost) == IN_FLIGHT
+    assert len(lost) == CONCURRENCY
 
     account.hold_after = None
     before = len(account.answered)
@@ -133,15 +136,12 @@ def test_a_run_that_was_killed_goes_on_without_paying_twice(kie_emulator, tmp_pa
 
 
 def _processes_in(folder):
-    """The processes whose command line has a folder."""
+    """The processes that inherited the folder from the program, without those that ended."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes()
-        except OSError:
-            continue
-        if folder.encode() in command:
-            found.append(command)
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if f"RAY_TMPDIR={folder}\0".encode() in path.read_bytes():
+                found.append(path)
     return found
 
 

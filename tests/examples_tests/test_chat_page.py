@@ -15,7 +15,7 @@ from langchain_kie.emulator import Answer, Failure, Grounding, Support, ToolCall
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "chat.png"
 """Written again with `make chat_picture`."""
 
-EVIL = "<img src=x onerror=\"document.title='hit'\"> <script>document.title='hit'</script> **a** & b"
+EVIL = "<img src=x onerror=\"document.title='hit'\"> <script>alert(1)</script> **a** & b"
 
 
 @pytest.fixture

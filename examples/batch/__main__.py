@@ -125,11 +125,15 @@ def _start_ray(address: str | None) -> None:
 def _run(options: argparse.Namespace, fields: dict[str, Any]) -> Progress:
     """Answer the documents, and show how far it is."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    shared = (
+    shared: Any = (
         ray.remote(SharedRun)
         .options(num_cpus=0, max_concurrency=1000, scheduling_strategy=here)
         .remote(options.output.resolve(), options.max_requests)
     )
+    try:
+        ray.get(shared.progress.remote())
+    except ray.exceptions.RayActorError as error:
+        raise SystemExit(f"cannot use {options.output}: {error}") from error
     answers = (
         ray.data.read_text(str(options.documents.resolve()))
         .repartition(target_num_rows_per_block=options.batch_size)

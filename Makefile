@@ -23,11 +23,11 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) ..."
 	@if command -v uv >/dev/null 2>&1; then \
 		uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
-		uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[emulator]" --group dev; \
+		uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[cli,emulator]" --group dev; \
 	else \
 		$(PYTHON) -m venv $(VENV) && \
 		$(BIN)/python -m pip install --quiet -c constraints.txt --upgrade pip && \
-		$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[emulator]" --group dev; \
+		$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cli,emulator]" --group dev; \
 	fi
 	@touch $@
 
@@ -84,7 +84,7 @@ $(LOWEST)/.ready: pyproject.toml constraints-lowest.txt
 	@echo "Setting up $(LOWEST) ..."
 	@$(PYTHON) -m venv $(LOWEST)
 	@$(LOWEST)/bin/python -m pip install --quiet -c constraints.txt --upgrade pip
-	@$(LOWEST)/bin/python -m pip install --quiet -c constraints-lowest.txt -e ".[emulator]" --group test
+	@$(LOWEST)/bin/python -m pip install --quiet -c constraints-lowest.txt -e ".[cli,emulator]" --group test
 	@touch $@
 
 # Without the tests that count calls inside libraries, and those that run type checkers.

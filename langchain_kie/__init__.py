@@ -27,9 +27,9 @@ from langchain_kie.errors import (
 from langchain_kie.files import KieFile, KieFiles, amedia_block, media_block
 
 if TYPE_CHECKING:
-    from langchain_kie._account_answers import KieListedModel, KieSuccessPoint, KieSuccessRate
-    from langchain_kie._model_table import KieModel, KieModelApi, models
-    from langchain_kie._price_text import KiePrice
+    from langchain_kie._account.answers import KieListedModel, KieSuccessPoint, KieSuccessRate
+    from langchain_kie._account.model_table import KieModel, KieModelApi, models
+    from langchain_kie._account.prices import KiePrice
     from langchain_kie._registration import register
     from langchain_kie.account import KieAccount
     from langchain_kie.credits import KieCredits, KieCreditsCallback, get_kie_credits_callback
@@ -39,15 +39,15 @@ _MODULES = {
     "KieAccount": "account",
     "KieCredits": "credits",
     "KieCreditsCallback": "credits",
-    "KieListedModel": "_account_answers",
-    "KieModel": "_model_table",
-    "KieModelApi": "_model_table",
-    "KiePrice": "_price_text",
+    "KieListedModel": "_account.answers",
+    "KieModel": "_account.model_table",
+    "KieModelApi": "_account.model_table",
+    "KiePrice": "_account.prices",
     "KieRateLimiter": "rate_limiter",
-    "KieSuccessPoint": "_account_answers",
-    "KieSuccessRate": "_account_answers",
+    "KieSuccessPoint": "_account.answers",
+    "KieSuccessRate": "_account.answers",
     "get_kie_credits_callback": "credits",
-    "models": "_model_table",
+    "models": "_account.model_table",
     "register": "_registration",
 }
 """The modules of the names that are imported when they are first used."""

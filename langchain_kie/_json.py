@@ -204,7 +204,7 @@ def parse_json(text: bytes) -> Any:
 def parse_next_json(text: bytes, half: bytes) -> tuple[Any, bytes]:
     """Parse JSON that continues the strings of the JSON before it, as the events of a stream do.
 
-    Some servers cut text between the halves of a surrogate pair, each an escape of its own.
+    Some servers cut text between the halves of a surrogate pair, each as a separate escape.
 
     Args:
         text: The JSON.

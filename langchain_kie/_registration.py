@@ -19,7 +19,7 @@ def register() -> None:
     """Let LangChain find this package's models by name: `"kie:gemini-3.5-flash"`.
 
     Afterwards `init_chat_model`, `create_agent` and middleware accept such names. Deep Agents
-    registers by itself. It adds a row to a private table of `langchain` 1.4 and 1.5, because there
+    calls it itself. It adds a row to a private table of `langchain` 1.4 and 1.5, because there
     is no public one; a later version may not have it.
 
     Example:

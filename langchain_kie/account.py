@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from langchain_kie import _account_state, _settings
-from langchain_kie._account_answers import (
+from langchain_kie import _settings
+from langchain_kie._account import state
+from langchain_kie._account.answers import (
     KieListedModel,
     KieSuccessRate,
     parse_balance,
@@ -23,12 +24,12 @@ from langchain_kie._account_answers import (
     parse_success_rate,
     price_of,
 )
-from langchain_kie._account_state import ModelList
+from langchain_kie._account.prices import KiePrice
+from langchain_kie._account.state import ModelList
 from langchain_kie._catalog import model_hint, spelling_of
 from langchain_kie._error_bodies import data_from_value
 from langchain_kie._http.response import HttpCall
 from langchain_kie._http.transport import Transport, transport_for
-from langchain_kie._price_text import KiePrice
 from langchain_kie.errors import (
     KieConfigurationError,
     KieConnectionError,
@@ -119,10 +120,8 @@ class KieAccount:
             async_client=_settings.checked_client(http_async_client, "AsyncClient"),
         )
         self._transport = transport
-        self._account = f"{transport.base_url} {transport.auth.digest}"
-        self._paced = _PacedTransport.of(
-            transport, _account_state.process.limiter_of(self._account)
-        )
+        self._account = transport.account
+        self._paced = _PacedTransport.of(transport, state.process.limiter_of(self._account))
         self._cache_seconds = cache_seconds
 
     def __repr__(self) -> str:
@@ -161,8 +160,8 @@ class KieAccount:
             KieError: The request failed, and there is no old list.
         """
         if refresh:
-            _account_state.process.listings.expire(self._account)
-        listing = _account_state.process.listings.run(self._account, self._read_listing)
+            state.process.listings.expire(self._account)
+        listing = state.process.listings.run(self._account, self._read_listing)
         return _selected(listing.models, task_type, query)
 
     async def amodels(
@@ -170,8 +169,8 @@ class KieAccount:
     ) -> tuple[KieListedModel, ...]:
         """As `models`, without blocking the event loop."""
         if refresh:
-            _account_state.process.listings.expire(self._account)
-        listing = await _account_state.process.listings.arun(self._account, self._aread_listing)
+            state.process.listings.expire(self._account)
+        listing = await state.process.listings.arun(self._account, self._aread_listing)
         return _selected(listing.models, task_type, query)
 
     def price(self, model: str) -> KiePrice:
@@ -187,11 +186,11 @@ class KieAccount:
             KieModelNotFoundError: KIE does not list the model.
             KieError: The request failed.
         """
-        return self._read_of_model(model, "price", price_of)
+        return self._read(self._paced, _path_of(model, "price"), price_of, model)
 
     async def aprice(self, model: str) -> KiePrice:
         """As `price`, without blocking the event loop."""
-        return await self._aread_of_model(model, "price", price_of)
+        return await self._aread(self._paced, _path_of(model, "price"), price_of, model)
 
     def success_rate(self, model: str) -> KieSuccessRate:
         """Read how calls of a model went in the last 24 hours.
@@ -203,11 +202,13 @@ class KieAccount:
             KieModelNotFoundError: KIE does not list the model.
             KieError: The request failed.
         """
-        return self._read_of_model(model, "success-rate", parse_success_rate)
+        path = _path_of(model, "success-rate")
+        return self._read(self._paced, path, parse_success_rate, model)
 
     async def asuccess_rate(self, model: str) -> KieSuccessRate:
         """As `success_rate`, without blocking the event loop."""
-        return await self._aread_of_model(model, "success-rate", parse_success_rate)
+        path = _path_of(model, "success-rate")
+        return await self._aread(self._paced, path, parse_success_rate, model)
 
     # --- requests ---------------------------------------------------------------------------
 
@@ -215,23 +216,15 @@ class KieAccount:
         try:
             listed = self._read(self._paced, "/api/v1/models", parse_models)
         except _SERVER_FAILURES as error:
-            return _account_state.process.listings.old(self._account, error)
+            return state.process.listings.old(self._account, error)
         return ModelList(listed, self._cache_seconds)
 
     async def _aread_listing(self) -> ModelList:
         try:
             listed = await self._aread(self._paced, "/api/v1/models", parse_models)
         except _SERVER_FAILURES as error:
-            return _account_state.process.listings.old(self._account, error)
+            return state.process.listings.old(self._account, error)
         return ModelList(listed, self._cache_seconds)
-
-    def _read_of_model(self, model: str, what: str, parse: Callable[[Any], ValueT]) -> ValueT:
-        return self._read(self._paced, _path_of(model, what), parse, model)
-
-    async def _aread_of_model(
-        self, model: str, what: str, parse: Callable[[Any], ValueT]
-    ) -> ValueT:
-        return await self._aread(self._paced, _path_of(model, what), parse, model)
 
     def _read(
         self,

@@ -1,25 +1,18 @@
 """`ChatKieGemini`: joins LangChain, the codecs and the transport.
 
-Fields, options and glue only: `_wire` knows what a message looks like in a request, `_http` sends
-it, `_catalog` knows what differs by model. Modules that only a call or a tool needs are imported
-where they are used, so that importing this package and constructing a model are fast.
+Fields and glue only: `_chat_model` runs a call, `_wire` knows what a message looks like in a
+request, `_http` sends it, `_catalog` knows what differs by model. Modules that only a tool needs
+are imported where they are used, so that importing this package and constructing a model are fast.
 """
 
 from __future__ import annotations
 
-import asyncio
-import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from copy import copy
-from functools import cache
-from inspect import cleandoc
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast, overload
 
-from langchain_core.language_models import LangSmithParams, LanguageModelInput
+from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.load.load import ALL_SERIALIZABLE_MAPPINGS
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from langchain_core.runnables import Runnable
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import (
@@ -28,92 +21,26 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     SecretStr,
-    TypeAdapter,
     model_validator,
 )
 
-from langchain_kie import _settings, _warm_up
+from langchain_kie import _settings
 from langchain_kie._answer import content_blocks
-from langchain_kie._answer.messages import PROVIDER, chat_result, generation_chunks, merge_chunks
-from langchain_kie._catalog import Api, CatalogProfile, model_hint, profile_of, resolve
-from langchain_kie._settings import (
-    ALIASES,
-    OPTION_NAMES,
-    MediaUpload,
-    Method,
-    ModelOptions,
-    resolve_aliases,
-    stop_list,
-)
-from langchain_kie._warnings import warn
-from langchain_kie.errors import KieConfigurationError, KieError, KieModelNotFoundError
+from langchain_kie._answer.messages import chat_result
+from langchain_kie._catalog import Api, CatalogProfile, profile_of, resolve
+from langchain_kie._chat_model import parameters, warm_up
+from langchain_kie._chat_model.call import acall_model, call_model, transport_of
+from langchain_kie._chat_model.langchain_hooks import LangChainHooks
+from langchain_kie._settings import MediaUpload, Method, ModelOptions
 
 if TYPE_CHECKING:
-    from langchain_core.caches import BaseCache
-    from langchain_core.callbacks import (
-        AsyncCallbackManagerForLLMRun,
-        BaseCallbackHandler,
-        BaseCallbackManager,
-        CallbackManagerForLLMRun,
-    )
+    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.language_models.model_profile import ModelProfile
-    from langchain_core.messages import AIMessageChunk
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
-    from langchain_core.rate_limiters import BaseRateLimiter
     from langchain_core.tools import BaseTool
-    from typing_extensions import TypedDict, Unpack
+    from typing_extensions import Unpack
 
-    from langchain_kie._answer.assembler import MessageAssembler
-    from langchain_kie._http.transport import Transport
-    from langchain_kie._request import PreparedCall
-    from langchain_kie._settings import AsyncHttpClient, HttpClient, Timeout
-    from langchain_kie.files import KieFiles
-
-    class _Parameters(TypedDict, total=False):
-        """What the constructor takes besides the model: fields, aliases, LangChain's parameters."""
-
-        api_key: SecretStr | str | None
-        kie_api_key: SecretStr | str | None
-        base_url: str
-        api: Api | None
-        temperature: float | None
-        top_p: float | None
-        max_tokens: int | None
-        max_output_tokens: int | None
-        stop: Sequence[str] | None
-        stop_sequences: Sequence[str] | None
-        reasoning_effort: str | None
-        thinking_level: str | None
-        include_thoughts: bool | None
-        check_combinations: bool
-        media_upload: MediaUpload
-        inline_media_limit: int
-        require_media_seen: bool
-        detect_error_text: bool
-        stream_invoke: bool | None
-        stream_usage: bool
-        upload_url: str | None
-        streaming: bool
-        timeout: float | Timeout | None
-        request_timeout: float | Timeout | None
-        max_retries: int
-        retry_on_timeout: bool
-        default_headers: dict[str, str] | None
-        http_client: HttpClient | None
-        http_async_client: AsyncHttpClient | None
-        model_kwargs: dict[str, Any]
-        name: str | None
-        cache: BaseCache | bool | None
-        verbose: bool
-        callbacks: list[BaseCallbackHandler] | BaseCallbackManager | None
-        tags: list[str] | None
-        metadata: dict[str, Any] | None
-        custom_get_token_ids: Callable[[str], list[int]] | None
-        rate_limiter: BaseRateLimiter | None
-        disable_streaming: bool | Literal["tool_calling"]
-        output_version: str | None
-        profile: ModelProfile | None
-
+    from langchain_kie._chat_model.parameter_types import Parameters
 else:
     BaseTool = Any
     """LangChain's fallbacks read the hints of `bind_tools` at run time; importing the class takes
@@ -123,21 +50,13 @@ SchemaT = TypeVar("SchemaT")
 
 content_blocks.register()
 
-_LOST_FILE = re.compile("download failed|failed to get file information")
-
-_LC_PATH = ("langchain_kie", "chat_models", "ChatKieGemini")
-ALL_SERIALIZABLE_MAPPINGS.setdefault(_LC_PATH, _LC_PATH)
-"""With `allowed_objects="all"`, `langchain_core.load` revives only classes that are listed here
-(langchain-core 1.7.2), and only where the caller lists the namespace too. It can go when packages
-can register themselves."""
-
 
 def _not_serialised() -> Any:
     """A field each time: pydantic 2.10 mixes up the validators of fields that share one."""
     return Field(default=None, exclude=True, repr=False)
 
 
-class ChatKieGemini(BaseChatModel):
+class ChatKieGemini(LangChainHooks, BaseChatModel):
     """Gemini models served by KIE.ai.
 
     Example:
@@ -252,47 +171,18 @@ class ChatKieGemini(BaseChatModel):
     if TYPE_CHECKING:
 
         @overload
-        def __init__(self, *, model: str, **parameters: Unpack[_Parameters]) -> None: ...
+        def __init__(self, *, model: str, **parameters: Unpack[Parameters]) -> None: ...
         @overload
-        def __init__(self, *, model_name: str, **parameters: Unpack[_Parameters]) -> None: ...
+        def __init__(self, *, model_name: str, **parameters: Unpack[Parameters]) -> None: ...
         def __init__(self, **parameters: Any) -> None: ...
 
     @model_validator(mode="before")
     @classmethod
     def _gather_kwargs(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Resolve names, and leave out a profile of the catalog, which follows the model."""
-        known = cls._resolve_names(values)
+        known = parameters.resolve_names(cls, values)
         if isinstance(known.get("profile"), CatalogProfile):
             del known["profile"]
-        return known
-
-    @classmethod
-    def _resolve_names(
-        cls, values: dict[str, Any], model_kwargs: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Resolve aliases; a name that is not a field goes into `model_kwargs`, with a warning.
-
-        Args:
-            values: Parameters, by the names that the caller used.
-            model_kwargs: The `model_kwargs` of the model that is copied, to which such a name
-                is added.
-
-        Raises:
-            KieConfigurationError: A parameter is given twice.
-        """
-        known: dict[str, Any] = {}
-        for given, value in values.items():
-            name = ALIASES.get(given, given)
-            if name in known:
-                raise KieConfigurationError(f"{name} is given twice, once under an alias")
-            known[name] = value
-        extra = {name: known.pop(name) for name in known.keys() - cls.model_fields.keys()}
-        if extra:
-            names = ", ".join(sorted(extra))
-            warn(f"{names}: not a parameter of ChatKieGemini; sent in the request body unchanged")
-            given_kwargs = known.get("model_kwargs") or {}
-            old = {} if given_kwargs else model_kwargs or {}
-            known["model_kwargs"] = {**old, **extra, **given_kwargs}
         return known
 
     @model_validator(mode="after")
@@ -313,76 +203,13 @@ class ChatKieGemini(BaseChatModel):
     def __get_pydantic_json_schema__(
         cls, _core_schema: Any, _handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        """The parameters that this class adds: those of LangChain hold objects without a schema."""
-        properties = {
-            name: {
-                **TypeAdapter(field.rebuild_annotation()).json_schema(),
-                "description": field.description,
-                **({} if field.is_required() else {"default": field.get_default()}),
-            }
-            for name, field in cls.model_fields.items()
-            if field.description
-        }
-        return {
-            "title": cls.__name__,
-            "type": "object",
-            "properties": properties,
-            "required": ["model"],
-        }
-
-    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
-        """What `generate` says of all its calls together."""
-        names = [output["model_name"] for output in llm_outputs if output]
-        return {"model_name": names[0] if names else self.model}
-
-    # --- what LangChain asks about the model ------------------------------------------------
+        """The parameters that this class adds."""
+        return parameters.json_schema_of(cls)
 
     @property
     def model_name(self) -> str:
         """The model name; LangChain's tracing reads it under this name."""
         return self.model
-
-    @property
-    def lc_secrets(self) -> dict[str, str]:
-        """The environment variable that replaces the key in a serialised model."""
-        return {"api_key": "KIE_API_KEY"}
-
-    @classmethod
-    def is_lc_serializable(cls) -> bool:
-        """Whether `langchain_core.load` can dump and load the model."""
-        return True
-
-    @classmethod
-    def get_lc_namespace(cls) -> list[str]:
-        """The namespace of a serialised model."""
-        return [*_LC_PATH[:-1]]
-
-    @property
-    def _llm_type(self) -> str:
-        return "kie-gemini-chat"
-
-    @property
-    def _identifying_params(self) -> dict[str, Any]:
-        values = self.__dict__
-        return {
-            name: values[name]
-            for name in _IDENTIFYING
-            if values[name] not in (None, {}) and values[name] != _DEFAULTS[name]
-        }
-
-    def _get_invocation_params(
-        self, stop: list[str] | None = None, **kwargs: Any
-    ) -> dict[str, Any]:
-        call_kwargs = resolve_aliases(kwargs)
-        stop_of_call = call_kwargs.pop("stop", None) if stop is None else stop
-        return super()._get_invocation_params(stop=stop_of_call, **call_kwargs)
-
-    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        call_kwargs = resolve_aliases(kwargs)
-        stop_of_call = call_kwargs.pop("stop", self.stop) if stop is None else stop
-        params = super()._get_ls_params(stop=stop_list(stop_of_call) or None, **call_kwargs)
-        params["ls_provider"] = PROVIDER
-        return params
 
     def get_num_tokens(self, text: str) -> int:
         """Estimate the tokens of a text, without a tokenizer.
@@ -423,16 +250,6 @@ class ChatKieGemini(BaseChatModel):
         schemas: list[Any] = [n for tool in tools or () for n in normalize_tool(tool)]
         return estimate_tokens(messages, schemas or None)
 
-    def __getstate__(self) -> dict[Any, Any]:
-        """Pickle without the user's HTTP clients, and without values that calls cached.
-
-        Connections cannot be pickled. The pickle, and so a hash of it, does not change by calls.
-        """
-        state = super().__getstate__()
-        fields = {n: v for n, v in state["__dict__"].items() if n in type(self).model_fields}
-        fields |= {"http_client": None, "http_async_client": None}
-        return {**state, "__dict__": fields}
-
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Copy the model; the new values are checked as the constructor checks them.
 
@@ -449,49 +266,10 @@ class ChatKieGemini(BaseChatModel):
             KieConfigurationError: A setting cannot be used.
             ValueError: A value has the wrong type.
         """
-        if not update:
-            return super().model_copy(deep=deep)
-        cls = type(self)
-        fields = {n: v for n, v in self.__dict__.items() if n in cls.model_fields}
-        changes = cls._resolve_names(dict(update), fields["model_kwargs"])
-        checked = cls(**{**fields, **changes})
         copied = super().model_copy(deep=deep)
-        for name in list(copied.__dict__.keys() - fields.keys()):
-            del copied.__dict__[name]  # what calls cached of the old values
-        new = {name: getattr(checked, name) for name in (*changes, "profile")}
-        copied.__dict__.update(new)
-        copied.__pydantic_fields_set__.update(changes)
+        if update:
+            parameters.set_values(copied, update)
         return copied
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> ChatKieGemini:
-        """Copy the model; the copy shares the user's HTTP clients."""
-        memo = memo if memo is not None else {}
-        for client in (self.http_client, self.http_async_client):
-            memo[id(client)] = client
-        return super().__deepcopy__(memo)
-
-    def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
-        if isinstance(model_input, list) and all(
-            map(_is_message_class, set(map(type, model_input)))
-        ):
-            prompt: PromptValue = ChatPromptValue.model_construct(messages=[*model_input])
-        else:
-            prompt = super()._convert_input(model_input)
-        if not isinstance(prompt, ChatPromptValue):
-            return prompt
-        if not [message for message in prompt.messages if message.content.__class__ is not str]:
-            return prompt
-        from langchain_kie._conversation.cache import repaired_message  # noqa: PLC0415
-
-        return ChatPromptValue(messages=[repaired_message(message) for message in prompt.messages])
-
-    def _convert_cached_generations(self, cache_val: list[Any]) -> list[Any]:
-        """Convert copies: the originals may be the result of a call that has not ended.
-
-        LangChain sets the cost of cached messages to 0, also in the original (langchain-core
-        1.8.3), so that a callback takes a paid answer for a cached one. This can go when it copies.
-        """
-        return super()._convert_cached_generations([copy(cached) for cached in cache_val])
 
     # --- calls ------------------------------------------------------------------------------
 
@@ -503,8 +281,8 @@ class ChatKieGemini(BaseChatModel):
         Raises:
             KieConfigurationError: There is no API key, or a setting cannot be used.
         """
-        _warm_up.load()
-        self._transport().open()
+        warm_up.load()
+        transport_of(self).open()
 
     async def awarm_up(self) -> None:
         """Load what calls need, in a thread, and open the connection pool of this event loop.
@@ -514,8 +292,8 @@ class ChatKieGemini(BaseChatModel):
         Raises:
             KieConfigurationError: There is no API key, or a setting cannot be used.
         """
-        await _warm_up.aload()
-        await self._transport().aopen()
+        await warm_up.aload()
+        await transport_of(self).aopen()
 
     def _generate(
         self,
@@ -524,7 +302,7 @@ class ChatKieGemini(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - core calls it
         **kwargs: Any,
     ) -> ChatResult:
-        [message] = self._call(messages, stop, kwargs, stream=False)
+        [message] = call_model(self, messages, stop, kwargs, stream=False)
         return chat_result(message)
 
     async def _agenerate(
@@ -534,7 +312,7 @@ class ChatKieGemini(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        [message] = [message async for message in self._acall(messages, stop, kwargs, stream=False)]
+        [message] = [m async for m in acall_model(self, messages, stop, kwargs, stream=False)]
         return chat_result(message)
 
     def _stream(
@@ -544,7 +322,7 @@ class ChatKieGemini(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        return self._call(messages, stop, kwargs, stream=True)
+        return call_model(self, messages, stop, kwargs, stream=True)
 
     def _astream(
         self,
@@ -553,192 +331,7 @@ class ChatKieGemini(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        return self._acall(messages, stop, kwargs, stream=True)
-
-    def _call(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None,
-        kwargs: dict[str, Any],
-        *,
-        stream: bool,
-    ) -> Iterator[Any]:
-        """Make one call, and yield the chunks of its answer, or only the message that they are.
-
-        If KIE lost an uploaded file, the file is uploaded again and the call is repeated, once.
-
-        Raises:
-            ValueError: The conversation or an option cannot be sent.
-            KieError: The call failed.
-        """
-        may_repeat, earlier_credits = True, 0.0
-        while True:
-            prepared = self._with_uploads(self._prepare(messages, stop, kwargs))
-            call, assembler = prepared.build(stream=stream)
-            assembler.earlier_credits = earlier_credits
-            chunks: list[AIMessageChunk] = []
-            try:
-                for event in self._transport().stream(call):
-                    chunk = assembler.feed(event)
-                    if chunk and stream:
-                        for piece in generation_chunks(chunk):  # noqa: UP028 - as `_acall`
-                            yield piece
-                    elif chunk:
-                        chunks.append(chunk)
-                last = assembler.finish()
-                ends = generation_chunks(last) if stream else [merge_chunks([*chunks, last])]
-                for end in ends:  # noqa: UP028
-                    yield end
-            except KieError as error:
-                error.partial = stream and assembler.has_output
-                if not (_ready_to_repeat(error, prepared, assembler) and may_repeat):
-                    raise
-                may_repeat = False
-                earlier_credits = error.credits_consumed or 0.0
-            else:
-                return
-
-    async def _acall(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None,
-        kwargs: dict[str, Any],
-        *,
-        stream: bool,
-    ) -> AsyncIterator[Any]:
-        """Make one call, and yield the chunks of its answer; as `_call`."""
-        may_repeat, earlier_credits = True, 0.0
-        while True:
-            prepared = await self._awith_uploads(await self._aprepare(messages, stop, kwargs))
-            call, assembler = await prepared.abuild(stream=stream)
-            assembler.earlier_credits = earlier_credits
-            chunks: list[AIMessageChunk] = []
-            try:
-                async for event in self._transport().astream(call):
-                    chunk = assembler.feed(event)
-                    if chunk and stream:
-                        for piece in generation_chunks(chunk):
-                            yield piece
-                    elif chunk:
-                        chunks.append(chunk)
-                last = assembler.finish()
-                ends = generation_chunks(last) if stream else [merge_chunks([*chunks, last])]
-                for end in ends:
-                    yield end
-            except KieError as error:
-                error.partial = stream and assembler.has_output
-                if not (_ready_to_repeat(error, prepared, assembler) and may_repeat):
-                    raise
-                may_repeat = False
-                earlier_credits = error.credits_consumed or 0.0
-            else:
-                return
-
-    def _prepare(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> PreparedCall:
-        """Check one call; nothing is read or sent.
-
-        Raises:
-            ValueError: The conversation or an option cannot be sent.
-        """
-        from langchain_kie._request import PreparedCall  # noqa: PLC0415 - loads at the first call
-
-        call_kwargs = resolve_aliases(kwargs)
-        call_kwargs.pop("stream", None)
-        call_kwargs["stop"] = call_kwargs.get("stop") if stop is None else stop
-        model_of_call = call_kwargs.pop("model", None)
-        model_name = model_of_call or self.model
-        resolved = resolve(model_name, call_kwargs.pop("api", None) or self.api)
-        timeout = _settings.checked_timeout(call_kwargs.pop("timeout", None))
-        if misplaced := call_kwargs.keys() & _CONSTRUCTOR_ONLY:
-            raise KieConfigurationError(
-                f"{', '.join(sorted(misplaced))}: can only be set on the model, not on a call"
-            )
-        values = self.__dict__
-        call = PreparedCall(
-            messages,
-            call_kwargs,
-            {name: values[name] for name in OPTION_NAMES},
-            resolved,
-            model_name=model_name,
-            extra=self.model_kwargs,
-            timeout=timeout,
-        )
-        if call.media:
-            call.check_media(profile_of(resolved) if model_of_call else self.profile)
-        return call
-
-    async def _aprepare(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> PreparedCall:
-        """As `_prepare`; the first call loads in a thread what calls need.
-
-        Long messages are converted in a thread.
-        """
-        await _warm_up.aload()
-        from langchain_kie._request import is_long  # noqa: PLC0415 - loads at the first call
-
-        if not is_long(messages):
-            return self._prepare(messages, stop, kwargs)
-        call = await asyncio.to_thread(self._prepare, messages, stop, kwargs)
-        call.is_long = True
-        return call
-
-    def _with_uploads(self, call: PreparedCall) -> PreparedCall:
-        """Upload the media that do not go inline.
-
-        Raises:
-            ValueError: A file cannot be read.
-            KieError: An upload failed; nothing else was sent.
-        """
-        if not call.media:
-            return call
-        from langchain_kie._uploads import choose_uploads, upload_all  # noqa: PLC0415
-
-        if chosen := choose_uploads(call.media, call.options):
-            call.build(stream=False)  # raises for what cannot be sent, before a file is public
-            upload_all(chosen, self._files())
-        return call
-
-    async def _awith_uploads(self, call: PreparedCall) -> PreparedCall:
-        """Upload the media that do not go inline; as `_with_uploads`."""
-        if not call.media:
-            return call
-        from langchain_kie._uploads import achoose_uploads, aupload_all  # noqa: PLC0415
-
-        if chosen := await achoose_uploads(call.media, call.options):
-            await call.abuild(stream=False)
-            await aupload_all(chosen, self._files())
-        return call
-
-    def _files(self) -> KieFiles:
-        """The file upload of this model's account."""
-        from langchain_kie.files import KieFiles  # noqa: PLC0415
-
-        return KieFiles(
-            api_key=self.api_key,
-            upload_url=_settings.upload_url_for(self.base_url, self.upload_url),
-            timeout=self.timeout,
-            max_retries=self.max_retries,
-            http_client=self.http_client,
-            http_async_client=self.http_async_client,
-        )
-
-    def _transport(self) -> Transport:
-        """The transport; settings are checked again, because assignments do not check them."""
-        from langchain_kie._http.transport import transport_for  # noqa: PLC0415 - loads httpx
-
-        return transport_for(
-            api_key=self.api_key,
-            base_url=self.base_url,
-            timeout=self.timeout,
-            max_retries=self.max_retries,
-            retry_on_timeout=self.retry_on_timeout,
-            headers=self.default_headers or {},
-            client=self.http_client,
-            async_client=self.http_async_client,
-        )
+        return acall_model(self, messages, stop, kwargs, stream=True)
 
     # --- tools and structured output --------------------------------------------------------
 
@@ -854,73 +447,14 @@ class ChatKieGemini(BaseChatModel):
         Raises:
             ValueError: `method` is unknown, or the schema cannot be sent.
         """
-        from langchain_kie._tools import structured_output  # noqa: PLC0415
-        from langchain_kie._tools.definitions import normalize_tool  # noqa: PLC0415
+        from langchain_kie._tools.structured_output import (  # noqa: PLC0415
+            bind_schema,
+            pipe_to_parser,
+        )
 
         method = method or "json_schema"
-        if method not in structured_output.METHODS:
-            raise ValueError(
-                f"method must be one of {', '.join(structured_output.METHODS)}; got {method!r}"
-            )
-        options: dict[str, Any] = {
-            "strict": strict,
-            "ls_structured_output_format": {
-                "kwargs": {"method": method, "strict": strict},
-                "schema": schema,
-            },
-            "require_tool_call": False,  # the parser reports a missing call
-            **kwargs,
-        }
-        formatted = [n for tool in tools or () for n in normalize_tool(tool)]
-        names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
-        if method == "function_calling":
-            name = normalize_tool(schema)[0]["function"]["name"]
-            bound = self.bind_tools([schema, *(tools or ())], tool_choice=name, **options)
-            parser = structured_output.build_tool_parser(schema, names)
-        else:
-            response_format = (
-                {"type": "json_object"}
-                if method == "json_mode"
-                else structured_output.build_response_format(schema, strict)
-            )
-            bound = self.bind_tools(tools or (), response_format=response_format, **options)
-            parser = structured_output.build_json_parser(schema, names)
-        return structured_output.pipe_to_parser(bound, parser, include_raw=include_raw)
+        bound, parser = bind_schema(self, schema, method, strict, tools or (), kwargs)
+        return pipe_to_parser(bound, parser, include_raw=include_raw)
 
 
-def _parameter_docs() -> dict[str, str]:
-    """The parameters' descriptions, from the docstring of `ChatKieGemini`."""
-    docstring = cleandoc(ChatKieGemini.__doc__ or "")
-    entries = re.findall(r"^ {4}([a-z_]+): (.+(?:\n {8}.+)*)", docstring, re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in entries}
-
-
-for _name, _text in _parameter_docs().items():
-    ChatKieGemini.model_fields[_name].description = _text
-
-_DEFAULTS = {name: field.default for name, field in ChatKieGemini.model_fields.items()}
-_CONSTRUCTOR_ONLY = _DEFAULTS.keys() - {*OPTION_NAMES}
-_IDENTIFYING = ("model", "api", "base_url", *OPTION_NAMES, "model_kwargs")
-
-
-@cache
-def _is_message_class(cls: type) -> bool:
-    return issubclass(cls, BaseMessage)
-
-
-def _ready_to_repeat(error: KieError, prepared: PreparedCall, assembler: MessageAssembler) -> bool:
-    """Forget uploaded files that KIE lost, and return whether the call can be repeated.
-
-    Adds to the error what KIE charged, and near names if the model is unknown.
-    """
-    if isinstance(error, KieModelNotFoundError):
-        error.hint = model_hint(error.model or "")
-    if error.credits_consumed is None:
-        error.credits_consumed = assembler.credits_consumed
-    else:
-        error.credits_consumed += assembler.earlier_credits
-    if not prepared.media or not _LOST_FILE.search(error.message.lower()):
-        return False
-    from langchain_kie._uploads import evict  # noqa: PLC0415 - only for calls with media
-
-    return evict(prepared.media) and not error.partial
+parameters.describe(ChatKieGemini)

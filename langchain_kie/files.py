@@ -151,7 +151,7 @@ class KieFiles:
     @property
     def account(self) -> str:
         """Identifies the upload API and the API key, without revealing the key."""
-        return f"{self._transport.base_url} {self._transport.auth.digest}"
+        return self._transport.account
 
     def __repr__(self) -> str:
         """Show the upload URL, and no key."""

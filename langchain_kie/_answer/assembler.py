@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_kie._answer.citations import (
     CITATION_SPANS_KEY,
-    FIRST_TEXT,
     MERGED_KEYS,
     citation_spans,
     merge_metadata,
 )
+from langchain_kie._answer.content import AnswerContent
 from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, ToolCallDelta
 from langchain_kie._answer.event_filter import EventFilter
 from langchain_kie._answer.held_text import HeldText, call_from_text, fitted_json
@@ -114,12 +114,7 @@ class MessageAssembler:
         self._held = HeldText(until_end=until_end) if until_end or expects_json else None
         self._filter = EventFilter()
         self._refusal = ""
-        self._text_length = 0
-        self._text_index = FIRST_TEXT
-        self._texts: dict[str, list[str]] = {FIRST_TEXT: []}
-        self._block_count = 0
-        self._server_call_id: str | None = None
-        self._replays_tools = False
+        self._content = AnswerContent(self._signatures)
         self._usage: Json = {}
         self._parse_usage: Callable[[Json], UsageMetadata] | None = None
         self._finish_reason = STOP
@@ -156,9 +151,9 @@ class MessageAssembler:
     def _event_content(self, event: AnswerEvent, tool_call_chunks: dict[int, ToolCallChunk]) -> Any:
         """The text and blocks of an event; its tool calls are added to `tool_call_chunks`."""
         outputs = event.outputs
-        is_plain = not (self._block_count or event.signatures) and self._held is None
+        is_plain = not (self._content.block_count or event.signatures) and self._held is None
         if is_plain and len(outputs) == 1 and isinstance(outputs[0], str):
-            return self._add_text(outputs[0], None)
+            return self._content.add_text(outputs[0], None)
         signatures, native_parts = event.signatures or {}, event.native_parts or {}
         content: list[Any] = []
         for position, output in enumerate(outputs):
@@ -166,21 +161,23 @@ class MessageAssembler:
             if isinstance(output, str):
                 content += self._hold_or_add(output, signature)
             elif isinstance(output, dict):
-                content.append(self._add_block(output, signature, native_parts.get(position)))
+                content.append(
+                    self._content.add_block(output, signature, native_parts.get(position))
+                )
             else:
                 if not self._has_answer_function:
                     content += self._release()
-                answer = self._tool_calls.add(output, self._text_length, tool_call_chunks)
+                answer = self._tool_calls.add(output, self._content.text_length, tool_call_chunks)
                 if answer and self._answer_schema:
                     self._answer.append(answer)
                 elif answer:
-                    content.append(self._add_text(answer, None))
-        return content if self._block_count else "".join(content)
+                    content.append(self._content.add_text(answer, None))
+        return content if self._content.block_count else "".join(content)
 
     def _hold_or_add(self, text: str, signature: str | None) -> list[Any]:
         """Add text, unless it is held; return what can be sent."""
         if self._held is None:
-            added = self._add_text(text, signature)
+            added = self._content.add_text(text, signature)
             return [added] if added else []
         return [] if self._held.add(text, signature) else self._release()
 
@@ -188,7 +185,7 @@ class MessageAssembler:
         """Return the text that was held; what follows is not held."""
         pieces = self._held.pieces if self._held else []
         self._held = None
-        return [text for piece in pieces if (text := self._add_text(*piece))]
+        return [text for piece in pieces if (text := self._content.add_text(*piece))]
 
     def finish(self) -> AIMessageChunk:
         """Return the last chunk, with the values that are final only at the end.
@@ -199,7 +196,7 @@ class MessageAssembler:
         additional_kwargs: Json = {}
         content: str | Json = ""
         held = str(self._held or "")
-        texts = self._joined_texts()
+        texts = self._content.joined_texts()
         text = "".join(texts.values()) + held
         self._raise_if_error(text)
         self._add_cost()
@@ -208,20 +205,16 @@ class MessageAssembler:
             self._record_refusal()
         is_refusal = self._finish_reason.is_refusal or self._refusal != ""
         calls = self._missing_calls(held, text) if self._is_checked else []
-        answer = "".join(self._answer) if self._answer else ""
+        answer = "".join(self._answer)
         if held and self._tool_calls.answer:
             additional_kwargs["reasoning_content"] = held
         elif held and not calls:
             answer = held
         if answer:
             content = self._add_answer(answer)
-            texts = self._joined_texts()
-        is_billed = self._finish_reason.is_normal or usage
-        has_answer = (
-            self._text_length or self._block_count or self._tool_calls or held or answer or calls
-        )
-        if is_billed and not (has_answer or is_refusal):
-            self._mark_empty(usage)
+            texts = self._content.joined_texts()
+        if not (self._content or self._tool_calls or held or answer or calls or is_refusal):
+            self._mark_if_billed(usage)
         if spans := citation_spans(self._metadata, texts):
             self._metadata[CITATION_SPANS_KEY] = spans
         self._record_finish_reason()
@@ -253,10 +246,6 @@ class MessageAssembler:
         key = "block_reason" if feedback.get("block_reason") == native else "finish_reason"
         self._metadata[REFUSAL_REASON] = {key: native}
 
-    def _joined_texts(self) -> dict[str, str]:
-        """The text of each text block, by the index of the block."""
-        return {index: "".join(pieces) for index, pieces in self._texts.items() if pieces}
-
     def _raise_if_error(self, text: str) -> None:
         """Raise the error that the text or the finish reason of the answer reports, if any.
 
@@ -269,7 +258,7 @@ class MessageAssembler:
             error = error_from_text(text, model=self._model_name)
             if error:
                 raise error
-        if self._finish_reason.is_failed_call and not (text or self._block_count):
+        if self._finish_reason.is_failed_call and not (text or self._content.block_count):
             details = self._metadata.get("finish_message") or "the server did not explain it"
             raise KieProtocolError(
                 f"the model's tool call failed ({self._finish_reason.word}): {details}",
@@ -331,15 +320,17 @@ class MessageAssembler:
         """Add the text that was held until the end; JSON without a fence, fitted to the schema."""
         fitted = fitted_json(text, self._answer_schema)
         if fitted != text or self._answer:
-            return self._add_text(fitted, None)
+            return self._content.add_text(fitted, None)
         self._release()
-        return self._text_content(text)
+        return self._content.text_content(text)
 
-    def _mark_empty(self, usage: UsageMetadata | None) -> None:
+    def _mark_if_billed(self, usage: UsageMetadata | None) -> None:
         """Mark an empty answer that was billed, with a warning: an agent would end with it.
 
         Thoughts alone are no answer.
         """
+        if not (self._finish_reason.is_normal or usage):
+            return
         tokens = usage["total_tokens"] if usage else 0
         self._metadata["empty_answer"] = True
         thoughts = " except for thoughts" if self.has_output else ""
@@ -391,40 +382,3 @@ class MessageAssembler:
                 self._metadata[key] = merge_metadata(key, self._metadata.get(key), value)
             else:
                 self._metadata[key] = value
-
-    def _add_text(self, text: str, signature: str | None) -> Any:
-        """Return text for a chunk's content; after another block, as a block with an index."""
-        start = self._text_length
-        self._text_length += len(text)
-        self._texts[self._text_index].append(text)
-        if signature:
-            self._signatures.add_text(start, self._text_length, signature)
-        return self._text_content(text) if self._block_count else text
-
-    def _text_content(self, text: str) -> Any:
-        """Text, or a block of text after another block."""
-        if not self._block_count or not text:
-            return text
-        return {"type": "text", "text": text, "index": self._text_index}
-
-    def _add_block(self, block: Json, signature: str | None, native_part: Json | None) -> Json:
-        """Return a block that is not text, with an index, so that LangChain does not merge it.
-
-        If a call of a server tool has no id, one is generated; its result gets the same.
-        """
-        index = f"lc_block_{self._block_count}"
-        self._block_count += 1
-        self._text_index = f"lc_txt_{self._block_count}"
-        self._texts[self._text_index] = []
-        self._replays_tools = self._replays_tools or bool(signature)
-        if native_part and (self._replays_tools or block["type"] == "non_standard"):
-            self._replays_tools = True
-            self._signatures.add_part(index, self._text_length, native_part)
-        elif signature:
-            self._signatures.add_block(index, signature)
-        if block["type"] == "server_tool_call":
-            self._server_call_id = block["id"] or f"{block['name']}_{self._block_count}"
-            block = {**block, "id": self._server_call_id}
-        elif block["type"] == "server_tool_result":
-            block = {**block, "tool_call_id": block["tool_call_id"] or self._server_call_id}
-        return {**block, "index": index}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from langchain_kie._answer.tool_calls import parse_arguments
+from langchain_kie._answer.pending_call import parse_arguments
 from langchain_kie._json import to_json
 from langchain_kie._json_schema.coerce import fit
 

@@ -138,9 +138,9 @@ def generation_chunks(message: AIMessageChunk) -> Iterable[ChatGenerationChunk]:
 def _names_first(message: AIMessageChunk) -> list[AIMessageChunk]:
     """A chunk with tool calls as several: each call's id and name, and then its arguments.
 
-    Text and thoughts, or the values of the last chunk, have a chunk of their own. AG-UI and
+    Text and thoughts, or the values of the last chunk, are a separate chunk. AG-UI and
     CopilotKit read one call of a chunk, nothing next to it, and no arguments next to its name
-    (ag-ui-langgraph 0.0.47). This can go when they read whole calls.
+    (ag-ui-langgraph 0.0.47). This can go when they read complete calls.
     """
     pieces: list[ToolCallChunk] = []
     for call in message.tool_call_chunks:

@@ -1,6 +1,6 @@
 """One message, parsed once for as long as it exists.
 
-An agent sends its whole history with every call. A message is parsed again only if a field that
+An agent sends its complete history with every call. A message is parsed again only if a field that
 a request depends on has changed, also in place: immutable values are compared by identity or
 value, mutable ones by their JSON. Pure.
 """

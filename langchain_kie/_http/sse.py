@@ -121,7 +121,8 @@ class EventParser:
         if self._ends_with_cr or _CR in data:
             data = self._with_line_feeds(data)
         if _LF not in data:
-            self._line.append(data)
+            if data:
+                self._line.append(data)
             if self._size - self._event_start > MAX_EVENT_BYTES:
                 return [KieProtocolError(f"an event is larger than {MAX_EVENT_BYTES} bytes")]
             return []

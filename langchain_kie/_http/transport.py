@@ -98,6 +98,11 @@ class Transport:
     client: HttpClient | None = None
     async_client: AsyncHttpClient | None = None
 
+    @property
+    def account(self) -> str:
+        """Identifies the API and the key, without revealing the key."""
+        return f"{self.base_url} {self.auth.digest}"
+
     def open(self) -> None:
         """Open a connection pool, unless there is a client of the user.
 

@@ -31,6 +31,7 @@ from langchain_kie.errors import ModelRefusalError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
+    from langchain_core.language_models import BaseChatModel
     from langchain_core.output_parsers import BaseOutputParser
 
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -83,44 +84,6 @@ def _to_json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
     if isinstance(schema, dict) and _FUNCTION_KEYS.isdisjoint(schema):
         return schema
     return convert_to_json_schema(schema)
-
-
-def build_json_parser(
-    schema: dict[str, Any] | type, tool_names: Sequence[str]
-) -> BaseOutputParser[Any]:
-    """The parser of an answer that is JSON text, with or without a Markdown fence.
-
-    Args:
-        schema: The schema of the answer.
-        tool_names: The functions that the model may call instead of answering.
-    """
-    return StructuredOutputParser(
-        json_schema=_to_json_schema(schema),
-        model_class=_model_class(schema),
-        tool_names=tuple(tool_names),
-    )
-
-
-def build_tool_parser(
-    schema: dict[str, Any] | type, tool_names: Sequence[str]
-) -> BaseOutputParser[Any]:
-    """The parser of an answer that is a call of the function of a schema.
-
-    Args:
-        schema: The schema of the answer.
-        tool_names: The other functions, which the model may call instead of answering.
-    """
-    function = normalize_tool(schema)[0]["function"]
-    return StructuredOutputParser(
-        json_schema=function.get("parameters") or {},
-        model_class=_model_class(schema),
-        function_name=function["name"],
-        tool_names=tuple(tool_names),
-    )
-
-
-def _model_class(schema: dict[str, Any] | type) -> Any:
-    return schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None
 
 
 class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
@@ -324,6 +287,57 @@ def _add_chunk(received: Any, chunk: str | BaseMessage) -> Any:
     else:
         return ChatGeneration(message=chunk)
     return added if received is None else received + added
+
+
+def bind_schema(
+    model: BaseChatModel,
+    schema: dict[str, Any] | type,
+    method: Method,
+    strict: bool | None,
+    tools: Sequence[Any],
+    kwargs: dict[str, Any],
+) -> tuple[Runnable[Any, Any], StructuredOutputParser]:
+    """A model that answers in a schema, and the parser of its answer.
+
+    Args:
+        model: The model.
+        schema: The schema of the answer.
+        method: How the model is made to answer in it.
+        strict: Sent with the schema.
+        tools: The tools that the model may call instead of answering.
+        kwargs: Other options of the call.
+
+    Raises:
+        ValueError: `method` is unknown, or the schema cannot be sent.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
+    format_of_call = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
+    options: dict[str, Any] = {
+        "strict": strict,
+        "ls_structured_output_format": format_of_call,
+        "require_tool_call": False,  # the parser reports a missing call
+        **kwargs,
+    }
+    formatted = [n for tool in tools for n in normalize_tool(tool)]
+    names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
+    function_name = None
+    if method == "function_calling":
+        function = normalize_tool(schema)[0]["function"]
+        function_name, json_schema = function["name"], function.get("parameters") or {}
+        bound = model.bind_tools([schema, *tools], tool_choice=function_name, **options)
+    else:
+        is_json_mode, json_object = method == "json_mode", {"type": "json_object"}
+        response_format = json_object if is_json_mode else build_response_format(schema, strict)
+        bound = model.bind_tools(tools, response_format=response_format, **options)
+        json_schema = _to_json_schema(schema)
+    parser = StructuredOutputParser(
+        json_schema=json_schema,
+        model_class=schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None,
+        function_name=function_name,
+        tool_names=tuple(names),
+    )
+    return bound, parser
 
 
 def pipe_to_parser(

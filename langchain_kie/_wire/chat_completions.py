@@ -7,22 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, AnswerEvent, ToolCallDelta
+from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, AnswerEvent
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
 from langchain_kie._conversation.content import text_and_media
-from langchain_kie._conversation.thought_signatures import (
-    has_signature,
-    stored_extras,
-    stored_message_extra,
-)
+from langchain_kie._conversation.thought_signatures import stored_extras, stored_message_extra
 from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE
 from langchain_kie._error_bodies import raise_if_error
 from langchain_kie._json import LongText, RawJson, json_list, raw_list, to_json, without_none
 from langchain_kie._json_schema.normalize import normalize_schema
 from langchain_kie._wire import common
+from langchain_kie._wire.chat_message import parse_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from langchain_core.messages.ai import UsageMetadata
 
@@ -34,10 +31,6 @@ if TYPE_CHECKING:
     from langchain_kie._options import Options
     from langchain_kie._tools.cache import Function
     from langchain_kie._tools.choice import ToolChoice
-
-_CALL_MEMBERS = frozenset({"index", "id", "type", "function"})
-_FUNCTION_MEMBERS = frozenset({"name", "arguments"})
-_THOUGHT_TYPES = ("reasoning", "thought", "thinking")
 
 FINISH_REASONS = {
     "stop": STOP,
@@ -253,7 +246,7 @@ def parse_event(event: Json) -> AnswerEvent:
         if not delta or (message and not any(delta[k] for k in delta.keys() - {"role"})):
             parsed.is_message, delta = True, message or delta
         if delta:
-            _parse_message(delta, parsed)
+            parse_message(delta, parsed)
         if finish_reason := choice.get("finish_reason"):
             parsed.native_finish_reason = common.require_text(finish_reason)
         if logprobs := choice.get("logprobs"):
@@ -266,144 +259,6 @@ def parse_event(event: Json) -> AnswerEvent:
     if model := event.get("model"):
         parsed.metadata["model_version"] = model
     return parsed
-
-
-def _parse_message(message: Json, parsed: AnswerEvent) -> None:
-    content = message.get("content")
-    if isinstance(content, str):
-        if content:
-            parsed.outputs.append(content)
-            if _MEMBERS.isdisjoint(message):
-                return
-    else:
-        for part in [content] if isinstance(content, dict) else content or []:
-            _parse_content_part(part, parsed)
-    for name in _MEMBER_PARSERS:
-        if name in message and (value := message[name]):
-            _MEMBER_PARSERS[name](value, parsed)
-
-
-def _parse_content_part(part: str | Json, parsed: AnswerEvent) -> None:
-    """Parse a part of a content that is a list: text, a thought or an image (docs/wire.md 3)."""
-    if isinstance(part, str) or part is None:
-        if part:
-            parsed.outputs.append(part)
-    elif part.get("type") in _THOUGHT_TYPES:
-        parsed.reasoning += _thought_text(part)
-    elif part.get("text"):
-        parsed.outputs.append(common.require_text(part["text"]))
-    elif part.get("image_url"):
-        parsed.outputs.append(_image_block(part["image_url"]))
-    elif "text" not in part:
-        parsed.outputs.append({"type": "non_standard", "value": part})
-
-
-def _thought_text(thought: Any) -> str:
-    """The text of a thought, which may be a part of a content or a list of parts."""
-    if isinstance(thought, list):
-        return "".join(map(_thought_text, thought))
-    if isinstance(thought, dict):
-        if "type" not in thought:
-            raise TypeError("a thought has no type")
-        texts = (thought[key] for key in ("text", *_THOUGHT_TYPES) if thought.get(key))
-        return _thought_text(next(texts, ""))
-    return common.require_text(thought)
-
-
-def _image_block(image: str | Json) -> Json:
-    url = common.require_text(image["url"] if isinstance(image, dict) else image)
-    head, is_inline, data = url.partition(";base64,")
-    if is_inline and head[:5].lower() == "data:":
-        return {"type": "image", "base64": data, "mime_type": head[5:].partition(";")[0]}
-    return {"type": "image", "url": url}
-
-
-def _parse_reasoning_content(thought: Any, parsed: AnswerEvent) -> None:
-    parsed.reasoning += _thought_text(thought)
-
-
-def _parse_reasoning(thought: Any, parsed: AnswerEvent) -> None:
-    """Parse the name that other servers have for `reasoning_content`; some send both."""
-    parsed.other_reasoning = _thought_text(thought)
-
-
-def _parse_refusal(refusal: Any, parsed: AnswerEvent) -> None:
-    parsed.refusal = common.require_text(refusal)
-
-
-def _parse_annotations(annotations: Any, parsed: AnswerEvent) -> None:
-    parsed.metadata["annotations"] = annotations
-
-
-def _parse_reasoning_details(details: Any, parsed: AnswerEvent) -> None:
-    _keep_member("reasoning_details", details, parsed)
-
-
-def _parse_extra_content(extra: Any, parsed: AnswerEvent) -> None:
-    """Parse Google's additional members: the mark of a thought, or a signature."""
-    google = extra.get("google")
-    if isinstance(google, dict) and google.get("thought") is True:
-        parsed.is_tagged_thought = True
-        extra = {**extra, "google": {k: v for k, v in google.items() if k != "thought"}}
-    if extra != {"google": {}}:
-        _keep_member("extra_content", extra, parsed)
-
-
-def _keep_member(name: str, value: Any, parsed: AnswerEvent) -> None:
-    """Keep a member in the metadata, and to be sent back if it has a signature."""
-    parsed.metadata[name] = value
-    if has_signature(value):
-        parsed.message_extra = {**(parsed.message_extra or {}), name: value}
-
-
-def _parse_images(images: Any, parsed: AnswerEvent) -> None:
-    for image in images:
-        part = {"image_url": image} if isinstance(image, str) else image
-        _parse_content_part(part, parsed)
-
-
-def _parse_tool_calls(calls: Any, parsed: AnswerEvent) -> None:
-    for call in calls:
-        if call is not None:
-            parsed.outputs.append(_parse_tool_call(call, is_complete=parsed.is_message))
-
-
-def _parse_function_call(function: Any, parsed: AnswerEvent) -> None:
-    """Parse OpenAI's older form of a tool call; some servers send it with the newer one."""
-    if not any(isinstance(output, ToolCallDelta) for output in parsed.outputs):
-        _parse_tool_calls([{"function": function}], parsed)
-
-
-_MEMBER_PARSERS: Mapping[str, Callable[[Any, AnswerEvent], None]] = {
-    "reasoning_content": _parse_reasoning_content,
-    "reasoning": _parse_reasoning,
-    "refusal": _parse_refusal,
-    "annotations": _parse_annotations,
-    "reasoning_details": _parse_reasoning_details,
-    "extra_content": _parse_extra_content,
-    "images": _parse_images,
-    "tool_calls": _parse_tool_calls,
-    "function_call": _parse_function_call,
-}
-"""The members of a message after its content, in the order in which they are read."""
-
-_MEMBERS = frozenset(_MEMBER_PARSERS)
-
-
-def _parse_tool_call(call: Json, *, is_complete: bool) -> ToolCallDelta:
-    function = call.get("function") or {}
-    arguments = function.get("arguments")
-    extra = {k: v for k, v in call.items() if k not in _CALL_MEMBERS}
-    if inner := {k: v for k, v in function.items() if k not in _FUNCTION_MEMBERS}:
-        extra["function"] = inner
-    return ToolCallDelta(
-        name=function.get("name") or None,
-        args=common.arguments_text(arguments),
-        id=common.id_text(call.get("id")),
-        index=call.get("index"),
-        is_complete=is_complete or isinstance(arguments, dict),
-        extra=extra or None,
-    )
 
 
 def _parse_usage(usage: Json) -> UsageMetadata:

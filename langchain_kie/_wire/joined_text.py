@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _TEXTS = frozenset({"content", "reasoning_content", "reasoning"})
 _NOT_JOINED = frozenset({"code", "error", "credits_consumed", "promptFeedback"})
-"""Members of events that are not joined; each counts by itself."""
+"""Members of events that are not joined; each is counted separately."""
 
 
 class _Plain(NamedTuple):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +34,6 @@ from langchain.agents.middleware import (
     ToolErrorMiddleware,
     ToolRetryMiddleware,
 )
-from langchain_core.decisions import BaseDecisionModel, ClassifierResponse
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
@@ -59,32 +60,16 @@ def delete_file(path: str) -> str:
     raise PermissionError(f"{path} is read-only")
 
 
-class ChatDecisions(BaseDecisionModel):
-    """Answers the questions of middleware with a chat model."""
+def documented_decision_model():
+    """The class in docs/other-libraries.md."""
+    page = (Path(__file__).parents[2] / "docs" / "other-libraries.md").read_text()
+    (code,) = re.findall(r"```python\n([^`]*class ChatDecisions.*?)\nfast = ", page, re.DOTALL)
+    names = {"__name__": "documented"}
+    exec(compile(code, "other-libraries.md", "exec", dont_inherit=True), names)
+    return names["ChatDecisions"]
 
-    model: str = "gemini"
-    chat: ChatKieGemini
 
-    @property
-    def _provider(self):
-        return "kie"
-
-    def _classify(self, state, questions):
-        ((name, question),) = questions.items()
-        if question.type == "noul":
-            schema, others = {"type": "number"}, {}
-        else:
-            schema = {"type": "string", "enum": [*question.criteria]}
-            others = {"probabilities": {}, "confidence": 1}
-        decision = {
-            "title": "decision",
-            "type": "object",
-            "properties": {question.type: schema},
-            "required": [question.type],
-        }
-        answer = self.chat.with_structured_output(decision).invoke(f"{question}\n{state}")
-        answers = {name: {"type": question.type, **others, **answer}}
-        return ClassifierResponse.model_validate({"model": self.model, "answers": answers})
+ChatDecisions = documented_decision_model()
 
 
 @dataclass(kw_only=True)
@@ -119,7 +104,7 @@ class Scenario:
 def auto_mode(model, path):
     return Scenario(
         middleware=[AutoModeMiddleware(tools=[delete_file], classifier=ChatDecisions(chat=model))],
-        answers=[call("delete_file", path="/etc"), '{"noul": 0.875}', "I may not."],
+        answers=[call("delete_file", path="/etc"), '{"is_risky": 0.875}', "I may not."],
         sent={1: ["Delete a file.", "/etc"]},
         transcript=[
             f"human: {QUESTION}",
@@ -263,7 +248,7 @@ def model_router(model, path):
         middleware=[
             ModelRouterMiddleware(choices=choices, instructions="Choose.", classifier=classifier)
         ],
-        answers=['{"choice": "weather"}', CALL, "Rain."],
+        answers=['{"model_route": "weather"}', CALL, "Rain."],
         models=["main", "gemini-3-6-flash", "gemini-3-6-flash"],
         transcript=[f"human: {QUESTION}", CALLED, RAIN, "ai: Rain."],
     )
@@ -468,3 +453,12 @@ async def test_agent_with_middleware(scenario, mode, model, script, tmp_path):
         main = script.requests[0].model
         assert ["main" if r.model == main else r.model for r in script.requests] == expected.models
     assert {name: state[name] for name in expected.state} == expected.state
+
+
+def test_streamed_events_are_redacted(model, script):
+    agent = create_agent(model, middleware=[PIIMiddleware("email", apply_to_output=True)])
+    script.answers = ["Write to ann@example.org, then to bob@example.org. " * 5]
+    run = agent.stream_events({"messages": [("user", QUESTION)]}, version="v3")
+    text = "".join(piece for message in run.messages for piece in message.text)
+    assert text == run.output["messages"][-1].text
+    assert text == "Write to [REDACTED_EMAIL], then to [REDACTED_EMAIL]. " * 5

@@ -82,7 +82,7 @@ def browser():
 def page(browser):
     """A page in a new profile; the test fails if a script of it fails."""
     errors = []
-    viewport = {"width": 900, "height": 660}
+    viewport = {"width": 900, "height": 680}
     with browser.new_context(viewport=viewport, device_scale_factor=2) as context:
         context.set_default_timeout(60_000)
         page = context.new_page()

@@ -40,8 +40,7 @@ def test_the_page_shows_a_conversation(chat, kie_emulator):
     answer = "17 \N{MULTIPLICATION SIGN} 23 is 391. The line has six words."
     kie_emulator.answer(
         Answer(
-            thoughts="The user wants a product and a number of words. I have a tool for each of "
-            "them, so I call both at once.",
+            thoughts="The user wants a product and a number of words. I call a tool for each.",
             tool_calls=[
                 ToolCall("calculate", {"expression": "17 * 23"}),
                 ToolCall("count_words", {"text": "to be or not to be"}),

@@ -23,6 +23,7 @@ from langchain_kie._answer.messages import (
     merge_chunks,
     with_original_arguments,
 )
+from langchain_kie._chat_model.call import prepare
 from langchain_kie.emulator import Emulator
 from langchain_kie.emulator.app import build_app
 
@@ -64,7 +65,7 @@ def prepared(model: ChatKieGemini, messages: Sequence[BaseMessage], **options: A
     Raises:
         ValueError: The request cannot be sent.
     """
-    return model._prepare([*messages], None, options).build(stream=True)
+    return prepare(model, [*messages], None, options).build(stream=True)
 
 
 def body_of(model: ChatKieGemini, messages: Sequence[BaseMessage], **options: Any) -> Any:

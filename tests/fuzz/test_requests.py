@@ -105,12 +105,13 @@ def _native_turn(body: Any) -> tuple[str, list[Any], list[Any]]:
 
 
 def _chat_turn(body: Any) -> tuple[str, list[Any], list[Any]]:
-    """Text, tool calls, and the `extra_content` of these."""
+    """Text, tool calls, and the `extra_content` of these; arguments may be encoded twice."""
     turn = body["messages"][1]
     sent = turn.get("tool_calls", [])
     calls = [{"id": call["id"], **call["function"]} for call in sent]
     for call in calls:
-        call["args"] = orjson.loads(call.pop("arguments"))
+        args = orjson.loads(call.pop("arguments"))
+        call["args"] = orjson.loads(args) if isinstance(args, str) else args
     extras = [(call["id"], call["extra_content"]) for call in sent if "extra_content" in call]
     return turn["content"], calls, extras
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from langchain_kie import ChatKieGemini
 from langchain_kie.emulator import Emulator
 
 MEDIA = Path(__file__).parent / "media"
@@ -41,3 +42,18 @@ def clean_environment(service, monkeypatch):
     if service:
         monkeypatch.setenv("KIE_API_KEY", service.api_key)
         monkeypatch.setenv("KIE_BASE_URL", service.base_url)
+
+
+APIS = [("gemini-3-flash", "chat_completions"), ("gemini-3.5-flash", "generate_content")]
+
+
+@pytest.fixture(params=APIS, ids="-".join)
+def fields(request):
+    """The fields of a model, on one API."""
+    model, api = request.param
+    return {"model": model, "api": api}
+
+
+@pytest.fixture
+def model(fields):
+    return ChatKieGemini(**fields)

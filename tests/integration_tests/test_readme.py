@@ -50,7 +50,8 @@ TEST_FILES = [(heading, code) for heading, code in README + DOCS if "def test_" 
 @pytest.mark.parametrize(("heading", "code"), PROGRAMS, ids=[h for h, _ in PROGRAMS])
 def test_code_runs_and_prints_something(heading, code, capfd, monkeypatch):
     monkeypatch.chdir(ROOT)
-    exec(compile(code, heading, "exec"), {"__name__": "__main__"})
+    program = compile(code, heading, "exec", dont_inherit=True)  # without this module's __future__
+    exec(program, {"__name__": "__main__"})
     assert capfd.readouterr().out.strip()
 
 

@@ -33,11 +33,11 @@ from langchain_kie import (
     KieProtocolError,
     KieRateLimitError,
     KieServerError,
-    _account_state,
     rate_limiter,
 )
+from langchain_kie._account import state
+from langchain_kie._account.prices import parse_price
 from langchain_kie._catalog import MODELS, resolve
-from langchain_kie._price_text import parse_price
 from langchain_kie.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(rate_limiter, "time", clock)
     monkeypatch.setattr(rate_limiter, "asyncio", SimpleNamespace(sleep=clock.asleep))
-    monkeypatch.setattr(_account_state, "time", clock)
-    monkeypatch.setattr(_account_state, "process", _account_state.ProcessState())
+    monkeypatch.setattr(state, "time", clock)
+    monkeypatch.setattr(state, "process", state.ProcessState())
     return clock
 
 
@@ -347,7 +347,7 @@ async def test_an_old_list_is_used_with_a_warning_if_kie_fails(
         first = await call(account, "models", sync=sync)
         clock.now += 700
         with (
-            caplog.at_level(logging.WARNING, "langchain_kie._account_state"),
+            caplog.at_level(logging.WARNING, "langchain_kie._account.state"),
             pytest.warns(UserWarning, match=r"70\d s old, because reading it failed") as warned,
         ):
             assert await call(account, "models", sync=sync) == first

@@ -21,6 +21,7 @@ import pytest
 from call_modes import fixture, model_at, model_reading, server_sending
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
+from langchain_kie._chat_model.call import prepare, transport_of
 from langchain_kie._conversation import media
 
 if TYPE_CHECKING:
@@ -259,8 +260,8 @@ def test_media_are_not_copied(api: str) -> None:
         model.invoke("hi")
         tracemalloc.start()
         try:
-            call, _ = model._prepare(messages, None, {}).build(stream=False)
-            request = model._transport()._request(call, None)
+            call, _ = prepare(model, messages, None, {}).build(stream=False)
+            request = transport_of(model)._request(call, None)
             written = sum(map(len, request.stream))  # type: ignore[arg-type]
             _, peak = tracemalloc.get_traced_memory()
         finally:

@@ -35,6 +35,7 @@ from langchain_kie import (
     amedia_block,
     media_block,
 )
+from langchain_kie._chat_model.call import files_of
 from langchain_kie._conversation.media import HEAD_BYTES
 from langchain_kie.emulator import Emulator
 from langchain_kie.errors import KieEmptyResponseError
@@ -481,7 +482,7 @@ def test_host_of_the_upload_api(
         monkeypatch.setenv(name, value)
     assert repr(KieFiles(api_key=KEY, **settings)) == f"KieFiles(upload_url={host!r})"
     model = ChatKieGemini(model="gemini-3-flash", api_key=KEY, **settings)
-    assert repr(model._files()) == f"KieFiles(upload_url={host!r})"
+    assert repr(files_of(model)) == f"KieFiles(upload_url={host!r})"
     assert KEY not in KieFiles(api_key=KEY).account
 
 

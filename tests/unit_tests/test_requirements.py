@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from pathlib import Path
 
@@ -18,12 +19,12 @@ def pins(name: str) -> dict[str, Version]:
 
 
 def declared() -> list[Requirement]:
-    """The packages that the tests need: of the package, of the emulator and of the tests."""
+    """The packages that the tests need: of the package, of its extras and of the tests."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
     lines = [
         *project["project"]["dependencies"],
-        *project["project"]["optional-dependencies"]["emulator"],
+        *itertools.chain(*project["project"]["optional-dependencies"].values()),
         *groups["demo"],
         *(line for line in groups["test"] if isinstance(line, str)),
     ]
@@ -46,3 +47,16 @@ def test_the_tested_versions_are_allowed() -> None:
     assert all(
         requirement.specifier.contains(tested[requirement.name]) for requirement in declared()
     )
+
+
+def test_the_documented_versions_of_other_libraries_are_the_tested_ones() -> None:
+    table = (ROOT / "docs" / "other-libraries.md").read_text().split("\n\n")[2]
+    rows = [line.split(" | ") for line in table.splitlines()[2:]]
+    documented = {
+        name: Version(version)
+        for names, versions, *_ in rows
+        for name, version in zip(names[2:].split(", "), versions.split(", "), strict=True)
+    }
+    tested = pins("constraints.txt")
+    assert len(documented) > 15
+    assert documented == {name: tested[name] for name in documented}

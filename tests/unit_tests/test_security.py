@@ -18,6 +18,7 @@ from langchain_core.messages import HumanMessage
 from scripted_server import Scripted, ScriptedServer, sse
 
 from langchain_kie import ChatKieGemini, KieConfigurationError, KieError, KieProtocolError
+from langchain_kie._chat_model.call import transport_of
 
 SETTINGS: dict[str, Any] = {"model": "gemini-3-flash", "api_key": SECRET_KEY}
 
@@ -55,8 +56,8 @@ def test_no_form_of_a_model_but_a_pickle_shows_the_key() -> None:
         repr(model.bind_tools([{"google_search": {}}])),
         repr(model.with_structured_output({"title": "t", "type": "object", "properties": {}})),
         dumps(model.bind_tools([{"google_search": {}}])),
-        repr(model._transport()),
-        repr(vars(model._transport().auth)),
+        repr(transport_of(model)),
+        repr(vars(transport_of(model).auth)),
     ):
         assert SECRET_KEY not in form
     secret = {"lc": 1, "type": "secret", "id": ["KIE_API_KEY"]}

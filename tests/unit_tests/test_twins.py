@@ -22,10 +22,10 @@ PACKAGE = Path(langchain_kie.__file__).parent
 DIFFERENT_CODE = {
     "pools.pooled_transport": "all threads share pools; each event loop has its pools",
     "transport.Transport._request": "the async one adds to the request of the sync one",
-    "chat_models.ChatKieGemini._prepare": "the async one loads and converts in threads",
+    "call.prepare": "the async one loads and converts in threads",
     "_request.PreparedCall.build": "the async one may call the sync one in a thread",
     "files.media_block": "the async one calls the sync one in a thread",
-    "_warm_up.load": "the async one loads in a thread",
+    "warm_up.load": "the async one loads in a thread",
     "_uploads.choose_uploads": "the async one calls the sync one in a thread",
     "_uploads.upload_all": "the async one uploads concurrently",
     "_uploads._upload_once": "the async one reads in threads, and names the file",
@@ -277,7 +277,7 @@ def test_a_real_difference_is_found(old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("file", "name", "old", "new"),
     [
-        ("chat_models", "ChatKieGemini._call", "await self._awith_uploads(", "self._with_uploads("),
+        ("_chat_model/call", "call_model", "await _awith_uploads(", "_with_uploads("),
         ("_http/transport", "Transport.stream", "await asyncio.sleep(", "time.sleep("),
         ("_http/transport", "Transport.stream", "await response.aclose(", "response.close("),
         ("files", "KieFiles.upload", "await asyncio.to_thread(_upload_call, ", "_upload_call("),

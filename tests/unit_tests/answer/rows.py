@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage
 from scripted_server import sse
 
 from langchain_kie._conversation.thought_signatures import digest_of
+from langchain_kie.errors import HAS_REFUSALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +36,8 @@ STOP = ended("stop", id="x")
 CALLS = ended("tool_calls", id="x")
 NATIVE_STOP = ended("stop", "STOP")
 NATIVE_CALLS = ended("tool_calls", "STOP")
-DROPS_REFUSAL_AFTER_TEXT = {"events", "aevents"}
-"""The call modes in which LangChain drops a refusal that follows text (langchain-core 1.8.3)."""
+DROPS_LATER_REFUSAL = {"events", "aevents"}
+"""The call modes in which LangChain drops a refusal that follows a block (langchain-core 1.8.3)."""
 
 
 def blocked(
@@ -159,7 +160,8 @@ def check(row: Row, message: AIMessage, call_mode: str = "", *, is_sum: bool = F
 
     blocks = blocks_of(message)
     refusals = [block for block in blocks if block["type"] == "refusal"]
-    if row.refusal and not (row.text and call_mode in DROPS_REFUSAL_AFTER_TEXT):
+    is_dropped = (row.text or row.reasoning) and call_mode in DROPS_LATER_REFUSAL
+    if row.refusal and HAS_REFUSALS and not is_dropped:
         assert refusals == blocks[-1:] == [{"type": "refusal", **row.refusal}]
     else:
         assert not refusals
@@ -210,9 +212,10 @@ async def check_every_call_mode(row: Row) -> None:
                     row, message, call_mode.__name__, is_sum=call_mode not in BASIC_CALL_MODES[:2]
                 )
                 is_only_refusal = row.refusal is not None and not message.content
-                if call_mode.__name__ in STRUCTURED_CONTENT and not is_only_refusal:
+                if call_mode.__name__ in STRUCTURED_CONTENT:
                     content = [{**block} for block in message.content]
-                    assert blocks_of(message) == [_without_index(block) for block in content]
+                    blocks = [_without_index(block) for block in content]
+                    assert is_only_refusal or blocks_of(message) == blocks
                 elif row.blocks is None:
                     assert message.content == row.text
             except AssertionError as error:
@@ -238,3 +241,12 @@ def each(*tables: Sequence[Row]) -> pytest.MarkDecorator:
     """Run a test for each row."""
     rows = [row for table in tables for row in table]
     return pytest.mark.parametrize("row", rows, ids=lambda row: row.name)
+
+
+def chat_row(name: str, body: bytes, **expected: Any) -> Row:
+    return Row(name, body, **{"metadata": CALLS, **expected})
+
+
+F1, F2, G2 = ("f", {"i": 1}, "c1"), ("f", {"i": 2}, "c2"), ("g", {"i": 2}, "c2")
+GENERATED = [("f", {"i": 1}, None), ("f", {"i": 2}, None)]
+SIGNATURE = {"extra_content": {"google": {"thought_signature": "Sg=="}}}

@@ -22,6 +22,7 @@ from langchain_core.messages import (
 )
 
 from langchain_kie import ChatKieGemini
+from langchain_kie._chat_model.call import prepare
 from langchain_kie._conversation import cache
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def conversation() -> list[BaseMessage]:
 def body(api: Any, messages: list[BaseMessage]) -> str:
     """The request, without the spaces that only a body with a long integer has."""
     model = ChatKieGemini(model=MODEL, api=api, api_key="k")
-    call, _ = model._prepare(messages, None, {}).build(stream=False)
+    call, _ = prepare(model, messages, None, {}).build(stream=False)
     return json.dumps(json.loads(bytes(call.body)))  # type: ignore[arg-type]
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from langchain_kie import ChatKieGemini, KieModelNotFoundError, _catalog, chat_models
+from langchain_kie import ChatKieGemini, KieModelNotFoundError, _catalog
+from langchain_kie._chat_model import call
 from langchain_kie.emulator.models import CHAT_ENDPOINTS, NATIVE_ENDPOINTS
 
 ENDPOINTS = {"chat_completions": CHAT_ENDPOINTS, "generate_content": NATIVE_ENDPOINTS}
@@ -38,6 +39,6 @@ def test_wrong_spelling_in_the_client_is_an_error(client, monkeypatch, api, wron
         model="gemini-3.5-flash", api=api, base_url=emulator.base_url, api_key=emulator.api_key
     )
     assert model.invoke("Say 'pong'").text == "pong"
-    monkeypatch.setattr(chat_models, "resolve", lambda *_: target)
+    monkeypatch.setattr(call, "resolve", lambda *_: target)
     with pytest.raises(KieModelNotFoundError, match="The model is not supported"):
         model.invoke("Say 'pong'")

@@ -51,10 +51,10 @@ def test_memory_stays_flat_over_calls_that_succeed_and_fail() -> None:
 def test_the_transport_keeps_nothing_of_a_long_stream() -> None:
     """LangChain itself keeps the chunks of a stream for the end of its trace."""
     script = MEASURE + textwrap.dedent("""
-        request = model._prepare([HumanMessage("hi")], None, {})
+        request = prepare(model, [HumanMessage("hi")], None, {})
         call, _ = request.build(stream=True)
         before = resident("VmRSS")
-        for _ in model._transport().stream(call):
+        for _ in transport_of(model).stream(call):
             pass
         print(resident("VmHWM") - before)
     """)

@@ -75,6 +75,13 @@ def test_only_cr_and_lf_end_a_line(char: str) -> None:
         assert parse(body[:place], body[place:]) == [event]
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_last_event_that_is_not_complete_is_ignored_wherever_the_pieces_end(end: bytes) -> None:
+    body = b"data: {}\n\ndata: null" + end + b"data: null" + end
+    for cut in range(len(body) + 1):
+        assert parse(body[:cut], body[cut:]) == [{}]
+
+
 @pytest.mark.parametrize("invalid", [b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf0\x9f\x8c"])
 def test_invalid_utf8_is_an_error_and_not_replaced(invalid: bytes) -> None:
     event = b'data: {"choices":[{"index":0,"delta":{"content":"a%sb"}}]}\n\n' % invalid

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._price_text import KiePrice, parse_price
+from langchain_kie._account.prices import KiePrice, parse_price
 
 if TYPE_CHECKING:
     from langchain_kie._json import Json

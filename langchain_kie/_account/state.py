@@ -17,7 +17,7 @@ from langchain_kie._warnings import warn
 from langchain_kie.rate_limiter import KieRateLimiter
 
 if TYPE_CHECKING:
-    from langchain_kie._account_answers import KieListedModel
+    from langchain_kie._account.answers import KieListedModel
     from langchain_kie.errors import KieError
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,234 @@
+"""One tool call of an answer, which may still be incomplete, and its arguments as JSON text.
+
+Independent of APIs and I/O.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from langchain_kie._json import complete_escapes, parse_json, to_json
+from langchain_kie._json_schema.coerce import coerce
+
+if TYPE_CHECKING:
+    from langchain_kie._answer.event import ToolCallDelta
+    from langchain_kie._answer.partial_args import PartialArgs
+    from langchain_kie._json import Json
+
+_NO_ARGUMENTS = frozenset({"", "null", "[]", '""'})
+_NEXT_OBJECT = re.compile(r"\}\s*\{")
+
+
+@dataclass(slots=True)
+class _JsonNesting:
+    """The brackets and the string that JSON text, read in pieces, has not closed.
+
+    Attributes:
+        open_brackets: The brackets that are not closed.
+        in_string: Whether a string is not closed.
+        is_escaped: Whether the next character of the string is escaped.
+    """
+
+    open_brackets: list[str] = field(default_factory=list)
+    in_string: bool = False
+    is_escaped: bool = False
+
+    def scan(self, text: str) -> None:
+        """Scan the next piece."""
+        for char in text:
+            if self.is_escaped:
+                self.is_escaped = False
+            elif self.in_string:
+                self.is_escaped = char == "\\"
+                self.in_string = char != '"'
+            elif char == '"':
+                self.in_string = True
+            elif char in "{[":
+                self.open_brackets.append(char)
+            elif char in "}]" and self.open_brackets:
+                self.open_brackets.pop()
+
+
+@dataclass(slots=True)
+class PendingCall:
+    """A tool call that may still be incomplete.
+
+    Attributes:
+        index: Its position among the tool calls of the answer.
+        native_index: The index that the server sends with its fragments.
+        native_id: The id that the server sent.
+        id: The server's id, or a generated one.
+        name: The name of the function.
+        schema: The schema of its arguments, if the function is known.
+        is_buffered: Whether its arguments are emitted only when they are complete.
+        is_quoted: Whether its arguments are a JSON string, which should hold the object.
+        is_answer: Whether its arguments are the text of the answer.
+        is_announced: Whether its name and id were emitted.
+        is_emitted: Whether its arguments were emitted, at least in part.
+        is_complete: Whether no more fragments will come.
+        emitted_args: Its arguments as they were emitted, if they were converted.
+        partial_args: The pieces of its arguments, if these have JSON paths.
+        fragments: The fragments of its arguments.
+        cut_escape: The start of an escape at the end of the last fragment, not yet among them.
+        nesting: The JSON nesting of the fragments that were scanned.
+        scanned_count: The number of fragments that were scanned.
+    """
+
+    index: int
+    native_index: int | str | None
+    native_id: str | None
+    id: str | None
+    name: str = ""
+    schema: Json | None = None
+    is_buffered: bool = False
+    is_quoted: bool = False
+    is_answer: bool = False
+    is_announced: bool = False
+    is_emitted: bool = False
+    is_complete: bool = False
+    emitted_args: Json | None = None
+    partial_args: PartialArgs | None = None
+    fragments: list[str] = field(default_factory=list)
+    cut_escape: str = ""
+    nesting: _JsonNesting = field(default_factory=_JsonNesting)
+    scanned_count: int = 0
+
+    def arguments(self) -> str:
+        """Return the arguments so far."""
+        return "".join(self.fragments)
+
+    def add_arguments(self, delta: ToolCallDelta) -> str:
+        """Add the arguments of a fragment, and return them.
+
+        Before the object starts, nothing but white space or `null` is no arguments. Half a
+        surrogate pair becomes U+FFFD; what may be one waits for the next fragment.
+        """
+        if self.partial_args:
+            self.partial_args.add(delta.partial_args or ())
+            if not delta.is_complete:
+                return ""
+            text = to_json(self.partial_args.args).decode()
+            args = text[:-1] if self.partial_args.is_open else text
+        elif not self.fragments and delta.args.strip() in _NO_ARGUMENTS:
+            return ""
+        else:
+            args = delta.args
+            if "\\" in args or self.cut_escape:
+                args, self.cut_escape = complete_escapes(self.cut_escape + args)
+            if not self.fragments:
+                self.is_quoted = args.lstrip()[:1] == '"'
+        self.fragments.append(args)
+        return args
+
+    def defect(self) -> str:
+        """Why nobody can execute the call, empty if it can be executed."""
+        if self.schema is None:
+            return f"the model called {self.name!r}, which it was not offered"
+        is_open = self.partial_args is not None and not self.is_complete
+        if is_open or not isinstance(arguments_value(self.arguments()), dict):
+            return f"the arguments of its call of {self.name!r} are not complete JSON"
+        return ""
+
+    def has_complete_arguments(self) -> bool:
+        """Whether its arguments are a complete JSON value, so that a fragment cannot follow."""
+        if self.is_complete:
+            return True
+        return not self.is_open() and parse_arguments(self.arguments()) is not None
+
+    def is_open(self) -> bool:
+        """Whether its arguments have open brackets or strings; faster than parsing them."""
+        self.nesting.scan("".join(self.fragments[self.scanned_count :]))
+        self.scanned_count = len(self.fragments)
+        return self.nesting.in_string or bool(self.nesting.open_brackets)
+
+    def split(self, delta: ToolCallDelta) -> list[ToolCallDelta]:
+        """Split a fragment where it completes the object of this call and another follows.
+
+        The first has to continue this call, so that it is not complete alone.
+        """
+        self.is_open()
+        nesting = replace(self.nesting, open_brackets=[*self.nesting.open_brackets])
+        args, ends, scanned = delta.args, [0], 0
+        for found in _NEXT_OBJECT.finditer(args):
+            end = found.start() + 1
+            nesting.scan(args[scanned:end])
+            scanned = end
+            if not (nesting.in_string or nesting.open_brackets):
+                ends.append(end)
+        first, *others = (
+            args[start:end] for start, end in zip(ends, [*ends[1:], None], strict=True)
+        )
+        bare = replace(delta, name=delta.name or self.name, extra=None, signature=None)
+        return [
+            replace(delta, args=first, is_complete=False),
+            *(replace(bare, args=piece) for piece in others),
+        ]
+
+    def differs_from(self, delta: ToolCallDelta) -> bool:
+        """Whether a fragment has another id or another name."""
+        return bool(
+            (delta.id and self.native_id and delta.id != self.native_id)
+            or (delta.name and self.name and delta.name != self.name)
+        )
+
+    def is_repeated_by(self, delta: ToolCallDelta) -> bool:
+        """Whether a fragment that does not differ has the complete arguments of this call."""
+        if delta.partial_args is not None or not self.has_complete_arguments():
+            return False
+        return bool(arguments_value(delta.args) == arguments_value(self.arguments()))
+
+    def emit_arguments(self, args: str) -> str:
+        """Return the arguments to emit after `args` were added to the call.
+
+        Arguments that are all strings are emitted fragment by fragment. Others are emitted when
+        they are complete, converted to the types of the tool's schema; likewise an object in a
+        string.
+        """
+        if not (self.is_buffered or self.is_quoted):
+            self.is_emitted = self.is_emitted or args != ""
+            return args
+        if self.is_emitted or not args.rstrip().endswith('"' if self.is_quoted else "}"):
+            return ""
+        if len(self.fragments) > 1 and self.is_open():
+            return ""
+        arguments = arguments_value(self.arguments())
+        if not isinstance(arguments, dict):
+            return ""
+        self.is_emitted = True
+        converted = coerce(arguments, self.schema) if self.schema else arguments
+        if converted is arguments and not self.is_quoted:
+            return self.arguments()
+        self.emitted_args = converted
+        return to_json(converted).decode()
+
+
+def arguments_value(text: str) -> Any:
+    """Return the value of arguments; nothing, or `null`, is an empty object.
+
+    Some servers encode the object twice, so that it is the text of a JSON string.
+    """
+    if text.strip() in _NO_ARGUMENTS:
+        return {}
+    value = parse_arguments(text)
+    if not isinstance(value, str):
+        return value
+    inner = parse_arguments(value)
+    return inner if isinstance(inner, dict) else value
+
+
+def parse_arguments(text: str) -> Any:
+    """Return the value of JSON text, with all digits of integers; `None` if it is invalid."""
+    try:
+        return parse_json(text.encode(errors="replace"))
+    except ValueError:
+        return None
+
+
+def unrepairable_suffix(text: str) -> str:
+    """Return a suffix that makes truncated JSON unrepairable."""
+    nesting = _JsonNesting()
+    nesting.scan(text)
+    closed = ("\\" if nesting.is_escaped else "") + '"' if nesting.in_string else ""
+    return closed + ("}" if nesting.open_brackets[-1:] == ["["] else "]")

@@ -1,0 +1,1 @@
+"""The parts of `ChatKieGemini`: its parameters, the running of a call, LangChain's hooks."""

@@ -1,0 +1,150 @@
+"""Which settings the findings suggest. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from langchain_kie.cli.findings import NO_CALLS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from langchain_kie.cli.findings import Finding
+
+Findings = dict[str, "Finding"]
+"""The findings of one model on one API, by the name of the question."""
+
+_GOOD = frozenset({"works", "partly"})
+
+_NOTES: Mapping[tuple[str, str], str] = {
+    ("catalogue", "partly"): "The model is not in KIE's list, so it may be switched off.",
+    ("stream", "partly"): "KIE sends streams at their end only: show a progress sign instead.",
+    ("thoughts", "ignored"): "Do not rely on include_thoughts.",
+    ("efforts", "ignored"): "reasoning_effort has no effect: leave it out.",
+    ("tool_call", "ignored"): "It does not call tools: use another model for agents.",
+    ("tool_call", "fails"): "Tools fail: use another model for agents.",
+    ("forced_choice", "ignored"): (
+        "tool_choice is ignored: use with_structured_output with its default method, "
+        "json_schema, and expect KieToolCallMissingError where a call is required."
+    ),
+    ("forced_choice", "fails"): "tool_choice fails: let the model choose its tools.",
+    ("parallel_calls", "ignored"): "Calls come one by one: an agent needs more turns.",
+    ("nullable", "ignored"): (
+        "null is ignored: give such fields a default, avoid null in lists, or use "
+        'with_structured_output(method="json_mode") with the form in the prompt.'
+    ),
+    ("enum", "ignored"): "Enums are not enforced: expect validation errors.",
+    ("list", "ignored"): "Lists are not reliable: check them.",
+    ("map", "ignored"): "Maps are lost: declare a list of objects with a key and a value.",
+    ("map", "fails"): "Maps fail: declare a list of objects with a key and a value.",
+    ("max_tokens", "ignored"): "max_tokens is ignored: it does not limit the cost.",
+    ("system_message", "ignored"): "The system message is ignored: repeat it in the prompt.",
+    ("search", "partly"): "Answers with search have no sources.",
+    ("search", "fails"): "Search fails: use another model or API for it.",
+}
+
+_ERROR_NOTES: Mapping[str, str] = {
+    "KieRateLimitError": "KIE limited the rate: share one rate_limiter=KieRateLimiter().",
+    "KieInsufficientCreditsError": "There are no credits: add some in KIE's console.",
+    "KieAuthenticationError": "KIE refuses the key: check KIE_API_KEY.",
+    "KiePermissionDeniedError": "The key may not use the model: enable it for the key.",
+    "KieModelNotFoundError": "KIE does not serve the model here: see `langchain-kie models`.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to use for one model.
+
+    Attributes:
+        model: The model.
+        settings: Keywords of `ChatKieGemini`; empty if nothing works.
+        notes: What else to know.
+    """
+
+    model: str
+    settings: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+    @property
+    def code(self) -> str:
+        """The advice as a line of Python, empty if nothing works."""
+        keywords = {"model": self.model, **self.settings}
+        text = ", ".join(f"{name}={value!r}".replace("'", '"') for name, value in keywords.items())
+        return f"ChatKieGemini({text})" if self.settings else ""
+
+
+def advise(model: str, by_api: Mapping[str, Findings]) -> Advice:
+    """Choose the API on which most works; the earlier one if they are equal.
+
+    Args:
+        model: The model.
+        by_api: The findings for each API, the default API first.
+    """
+    usable = [api for api, findings in by_api.items() if _answers(findings)]
+    if not usable:
+        notes = [note for findings in by_api.values() for note in _notes(findings)]
+        return Advice(model, {}, tuple(dict.fromkeys([*notes, "Nothing works with it now."])))
+    best = max(usable, key=lambda api: (_is_streamed(by_api[api]), _working(by_api[api])))
+    findings = by_api[best]
+    settings = {"api": best, **_stream_setting(findings), **_effort_setting(findings)}
+    return Advice(model, settings, tuple(_notes(findings)))
+
+
+def _answers(findings: Findings) -> bool:
+    """Whether any call of the model worked."""
+    return any(f.outcome in _GOOD for name, f in findings.items() if name not in NO_CALLS)
+
+
+def _is_streamed(findings: Findings) -> bool:
+    return "stream" not in findings or findings["stream"].outcome in _GOOD
+
+
+def _working(findings: Findings) -> int:
+    return sum(finding.outcome == "works" for finding in findings.values())
+
+
+def _stream_setting(findings: Findings) -> dict[str, Any]:
+    """`stream_invoke`, where only one of the two ways to answer works."""
+    works = {
+        name: findings[name].outcome in _GOOD
+        for name in ("stream", "no_stream")
+        if name in findings and _is_about_calls(findings[name])
+    }
+    return {"stream_invoke": works["stream"]} if set(works.values()) == {True, False} else {}
+
+
+def _is_about_calls(finding: Finding) -> bool:
+    """Whether it tells of this kind of call, not of the key, the rate or the limit of credits."""
+    return finding.outcome != "skipped" and finding.facts.get("error") not in _ERROR_NOTES
+
+
+def _effort_setting(findings: Findings) -> dict[str, Any]:
+    """The lowest accepted effort, if efforts have an effect."""
+    finding = findings.get("efforts")
+    if finding is None or finding.outcome != "works":
+        return {}
+    return {"reasoning_effort": next(iter(finding.facts["accepted"]))}
+
+
+def _notes(findings: Findings) -> list[str]:
+    notes = [_NOTES.get((name, finding.outcome), "") for name, finding in findings.items()]
+    if effort := _effort_setting(findings).get("reasoning_effort"):
+        notes.append(f'reasoning_effort="{effort}" thinks least; higher values cost more.')
+    if not _stream_setting(findings).get("stream_invoke", True):
+        notes.append("Streams fail: call invoke, not stream.")
+    if _stream_setting(findings).get("stream_invoke"):
+        notes.append("Calls without a stream fail: stream_invoke=True streams in invoke too.")
+    images = [findings[n].outcome for n in ("image_inline", "image_url") if n in findings]
+    if images and _GOOD.isdisjoint(images) and "skipped" not in images:
+        notes.append("The model does not see images.")
+    elif images == ["works", "fails"] or images == ["works", "ignored"]:  # noqa: PLR1714
+        notes.append('Images by URL fail: media_upload="never" sends all inline.')
+    elif images == ["fails", "works"] or images == ["ignored", "works"]:  # noqa: PLR1714
+        notes.append('Inline images fail: media_upload="always" uploads them.')
+    errors = {finding.facts.get("error") for finding in findings.values()}
+    if any(finding.outcome == "skipped" for finding in findings.values()):
+        notes.append("Some questions were skipped, so there may be better settings.")
+    notes += [note for error, note in _ERROR_NOTES.items() if error in errors]
+    return [note for note in dict.fromkeys(notes) if note]

@@ -1,0 +1,268 @@
+"""The process that runs agents from a folder with checkpoints, until it is killed or done.
+
+    python -m chaos.agent_process
+
+reads jobs from its standard input, one JSON object a line, and forks a process for each, so that
+only the first one has to load LangChain. It prints the pid of each process, and its exit code.
+
+All processes of a folder append what happens to one file, `events.jsonl`: a killed process loses
+nothing that it wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+import uuid
+import warnings
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from langchain.agents import create_agent
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import HumanMessage
+from langchain_core.tools import InjectedToolCallId, tool
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from chaos.proxy import CLIENT_HEADER
+from langchain_kie import ChatKieGemini, KieCreditsCallback, KieError, _warm_up
+from langchain_kie._http import retry
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+
+MAX_FAILURES = 50
+"""How many calls of one agent may fail, one after the other."""
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What one process does.
+
+    Attributes:
+        folder: Where the checkpoints and the events are.
+        agents: How many agents run at once.
+        generation: The number of this process, from 0.
+        kill_after_effects: After how many effects of tools the process kills itself, before
+            the results are in a checkpoint; 0 for never.
+        model: The parameters of the model.
+        durability: When LangGraph writes checkpoints.
+    """
+
+    folder: str
+    agents: int
+    generation: int
+    kill_after_effects: int
+    model: dict[str, Any]
+    durability: Any = "sync"
+
+    @property
+    def database(self) -> str:
+        return str(Path(self.folder, "checkpoints.sqlite"))
+
+
+class EventFile:
+    """The file of events, and the effects of tools that it contains."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        path = Path(job.folder, "events.jsonl")
+        self.effects = {e["call"]: e["result"] for e in read_events(path) if e["kind"] == "effect"}
+        self.new_effects = 0
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def write(self, kind: str, **values: Any) -> None:
+        line = json.dumps({"kind": kind, "generation": self._job.generation, **values}) + "\n"
+        os.write(self._file, line.encode())
+
+    def execute(self, thread: str, call: str, n: int, part: str) -> str:
+        """Execute a call once: a repeated one gets the same result, without an effect."""
+        if call in self.effects:
+            self.write("repeat", thread=thread, call=call)
+            return self.effects[call]
+        result = self.effects[call] = f"done {n}{part} {uuid.uuid4()}"
+        self.write("effect", thread=thread, call=call, n=n, part=part, result=result)
+        self.new_effects += 1
+        if self.new_effects == self._job.kill_after_effects:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """Read the events that all processes of a folder wrote."""
+    return [*map(json.loads, path.read_bytes().splitlines())] if path.exists() else []
+
+
+class Recorder(BaseCallbackHandler):
+    """Writes what happens in one conversation."""
+
+    run_inline = True
+
+    def __init__(self, thread: str, events: EventFile) -> None:
+        self.credits = KieCreditsCallback()
+        self.failures = 0
+        self._thread = thread
+        self._events = events
+        self._has_token = False
+        self._counted = self.credits.total
+
+    def write(self, kind: str, **values: Any) -> None:
+        self._events.write(kind, thread=self._thread, **values)
+
+    def execute(self, call: str, n: int, part: str) -> str:
+        return self._events.execute(self._thread, call, n, part)
+
+    def on_chat_model_start(self, *_: Any, **__: Any) -> None:
+        self._has_token = False
+        self.write("call")
+
+    def on_llm_new_token(self, *_: Any, **__: Any) -> None:
+        self._has_token = True
+
+    def on_llm_end(self, *_: Any, **__: Any) -> None:
+        self.failures = 0
+        self._write_credits("answer")
+
+    def on_llm_error(self, *_: Any, **__: Any) -> None:
+        self.failures += 1
+        self._write_credits("failed call")
+
+    def on_retry_of_package(self) -> None:
+        self.write("retry", after_token=self._has_token)
+
+    def _write_credits(self, kind: str) -> None:
+        old, self._counted = self._counted, self.credits.total
+        amount = round(self._counted.credits_consumed - old.credits_consumed, 2)
+        calls = self._counted.calls - old.calls
+        unknown = self._counted.calls_without_credits - old.calls_without_credits
+        self.write(kind, credits=amount, calls=calls, without_credits=unknown)
+
+
+_RECORDER: ContextVar[Recorder] = ContextVar("recorder")
+
+
+@tool
+async def step(n: int, part: str, call_id: Annotated[str, InjectedToolCallId]) -> str:
+    """Do a part of step n."""
+    return _RECORDER.get().execute(call_id, n, part)
+
+
+class _RetryHandler(logging.Handler):
+    """Records the retries of the package, which logs one line for each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _RECORDER.get().on_retry_of_package()
+
+
+async def _run_agent(job: Job, number: int, saver: AsyncSqliteSaver, events: EventFile) -> None:
+    """Run one agent to its end, and resume it after each error that a retry can help."""
+    thread = f"agent-{number}"
+    recorder = Recorder(thread, events)
+    _RECORDER.set(recorder)
+    headers = {CLIENT_HEADER: f"{job.generation}/{thread}"}
+    model = ChatKieGemini(**job.model, default_headers=headers)
+    agent: Any = create_agent(model, [step], checkpointer=saver)
+    config: RunnableConfig = {
+        "configurable": {"thread_id": thread},
+        "recursion_limit": 100_000,
+        "callbacks": [recorder.credits, recorder],
+    }
+    question = HumanMessage(f"I am {thread}.", id=f"{thread}/question")
+    while recorder.failures < MAX_FAILURES:
+        # `next` of the state is also empty after a kill between a result and its checkpoint
+        # (langgraph 1.2), so only a run that returns shows that the agent is done.
+        has_started = (await agent.aget_state(config)).created_at is not None
+        messages = None if has_started else {"messages": [question]}
+        try:
+            await agent.ainvoke(messages, config, durability=job.durability)
+        except KieError as error:
+            recorder.write("resume", error=type(error).__name__)
+            if not error.is_retryable:
+                recorder.write("violation", text=f"not retryable: {error!r}")
+                return
+        else:
+            return
+    recorder.write("violation", text=f"{MAX_FAILURES} calls failed")
+
+
+async def _run_agents(job: Job, events: EventFile) -> None:
+    def on_loop_error(_loop: Any, context: dict[str, Any]) -> None:
+        events.write("violation", text=f"event loop: {context}")
+
+    asyncio.get_running_loop().set_exception_handler(on_loop_error)
+    async with AsyncSqliteSaver.from_conn_string(job.database) as saver:
+        await saver.conn.execute("PRAGMA synchronous=OFF")  # a kill loses nothing; a power cut does
+        await saver.setup()
+        async with asyncio.TaskGroup() as group:
+            for number in range(job.agents):
+                group.create_task(_run_agent(job, number, saver, events))
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    events.write("end of agents", tasks=[repr(task) for task in tasks], sockets=_sockets())
+
+
+def _sockets() -> int:
+    """The number of open sockets of this process."""
+    found = 0
+    for file in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the descriptor of the folder itself
+            found += str(file.readlink()).startswith("socket:")
+    return found
+
+
+def _megabytes() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE / 2**20
+
+
+def run(job: Job) -> None:
+    """Run the agents, and write what the process leaves open."""
+    events = EventFile(job)
+    logger = logging.getLogger(retry.__name__)
+    logger.propagate = False
+    logger.handlers[:] = [_RetryHandler()]
+    # Whether a call is retried does not depend on these; the tests do not wait so long.
+    retry.RATE_LIMIT_WINDOW, retry.MAX_BACKOFF = 0.0, 0.01
+    warnings.simplefilter("error", ResourceWarning)
+    sys.unraisablehook = lambda found: events.write("violation", text=f"unraisable: {found}")
+    sockets, threads, before = _sockets(), threading.active_count(), _megabytes()
+    asyncio.run(_run_agents(job, events))
+    gc.collect()
+    events.write(
+        "end",
+        sockets=_sockets() - sockets,
+        threads=threading.active_count() - threads,
+        before=round(before, 1),
+        megabytes=round(_megabytes(), 1),
+    )
+
+
+def main() -> None:
+    """Fork a process for each job."""
+    _warm_up.load()
+    for line in sys.stdin:
+        if not (pid := os.fork()):
+            code = 1
+            try:
+                run(Job(**json.loads(line)))
+                code = 0
+            except BaseException:  # noqa: BLE001 - the runner sees the exit code
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

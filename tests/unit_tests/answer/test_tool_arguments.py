@@ -1,0 +1,175 @@
+"""Arguments of tool calls: their types, their digits, how they are streamed and sent back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import call_modes
+import orjson
+import pytest
+from call_modes import BASIC_CALL_MODES, model_at, server_sending
+from langchain_core.messages import (
+    HumanMessage,
+    ToolMessage,
+    message_to_dict,
+    messages_from_dict,
+)
+from scripted_server import sse
+
+from unit_tests.answer.rows import (
+    NATIVE_MODEL,
+    completion,
+    delta,
+    fragment,
+    fragments,
+    native,
+)
+
+OSLO, ROME = '{"city":"Oslo"}', '{"city":"Rome"}'
+
+
+def bound_to(server: Any, **types: str) -> Any:
+    """A model with a tool whose arguments have these types."""
+    schema = {"type": "object", "properties": {name: {"type": t} for name, t in types.items()}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    return model_at(server).bind_tools(tools)
+
+
+def native_call(args: dict[str, Any]) -> bytes:
+    part = {"functionCall": {"name": "f", "args": args, "id": "c1"}}
+    return sse(native(part, finish="STOP"))
+
+
+@pytest.mark.parametrize("size", [1, 4, 1000])
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ('{"n":2.0,"flag":"true","zip":10115}', {"n": 2, "flag": True, "zip": "10115"}),
+        ('{"n":"3","flag":false,"zip":"x"}', {"n": 3, "flag": False, "zip": "x"}),
+    ],
+)
+async def test_arguments_are_converted_to_the_types_of_the_tool(sent, expected, size) -> None:
+    first, *rest = (sent[i : i + size] for i in range(0, len(sent), size))
+    pieces = [fragment(None, piece, index=0) for piece in rest]
+    chat = fragments(fragment("f", first, index=0, id="c1"), *pieces)
+    for body in (chat, native_call(orjson.loads(sent))):
+        with server_sending(body) as server:
+            model = bound_to(server, n="integer", flag="boolean", zip="string")
+            for call_mode in BASIC_CALL_MODES:
+                message = await call_mode(model)
+                assert [call["args"] for call in message.tool_calls] == [expected]
+
+
+def test_a_complete_call_is_converted_for_a_tool_that_takes_only_text() -> None:
+    with server_sending(native_call({"zip": 10115})) as server:
+        message = bound_to(server, zip="string").invoke("hi")
+    assert message.tool_calls[0]["args"] == {"zip": "10115"}
+
+
+BIG = 12345678901234567890123
+
+
+@pytest.mark.parametrize("is_bound", [False, True])
+@pytest.mark.parametrize("size", [4, 1000])
+async def test_the_digits_of_long_integers_are_kept(size: int, is_bound: bool) -> None:
+    arguments = f'{{"wei":{BIG},"n":"2","big":"{BIG}"}}'
+    first, *rest = (arguments[i : i + size] for i in range(0, len(arguments), size))
+    later = [fragment(None, piece, index=0) for piece in rest]
+    with server_sending(fragments(fragment("f", first, index=0, id="c1"), *later)) as server:
+        model = bound_to(server, wei="integer", n="integer", big="integer")
+        for call_mode in BASIC_CALL_MODES:
+            message = await call_mode(model if is_bound else model_at(server))
+            others = {"n": 2, "big": BIG} if is_bound else {"n": "2", "big": str(BIG)}
+            assert message.tool_calls[0]["args"] == {"wei": BIG, **others}
+            history = [HumanMessage("hi"), message, ToolMessage("ok", tool_call_id="c1")]
+            await call_mode(model_at(server), history)
+            (sent,) = orjson.loads(server.requests[-1].body)["messages"][1]["tool_calls"]
+            assert f'"wei":{BIG}' in sent["function"]["arguments"].replace(" ", "")
+
+
+WAIT = {"thought": True, "text": "hm"}
+CALL_A, CALL_B = (
+    {"functionCall": {"name": "f", "args": {"city": city}, "id": city[0]}}
+    for city in ("Oslo", "Rome")
+)
+STREAMED: dict[str, bytes] = {
+    "native, one event": sse(native(WAIT, {"text": "a"}, CALL_A, CALL_B, finish="STOP")),
+    "native, two events": sse(native({**CALL_A, "text": "a"}), native(CALL_B, finish="STOP")),
+    "chat, a completion": completion(
+        content="a", tool_calls=[fragment("f", OSLO, id="O"), fragment("f", ROME, id="R")]
+    ),
+    "chat, one chunk": sse(
+        delta(
+            content="a",
+            reasoning_content="hm",
+            tool_calls=[fragment("f", OSLO, index=0, id="O"), fragment("f", ROME, index=1, id="R")],
+        ),
+        delta("tool_calls"),
+    ),
+    "chat, fragments": sse(
+        delta(content="a"),
+        delta(tool_calls=[fragment("f", '{"city":', index=0, id="O")]),
+        delta(tool_calls=[fragment(None, '"Oslo"}', index=0)]),
+        delta(tool_calls=[fragment("f", ROME, index=1, id="R")]),
+        delta("tool_calls"),
+    ),
+}
+
+
+@pytest.mark.parametrize("body", STREAMED.values(), ids=STREAMED)
+async def test_a_call_is_streamed_as_its_name_and_then_its_arguments(body: bytes) -> None:
+    """As AG-UI reads a stream: one call a chunk, and nothing next to it."""
+    with server_sending(body) as server:
+        whole = model_at(server).invoke("hi")
+        for call_mode in (call_modes.stream, call_modes.astream):
+            chunks: list[Any] = []
+            message = await call_mode(model_at(server), "hi", chunks)
+            assert message.tool_calls == whole.tool_calls
+            assert message.text == whole.text == "a"
+            assert "".join(c.text for c in chunks if not c.tool_call_chunks) == "a"
+            read: dict[str, list[Any]] = {}
+            for chunk in chunks:
+                if not chunk.tool_call_chunks:
+                    continue
+                (call,) = chunk.tool_call_chunks
+                assert not chunk.additional_kwargs
+                assert "finish_reason" not in chunk.response_metadata
+                if call["name"]:
+                    assert not call["args"]
+                    current = read[call["id"]] = [call["name"], ""]
+                else:
+                    current[1] += call["args"]
+            found = {k: (name, orjson.loads(args)) for k, (name, args) in read.items()}
+            assert found == {"O": ("f", {"city": "Oslo"}), "R": ("f", {"city": "Rome"})}
+
+
+async def test_a_call_that_was_text_is_streamed_as_its_name_and_then_its_arguments() -> None:
+    with server_sending(completion(content=OSLO)) as server:
+        model = bound_to(server, city="string").bind(tool_choice="required")
+        chunks = [*model.stream("hi")]
+    calls = [call for chunk in chunks for call in chunk.tool_call_chunks]
+    assert [(call["name"], call["args"]) for call in calls] == [("f", ""), (None, OSLO)]
+    assert chunks[-1].response_metadata["finish_reason"] == "tool_calls"
+    assert not chunks[-1].tool_call_chunks
+
+
+@pytest.mark.parametrize("model", ["gemini-3-flash", NATIVE_MODEL])
+@pytest.mark.parametrize("arguments", ['{"path": "/data/old', '{"a": [1', '{"a": "x\\', "[1, 2]"])
+async def test_invalid_arguments_are_sent_back_as_the_model_wrote_them(
+    arguments: str, model: str
+) -> None:
+    body = fragments(fragment("f", arguments, index=0, id="c1"))
+    for call_mode in call_modes.CALL_MODES:
+        with server_sending(body) as server:
+            answer = await call_mode(model_at(server, model=model))
+            stored = messages_from_dict([orjson.loads(orjson.dumps(message_to_dict(answer)))])[0]
+            result = ToolMessage("Not JSON.", tool_call_id="c1", status="error")
+            await call_mode(model_at(server, model=model), [HumanMessage("hi"), stored, result])
+            sent = server.requests[-1].json
+        if model == NATIVE_MODEL:
+            assert sent["contents"][1]["parts"][0]["functionCall"]["args"] == {
+                "invalid_json": arguments
+            }
+        else:
+            (call,) = sent["messages"][1]["tool_calls"]
+            assert orjson.loads(call["function"]["arguments"]) == {"invalid_json": arguments}

@@ -1,0 +1,250 @@
+"""Tool calls as relays and other servers send them."""
+
+from __future__ import annotations
+
+import orjson
+from scripted_server import sse
+
+from unit_tests.answer.rows import (
+    F1,
+    GENERATED,
+    SIGNATURE,
+    STOP,
+    Row,
+    chat_row,
+    check_every_call_mode,
+    completion,
+    delta,
+    each,
+    ended,
+    fragment,
+    fragments,
+)
+
+QUOTED = orjson.dumps('{"i":1}').decode()
+OSLO, ROME = '{"city":"Oslo"}', '{"city":"Rome"}'
+HALVES = r'{"a":"\ud83c\uD83C\uDF24\udf24\\ud83c","b":"\ud83c"}'
+CITIES = [("f", {"city": "Oslo"}, "c1"), ("f", {"city": "Rome"}, None)]
+OTHER_SERVERS = [
+    *(
+        chat_row(
+            f"arguments that are {arguments!r}",
+            fragments({"index": 0, "id": "c1", "function": {"name": "f", "arguments": arguments}}),
+            calls=[("f", {}, "c1")],
+        )
+        for arguments in ("null", " ", "\n null", "", None)
+    ),
+    chat_row(
+        "null and white space inside arguments",
+        fragments(
+            fragment("f", " ", index=0, id="c1"),
+            *(fragment(None, piece, index=0) for piece in ('{"a":', "null", ',"b":"x', " ", '"}')),
+        ),
+        calls=[("f", {"a": None, "b": "x "}, "c1")],
+    ),
+    chat_row(
+        "an object after an object, without id and name",
+        fragments(
+            fragment("f", "", index=0, id="c1"),
+            fragment("", OSLO, index=0),
+            fragment("", ROME, index=0),
+        ),
+        calls=CITIES,
+    ),
+    chat_row(
+        "fragments of an object after an object, without id and name",
+        fragments(
+            fragment("f", OSLO, index=0, id="c1"),
+            fragment(None, '{"city"', index=0),
+            fragment(None, ':"Rome"}', index=0),
+        ),
+        calls=CITIES,
+    ),
+    chat_row(
+        "an object after an object, with the same id",
+        fragments(fragment("f", OSLO, index=0, id="c1"), fragment("f", ROME, index=0, id="c1")),
+        calls=CITIES,
+    ),
+    chat_row(
+        "a call that is null",
+        fragments(fragment("f", OSLO, index=0, id="c1")).replace(
+            b'"tool_calls":[{', b'"tool_calls":[null,{'
+        ),
+        calls=CITIES[:1],
+    ),
+    Row("only a call that is null", completion(content="a", tool_calls=[None]), text="a"),
+    *(
+        chat_row(
+            f"an object in a string, {name}",
+            fragments(
+                fragment("f", pieces[0], index=0, id="c1"),
+                *(fragment(None, piece, index=0) for piece in pieces[1:]),
+            ),
+            calls=[F1],
+        )
+        for name, pieces in {
+            "at once": [QUOTED],
+            "in fragments": [QUOTED[:3], QUOTED[3:6], QUOTED[6:]],
+            "after white space, character by character": ["", " ", *QUOTED],
+            "repeated": [QUOTED, QUOTED],
+        }.items()
+    ),
+    chat_row(
+        "an object in a string, then the same object",
+        fragments(
+            fragment("f", QUOTED, index=0, id="c1"), fragment("f", '{"i":1}', index=0, id="c1")
+        ),
+        calls=[F1],
+    ),
+    *(
+        chat_row(
+            f"two objects in one fragment, {name}",
+            fragments(
+                fragment("f", pieces[0], index=0, id="c1"),
+                *(fragment(None, piece, index=0) for piece in pieces[1:]),
+            ),
+            calls=CITIES,
+        )
+        for name, pieces in {
+            "at once": [OSLO + ROME],
+            "on two lines": [f"{OSLO}\n{ROME}\n"],
+            "the end of one and the start of the other": [OSLO[:5], OSLO[5:] + ROME[:4], ROME[4:]],
+            "with a space": [OSLO[:-1], f"}} {ROME}"],
+            "the second twice": [OSLO + ROME, ROME],
+        }.items()
+    ),
+    chat_row(
+        "two objects in a completion, without an id",
+        completion("tool_calls", tool_calls=[fragment("f", '{"i":1}{"i":2}')]),
+        calls=GENERATED,
+    ),
+    chat_row(
+        "an object and the start of another",
+        fragments(fragment("f", '{"i":1}{"i', index=0, id="c1")),
+        calls=[F1],
+        invalid=[("f", '{"i')],
+    ),
+    chat_row(
+        "braces in a text, which are no other object",
+        fragments(
+            fragment("f", '{"a": "}{", "b": [{}', index=0, id="c1"),
+            fragment(None, ', {}], "c": {"d": {}} }', index=0),
+        ),
+        calls=[("f", {"a": "}{", "b": [{}, {}], "c": {"d": {}}}, "c1")],
+    ),
+    *(
+        chat_row(
+            f"half a surrogate pair, {size} characters at once",
+            fragments(
+                fragment("f", HALVES[:size], index=0, id="c1"),
+                *(
+                    fragment(None, HALVES[start : start + size], index=0)
+                    for start in range(size, len(HALVES), size)
+                ),
+            ),
+            calls=[("f", {"a": "\ufffd🌤\ufffd\\ud83c", "b": "\ufffd"}, "c1")],
+        )
+        for size in (1, 2, 3, 5, 7, 100)
+    ),
+    *(
+        chat_row(
+            f"a call that is repeated, {name}",
+            fragments(fragment("f", OSLO, index=0, id="c1"), repeated),
+            calls=CITIES[:1],
+        )
+        for name, repeated in {
+            "with its id": fragment("f", '{"city": "Oslo"}', index=0, id="c1"),
+            "without an id": fragment("f", OSLO, index=0),
+            "without an index": fragment("f", OSLO, id="c1"),
+            "with another index": fragment("f", OSLO, index=5, id="c1"),
+            "without a name": fragment(None, OSLO, index=0),
+            "as an object": fragment("f", {"city": "Oslo"}, index=0, id="c1"),
+        }.items()
+    ),
+    chat_row(
+        "a call without arguments that is repeated",
+        fragments(fragment("f", "{}", index=0, id="c1"), fragment("f", "null", index=0, id="c1")),
+        calls=[("f", {}, "c1")],
+    ),
+    chat_row(
+        "fragments, then a summary of the call",
+        fragments(
+            fragment("f", '{"ci', index=0, id="c1"),
+            fragment(None, 'ty":"Oslo"}', index=0),
+            fragment("f", OSLO, index=0, id="c1", type="function"),
+        ),
+        calls=CITIES[:1],
+    ),
+    chat_row(
+        "fragments, then the complete message",
+        sse(
+            delta(content="Wait."),
+            delta(tool_calls=[fragment("f", '{"ci', index=0, id="c1")]),
+            delta(tool_calls=[fragment(None, 'ty":"Oslo"}', index=0)]),
+            orjson.loads(
+                completion("tool_calls", content="Wait.", tool_calls=[fragment("f", OSLO, id="c1")])
+            ),
+        ),
+        text="Wait.",
+        calls=CITIES[:1],
+    ),
+    chat_row(
+        "text in pieces, then the call in the complete message",
+        sse(
+            delta(content="Wait."),
+            orjson.loads(
+                completion("tool_calls", content="Wait.", tool_calls=[fragment("f", OSLO, id="c1")])
+            ),
+        ),
+        text="Wait.",
+        calls=CITIES[:1],
+    ),
+    chat_row(
+        "an index that is text, and ids that are numbers",
+        fragments(
+            fragment("f", '{"i', index="0", id=7),
+            fragment(None, '":1}', index=0),
+            fragment("f", '{"i":2}', index="1", id=8),
+        ),
+        calls=[("f", {"i": 1}, "7"), ("f", {"i": 2}, "8")],
+    ),
+    chat_row(
+        "the older function_call, in fragments",
+        sse(
+            delta(function_call={"name": "f", "arguments": ""}),
+            delta(function_call={"arguments": '{"city"'}),
+            delta(function_call={"arguments": ':"Oslo"}'}),
+            delta("function_call"),
+        ),
+        calls=[("f", {"city": "Oslo"}, None)],
+        metadata=ended("tool_calls", "function_call", id="x"),
+    ),
+    chat_row(
+        "the older function_call in a completion, next to tool_calls",
+        completion(
+            "tool_calls",
+            tool_calls=[fragment("f", OSLO, id="c1")],
+            function_call={"name": "f", "arguments": OSLO},
+        ),
+        calls=CITIES[:1],
+    ),
+    chat_row(
+        "a name that comes late, and a call that never has one",
+        fragments(
+            fragment(None, '{"city"', index=0, id="c1"),
+            fragment(None, "{}", index=1, id="c2", **SIGNATURE),
+            fragment("f", ':"Oslo"}', index=0),
+        ),
+        calls=CITIES[:1],
+    ),
+    Row(
+        "only a call without a name",
+        fragments(fragment(None, OSLO, index=0, id="c1"), finish_reason="stop"),
+        metadata={**STOP, "empty_answer": True},
+    ),
+]
+
+
+@each(OTHER_SERVERS)
+async def test_tool_calls_of_other_servers_are_the_same_in_every_call_mode(row: Row) -> None:
+    await check_every_call_mode(row)

@@ -1,64 +1,78 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo chat documents batch example_test chat_picture emulator bench peers test test_lowest lint format typing unit_test audit faults fuzz integration_test clean
+.PHONY: help demo chat documents batch emulator bench peers check test test_lowest docs docs_serve lint format typing unit_test audit faults fuzz \
+	integration_test ecosystem_test example_test chat_picture clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-CODE := langchain_kie pytest_langchain_kie.py benchmarks demo examples tests
-MODEL ?= gemini-3.5-flash
+CODE := langchain_kie pytest_langchain_kie.py benchmarks demo docs examples tests
 PORT ?=
 TEST_ARGS ?=
 MINUTES ?= 5
 LOWEST := $(VENV)/lowest
 BENCH := $(VENV)/bench
 BENCH_ARGS ?=
+DEMO := $(VENV)/demo
 EXAMPLES := $(VENV)/examples
 ARGS ?=
+DOCS := $(VENV)/docs
+ON_EMULATOR := env -u KIE_API_KEY -u KIE_BASE_URL
+SUITES := lint typing unit_test integration_test ecosystem_test example_test
+# Tests that need no server and no process.
+CORE_TESTS := $(addprefix tests/unit_tests/,conversation json_schema tools test_catalog.py test_docs.py \
+	test_error_bodies.py test_errors.py test_json.py test_requirements.py test_settings.py)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Installs into a virtual environment and shows progress. $(1): the folder; $(2): what to install.
+define install
+@echo "Setting up $(1) ..."
+@rm -f $@
+@if command -v uv >/dev/null 2>&1; then \
+	uv venv --quiet --allow-existing --python $(PYTHON) $(1) && uv pip install --python $(1)/bin/python $(2) && touch $@; \
+else \
+	$(PYTHON) -m venv $(1) && { \
+		export PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1; \
+		$(1)/bin/python -m pip install -c constraints.txt --upgrade pip && \
+		$(1)/bin/python -m pip install $(2) && touch $@; \
+	} | grep --line-buffered -oE '^(Collecting [A-Za-z0-9_.-]+|Installing collected packages)'; \
+fi
+@test -f $@
+endef
+
 $(READY): pyproject.toml constraints.txt
-	@echo "Setting up $(VENV) ..."
-	@if command -v uv >/dev/null 2>&1; then \
-		uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
-		uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[cli,emulator]" --group dev; \
-	else \
-		$(PYTHON) -m venv $(VENV) && \
-		$(BIN)/python -m pip install --quiet -c constraints.txt --upgrade pip && \
-		$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cli,emulator]" --group dev; \
-	fi
-	@touch $@
+	$(call install,$(VENV),-c constraints.txt -e ".[cli,emulator]" --group dev)
 
-demo: $(READY) ## Run an agent that thinks, calls tools and answers (MODEL=..., API=..., ASK="...", IMAGE=path)
-	@$(BIN)/python -m demo --model "$(MODEL)" $(if $(API),--api "$(API)") $(if $(ASK),--ask "$(ASK)") $(if $(IMAGE),--image "$(IMAGE)")
+# A separate environment, because it needs a third of the packages. It is the smallest one that has the emulator.
+$(DEMO)/.ready: pyproject.toml constraints.txt
+	$(call install,$(DEMO),-c constraints.txt -e ".[emulator]")
 
-emulator: $(READY) ## Serve the KIE emulator on this machine (PORT=...)
-	@$(BIN)/python -m langchain_kie.emulator $(if $(PORT),--port $(PORT))
+# Neither make nor the shell reads the values again, so that they may have quotes, `$$` and backticks.
+demo: override export MODEL := $(value MODEL)
+demo: override export API := $(value API)
+demo: override export ASK := $(value ASK)
+demo: override export IMAGE := $(value IMAGE)
+demo: $(DEMO)/.ready ## Run an agent that thinks, calls tools and answers (MODEL=..., API=..., ASK="...", IMAGE=path)
+	@$(DEMO)/bin/python -m demo $(if $(MODEL),--model="$$MODEL") $(if $(API),--api="$$API") $(if $(ASK),--ask="$$ASK") $(if $(IMAGE),--image="$$IMAGE")
 
 # A separate environment: Ray and Playwright need 700 MB, which only the examples use.
 $(EXAMPLES)/.ready: pyproject.toml examples/constraints.txt
-	@echo "Setting up $(EXAMPLES) ..."
-	@$(PYTHON) -m venv $(EXAMPLES)
-	@$(EXAMPLES)/bin/python -m pip install --quiet -c examples/constraints.txt --upgrade pip
-	@$(EXAMPLES)/bin/python -m pip install --quiet -c examples/constraints.txt -e ".[emulator]" --group examples
-	@touch $@
+	$(call install,$(EXAMPLES),-c examples/constraints.txt -e ".[emulator]" --group examples)
 
 chat: $(EXAMPLES)/.ready ## Serve a chat for the browser (PORT=..., ARGS="--model ...")
 	@$(EXAMPLES)/bin/python -m examples.chat $(if $(PORT),--port $(PORT)) $(ARGS)
 
+documents: override export ASK := $(value ASK)
 documents: $(EXAMPLES)/.ready ## Answer a question about documents, with checked quotes (ASK="...", ARGS="a.pdf b.md")
-	@$(EXAMPLES)/bin/python -m examples.documents $(if $(ASK),--ask "$(ASK)") $(ARGS)
+	@$(EXAMPLES)/bin/python -m examples.documents $(if $(ASK),--ask="$$ASK") $(ARGS)
 
 batch: $(EXAMPLES)/.ready ## Ask about each of many documents once, on Ray Data (ARGS="--documents a.jsonl")
 	@$(EXAMPLES)/bin/python -m examples.batch $(ARGS)
 
-example_test: $(EXAMPLES)/.ready ## Run the tests of the examples, on the emulator
-	env -u KIE_API_KEY -u KIE_BASE_URL $(EXAMPLES)/bin/pytest tests/examples_tests -rs $(TEST_ARGS)
-
-chat_picture: $(EXAMPLES)/.ready ## Write docs/images/chat.png again (needs Chromium)
-	CHAT_PICTURE=1 $(EXAMPLES)/bin/pytest tests/examples_tests/test_chat_page.py -k conversation $(TEST_ARGS)
+emulator: $(READY) ## Serve the KIE emulator on this machine (PORT=...)
+	@$(BIN)/python -m langchain_kie.emulator $(if $(PORT),--port $(PORT))
 
 # A separate environment, because the other packages conflict with the pinned test dependencies.
 $(BENCH)/.ready: $(READY) benchmarks/constraints.txt
@@ -74,22 +88,36 @@ bench: $(BENCH)/.ready ## Measure CPU and memory, compared with other packages (
 peers: $(BENCH)/.ready ## Compare what this package and others make of the same answers
 	@PYTHONPATH=tests $(BENCH)/bin/python -m benchmarks.peers
 
-test: lint typing unit_test $(READY) ## Run lint, type checks and all tests, on the emulator
-	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/integration_tests -n auto $(TEST_ARGS)
-	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/ecosystem_tests -n auto $(TEST_ARGS)
-	$(MAKE) example_test
+check: lint typing ## Run the short check: lint, type checks and the unit tests of the core
+	$(ON_EMULATOR) $(BIN)/pytest $(CORE_TESTS) -q -n auto $(TEST_ARGS)
+
+# Every suite runs, also after one that failed.
+test: $(READY) ## Run lint, type checks and all tests, on the emulator
+	@failed=; for suite in $(SUITES); do \
+		$(ON_EMULATOR) $(MAKE) --no-print-directory $$suite || failed="$$failed $$suite"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; else echo "All suites passed: $(SUITES)"; fi
+
+# A separate environment: the site needs none of the packages of the tests.
+$(DOCS)/.ready: pyproject.toml constraints.txt
+	$(call install,$(DOCS),-c constraints.txt --group docs)
+
+docs: $(DOCS)/.ready $(READY) ## Build the site in site/; dead links, missing docstrings and code that does not run are errors
+	$(BIN)/ruff check --select D langchain_kie pytest_langchain_kie.py
+	@rm -rf .cache
+	$(DOCS)/bin/zensical build --strict --clean
+	$(ON_EMULATOR) $(BIN)/pytest tests/unit_tests/test_docs.py tests/integration_tests/test_readme.py -q -n auto $(TEST_ARGS)
+
+docs_serve: $(DOCS)/.ready ## Serve the site on this machine, and rebuild it after each change
+	$(DOCS)/bin/zensical serve
 
 # A separate environment, with the lowest versions that pyproject.toml allows.
 $(LOWEST)/.ready: pyproject.toml constraints-lowest.txt
-	@echo "Setting up $(LOWEST) ..."
-	@$(PYTHON) -m venv $(LOWEST)
-	@$(LOWEST)/bin/python -m pip install --quiet -c constraints.txt --upgrade pip
-	@$(LOWEST)/bin/python -m pip install --quiet -c constraints-lowest.txt -e ".[cli,emulator]" --group test
-	@touch $@
+	$(call install,$(LOWEST),-c constraints-lowest.txt -e ".[cli,emulator]" --group test)
 
 # Without the tests that count calls inside libraries, and those that run type checkers.
 test_lowest: $(LOWEST)/.ready ## Run the unit tests with the lowest allowed versions
-	env -u KIE_API_KEY -u KIE_BASE_URL $(LOWEST)/bin/pytest tests/unit_tests -n auto --ignore tests/unit_tests/test_cost.py \
+	$(ON_EMULATOR) $(LOWEST)/bin/pytest tests/unit_tests -n auto --ignore tests/unit_tests/test_cost.py \
 		--deselect tests/unit_tests/test_typing.py::test_type_checkers_reject_exactly_the_wrong_uses $(TEST_ARGS)
 
 lint: $(READY) ## Check style and format
@@ -115,16 +143,25 @@ typing: $(READY) ## Check types, strictly
 	$(BIN)/mypy
 
 unit_test: $(READY) ## Run the unit tests
-	env -u KIE_API_KEY -u KIE_BASE_URL $(BIN)/pytest tests/unit_tests tests/faults tests/fuzz -n auto $(TEST_ARGS)
+	$(ON_EMULATOR) $(BIN)/pytest tests/unit_tests tests/faults tests/fuzz tests/chaos -n auto $(TEST_ARGS)
 
 faults: $(READY) ## Run the complete fault matrix, and print it
 	FAULTS=full $(BIN)/pytest tests/faults -q -n 4 $(TEST_ARGS)
 
 fuzz: $(READY) ## Run the fuzz tests (MINUTES=...); failing examples are stored and run first
-	env -u KIE_API_KEY -u KIE_BASE_URL PYTHONPATH=tests $(BIN)/python -m fuzz.run --minutes $(MINUTES)
+	$(ON_EMULATOR) PYTHONPATH=tests $(BIN)/python -m fuzz.run --minutes $(MINUTES)
 
 integration_test: $(READY) ## Run the integration tests: on KIE with KIE_API_KEY, else on the emulator
-	$(BIN)/pytest tests/integration_tests $(TEST_ARGS)
+	$(BIN)/pytest tests/integration_tests $(if $(KIE_API_KEY),,-n auto) $(TEST_ARGS)
+
+ecosystem_test: $(READY) ## Run the tests with other libraries, on the emulator
+	$(ON_EMULATOR) $(BIN)/pytest tests/ecosystem_tests -n auto $(TEST_ARGS)
+
+example_test: $(EXAMPLES)/.ready ## Run the tests of the examples, on the emulator
+	$(ON_EMULATOR) $(EXAMPLES)/bin/pytest tests/examples_tests -rs $(TEST_ARGS)
+
+chat_picture: $(EXAMPLES)/.ready ## Write docs/images/chat.png again (needs Chromium)
+	$(ON_EMULATOR) CHAT_PICTURE=1 $(EXAMPLES)/bin/pytest tests/examples_tests/test_chat_page.py -k conversation
 
 clean: ## Remove the files that the other targets create
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .cache dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

@@ -96,8 +96,10 @@ def _openrouter(base_url: str) -> BaseChatModel:
 
 
 def _litellm(base_url: str) -> BaseChatModel:
+    import litellm
     from langchain_litellm import ChatLiteLLM
 
+    litellm.suppress_debug_info = True  # else it prints advice into the table
     return ChatLiteLLM(
         model="openai/gemini-3.8-flash", api_base=base_url, api_key=KEY, max_retries=0
     )

@@ -1,1 +1,1 @@
-"""A terminal demo of a LangGraph agent that uses KIE or the emulator."""
+"""A terminal demo of an agent that uses KIE or the emulator."""

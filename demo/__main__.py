@@ -1,24 +1,29 @@
-"""Run an agent and print its reasoning, tool calls, tool results and answer as they arrive."""
+"""Run an agent and print its reasoning, tool calls, tool results and answer as they arrive.
+
+The loop of the agent is written out, so that the demo needs no package that the chat model and the
+emulator do not need. `langchain.agents.create_agent` does the same, and more.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from langchain.agents import create_agent
-from langchain_core.messages import AIMessage, AIMessageChunk, ToolMessage
-from rich.console import Console
-from rich.text import Text
+from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
 from demo.tools import TOOLS
-from langchain_kie import ChatKieGemini, media_block
+from langchain_kie import ChatKieGemini, KieError, media_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from langchain_core.messages import AIMessageChunk
 
 DEFAULT_QUESTION = "What is 17 * 23, and what is the current time in the time zone Europe/Paris?"
 MEDIA_QUESTIONS = {
@@ -27,13 +32,13 @@ MEDIA_QUESTIONS = {
     "video": "What happens?",
 }
 DOCUMENT_QUESTION = "What does it say?"
-
-console = Console(highlight=False)
+MAX_STEPS = 10
+STYLES = {"you": "1;36", "model": "1;35", "call": "1;34", "tool": "1;32", "dim": "2", "note": "33"}
 
 
 def main() -> None:
-    """Run the demo."""
-    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    """Run the demo; an error is one line."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description="Run an agent.")
     parser.add_argument("--model", default="gemini-3.5-flash", help="default: %(default)s")
     parser.add_argument(
         "--api",
@@ -43,19 +48,63 @@ def main() -> None:
     parser.add_argument("--ask", help="the question; default: one that needs two tools")
     parser.add_argument("--image", help="path or URL of an image, audio, video or PDF file")
     arguments = parser.parse_args()
+    warnings.showwarning = lambda message, *_: print(styled("note", f"Warning: {message}"))
     try:
         media = _media_block(arguments.image) if arguments.image else None
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
-    question = arguments.ask or _default_question(media)
+        question = arguments.ask or _default_question(media)
+        with _connection_settings() as settings:
+            model = ChatKieGemini(
+                model=arguments.model, api=arguments.api, include_thoughts=True, **settings
+            )
+            run(model, question, media)
+    except (KieError, OSError, ValueError) as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")
+    except KeyboardInterrupt:
+        sys.exit("\nstopped")
+
+
+def run(model: ChatKieGemini, question: str, media: dict[str, Any] | None = None) -> None:
+    """Ask the question, run the tools that the model calls, and print everything."""
+    started = time.monotonic()
+    totals: dict[str, float] = {"input": 0, "output": 0, "reasoning": 0, "credits": 0}
+    print(styled("you", "you   ") + question, flush=True)
     content: list[Any] = [{"type": "text", "text": question}, *([media] if media else [])]
-    messages: Any = {"messages": [{"role": "user", "content": content}]}
-    with _connection_settings() as settings:
-        model = ChatKieGemini(
-            model=arguments.model, api=arguments.api, include_thoughts=True, **settings
+    messages: list[AnyMessage] = [
+        SystemMessage("Use the tools you are given."),
+        HumanMessage(content),
+    ]
+    tools = {tool.name: tool for tool in TOOLS}
+    agent = model.bind_tools(TOOLS)
+    for _ in range(MAX_STEPS):
+        answer = _stream(cast("Iterator[AIMessageChunk]", agent.stream(messages)))
+        _add_usage(answer, totals)
+        messages.append(answer)
+        for call in answer.tool_calls:
+            arguments = ", ".join(f"{name}={value!r}" for name, value in call["args"].items())
+            print(styled("call", "call  ") + f"{call['name']}({arguments})")
+            result = (
+                tools[call["name"]].invoke(call)
+                if call["name"] in tools
+                else ToolMessage("there is no such tool", tool_call_id=call["id"], status="error")
+            )
+            print(styled("tool", "tool  ") + result.text, flush=True)
+            messages.append(result)
+        if not answer.tool_calls:
+            break
+    print(
+        styled(
+            "dim",
+            "{input:.0f} tokens in, {output:.0f} out ({reasoning:.0f} reasoning), "
+            "{credits:.2f} credits, {seconds:.1f} s".format(
+                **totals, seconds=time.monotonic() - started
+            ),
         )
-        agent = create_agent(model, TOOLS, system_prompt="Use the tools you are given.")
-        _print_stream(question, agent.stream(messages, stream_mode="messages"))
+    )
+
+
+def styled(style: str, text: str) -> str:
+    """The text in colour, if a terminal shows it."""
+    return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if sys.stdout.isatty() else text
 
 
 @contextmanager
@@ -66,7 +115,7 @@ def _connection_settings() -> Iterator[dict[str, Any]]:
         return
     from langchain_kie.emulator import Emulator  # noqa: PLC0415 - needs an extra
 
-    console.print("[yellow]KIE_API_KEY is not set: using the KIE emulator on this machine.[/]")
+    print(styled("note", "KIE_API_KEY is not set: using the KIE emulator on this machine."))
     with Emulator() as emulator:
         yield {"base_url": emulator.base_url, "api_key": emulator.api_key}
 
@@ -82,49 +131,26 @@ def _default_question(media: dict[str, Any] | None) -> str:
     return MEDIA_QUESTIONS.get(media_type, DOCUMENT_QUESTION)
 
 
-def _print_stream(question: str, events: Iterator[Any]) -> None:
-    """Print the events; a tool call is printed when its arguments are complete."""
-    started = time.monotonic()
-    totals: dict[str, float] = {"input": 0, "output": 0, "reasoning": 0, "credits": 0}
-    console.print(Text("you   ", "bold cyan") + Text(question), soft_wrap=True)
+def _stream(chunks: Iterator[AIMessageChunk]) -> AIMessageChunk:
+    """Print the chunks, and return their sum."""
     answer: AIMessageChunk | None = None
-    for message, _ in events:
-        if isinstance(message, AIMessageChunk):
-            _print_chunk(message, answer)
-            answer = message if answer is None else answer + message
-            if message.chunk_position == "last":
-                _print_tool_calls(answer)
-                _add_usage(answer, totals)
-                answer = None
-        elif isinstance(message, ToolMessage):
-            console.print(Text("tool  ", "bold green") + Text(str(message.text)))
-    console.print(
-        "[dim]{input:.0f} tokens in, {output:.0f} out ({reasoning:.0f} reasoning), "
-        "{credits:.2f} credits, {seconds:.1f} s[/]".format(
-            **totals, seconds=time.monotonic() - started
-        )
-    )
-
-
-def _print_chunk(chunk: AIMessageChunk, answer: AIMessageChunk | None) -> None:
+    for chunk in chunks:
+        if answer is None:
+            print(styled("model", "model "), end="")
+        if reasoning := chunk.additional_kwargs.get("reasoning_content"):
+            print(styled("dim", reasoning), end="", flush=True)
+        if chunk.text:
+            if answer and answer.additional_kwargs and not answer.text:
+                print()
+            print(chunk.text, end="", flush=True)
+        answer = chunk if answer is None else answer + chunk
+    print()
     if answer is None:
-        console.print(Text("model ", "bold magenta"), end="")
-    if reasoning := chunk.additional_kwargs.get("reasoning_content"):
-        console.print(Text(reasoning, "dim"), end="", soft_wrap=True)
-    if chunk.text:
-        if answer and answer.additional_kwargs and not answer.text:
-            console.print()
-        console.print(Text(chunk.text), end="", soft_wrap=True)
+        raise ValueError("the answer is empty")
+    return answer
 
 
-def _print_tool_calls(message: AIMessage) -> None:
-    console.print()
-    for call in message.tool_calls:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in call["args"].items())
-        console.print(Text("call  ", "bold blue") + Text(f"{call['name']}({arguments})"))
-
-
-def _add_usage(message: AIMessage, totals: dict[str, float]) -> None:
+def _add_usage(message: AIMessageChunk, totals: dict[str, float]) -> None:
     if usage := message.usage_metadata:
         totals["input"] += usage["input_tokens"]
         totals["output"] += usage["output_tokens"]

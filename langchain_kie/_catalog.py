@@ -264,6 +264,7 @@ _BY_SPELLING: Mapping[str, ModelSpec] = MappingProxyType(
     }
 )
 _NEWEST: Mapping[str, ModelSpec] = MappingProxyType({spec.family: spec for spec in MODELS})
+_GOOGLE_PREFIX = "models/"
 _GEMINI_NAME = re.compile(r"gemini-.*\b(flash|pro)\b", re.IGNORECASE)
 
 
@@ -276,7 +277,8 @@ def resolve(model: str, api: Api | None = None) -> ResolvedModel:
     has any name on the gateway.
 
     Args:
-        model: A friendly name, or one of KIE's spellings; upper and lower case are the same.
+        model: A friendly name, or one of KIE's spellings; upper and lower case are the same, and
+            Google's `models/` before it is removed.
         api: The API, or `None` to choose by the catalog.
 
     Raises:
@@ -284,12 +286,18 @@ def resolve(model: str, api: Api | None = None) -> ResolvedModel:
     """
     if api is not None and api not in APIS:
         raise KieConfigurationError(f"api must be one of {', '.join(APIS)}; got {api!r}")
-    spec = _BY_SPELLING.get(model.lower())
+    name = model.lower()
+    spec = _BY_SPELLING.get(name)
+    if spec is None and name.startswith(_GOOGLE_PREFIX):
+        name = name.removeprefix(_GOOGLE_PREFIX)
+        model = model[len(_GOOGLE_PREFIX) :]
+        spec = _BY_SPELLING.get(name)
     if spec:
-        chosen = api or _api_of_spelling(model.lower(), spec)
-        return ResolvedModel(
-            spec.name, chosen, spec.routes.get(chosen) or _no_rules(model, chosen), spec
-        )
+        chosen = api or _api_of_spelling(name, spec)
+        route = spec.routes.get(chosen)
+        if route is None and chosen != "gateway":
+            _warn_of_api(spec.name, chosen)
+        return ResolvedModel(spec.name, chosen, route or _no_rules(model, chosen), spec)
     chosen = api or DEFAULT_API
     route = _no_rules(model, chosen)
     spec = _newest_of_family(model)
@@ -335,17 +343,30 @@ def _no_rules(model: str, api: Api) -> Route:
 
 
 @lru_cache(maxsize=256)
+def _warn_of_api(name: str, api: Api) -> None:
+    """Warn, once, that KIE documents no such model on an API."""
+    served = " and ".join(_BY_SPELLING[name].routes)
+    warn(f"KIE does not document {name} on {api}, only on {served}; the call may fail")
+
+
+@lru_cache(maxsize=256)
 def _newest_of_family(model: str) -> ModelSpec | None:
     """The newest row of an unlisted name's family; warns, once for each name."""
     found = _GEMINI_NAME.search(model)
-    if not found:
-        return None
-    spec = _NEWEST[found[1].lower()]
-    warn(
-        f"{model!r} is not in langchain_kie.models(); it is treated as {spec.name}. "
-        "KieAccount().models() shows what KIE lists now."
-    )
+    near = _near_names(model)
+    did_you_mean = f"Did you mean {' or '.join(near)}? " if near else ""
+    spec = _NEWEST[found[1].lower()] if found else None
+    if spec or near:
+        treated = f"it is treated as {spec.name}" if spec else "it is sent unchanged"
+        warn(
+            f"{model!r} is not in langchain_kie.models(); {treated}. {did_you_mean}"
+            "KieAccount().models() shows what KIE lists now."
+        )
     return spec
+
+
+def _near_names(model: str) -> list[str]:
+    return get_close_matches(model.lower(), _BY_SPELLING, n=3, cutoff=0.8)
 
 
 class CatalogProfile(dict[str, Any]):

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME, EFFORTS
 from langchain_kie._json_schema.keywords import has_nullable
-from langchain_kie._settings import OPTION_NAMES, MediaUpload, ModelOptions, stop_list
+from langchain_kie._parameter_names import check_unknown
+from langchain_kie._settings import (
+    ALIASES,
+    CALL_ONLY,
+    NUMBERS,
+    OPTION_NAMES,
+    RANGES,
+    MediaUpload,
+    ModelOptions,
+    checked_range,
+    stop_list,
+)
 from langchain_kie._tools.answer_function import build_answer_function, needs_answer_function
 from langchain_kie._tools.cache import Function, cached_function, normalize_tools
 from langchain_kie._tools.choice import ToolChoice, normalize_tool_choice
@@ -24,10 +35,6 @@ if TYPE_CHECKING:
     from langchain_kie._catalog import Feature, ResolvedModel, Route
 
 _MEDIA_UPLOADS = get_args(MediaUpload)
-
-_CALL_ONLY = (
-    *("tools", "tool_choice", "parallel_tool_calls", "response_format", "require_tool_call"),
-)
 
 _OTHER_NAMES = frozenset(
     {
@@ -90,10 +97,15 @@ def options_for(
     """
     if not _OTHER_NAMES.isdisjoint(call_kwargs):
         call_kwargs = _with_known_names(call_kwargs)
-    values = dict(model_defaults)
+    values: dict[str, Any] = dict(model_defaults)
     values.update(
         (n, value) for n, value in call_kwargs.items() if n in values and value is not None
     )
+    for name, lowest, highest in RANGES:
+        number = values[name]
+        is_number = number.__class__ in NUMBERS
+        if number is not None and not (is_number and lowest <= number <= highest):
+            checked_range(name, number)
     if values["media_upload"] not in _MEDIA_UPLOADS:
         raise KieConfigurationError(
             f"media_upload must be one of {', '.join(_MEDIA_UPLOADS)}; "
@@ -188,12 +200,11 @@ def _unknown(call_kwargs: dict[str, Any]) -> dict[str, Any]:
     unknown = {
         name: value
         for name, value in call_kwargs.items()
-        if name not in OPTION_NAMES and name not in _CALL_ONLY
+        if name not in OPTION_NAMES and name not in CALL_ONLY
     }
-    if unknown:
-        names = ", ".join(sorted(unknown))
-        warn(f"{names}: not a known option; sent in the request body unchanged")
-    return unknown
+    if not unknown:
+        return {}
+    return check_unknown(unknown, (*OPTION_NAMES, *ALIASES, *CALL_ONLY), "not a known option")
 
 
 def _effort_for(effort: str | None, model: ResolvedModel) -> str | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from langchain_kie._answer.event import AnswerEvent
     from langchain_kie._catalog import ResolvedModel
     from langchain_kie._http.response import HttpCall
+    from langchain_kie._json import JsonPieces
     from langchain_kie._options import Options
 
 
@@ -86,6 +87,7 @@ class PreparedCall:
         self.options = options_for(call_kwargs, model_defaults, model, extra)
         self._turns = build_turns(messages)
         self.is_long = False
+        self._body: bytes | JsonPieces = b""
         self._model = model
         self._model_name = model_name
         self._timeout = timeout
@@ -123,10 +125,11 @@ class PreparedCall:
             chosen = options.stream_invoke
             stream = model.route.streams_invoke if chosen is None else chosen
         path, body = REQUEST_BUILDERS[model.api](self._turns, options, model, stream=stream)
+        self._body = to_json_pieces(body)
         call = HttpCall(
             model=self._model_name,
             path=path,
-            body=to_json_pieces(body),
+            body=self._body,
             parse_event=parse_event,
             join_events=join_events,
             timeout=self._timeout,
@@ -146,6 +149,13 @@ class PreparedCall:
             min_prompt_tokens=self._min_prompt_tokens() if self.media else 0,
         )
         return call, assembler
+
+    def size_hint(self) -> str:
+        """What a request that is too large consists of."""
+        inline = [part.size or 0 for part in self.media if part.url is None]
+        media = f", {sum(inline):,} of them for {len(inline)} inline media" if inline else ""
+        way_out = "; a smaller inline_media_limit uploads media instead" if inline else ""
+        return f"The body of the request has {len(self._body):,} bytes{media}{way_out}."
 
     async def abuild(self, *, stream: bool) -> tuple[HttpCall[AnswerEvent], MessageAssembler]:
         """As `build`, but encodes long messages in a thread."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass, field, fields
@@ -10,8 +11,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError, ValidationInfo
 
+from langchain_kie._warnings import warn
 from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ class ModelOptions:
 
     temperature: float | None = None
     top_p: float | None = None
-    max_tokens: int | None = _aliased("max_output_tokens")
+    max_tokens: int | None = _aliased("max_output_tokens", "max_completion_tokens")
     stop: Sequence[str] | str | None = _aliased("stop_sequences")
     reasoning_effort: str | None = _aliased("thinking_level")
     include_thoughts: bool | None = None
@@ -77,6 +79,9 @@ class ModelOptions:
 
 OPTION_NAMES = tuple(option.name for option in fields(ModelOptions))
 
+CALL_ONLY = ("tools", "tool_choice", "parallel_tool_calls", "response_format", "require_tool_call")
+"""The options that only a call has."""
+
 ALIASES = {
     "model_name": "model",
     "kie_api_key": "api_key",
@@ -88,12 +93,27 @@ ALIASES = {
     },
 }
 
+RANGES: tuple[tuple[str, float, float], ...] = (
+    ("temperature", 0, 2),
+    ("top_p", 0, 1),
+    ("max_tokens", 1, math.inf),
+)
+"""The lowest and the highest value of an option."""
+
+NUMBERS = frozenset({int, float})
+
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|([\w-]{1,63}\.)*[\w-]{1,63}\.?)(:\d*)?", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 _WIDE = re.compile("[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]+")
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
+_ENDPOINT = re.compile(
+    r"(/api/file-[a-z0-9-]+-upload|((?<=//api\.kie\.ai)/api|/gemini(-[\w.-]+)?)?/v1(beta)?(/models(/[^/]+)?)?"
+    r"(/chat/completions)?|/chat/completions)?/*$",
+    re.ASCII,
+)
+"""The end of a URL that names an endpoint, and not the API: `/v1`, `/<model>/v1`, `/gemini/v1`."""
 
 DEFAULT_BASE_URL = "https://api.kie.ai"
 DEFAULT_UPLOAD_URL = "https://kieai.redpandaai.co"
@@ -121,6 +141,56 @@ def stop_list(stop: str | Sequence[str] | None) -> list[str]:
     return [stop] if isinstance(stop, str) else list(stop or ())
 
 
+def checked_range(name: str, value: Any) -> Any:
+    """A value of an option that has a range, unchanged.
+
+    Raises:
+        KieConfigurationError: It is no number, or outside of the range.
+    """
+    lowest, highest = next(row[1:] for row in RANGES if row[0] == name)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value is None or (is_number and lowest <= value <= highest):
+        return value
+    limit = f"a number from {lowest} to {highest}" if highest < math.inf else f"{lowest} or more"
+    raise KieConfigurationError(f"{name} must be {limit}; got {value!r}")
+
+
+def checked_temperature(value: float | None) -> float | None:
+    """As `checked_range`."""
+    return checked_range("temperature", value)  # type: ignore[no-any-return]
+
+
+def checked_top_p(value: float | None) -> float | None:
+    """As `checked_range`."""
+    return checked_range("top_p", value)  # type: ignore[no-any-return]
+
+
+def checked_max_tokens(value: int | None) -> int | None:
+    """As `checked_range`."""
+    return checked_range("max_tokens", value)  # type: ignore[no-any-return]
+
+
+def error_from_pydantic(error: ValidationError, title: str) -> KieConfigurationError:
+    """The error of this package for invalid parameters; it shows no values.
+
+    Args:
+        error: Pydantic's error.
+        title: The name of the class.
+    """
+    sentences = []
+    for details in error.errors(include_url=False, include_input=False):
+        cause = details.get("ctx", {}).get("error")
+        if isinstance(cause, KieConfigurationError):
+            return cause
+        name = ".".join(map(str, details["loc"])) or title
+        message = details["msg"]
+        is_missing = details["type"] == "missing"
+        sentences.append(
+            f"{title} needs {name}=" if is_missing else f"{name}: {message[0].lower()}{message[1:]}"
+        )
+    return KieConfigurationError("; ".join(sentences))
+
+
 def checked_key(key: SecretStr | None) -> SecretStr | None:
     """The API key without surrounding white space.
 
@@ -138,17 +208,20 @@ def checked_key(key: SecretStr | None) -> SecretStr | None:
 
 
 @lru_cache(maxsize=64)
-def checked_base_url(base_url: str, name: str = "base_url") -> str:
-    """The URL without a trailing slash.
+def checked_base_url(base_url: str, name: str = "base_url", *, allow_http: bool = False) -> str:
+    """The URL without what the API adds itself: a trailing slash, `/v1`, the path of an endpoint.
 
     Args:
-        base_url: The URL.
+        base_url: The URL of the host, with the path prefix of a relay if it has one.
         name: The parameter's name, for error messages.
+        allow_http: Whether http is allowed for other hosts than this machine, with a warning.
 
     Raises:
         KieConfigurationError: The key would not be safe on its way there, or the URL has parts
             that a base URL cannot have.
     """
+    if not base_url.strip():
+        raise KieConfigurationError(f"{name} is empty: check {name}= and KIE_{name.upper()}")
     try:
         parts = urlsplit(base_url.strip())
         host = parts.hostname or ""
@@ -169,30 +242,45 @@ def checked_base_url(base_url: str, name: str = "base_url") -> str:
     if parts.query or parts.fragment:
         raise KieConfigurationError(f"{name} must have neither a query nor a fragment")
     if parts.scheme == "http" and not _is_loopback(host):
-        raise KieConfigurationError(f"{name} must use https, except for this machine")
-    return parts.geturl().rstrip("/")
+        if not allow_http:
+            raise KieConfigurationError(
+                f"{name} must use https, except for this machine; allow_http=True allows http"
+            )
+        _warn_of_http(host)
+    return _ENDPOINT.sub("", parts.geturl())
 
 
-def upload_url_for(base_url: str, upload_url: str | None) -> str:
+@lru_cache(maxsize=256)
+def _warn_of_http(host: str) -> None:
+    """Warn, once for each host."""
+    warn(f"allow_http=True: the API key and all messages are sent to {host} without encryption")
+
+
+def upload_url_for(base_url: str, upload_url: str | None, *, allow_http: bool = False) -> str:
     """The URL for file uploads; a key of another host is never sent to KIE.
 
     Args:
         base_url: The URL of the chat API.
         upload_url: What the user set; `None` uses `KIE_UPLOAD_URL`, else KIE's upload host, or
             `base_url` if that is not KIE's.
+        allow_http: As in `checked_base_url`.
 
     Raises:
         KieConfigurationError: The key would not be safe on its way there.
     """
-    base_url = checked_base_url(base_url)
+    base_url = checked_base_url(base_url, allow_http=allow_http)
     is_kie = (urlsplit(base_url).hostname or "").rstrip(".") == urlsplit(DEFAULT_BASE_URL).hostname
     default = DEFAULT_UPLOAD_URL if is_kie else base_url
-    return checked_base_url(upload_url or os.environ.get("KIE_UPLOAD_URL") or default, "upload_url")
+    url = os.environ.get("KIE_UPLOAD_URL", default) if upload_url is None else upload_url
+    return checked_base_url(url, "upload_url", allow_http=allow_http)
 
 
-def checked_upload_url(url: str | None) -> str | None:
-    """The `upload_url` without a trailing slash; raises as `checked_base_url`."""
-    return url and checked_base_url(url, "upload_url")
+def checked_url_field(url: str | None, info: ValidationInfo) -> str | None:
+    """A URL of a model whose `allow_http` was validated before; raises as `checked_base_url`."""
+    if url is None:
+        return None
+    name = info.field_name or "base_url"
+    return checked_base_url(url, name, allow_http=info.data.get("allow_http", False))
 
 
 def checked_headers(headers: dict[str, str] | None) -> dict[str, str] | None:

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from langchain_kie._conversation.media import HEAD_BYTES, detect_mime_type
 
@@ -25,7 +22,8 @@ File: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 Progress: TypeAlias = Callable[[int, int], None]
 
 _MAX_SPOOLED_BYTES = 1024 * 1024
-_SCHEME = re.compile(r"data:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+LOCAL_FILE_HINT = "for a local file, pass pathlib.Path(...); for data, pass bytes"
 
 
 class FileReadError(Exception):
@@ -99,15 +97,13 @@ def _open_file(file: File, stack: ExitStack) -> BinaryIO:
 
 
 def to_path(file: str | os.PathLike[str]) -> Path:
-    """The path that a path or a `file:` URL names.
+    """The path that an object names; text is never a path, because it may be of a stranger.
 
     Raises:
-        ValueError: It is a URL of another scheme.
+        ValueError: It is text.
     """
-    if isinstance(file, str) and file.lower().startswith("file:"):
-        return Path(url2pathname(urlsplit(file).path))
-    if isinstance(file, str) and _SCHEME.match(file):
-        raise ValueError(f"{file[:80]!r} is not an http(s) or file URL; to upload data pass bytes")
+    if isinstance(file, str):
+        raise ValueError(f"{file[:80]!r}: not an http(s) URL; {LOCAL_FILE_HINT}")
     return Path(file)
 
 

@@ -16,9 +16,10 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from langchain_kie._conversation.media import media_kind
+from langchain_kie._conversation.media import check_supported, media_kind
 from langchain_kie._shared_work import SharedWork
 from langchain_kie._upload_stream import detect_file_type
+from langchain_kie._warnings import warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,11 +54,14 @@ def choose_uploads(media: Sequence[Media], options: Options) -> list[Media]:
     Local files that are not uploaded are read, and become data.
 
     Raises:
-        ValueError: A file cannot be read, or `media_upload` is `never` and the media exceed the
-            limit.
+        ValueError: A file cannot be read, Gemini does not read its type, or `media_upload` is
+            `never` and the media exceed the limit.
     """
     mode, limit = options.media_upload, options.inline_media_limit
     inline = sorted((part for part in media if part.url is None), key=_measure)
+    if options.check_combinations:
+        for part in inline:
+            check_supported(part.mime_type, _label(part))
     total = rest = sum(part.size or 0 for part in inline)
     chosen: list[Media] = []
     while inline and (mode == "always" or rest > limit):
@@ -87,6 +91,11 @@ def _measure(part: Media) -> int:
         return part.size
 
 
+def _label(part: Media) -> str:
+    """What errors and warnings call a part."""
+    return part.path.name if part.path else f"media of {part.size or 0:,} bytes"
+
+
 @contextmanager
 def _naming_file(part: Media) -> Iterator[None]:
     """Replace an `OSError` with a `ValueError` that names the local file."""
@@ -97,6 +106,27 @@ def _naming_file(part: Media) -> Iterator[None]:
 
 
 # --- uploads ----------------------------------------------------------------------------------
+
+
+_warned = False
+
+
+def warn_of_uploads(media: Sequence[Media], options: Options) -> None:
+    """Warn, once a process, that files become public, unless the user chose that all do.
+
+    Args:
+        media: The media to upload.
+        options: The options of the call.
+    """
+    global _warned  # noqa: PLW0603 - once a process
+    if _warned or options.media_upload != "auto":
+        return
+    _warned = True
+    warn(
+        f"{_label(media[0])} ({media[0].mime_type}): larger than inline_media_limit allows, so it "
+        "is uploaded to KIE, where everybody who has its URL can read it for 24 hours. Later "
+        'uploads do not warn. media_upload="never" turns them off'
+    )
 
 
 def upload_all(media: Sequence[Media], files: KieFiles) -> None:

@@ -1,6 +1,6 @@
 """The account: its balance, and KIE's live list of models with prices and success rates.
 
-Knows KIE's account endpoints (docs/models.md); knows nothing of chat. All of them are free.
+Knows KIE's account endpoints (docs/catalogue.md); knows nothing of chat. All of them are free.
 """
 
 from __future__ import annotations
@@ -84,6 +84,8 @@ class KieAccount:
     Args:
         api_key: The API key. Default: `KIE_API_KEY`.
         base_url: The URL of the API. Default: `KIE_BASE_URL`, else `https://api.kie.ai`.
+        allow_http: Whether `base_url` may use http for another host than this machine; the key
+            is then sent without encryption, with a warning.
         timeout: Seconds above 0 for each network operation, or a `Timeout` of httpx or httpx2.
             Default: 30 s.
         max_retries: How often a failed request is retried, 0 or more.
@@ -101,6 +103,7 @@ class KieAccount:
         *,
         api_key: SecretStr | str | None = None,
         base_url: str | None = None,
+        allow_http: bool = False,
         timeout: Any = None,
         max_retries: int = 2,
         cache_seconds: float = 600.0,
@@ -113,6 +116,7 @@ class KieAccount:
         transport = transport_for(
             api_key=SecretStr(key) if isinstance(key, str) else key,
             base_url=base_url or os.environ.get("KIE_BASE_URL", _settings.DEFAULT_BASE_URL),
+            allow_http=allow_http,
             timeout=_settings.checked_timeout(timeout) or _TIMEOUT,
             max_retries=max_retries,
             retry_on_timeout=True,

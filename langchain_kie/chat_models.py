@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     SecretStr,
+    ValidationError,
     model_validator,
 )
 
@@ -74,15 +75,21 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
         model: A friendly name (`gemini-3.5-flash`) or one of KIE's spellings. An unlisted Gemini
             name is sent unchanged and treated as the newest model of its family. Alias:
             `model_name`.
-        api_key: The API key; by default `KIE_API_KEY`. Alias: `kie_api_key`.
-        base_url: The URL of the API; by default `KIE_BASE_URL`, else `https://api.kie.ai`.
+        api_key: The API key; by default `KIE_API_KEY`. A model can be constructed without a key;
+            `warm_up()` and the first call raise the error. Alias: `kie_api_key`.
+        base_url: The URL of the API; by default `KIE_BASE_URL`, else `https://api.kie.ai`. It is
+            the host, with the path prefix of a relay if it has one; an end that names an
+            endpoint (`/v1`, `/<model>/v1`, `/v1/chat/completions`, `/gemini/v1`) is removed.
+        allow_http: Whether `base_url` and `upload_url` may use http for another host than this
+            machine (`http://emulator:8787`). The key is then sent without encryption, with one
+            warning for each host; by default it is an error.
         api: `chat_completions`, `generate_content` or `gateway`; `None` chooses by the catalog.
             `gateway` accepts any model name.
         temperature: Sampling temperature, for Gemini 0 to 2; sent only when set.
         top_p: Nucleus sampling, 0 to 1; sent only when set.
         max_tokens: The longest answer, in tokens, thinking included. Some models ignore it;
-            gemini-2.5-flash cuts long answers without it (docs/wire.md 2). Alias:
-            `max_output_tokens`.
+            gemini-2.5-flash cuts long answers without it (docs/wire.md 2). 1 or more. Aliases:
+            `max_output_tokens`, `max_completion_tokens`.
         stop: One stop sequence or several. Alias: `stop_sequences`.
         reasoning_effort: `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`; a value
             that the model is not known to accept is sent as the nearest, with a warning. Alias:
@@ -94,7 +101,7 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
         media_upload: Which media are uploaded and sent as URLs: `auto` (the default) uploads the
             largest until the rest is within `inline_media_limit`, `always` uploads all, `never`
             none. An uploaded file is public to everybody who has its URL; KIE keeps it for 24
-            hours.
+            hours. The first upload that `auto` makes in a process warns.
         inline_media_limit: Bytes of media that may go inline in one request; by default
             1,500,000.
         require_media_seen: Whether to raise `KieMediaNotSeenError` when the counted prompt tokens
@@ -127,21 +134,27 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
         model_kwargs: Additional members of the request body, sent unchanged.
 
     Raises:
-        KieConfigurationError: The key, the URL or the model name is invalid.
+        KieConfigurationError: A parameter is invalid, or looks like a secret that would be sent
+            in the body of the request. It is a `ValueError`, too.
     """
 
     model: str
     api_key: Annotated[SecretStr | None, AfterValidator(_settings.checked_key)] = Field(
         default_factory=secret_from_env("KIE_API_KEY", default=None), validate_default=True
     )
-    base_url: Annotated[str, AfterValidator(_settings.checked_base_url)] = Field(
+    allow_http: bool = False
+    base_url: Annotated[str, AfterValidator(_settings.checked_url_field)] = Field(
         default_factory=from_env("KIE_BASE_URL", default=_settings.DEFAULT_BASE_URL),
         validate_default=True,
     )
     api: Api | None = None
-    temperature: float | None = ModelOptions.temperature
-    top_p: float | None = ModelOptions.top_p
-    max_tokens: int | None = ModelOptions.max_tokens
+    temperature: Annotated[float | None, AfterValidator(_settings.checked_temperature)] = (
+        ModelOptions.temperature
+    )
+    top_p: Annotated[float | None, AfterValidator(_settings.checked_top_p)] = ModelOptions.top_p
+    max_tokens: Annotated[int | None, AfterValidator(_settings.checked_max_tokens)] = (
+        ModelOptions.max_tokens
+    )
     stop: list[str] | str | None = None
     reasoning_effort: str | None = ModelOptions.reasoning_effort
     include_thoughts: bool | None = ModelOptions.include_thoughts
@@ -152,7 +165,7 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
     detect_error_text: bool = ModelOptions.detect_error_text
     stream_invoke: bool | None = ModelOptions.stream_invoke
     stream_usage: bool = ModelOptions.stream_usage
-    upload_url: Annotated[str | None, AfterValidator(_settings.checked_upload_url)] = None
+    upload_url: Annotated[str | None, AfterValidator(_settings.checked_url_field)] = None
     streaming: bool = False
     timeout: Annotated[Any, AfterValidator(_settings.checked_timeout)] = None
     max_retries: int = Field(default=2, ge=0)
@@ -175,6 +188,17 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
         @overload
         def __init__(self, *, model_name: str, **parameters: Unpack[Parameters]) -> None: ...
         def __init__(self, **parameters: Any) -> None: ...
+
+    else:
+
+        def __init__(self, *args: Any, **parameters: Any) -> None:
+            try:
+                super().__init__(*args, **parameters)
+            except ValidationError as error:
+                failure = _settings.error_from_pydantic(error, type(self).__name__)
+            else:
+                return
+            raise failure  # without a context: pydantic's error holds the values
 
     @model_validator(mode="before")
     @classmethod
@@ -380,7 +404,7 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
             "parallel_tool_calls": parallel_tool_calls,
             "response_format": response_format and build_response_format(response_format, strict),
         }
-        return super().bind(**{k: v for k, v in bound.items() if v is not None}, **kwargs)
+        return self.bind(**{k: v for k, v in bound.items() if v is not None}, **kwargs)
 
     if TYPE_CHECKING:
 

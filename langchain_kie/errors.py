@@ -22,7 +22,7 @@
 Each also inherits from the matching class of `langchain_core.exceptions`, on which fallback and
 retry middleware rely. Those that no retry can help are `RuntimeError`s too, because LangGraph's
 default `RetryPolicy` (langgraph 1.2.24) does not read `is_retryable`, but retries no
-`RuntimeError`; pydantic would replace a `ValueError`. This can go when it reads it.
+`RuntimeError`. This can go when it reads it.
 
 Knows statuses, codes and messages. Knows nothing of HTTP clients.
 """
@@ -125,8 +125,8 @@ def _rebuild(cls: type[KieError], message: str, attributes: dict[str, Any]) -> K
     return error
 
 
-class KieConfigurationError(KieError, core.ModelInvalidRequestError, RuntimeError):
-    """A key, URL, model name or option is invalid; nothing was sent."""
+class KieConfigurationError(KieError, core.ModelInvalidRequestError, ValueError, RuntimeError):
+    """A key, URL, model name or option is invalid; nothing was sent. It is a `ValueError`, too."""
 
 
 class KieAuthenticationError(KieError, core.ModelAuthenticationError, RuntimeError):

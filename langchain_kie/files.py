@@ -6,6 +6,7 @@ Knows files and the upload API; knows nothing of chat.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import orjson
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
 
     from langchain_kie._http.response import HttpCall
     from langchain_kie._json import Json
+
+logger = logging.getLogger(__name__)
 
 FILE_LIFETIME = timedelta(hours=24)
 """How long KIE keeps an uploaded file (docs/wire.md 9)."""
@@ -113,6 +117,8 @@ class KieFiles:
         api_key: The API key. Default: `KIE_API_KEY`.
         upload_url: The base URL of the upload API. Default: `KIE_UPLOAD_URL`; if that is not set,
             `https://kieai.redpandaai.co`, or `KIE_BASE_URL` if that is not KIE's.
+        allow_http: Whether `upload_url` may use http for another host than this machine; the key
+            is then sent without encryption, with a warning.
         timeout: Seconds above 0 for each network operation, or a `Timeout` of httpx or httpx2.
             Default: 10 s to connect, 180 s to read, 60 s to write, and 60 s to wait for a
             connection.
@@ -130,6 +136,7 @@ class KieFiles:
         *,
         api_key: SecretStr | str | None = None,
         upload_url: str | None = None,
+        allow_http: bool = False,
         timeout: Any = None,
         max_retries: int = 2,
         http_client: Any = None,
@@ -141,7 +148,8 @@ class KieFiles:
         base_url = os.environ.get("KIE_BASE_URL", _settings.DEFAULT_BASE_URL)
         self._transport = transport_for(
             api_key=SecretStr(key) if isinstance(key, str) else key,
-            base_url=_settings.upload_url_for(base_url, upload_url),
+            base_url=_settings.upload_url_for(base_url, upload_url, allow_http=allow_http),
+            allow_http=allow_http,
             timeout=_settings.checked_timeout(timeout),
             max_retries=max_retries,
             client=_settings.checked_client(http_client, "Client"),
@@ -168,8 +176,9 @@ class KieFiles:
         """Upload a file, streamed from the disk.
 
         Args:
-            file: A path, a `file://` URL, bytes, a binary file object, which is read from its
-                beginning and not closed, or an http(s) URL, which KIE downloads (at most 100 MB).
+            file: A path object, bytes, a binary file object, which is read from its beginning and
+                not closed, or an http(s) URL, which KIE downloads (at most 100 MB). Text is always
+                a URL, never a path: it may come from a user or a model.
             name: The file name at KIE, without slashes; the extension of the MIME type is added
                 if it is missing. An existing file of that name is replaced. Default: a random
                 name, because names are part of the public URL.
@@ -185,10 +194,18 @@ class KieFiles:
             ValueError: The file is empty, its type cannot be detected, or the name is invalid.
             KieError: The upload failed.
         """
-        with ExitStack() as stack, _upload_errors():
+        with ExitStack() as stack, _upload_errors(file):
             call = _upload_call(file, name, mime_type, on_progress, stack)
             [receipt] = self._transport.stream(call)
-            return receipt.file
+            return self._logged(receipt.file)
+
+    def _logged(self, file: KieFile) -> KieFile:
+        """Log an upload, without the URL: who knows it can read the file."""
+        logger.info(
+            "uploaded a file of type %s (%s bytes) to %s: it is public until %s",
+            *(file.mime_type, file.size, self._transport.base_url, f"{file.expires_at:%F %T %Z}"),
+        )
+        return file
 
     async def aupload(
         self,
@@ -214,10 +231,10 @@ class KieFiles:
             ValueError: The file is empty, its type cannot be detected, or the name is invalid.
             KieError: The upload failed.
         """
-        with ExitStack() as stack, _upload_errors():
+        with ExitStack() as stack, _upload_errors(file):
             call = await asyncio.to_thread(_upload_call, file, name, mime_type, on_progress, stack)
             [receipt] = [item async for item in self._transport.astream(call)]
-            return receipt.file
+            return self._logged(receipt.file)
 
 
 def media_block(
@@ -231,7 +248,8 @@ def media_block(
     sent, data and files go inline or are uploaded, depending on `media_upload` of the model.
 
     Args:
-        file: A path object, a `file://`, http(s) or `data:` URL, bytes, or an uploaded file.
+        file: A path object, an http(s) or `data:` URL, bytes, or an uploaded file. Text is always
+            a URL, never a path: it may come from a user or a model.
         mime_type: The MIME type. Default: detected in the content, else by the name. Ignored for
             a `KieFile`.
 
@@ -246,7 +264,7 @@ def media_block(
         return file.block()
     if isinstance(file, (bytes, bytearray, memoryview)):
         return _block_for(media_from_data(bytes(file), mime_type, "file", None))
-    if isinstance(file, str) and not file.lower().startswith("file:"):
+    if isinstance(file, str):
         return _block_for(media_from_url(file, mime_type, "file"))
     path = to_path(file).absolute()
     with path.open("rb") as content:
@@ -291,14 +309,14 @@ def _block_for(media: Media) -> Json:
 
 
 @contextmanager
-def _upload_errors() -> Iterator[None]:
-    """Make errors say that the upload failed."""
+def _upload_errors(file: File) -> Iterator[None]:
+    """Make errors say that the upload failed, and of which file."""
     try:
         yield
     except FileReadError as error:
         raise error.args[0] from None
     except KieError as error:
-        message = f"the upload failed: {error.message}"
+        message = f"the upload of {_label(file)} failed: {error.message}"
         if isinstance(error, KieModelNotFoundError):
             if error.status_code == HTTPStatus.NOT_FOUND:
                 message = "there is no file upload at this address"
@@ -306,6 +324,16 @@ def _upload_errors() -> Iterator[None]:
             raise KieInvalidRequestError(message, code=code, status_code=status_code) from None
         error.message, error.args = message, (message,)
         raise
+
+
+def _label(file: File) -> str:
+    """What errors call a file. A URL may be secret, so only its host is shown."""
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        return f"{len(file):,} bytes"
+    if isinstance(file, str):
+        return f"a file of {urlsplit(file).hostname}"
+    path = file if isinstance(file, os.PathLike) else getattr(file, "name", None)
+    return os.path.basename(path) if isinstance(path, (str, os.PathLike)) else "the file"  # noqa: PTH119 - also text
 
 
 @dataclass(frozen=True, slots=True)

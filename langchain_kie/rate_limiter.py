@@ -24,7 +24,7 @@ class KieRateLimiter(BaseRateLimiter):
     not more often. One that is cancelled gives its turn to those behind it.
 
     Share one limiter between all models that use the same account. It works in one process, in
-    threads and event loops together; docs/failures.md has one for several processes. Copies of
+    threads and event loops together; docs/rate-limits.md has one for several processes. Copies of
     a model share its limiter; a pickled model gets a new one with the same limits.
 
     Example:

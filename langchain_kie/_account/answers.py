@@ -1,4 +1,4 @@
-"""What KIE's account endpoints answer (docs/models.md): the values, and their parsers. Pure.
+"""What KIE's account endpoints answer (docs/catalogue.md): the values, and their parsers. Pure.
 
 A parser raises `AttributeError`, `KeyError`, `TypeError` or `ValueError` for data of another form.
 """

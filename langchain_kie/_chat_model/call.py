@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie import _settings
@@ -181,10 +182,11 @@ def _with_uploads(model: ChatKieGemini, call: PreparedCall) -> PreparedCall:
     """
     if not call.media:
         return call
-    from langchain_kie._uploads import choose_uploads, upload_all  # noqa: PLC0415
+    from langchain_kie._uploads import choose_uploads, upload_all, warn_of_uploads  # noqa: PLC0415
 
     if chosen := choose_uploads(call.media, call.options):
         call.build(stream=False)  # raises for what cannot be sent, before a file is public
+        warn_of_uploads(chosen, call.options)
         upload_all(chosen, files_of(model))
     return call
 
@@ -193,10 +195,11 @@ async def _awith_uploads(model: ChatKieGemini, call: PreparedCall) -> PreparedCa
     """Upload the media that do not go inline; as `_with_uploads`."""
     if not call.media:
         return call
-    from langchain_kie._uploads import achoose_uploads, aupload_all  # noqa: PLC0415
+    from langchain_kie._uploads import achoose_uploads, aupload_all, warn_of_uploads  # noqa: PLC0415
 
     if chosen := await achoose_uploads(call.media, call.options):
         await call.abuild(stream=False)
+        warn_of_uploads(chosen, call.options)
         await aupload_all(chosen, files_of(model))
     return call
 
@@ -207,7 +210,10 @@ def files_of(model: ChatKieGemini) -> KieFiles:
 
     return KieFiles(
         api_key=model.api_key,
-        upload_url=_settings.upload_url_for(model.base_url, model.upload_url),
+        upload_url=_settings.upload_url_for(
+            model.base_url, model.upload_url, allow_http=model.allow_http
+        ),
+        allow_http=model.allow_http,
         timeout=model.timeout,
         max_retries=model.max_retries,
         http_client=model.http_client,
@@ -222,6 +228,7 @@ def transport_of(model: ChatKieGemini) -> Transport:
     return transport_for(
         api_key=model.api_key,
         base_url=model.base_url,
+        allow_http=model.allow_http,
         timeout=model.timeout,
         max_retries=model.max_retries,
         retry_on_timeout=model.retry_on_timeout,
@@ -238,6 +245,8 @@ def _ready_to_repeat(error: KieError, prepared: PreparedCall, assembler: Message
     """
     if isinstance(error, KieModelNotFoundError):
         error.hint = model_hint(error.model or "")
+    if HTTPStatus.REQUEST_ENTITY_TOO_LARGE in (error.code, error.status_code):
+        error.hint = prepared.size_hint()
     if error.credits_consumed is None:
         error.credits_consumed = assembler.credits_consumed
     else:

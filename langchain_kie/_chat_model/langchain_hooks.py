@@ -15,6 +15,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.prompt_values import ChatPromptValue
 
 from langchain_kie._answer.messages import PROVIDER
+from langchain_kie._chat_model.parameters import refuse_misplaced
 from langchain_kie._settings import ModelOptions, resolve_aliases, stop_list
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class LangChainHooks(_ChatModel):
         self, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
         call_kwargs = resolve_aliases(kwargs)
+        if call_kwargs:
+            refuse_misplaced(self.__dict__, call_kwargs)
         stop_of_call = call_kwargs.pop("stop", None) if stop is None else stop
         return super()._get_invocation_params(stop=stop_of_call, **call_kwargs)
 
@@ -96,6 +99,24 @@ class LangChainHooks(_ChatModel):
         params = super()._get_ls_params(stop=stop_list(stop_of_call) or None, **call_kwargs)
         params["ls_provider"] = PROVIDER
         return params
+
+    if not TYPE_CHECKING:  # the types are LangChain's
+
+        def bind(self, **kwargs: Any) -> Any:
+            """Bind options of a call to the model.
+
+            Args:
+                **kwargs: Options of a call.
+
+            Returns:
+                The model with the options bound.
+
+            Raises:
+                KieConfigurationError: An option can only be set on the model, or looks like a
+                    secret: the binding would show it.
+            """
+            refuse_misplaced(self.__dict__, resolve_aliases(kwargs))
+            return super().bind(**kwargs)
 
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
         """What `generate` says of all its calls together."""

@@ -25,11 +25,13 @@ class Parameters(TypedDict, total=False):
     api_key: SecretStr | str | None
     kie_api_key: SecretStr | str | None
     base_url: str
+    allow_http: bool
     api: Api | None
     temperature: float | None
     top_p: float | None
     max_tokens: int | None
     max_output_tokens: int | None
+    max_completion_tokens: int | None
     stop: Sequence[str] | None
     stop_sequences: Sequence[str] | None
     reasoning_effort: str | None

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from langchain_kie._settings import ALIASES
-from langchain_kie._warnings import warn
+from langchain_kie._parameter_names import check_unknown, refuse_secrets
+from langchain_kie._settings import ALIASES, CALL_ONLY, OPTION_NAMES
 from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
+
+_CALL_OPTIONS = frozenset({*OPTION_NAMES, *CALL_ONLY, "model", "api", "timeout"})
 
 
 def resolve_names(
@@ -28,7 +30,8 @@ def resolve_names(
             is added.
 
     Raises:
-        KieConfigurationError: A parameter is given twice.
+        KieConfigurationError: A parameter is given twice, looks like a secret, or is another
+            package's name for something.
     """
     known: dict[str, Any] = {}
     for given, value in values.items():
@@ -37,13 +40,34 @@ def resolve_names(
             raise KieConfigurationError(f"{name} is given twice, once under an alias")
         known[name] = value
     extra = {name: known.pop(name) for name in known.keys() - cls.model_fields.keys()}
+    given_kwargs = known.get("model_kwargs") or {}
+    if isinstance(given_kwargs, dict):
+        refuse_secrets(given_kwargs)
     if extra:
-        names = ", ".join(sorted(extra))
-        warn(f"{names}: not a parameter of ChatKieGemini; sent in the request body unchanged")
-        given_kwargs = known.get("model_kwargs") or {}
+        names = (*cls.model_fields, *ALIASES)
+        extra = check_unknown(extra, names, "not a parameter of ChatKieGemini")
         old = {} if given_kwargs else model_kwargs or {}
         known["model_kwargs"] = {**old, **extra, **given_kwargs}
     return known
+
+
+def refuse_misplaced(names: Container[str], call_kwargs: Mapping[str, Any]) -> None:
+    """Refuse what a call cannot have, before a trace or a binding shows it.
+
+    Args:
+        names: The names of the model's parameters.
+        call_kwargs: The keyword arguments of a call.
+
+    Raises:
+        KieConfigurationError: An option can only be set on the model, or looks like a secret.
+    """
+    others = {n: value for n, value in call_kwargs.items() if n not in _CALL_OPTIONS}
+    if misplaced := [name for name in others if name in names]:
+        raise KieConfigurationError(
+            f"{', '.join(sorted(misplaced))}: can only be set on the model, not on a call"
+        )
+    if others:
+        refuse_secrets(others)
 
 
 def set_values(model: BaseModel, update: Mapping[str, Any]) -> None:

@@ -137,6 +137,13 @@ _UNSUPPORTED_URLS = {
 }
 """The same for URLs of other schemes, by the pattern that they begin with; the first counts."""
 
+_UNSUPPORTED_TYPES = re.compile(
+    r"(font|model|multipart)/|image/svg"
+    r"|application/(?!(pdf|json|(x-)?(javascript|python|python-code|sh|yaml|typescript)|xml|rtf|sql"
+    r"|[a-z0-9.-]+\+(json|xml))$)"
+)
+"""Types of files that Gemini does not document: archives, office documents, programs, ..."""
+
 _MAX_URL_CHARS_SHOWN = 80
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
@@ -284,10 +291,28 @@ def detect_mime_type(head: bytes, declared: str | None, name: str | None) -> str
         return expected if expected and is_same_format(expected, detected) else detected
     if expected is None:
         hint = f" (declared as {declared!r})" if declared else ""
+        if from_name and not declared:
+            hint = f" (its content is {'text' if is_text else 'something else'}, not {from_name})"
         raise ValueError(
             f"cannot detect the MIME type of {name or 'the data'}{hint}; pass mime_type="
         )
     return expected
+
+
+def check_supported(mime_type: str | None, name: str) -> None:
+    """Refuse a type that Gemini does not read, before a file of it is public.
+
+    Args:
+        mime_type: The MIME type, `None` if unknown.
+        name: What the error calls the file.
+
+    Raises:
+        ValueError: It names the file and the type.
+    """
+    if mime_type and _UNSUPPORTED_TYPES.match(mime_type):
+        raise ValueError(
+            f"{name}: Gemini does not read {mime_type}; convert the file to PDF, text or an image"
+        )
 
 
 def _is_conclusive(detected: str, expected: str | None, head: bytes, *, is_text: bool) -> bool:

@@ -310,7 +310,9 @@ def _url(text: str) -> httpx.URL:
     return url
 
 
-def transport_for(*, api_key: SecretStr | None, base_url: str, **settings: Any) -> Transport:
+def transport_for(
+    *, api_key: SecretStr | None, base_url: str, allow_http: bool = False, **settings: Any
+) -> Transport:
     """Check the key and the URL, and return a transport.
 
     Raises:
@@ -319,7 +321,7 @@ def transport_for(*, api_key: SecretStr | None, base_url: str, **settings: Any) 
     key = _settings.checked_key(api_key)
     if key is None:
         raise KieConfigurationError("there is no key: pass api_key= or set KIE_API_KEY")
-    url = _settings.checked_base_url(base_url)
+    url = _settings.checked_base_url(base_url, allow_http=allow_http)
     return Transport(base_url=url, auth=BearerAuth(key), **settings)
 
 

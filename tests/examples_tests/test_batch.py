@@ -17,6 +17,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from chat_server import open_requests, wait_until
 
 from examples.batch.__main__ import DOCUMENTS, main
 from examples.batch.shared_run import SharedRun
@@ -32,13 +33,6 @@ KILL_AFTER = 16
 CONCURRENCY = 6
 LIMIT = 300
 """Seconds after which a test has failed."""
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def id_of(request):
@@ -127,13 +121,13 @@ def test_a_run_that_was_killed_goes_on_without_paying_twice(kie_emulator, tmp_pa
     output, log = tmp_path / "answers.sqlite", tmp_path / "log"
     run = start()
     # A call keeps its place until its answer is on disk, so that all others are stored then.
-    wait_until(lambda: run.poll() is not None or account.held == CONCURRENCY)
+    wait_until(lambda: run.poll() is not None or account.held == CONCURRENCY, seconds=LIMIT)
     assert run.poll() is None, log.read_text()
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
     stored = stored_answers(output)  # waits until Ray's processes have ended, too
     account.release()
-    wait_until(lambda: not kie_emulator._server.server_state.tasks)
+    wait_until(lambda: not open_requests(kie_emulator))
     lost = set(account.answered) - stored
     assert len(stored) == KILL_AFTER
     assert len(lost) == CONCURRENCY

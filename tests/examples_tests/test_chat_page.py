@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import served
-from test_chat import LONG, open_requests, wait_until
+from chat_server import LONG, open_requests, served, wait_until
 
 from langchain_kie.emulator import Answer, Failure, Grounding, Support, ToolCall
 

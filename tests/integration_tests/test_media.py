@@ -136,7 +136,6 @@ AS_DATA = {
     ),
     "media_block of bytes": (IMAGE, media_block(IMAGE.data)),
     "media_block of a path": (IMAGE, media_block(FOLDER / "diagram.png")),
-    "media_block of a file URL": (AUDIO, media_block((FOLDER / "tone.wav").as_uri())),
 }
 
 AS_URL = {

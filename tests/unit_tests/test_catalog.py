@@ -85,9 +85,31 @@ def test_every_name_of_a_model_goes_to_its_url(
     ],
 )
 def test_an_unlisted_name_or_api_is_sent_unchanged(name, api, path) -> None:
+    warnings.simplefilter("ignore")
     with server_sending(fixture("chat_whole.json")) as server:
         model_at(server, model=name, api=api).invoke("hi")
         assert server.requests[0].path == path
+
+
+def test_an_api_that_kie_does_not_document_for_a_model_is_named_before_the_call() -> None:
+    resolve.__globals__["_warn_of_api"].cache_clear()
+    with pytest.warns(UserWarning, match=r"gemini-3\.1-pro on generate_content, only on"):
+        resolve("gemini-3.1-pro", "generate_content")
+    resolve("gemini-3.1-pro", "generate_content")  # a second warning would be an error
+    resolve("gemini-3.1-pro", "gateway")
+
+
+@pytest.mark.parametrize("name", ["gemini-3.5-flsh", "gemini-35-flash", "gemni-3.5-flash"])
+def test_a_misspelt_name_is_answered_with_a_near_one_before_the_call(name: str) -> None:
+    resolve.__globals__["_newest_of_family"].cache_clear()
+    with pytest.warns(UserWarning, match=f"{name}.*Did you mean .*gemini-3.5-flash"):
+        resolve(name)
+
+
+@pytest.mark.parametrize("name", ["gemini-3.5-flash", "gemini-3-5-flash-openai", "Gemini-3-Pro"])
+def test_google_s_prefix_before_a_name_is_removed(name: str) -> None:
+    assert resolve(f"models/{name}") == resolve(name)
+    assert resolve(f"models/{name}").path == resolve(name).path
 
 
 @pytest.mark.parametrize(
@@ -184,6 +206,7 @@ def test_a_listed_model_is_in_kie_s_list_of_october_2026() -> None:
 
 
 async def test_an_unknown_model_s_error_names_near_and_listed_models() -> None:
+    warnings.simplefilter("ignore")
     refusal = b'{"code":422,"msg":"The model is not supported"}'
     with server_sending(refusal) as server:
         model = model_at(server, model="gemini-3.6-flahs")
@@ -198,6 +221,7 @@ async def test_an_unknown_model_s_error_names_near_and_listed_models() -> None:
 
 
 def test_resolving_is_pure_and_total_over_the_catalog() -> None:
+    warnings.simplefilter("ignore")
     for model in MODELS:
         for api in (None, *APIS):
             target = resolve(model.name, api)

@@ -131,8 +131,6 @@ def linked(path: Path) -> Path:
 
 SOURCES: dict[str, Callable[[Path], Any]] = {
     "path": lambda _: MEDIA / "diagram.png",
-    "path as text": lambda _: str(MEDIA / "diagram.png"),
-    "file URL": lambda _: (MEDIA / "diagram.png").as_uri(),
     "symbolic link": linked,
     "bytes": lambda _: PNG,
     "bytearray": lambda _: bytearray(PNG),
@@ -179,7 +177,9 @@ async def test_http_url_is_downloaded_by_kie(
     assert file.mime_type == "image/png"
     (request,) = emulator.requests
     assert request.path == "/api/file-url-upload"
-    with pytest.raises(KieInvalidRequestError, match="the upload failed: Failed to download"):
+    with pytest.raises(
+        KieInvalidRequestError, match=r"the upload of a file of media\.example failed"
+    ):
         await upload_mode(files, "https://media.example/dog.png")
     with pytest.raises(ValueError, match="a YouTube link"):
         await upload_mode(files, "https://youtu.be/x")
@@ -225,8 +225,8 @@ UNREADABLE: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
     "text": (lambda _: io.StringIO("a"), ValueError, "the file must be opened in binary mode"),
     "text file": (text_file, ValueError, "test_files.py must be opened in binary mode"),
     "text that cannot seek": (lambda _: UnseekableText("a"), ValueError, "in binary mode"),
-    "data URL": (lambda _: "data:,x", ValueError, "is not an http"),
-    "FTP": (lambda _: "ftp://a.example/a.png", ValueError, "is not an http"),
+    "data URL": (lambda _: "data:,x", ValueError, "not an http"),
+    "FTP": (lambda _: "ftp://a.example/a.png", ValueError, "not an http"),
     "URL without an extension": (
         lambda _: "https://media.example/cat",
         ValueError,
@@ -342,14 +342,18 @@ def test_field_names_of_both_documentation_pages_are_read() -> None:
 BUSY = failure(500, "Internal server error")
 FAILURES: dict[str, tuple[Scripted, type[KieError], str]] = {
     "key": (failure(401, "Invalid API Key"), KieAuthenticationError, "failed: Invalid API Key"),
-    "credits": (failure(402, "Top up"), KieInsufficientCreditsError, "the upload failed: Top up"),
+    "credits": (
+        failure(402, "Top up"),
+        KieInsufficientCreditsError,
+        "the upload of .+ failed: Top up",
+    ),
     "parameter": (failure(400, "No uploadPath"), KieInvalidRequestError, "failed: No uploadPath"),
     "source": (
         failure(400, "The file does not exist"),
         KieInvalidRequestError,
-        "the upload failed: The file does not exist",
+        "the upload of .+ failed: The file does not exist",
     ),
-    "server": (BUSY, KieServerError, "the upload failed: Internal server error"),
+    "server": (BUSY, KieServerError, "the upload of .+ failed: Internal server error"),
     "no upload API": (
         Scripted([b'{"status":404,"error":"Not Found"}'], status=404),
         KieInvalidRequestError,
@@ -358,14 +362,18 @@ FAILURES: dict[str, tuple[Scripted, type[KieError], str]] = {
     "gateway": (
         Scripted([fixture("gateway_524.html")], status=524),
         KieTimeoutError,
-        "the upload failed: an HTML page",
+        "the upload of .+ failed: an HTML page",
     ),
-    "too large": (Scripted([b"Too Large"], status=413), KieInvalidRequestError, "upload failed"),
-    "empty answer": (Scripted([]), KieEmptyResponseError, "the upload failed"),
+    "too large": (
+        Scripted([b"Too Large"], status=413),
+        KieInvalidRequestError,
+        "the upload of .+ failed",
+    ),
+    "empty answer": (Scripted([]), KieEmptyResponseError, "the upload of .+ failed"),
     "no URL": (
         Scripted([receipt(downloadUrl=None)]),
         KieProtocolError,
-        "the upload failed: the answer has no URL of the file",
+        "the upload of .+ failed: the answer has no URL of the file",
     ),
     "FTP URL": (
         Scripted([receipt(downloadUrl="ftp://a.example/a")]),
@@ -375,19 +383,19 @@ FAILURES: dict[str, tuple[Scripted, type[KieError], str]] = {
     "truncated file": (
         Scripted([receipt(fileSize=3)]),
         KieServerError,
-        "the upload failed: KIE stored 3 of 200 bytes",
+        "the upload of .+ failed: KIE stored 3 of 200 bytes",
     ),
-    "JSON that is no object": (Scripted([b'"ok"']), KieProtocolError, "the upload failed"),
-    "HTML page": (Scripted([b"<html>hi</html>"]), KieProtocolError, "the upload failed"),
+    "JSON that is no object": (Scripted([b'"ok"']), KieProtocolError, "the upload of .+ failed"),
+    "HTML page": (Scripted([b"<html>hi</html>"]), KieProtocolError, "the upload of .+ failed"),
     "truncated answer": (
         Scripted([receipt()[:40]], ending="rst"),
         KieConnectionError,
-        "the upload failed",
+        "the upload of .+ failed",
     ),
     "connection reset": (
         Scripted(reads="head", framing="raw", ending="rst"),
         KieConnectionError,
-        "the upload failed",
+        "the upload of .+ failed",
     ),
 }
 
@@ -511,7 +519,9 @@ def test_media_block_holds_the_path() -> None:
     path = MEDIA / "tone.wav"
     block = media_block(path)
     assert block == {"type": "file", "kie_path": path.absolute(), "mime_type": "audio/wav"}
-    assert media_block(path.as_uri().replace("file:", "FILE:")) == block
+    for text in (str(path), path.as_uri(), path.as_uri().replace("file:", "FILE:")):
+        with pytest.raises(ValueError, match=r"pathlib\.Path"):
+            media_block(text)
     assert pickle.loads(pickle.dumps(HumanMessage([block]))).content == [block]
     assert HumanMessage([block]).content_blocks == [block]
 

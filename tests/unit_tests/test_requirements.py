@@ -25,7 +25,6 @@ def declared() -> list[Requirement]:
     lines = [
         *project["project"]["dependencies"],
         *itertools.chain(*project["project"]["optional-dependencies"].values()),
-        *groups["demo"],
         *(line for line in groups["test"] if isinstance(line, str)),
     ]
     return [Requirement(line) for line in lines]

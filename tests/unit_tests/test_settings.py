@@ -9,7 +9,8 @@ import pytest
 from call_modes import fixture, model_at, server_sending
 from langchain_core.messages import HumanMessage
 
-from langchain_kie import ChatKieGemini, KieConfigurationError
+from langchain_kie import ChatKieGemini, KieAccount, KieConfigurationError, KieFiles, _settings
+from langchain_kie._chat_model.call import files_of, transport_of
 from langchain_kie._settings import DEFAULT_UPLOAD_URL, upload_url_for
 
 WHOLE = fixture("chat_whole.json")
@@ -157,3 +158,74 @@ def test_files_are_uploaded_to_kie_only_if_the_model_calls_kie(
 ) -> None:
     assert upload_url_for(base_url, None) == upload_url
     assert upload_url_for(base_url, "https://files.example/") == "https://files.example"
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("https://api.kie.ai/v1", "https://api.kie.ai"),
+        ("https://api.kie.ai/gemini-3-5-flash-openai/v1", "https://api.kie.ai"),
+        ("https://api.kie.ai/v1/chat/completions", "https://api.kie.ai"),
+        ("https://api.kie.ai/gemini-3-pro/v1/chat/completions/", "https://api.kie.ai"),
+        ("https://api.kie.ai/gemini/v1", "https://api.kie.ai"),
+        ("https://api.kie.ai/gemini/v1/models/x:streamGenerateContent", "https://api.kie.ai"),
+        ("https://api.kie.ai/api/v1", "https://api.kie.ai"),
+        ("https://relay.example/kie/v1", "https://relay.example/kie"),
+        ("https://relay.example/api/v1/", "https://relay.example/api"),
+        ("https://relay.example/apiv1", "https://relay.example/apiv1"),
+        ("https://relay.example/v1/kie", "https://relay.example/v1/kie"),
+        ("http://127.0.0.1:8787//", "http://127.0.0.1:8787"),
+    ],
+)
+def test_the_end_of_a_base_url_that_names_an_endpoint_is_removed(given: str, url: str) -> None:
+    assert ChatKieGemini(model="gemini-3-flash", api_key="k", base_url=given).base_url == url
+
+
+@pytest.mark.parametrize("end", ["/v1", "/gemini-3-pro/v1", "/v1/chat/completions", "/gemini/v1"])
+@pytest.mark.parametrize("api", ["chat_completions", "gateway"])
+def test_a_call_reaches_its_endpoint_whatever_the_end_of_the_base_url(end: str, api) -> None:
+    with server_sending(WHOLE) as server:
+        url = f"{server.base_url}/relay{end}"
+        ChatKieGemini(model="gemini-3-pro", api_key="k", base_url=url, api=api).invoke("hi")
+        slug = "/gemini-3-pro" if api == "chat_completions" else ""
+        assert server.requests[0].path == f"/relay{slug}/v1/chat/completions"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://emulator:8787", "http://10.0.0.5:4000", "http://[fd00::1]"]
+)
+def test_plain_http_to_another_host_must_be_allowed(url: str) -> None:
+    settings: dict[str, Any] = {"model": "gemini-3-flash", "api_key": "k"}
+    for refused in (
+        lambda: ChatKieGemini(**settings, base_url=url),
+        lambda: ChatKieGemini(**settings, upload_url=url),
+        lambda: KieFiles(api_key="k", upload_url=url),
+        lambda: KieAccount(api_key="k", base_url=url),
+    ):
+        with pytest.raises(KieConfigurationError, match="allow_http=True"):
+            refused()
+    _settings._warn_of_http.cache_clear()
+    _settings.checked_base_url.cache_clear()
+    with pytest.warns(UserWarning, match="without encryption") as caught:
+        model = ChatKieGemini(**settings, base_url=url, allow_http=True)
+    assert len(caught) == 1
+    KieFiles(api_key="k", upload_url=url, allow_http=True)  # a second warning would be an error
+    KieAccount(api_key="k", base_url=url, allow_http=True)
+    assert transport_of(model).base_url == files_of(model)._transport.base_url == url
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("name", ["KIE_BASE_URL", "KIE_API_KEY", "KIE_UPLOAD_URL"])
+def test_an_empty_environment_variable_is_named(name: str, monkeypatch) -> None:
+    monkeypatch.setenv("KIE_API_KEY", "k")
+    monkeypatch.setenv(name, "")
+    with pytest.raises(KieConfigurationError, match=f"empty.*{name}"):
+        files_of(ChatKieGemini(model="gemini-3-flash"))
+    with pytest.raises(KieConfigurationError, match=f"empty.*{name}"):
+        KieFiles()
+
+
+def test_a_missing_key_is_found_before_the_first_call() -> None:
+    model = ChatKieGemini(model="gemini-3-flash")
+    with pytest.raises(KieConfigurationError, match="KIE_API_KEY"):
+        model.warm_up()

@@ -16,7 +16,7 @@ from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from langchain_core.messages import HumanMessage
 from scripted_server import Scripted, ScriptedServer
 
-from langchain_kie import ChatKieGemini, KieServerError, media_block
+from langchain_kie import ChatKieGemini, KieInvalidRequestError, KieServerError, media_block
 from langchain_kie import _uploads as uploads_module
 from langchain_kie._conversation.content import parse_content
 from langchain_kie._conversation.media import Media, media_from_data
@@ -83,7 +83,7 @@ def test_local_file_of_any_name_goes_inline(name: str, tmp_path: Path) -> None:
     path.write_bytes(PNG)
     link = tmp_path / "link"
     link.symlink_to(path)
-    for given in (path, path.as_uri(), link):
+    for given in (path, link):
         part = media_of(media_block(given))
         assert choose_uploads([part], Options()) == []
         assert part == media_of(media_block(PNG))
@@ -176,7 +176,7 @@ async def test_failed_upload_sends_nothing_and_is_repeated_by_the_next_call(
     block = media_block(unique_png())
     with ScriptedServer(BUSY, STORED) as uploads:
         model = uploading(chat, uploads)
-        with pytest.raises(KieServerError, match="the upload failed") as caught:
+        with pytest.raises(KieServerError, match=r"the upload of .+ failed") as caught:
             await call_mode(model, asking_about(block))
         assert not caught.value.partial
         assert chat.requests == []
@@ -401,3 +401,66 @@ def test_large_file_is_not_held_in_memory(emulator: Emulator, tmp_path: Path, mo
     arguments = [emulator.base_url, emulator.api_key, mode, str(small), str(large)]
     assert int(run_python(PEAK, *arguments)) < 16
     assert [r.body["size"] for r in emulator.requests if "size" in r.body][-1] == 64 * MEGABYTE
+
+
+# --- files that become public ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
+async def test_the_first_automatic_upload_of_a_process_warns_and_each_is_logged(
+    call_mode: Any, chat: ScriptedServer, tmp_path: Path, monkeypatch: Any, caplog: Any
+) -> None:
+    monkeypatch.setattr(uploads_module, "_warned", False)
+    caplog.set_level("INFO", "langchain_kie.files")
+    path = tmp_path / "secret plans.png"
+    with server_sending(receipt()) as uploads:
+        model = uploading(chat, uploads, media_upload="auto", inline_media_limit=100)
+        path.write_bytes(unique_png())
+        with pytest.warns(UserWarning, match=r"secret plans\.png .*media_upload=\"never\""):
+            await call_mode(model, asking_about(media_block(path)))
+        await call_mode(model, asking_about(media_block(unique_png())))
+        await call_mode(uploading(chat, uploads), asking_about(media_block(unique_png())))
+        lines = [record.getMessage() for record in caplog.records]
+    assert [line.partition(" (")[0] for line in lines] == ["uploaded a file of type image/png"] * 3
+    assert all(uploads.base_url in line and "public until" in line for line in lines)
+    assert STORED_AT not in caplog.text
+    assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("mode", ["auto", "always"])
+@pytest.mark.parametrize(
+    ("name", "mime_type"),
+    [
+        ("plan.docx", None),
+        ("table.xlsx", None),
+        ("a.zip", None),
+        ("a.svg", None),
+        ("a.ttf", "font/ttf"),
+        ("a.bin", "application/x-sqlite3"),
+    ],
+)
+def test_a_type_that_gemini_does_not_read_is_refused_before_it_is_public(
+    name: str, mime_type: str | None, mode: Any, chat: ScriptedServer, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"PK\x03\x04" + bytes(200) if mime_type is None else bytes(200))
+    if name.endswith(".svg"):
+        path.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>" + " " * 200)
+    block = media_block(path, mime_type=mime_type)
+    with server_sending(receipt()) as uploads:
+        model = uploading(chat, uploads, media_upload=mode, inline_media_limit=100)
+        with pytest.raises(ValueError, match=f"{name}: Gemini does not read"):
+            model.invoke(asking_about(block))
+        assert uploads.requests == []
+        assert chat.requests == []
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
+async def test_a_request_that_is_too_large_is_reported_with_its_sizes(api: Any) -> None:
+    with server_sending(b"Too Large", status=413) as server:
+        for call_mode in BASIC_CALL_MODES:
+            with pytest.raises(KieInvalidRequestError) as caught:
+                await call_mode(model_at(server, api=api), asking_about(media_block(unique_png())))
+            size = f"{len(server.requests[-1].body):,} bytes"
+            assert size in str(caught.value)
+            assert "of them for 1 inline media" in str(caught.value)

@@ -1,0 +1,209 @@
+"""Names that are no parameters: they look like a secret, or are another package's, or misspelt.
+
+Pure. Knows names and values of keyword arguments; knows nothing of requests.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretBytes, SecretStr
+
+from langchain_kie._warnings import warn
+from langchain_kie.errors import KieConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+# --- names that look like a secret ------------------------------------------------------------
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_SECRET_WORDS = frozenset(
+    (
+        *("auth", "authorization", "bearer", "cookie", "cookies", "credential"),
+        *("credentials", "jwt", "passphrase", "passwd", "password", "passwords", "pwd"),
+        *("secret", "secrets"),
+    )
+)
+_COMPOUND = re.compile(
+    r"\w*(access|ai|api|auth|bearer|gemini|google|kie|private|secret|session)_?(key|token)s?"
+)
+"""Words such as `apikey` and pairs such as `access_key`, also before others (`access_key_id`)."""
+_HARMLESS = frozenset(
+    (
+        *("bos", "cache", "cls", "column", "continuation", "dedup", "end", "eos", "first"),
+        *("foreign", "group", "idempotency", "image", "last", "mask", "next", "order", "pad"),
+        *("page", "partition", "per", "prefix", "primary", "row", "sep", "sort", "special"),
+        *("start", "stop", "suffix", "unk"),
+    )
+)
+"""Words before `key` or `token` in names of no secrets (`prompt_cache_key`, `eos_token`)."""
+_SECRET_VALUE = re.compile(r"(Bearer|Basic) \S{12,}$|sk-[\w-]{16,}$|AIza[\w-]{30,}$")
+_MAX_DEPTH = 50
+
+
+def looks_secret(name: str, value: Any = "") -> bool:
+    """Whether a keyword argument looks like a secret, by its name and the type of its value.
+
+    Args:
+        name: The name, in any spelling (`google_api_key`, `X-Goog-Api-Key`, `apiKey`).
+        value: The value. A number is no key and no token, a `bool` no secret at all.
+    """
+    is_secret_text = isinstance(value, str) and _SECRET_VALUE.match(value.strip())
+    if isinstance(value, (SecretStr, SecretBytes)) or is_secret_text:
+        return True
+    words = [word.lower() for word in _WORD.findall(name)]
+    if isinstance(value, bool) or not words:
+        return False
+    if not _SECRET_WORDS.isdisjoint(words):
+        return True
+    pairs = ["_".join(words[at : at + 2]) for at in range(len(words))]
+    is_key = words[-1] in {"key", "token"} and (len(words) == 1 or words[-2] not in _HARMLESS)
+    is_number = isinstance(value, (int, float))
+    return not is_number and (is_key or any(_COMPOUND.fullmatch(pair) for pair in pairs))
+
+
+def refuse_secrets(values: Mapping[str, Any]) -> None:
+    """Refuse values that look like secrets: the body of the request and traces would show them.
+
+    Inside other values, only text under such a name is refused: a JSON schema may have a property
+    `password`.
+
+    Raises:
+        KieConfigurationError: It shows the name, and no value.
+    """
+    named = [name for name, value in values.items() if looks_secret(name, value)]
+    if secret := next(iter([*named, *_nested_secrets(values, 0)]), None):
+        raise KieConfigurationError(
+            f"{secret} looks like a secret, and would be sent in the body of the request: use "
+            "api_key= or KIE_API_KEY for the key, and default_headers= for other headers"
+        )
+
+
+def _nested_secrets(value: Any, depth: int) -> Iterator[str]:
+    if depth > _MAX_DEPTH:
+        return
+    if isinstance(value, dict):
+        for name, item in value.items():
+            is_text = isinstance(item, (str, bytes, SecretStr, SecretBytes))
+            if depth and is_text and name != "key" and looks_secret(str(name), item):
+                yield str(name)
+            yield from _nested_secrets(item, depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _nested_secrets(item, depth + 1)
+
+
+# --- names of other packages ------------------------------------------------------------------
+
+_USE_EFFORT = 'use reasoning_effort= ("low", "medium", "high", ...)'
+_USE_BASE_URL = "use base_url= or KIE_BASE_URL"
+_USE_STRUCTURED = "use with_structured_output(), or pass it to bind() or to a call"
+_USE_BIND_TOOLS = "use bind_tools(), or pass it to bind() or to a call"
+_ONE_ANSWER = "KIE sends one answer a call; use batch() for several"
+_TEXT_ONLY = "these models answer with text"
+
+_INSTEAD: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("thinking", "thinking_budget", "thinking_config", "reasoning"), _USE_EFFORT
+        ),
+        **dict.fromkeys(
+            (
+                *("api_base", "azure_endpoint", "client_options", "openai_api_base"),
+                *("openai_base_url", "transport"),
+            ),
+            _USE_BASE_URL,
+        ),
+        **dict.fromkeys(
+            ("response_format", "response_json_schema", "response_mime_type", "response_schema"),
+            _USE_STRUCTURED,
+        ),
+        **dict.fromkeys(
+            ("function_call", "functions", "parallel_tool_calls", "tool_choice", "tools"),
+            _USE_BIND_TOOLS,
+        ),
+        **dict.fromkeys(("n", "candidate_count"), _ONE_ANSWER),
+        **dict.fromkeys(("audio", "modalities", "response_modalities"), _TEXT_ONLY),
+        **dict.fromkeys(
+            ("safety_settings", "safetySettings"),
+            "KIE documents no safety settings; model_kwargs= sends it all the same",
+        ),
+        "additional_headers": "use default_headers=",
+        "cached_content": "KIE documents no cached content; model_kwargs= sends it all the same",
+        "client_args": "use http_client= and http_async_client=",
+        "extra_body": "use model_kwargs=",
+        "extra_headers": "use default_headers= on the model",
+        "extra_query": "KIE's API has no query parameters",
+        "openai_organization": "KIE has no organizations; a key belongs to one account",
+        "openai_proxy": "use HTTPS_PROXY, or http_client= with a proxy",
+        "organization": "KIE has no organizations; a key belongs to one account",
+        "retries": "use max_retries=, which does not count the first attempt",
+        "system_instruction": "begin the messages with a SystemMessage",
+        "use_responses_api": "KIE has no Responses API for these models",
+    }
+)
+"""What to use instead of a parameter of another package that cannot be sent as it is."""
+
+_UNDOCUMENTED = frozenset(
+    (
+        *("frequency_penalty", "logit_bias", "logprobs", "presence_penalty", "seed"),
+        *("service_tier", "top_k", "top_logprobs", "user"),
+    )
+)
+"""Parameters of OpenAI and Google that KIE may pass on to the model; no page of KIE names them."""
+
+_NO_EFFECT: Mapping[str, Any] = MappingProxyType(
+    {
+        "candidate_count": 1,
+        "frequency_penalty": 0,
+        "logprobs": False,
+        "n": 1,
+        "presence_penalty": 0,
+        "use_responses_api": False,
+    }
+)
+"""Values with which such a parameter changes nothing, so that it is not sent."""
+
+
+def check_unknown(
+    unknown: Mapping[str, Any], known: Iterable[str], description: str
+) -> dict[str, Any]:
+    """The keyword arguments to send in the body: those that are no known parameters.
+
+    Args:
+        unknown: Keyword arguments.
+        known: The names of the parameters, for near names.
+        description: What the names are not, for the warning.
+
+    Returns:
+        The arguments, without those that change nothing. A warning names them.
+
+    Raises:
+        KieConfigurationError: One looks like a secret, or is another package's name for
+            something; the message says what to use.
+    """
+    refuse_secrets(unknown)
+    sent: dict[str, Any] = {}
+    for name, value in unknown.items():
+        is_foreign = name in _INSTEAD or name in _UNDOCUMENTED
+        if is_foreign and (value is None or (name in _NO_EFFECT and value == _NO_EFFECT[name])):
+            continue
+        if name in _INSTEAD:
+            raise KieConfigurationError(f"{name}: {description}: {_INSTEAD[name]}")
+        sent[name] = value
+    if sent:
+        hints = [hint for name in sorted(sent) if (hint := _hint(name, known))]
+        names = ", ".join(sorted(sent))
+        warn(". ".join([f"{names}: {description}; sent in the request body unchanged", *hints]))
+    return sent
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    if name in _UNDOCUMENTED:
+        return f"KIE does not document {name}; model_kwargs= sends it without this warning"
+    near = get_close_matches(name.lower(), [*known], n=1, cutoff=0.75)
+    return f"Did you mean {near[0]}?" if near else ""

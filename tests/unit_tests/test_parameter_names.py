@@ -1,0 +1,257 @@
+"""Keyword arguments that are no parameters: secrets, names of other packages, typing errors."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import call_modes
+import orjson
+import pytest
+from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
+from langchain_core.callbacks import BaseCallbackHandler
+from pydantic import SecretStr
+
+from langchain_kie import ChatKieGemini, KieConfigurationError
+from langchain_kie._parameter_names import looks_secret
+
+if TYPE_CHECKING:
+    from scripted_server import ScriptedServer
+
+WHOLE = fixture("chat_whole.json")
+VALUE = "hunter2-hunter2"
+
+SECRET = [
+    *("api-key", "apiKey", "apikey", "auth_token", "authorization", "aws_access_key_id"),
+    *("bearer", "client_secret", "Cookie", "credentials", "google_api_key", "googleApiKey"),
+    *("hf_token", "jwt", "key", "kie_key", "kieapikey", "OPENAI_API_KEY", "openai_api_key"),
+    *("openaikey", "passphrase", "passwd", "password", "private_key", "Proxy-Authorization"),
+    *("refresh_token", "secret", "session_token", "Subscription-Key", "token", "X-Goog-Api-Key"),
+]
+HARMLESS = [
+    *("author", "authority", "eos_token", "hotkeys", "keyed", "keywords", "logit_bias"),
+    *("max_completion_tokens", "max_tokens", "monkey", "page_token", "prompt_cache_key"),
+    *("secretary", "sort_key", "stop_token_ids", "thinking_token_budget", "token_budget"),
+    *("token_count", "tokenizer", "tokens", "top_k", "turkey"),
+]
+
+
+class Recorder(BaseCallbackHandler):
+    """Keeps what a trace has of the start of a call."""
+
+    def __init__(self) -> None:
+        self.starts: list[str] = []
+
+    def on_chat_model_start(self, *args: Any, **kwargs: Any) -> None:
+        self.starts.append(repr((args, kwargs)))
+
+
+@pytest.fixture(scope="module")
+def server() -> Any:
+    with server_sending(WHOLE) as started:
+        yield started
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_a_name_that_only_resembles_a_secret_is_none(name: str) -> None:
+    assert not looks_secret(name, "text")
+    assert not looks_secret(name, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("max_token", 5, False),
+        ("use_auth", True, False),
+        ("password", 12345, True),
+        ("user", SecretStr("x"), True),
+        ("user", "sk-" + "a" * 20, True),
+        ("user", "AIza" + "a" * 35, True),
+        ("user", "Bearer " + "a" * 20, True),
+        ("user", "Bearer of good news", False),
+        ("user", "me", False),
+    ],
+    ids=str,
+)
+def test_a_value_may_tell_that_it_is_a_secret_or_none(name, value, expected) -> None:
+    assert looks_secret(name, value) == expected
+
+
+@pytest.mark.parametrize("name", SECRET)
+async def test_a_secret_under_a_wrong_name_is_refused_wherever_it_is_given(
+    name: str, server: ScriptedServer
+) -> None:
+    recorder = Recorder()
+    model = model_at(server, callbacks=[recorder])
+    secret = {name: VALUE}
+    sent = len(server.requests)
+    for attempt in (
+        lambda: model_at(server, **secret),
+        lambda: model_at(server, model_kwargs=secret),
+        lambda: model_at(server, model_kwargs={"extra": [{"more": {f"my_{name}": VALUE}}]}),
+        lambda: model.model_copy(update=secret),
+        lambda: model.bind(**secret),
+        lambda: model.bind_tools([], **secret),
+        lambda: model.with_structured_output({"title": "t", "type": "object"}, **secret),
+    ):
+        with pytest.raises(KieConfigurationError, match="api_key=") as caught:
+            attempt()
+        assert VALUE not in repr(caught.value)
+        assert caught.value.__context__ is None
+    for call_mode in BASIC_CALL_MODES:
+        binding = model.bind()
+        binding.kwargs.update(secret)
+        with pytest.raises(KieConfigurationError, match="api_key="):
+            await call_mode(binding)
+    assert recorder.starts == []
+    assert len(server.requests) == sent
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"api_key": VALUE},
+        {"kie_api_key": VALUE},
+        {"default_headers": {"Authorization": VALUE}},
+        {"extra_headers": {"Authorization": VALUE}},
+        {"base_url": "https://other.example"},
+    ],
+    ids=str,
+)
+def test_what_only_a_model_can_have_reaches_no_binding_and_no_trace(options, server) -> None:
+    recorder = Recorder()
+    model = model_at(server, callbacks=[recorder])
+    for attempt in (lambda: model.bind(**options), lambda: model.invoke("hi", **options)):
+        with pytest.raises(KieConfigurationError) as caught:
+            attempt()
+        assert VALUE not in str(caught.value)
+    assert recorder.starts == []
+
+
+def test_a_schema_with_a_property_that_names_a_secret_is_sent() -> None:
+    schema = {"type": "object", "properties": {"password": {"type": "string"}}}
+    with server_sending(WHOLE) as server:
+        model_at(server, model_kwargs={"x_schema": schema}).invoke("hi")
+        assert server.requests[0].json["x_schema"] == schema
+        model_at(server).bind_tools([{"title": "f", "description": "d", **schema}]).invoke("hi")
+        assert b'"password"' in server.requests[1].body
+
+
+EXPLAINED = {
+    "thinking_budget": (512, "reasoning_effort"),
+    "reasoning": ({"effort": "low"}, "reasoning_effort"),
+    "safety_settings": ([{"category": "x"}], "model_kwargs"),
+    "cached_content": ("c", "model_kwargs"),
+    "n": (2, "batch"),
+    "candidate_count": (2, "batch"),
+    "retries": (2, "max_retries"),
+    "extra_headers": ({"X-A": "b"}, "default_headers"),
+    "extra_body": ({"a": 1}, "model_kwargs"),
+    "openai_api_base": ("https://x.example", "base_url"),
+    "response_modalities": (["IMAGE"], "text"),
+    "system_instruction": ("Be brief.", "SystemMessage"),
+    "use_responses_api": (True, "Responses"),
+}
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_the_name_of_another_package_says_what_to_use(name: str, server) -> None:
+    value, instead = EXPLAINED[name]
+    sent = len(server.requests)
+    with pytest.raises(KieConfigurationError, match=rf"^{name}: .*{instead}"):
+        model_at(server, **{name: value})
+    with pytest.raises(KieConfigurationError, match=rf"^{name}: .*{instead}"):
+        model_at(server).invoke("hi", **{name: value})
+    assert len(server.requests) == sent
+
+
+@pytest.mark.parametrize("name", ["tools", "tool_choice", "response_format", "response_mime_type"])
+def test_an_option_of_a_call_in_the_constructor_says_where_it_belongs(name: str) -> None:
+    with pytest.raises(KieConfigurationError, match=r"bind\(\)"):
+        ChatKieGemini(model="gemini-3.5-flash", **{name: "x"})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"n": 1}, {"seed": None}, {"top_k": None}, {"use_responses_api": False}, {"thinking": None}],
+    ids=str,
+)
+def test_a_value_that_changes_nothing_is_not_sent(options: dict[str, Any]) -> None:
+    with server_sending(WHOLE) as server, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model_at(server, **options).invoke("hi")
+        model_at(server).invoke("hi", **options)
+        assert not [request for request in server.requests if options.keys() & request.json.keys()]
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"temprature": 0.5}, "Did you mean temperature?"),
+        ({"max_token": 5}, "Did you mean max_tokens?"),
+        ({"reasoning_efort": "low"}, "Did you mean reasoning_effort?"),
+        ({"seed": 7}, "KIE does not document seed"),
+        ({"top_k": 40}, "KIE does not document top_k"),
+        ({"presence_penalty": 0.5}, "KIE does not document presence_penalty"),
+        ({"frobnicate": 1}, "sent in the request body unchanged"),
+    ],
+    ids=str,
+)
+def test_an_unknown_name_warns_at_the_user_s_line_and_is_sent(options, hint: str) -> None:
+    with server_sending(WHOLE) as server:
+        with pytest.warns(UserWarning, match=re.escape(hint)) as caught:
+            model = model_at(server, **options)
+        assert caught[0].filename == str(Path(call_modes.__file__))
+        with pytest.warns(UserWarning, match=re.escape(hint)) as caught:
+            model_at(server).invoke("hi", **options)
+        assert caught[0].filename == __file__
+        model.invoke("hi")
+        assert [r.json for r in server.requests] == [r.json | options for r in server.requests]
+
+
+def test_openai_s_newer_name_is_an_alias() -> None:
+    with server_sending(WHOLE) as server:
+        model_at(server, max_completion_tokens=7).invoke("hi")
+        model_at(server).invoke("hi", max_completion_tokens=8)
+        assert [orjson.loads(r.body)["max_tokens"] for r in server.requests] == [7, 8]
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+@pytest.mark.parametrize(
+    ("name", "values", "text"),
+    [
+        ("temperature", [-0.1, 2.1, float("nan"), "hot"], "temperature"),
+        ("top_p", [-0.1, 1.1, "x"], "top_p"),
+        ("max_tokens", [0, -1, "many"], "max_tokens"),
+    ],
+)
+def test_a_number_outside_of_its_range_is_refused(name, values, text, api, server) -> None:
+    sent = len(server.requests)
+    for value in values:
+        with pytest.raises(KieConfigurationError, match=text):
+            model_at(server, api=api, **{name: value})
+        with pytest.raises(KieConfigurationError, match=rf"{text} must be .*; got"):
+            model_at(server, api=api).invoke("hi", **{name: value})
+    assert len(server.requests) == sent
+    ends = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, 10**6)}[name]
+    for value in ends:
+        assert getattr(model_at(server, **{name: value}), name) == value
+
+
+def test_every_invalid_parameter_is_one_class_of_error_in_a_sentence(server) -> None:
+    for fields, text in (
+        ({"model": None}, "model: input should be a valid string"),
+        ({"api": "x"}, "api: input should be 'chat_completions'"),
+        ({"max_retries": -1}, "max_retries: input should be greater than or equal to 0"),
+        ({"model_kwargs": 5}, "model_kwargs: input should be a valid dictionary"),
+        ({"api_key": [VALUE]}, "api_key: "),
+    ):
+        with pytest.raises(KieConfigurationError) as caught:
+            model_at(server, **fields)
+        assert text in str(caught.value)
+        assert VALUE not in str(caught.value)
+        assert isinstance(caught.value, ValueError)
+    with pytest.raises(KieConfigurationError, match="needs model="):
+        ChatKieGemini()  # type: ignore[call-overload]

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo chat documents batch emulator bench peers check test test_lowest docs docs_serve lint format typing unit_test audit faults fuzz \
+.PHONY: help demo chat documents batch emulator bench peers check test test_lowest docs docs_serve lint format typing unit_test audit faults chaos fuzz \
 	integration_test ecosystem_test example_test chat_picture clean
 
 PYTHON ?= python3
@@ -10,6 +10,9 @@ CODE := langchain_kie pytest_langchain_kie.py benchmarks demo docs examples test
 PORT ?=
 TEST_ARGS ?=
 MINUTES ?= 5
+SEEDS ?= 20
+START ?= 0
+CHAOS_ARGS ?=
 LOWEST := $(VENV)/lowest
 BENCH := $(VENV)/bench
 BENCH_ARGS ?=
@@ -150,6 +153,9 @@ unit_test: $(READY) ## Run the unit tests
 
 faults: $(READY) ## Run the complete fault matrix, and print it
 	FAULTS=full $(BIN)/pytest tests/faults -q -n 4 $(TEST_ARGS)
+
+chaos: $(READY) ## Run agents with faults and kills (SEEDS=1000, START=0, CHAOS_ARGS="--agents 64 --steps 200")
+	$(ON_EMULATOR) PYTHONPATH=tests $(BIN)/python -m chaos.run --seeds $(SEEDS) --start $(START) $(CHAOS_ARGS)
 
 fuzz: $(READY) ## Run the fuzz tests (MINUTES=...); failing examples are stored and run first
 	$(ON_EMULATOR) PYTHONPATH=tests $(BIN)/python -m fuzz.run --minutes $(MINUTES)

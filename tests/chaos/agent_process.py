@@ -26,6 +26,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Annotated, Any
 
 from langchain.agents import create_agent
@@ -35,7 +36,7 @@ from langchain_core.tools import InjectedToolCallId, tool
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from chaos.proxy import CLIENT_HEADER
-from langchain_kie import ChatKieGemini, KieCreditsCallback, KieError, _warm_up
+from langchain_kie import ChatKieGemini, KieCreditsCallback, KieError
 from langchain_kie._http import retry
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 MAX_FAILURES = 50
 """How many calls of one agent may fail, one after the other."""
 
+_MAX_CANCEL_DELAY = 0.1
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -57,6 +59,7 @@ class Job:
         generation: The number of this process, from 0.
         kill_after_effects: After how many effects of tools the process kills itself, before
             the results are in a checkpoint; 0 for never.
+        cancel_rate: The share of model calls during which the agent is cancelled.
         model: The parameters of the model.
         durability: When LangGraph writes checkpoints.
     """
@@ -65,6 +68,7 @@ class Job:
     agents: int
     generation: int
     kill_after_effects: int
+    cancel_rate: float
     model: dict[str, Any]
     durability: Any = "sync"
 
@@ -81,7 +85,7 @@ class EventFile:
         path = Path(job.folder, "events.jsonl")
         self.effects = {e["call"]: e["result"] for e in read_events(path) if e["kind"] == "effect"}
         self.new_effects = 0
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def write(self, kind: str, **values: Any) -> None:
         line = json.dumps({"kind": kind, "generation": self._job.generation, **values}) + "\n"
@@ -110,11 +114,14 @@ class Recorder(BaseCallbackHandler):
 
     run_inline = True
 
-    def __init__(self, thread: str, events: EventFile) -> None:
+    def __init__(self, thread: str, events: EventFile, job: Job) -> None:
         self.credits = KieCreditsCallback()
+        self.task: asyncio.Task[Any]
         self.failures = 0
         self._thread = thread
         self._events = events
+        self._random = Random(f"{job.generation}/{thread}")
+        self._cancel_rate = job.cancel_rate
         self._has_token = False
         self._counted = self.credits.total
 
@@ -127,6 +134,13 @@ class Recorder(BaseCallbackHandler):
     def on_chat_model_start(self, *_: Any, **__: Any) -> None:
         self._has_token = False
         self.write("call")
+        if self._random.random() < self._cancel_rate:
+            delay = self._random.random() * _MAX_CANCEL_DELAY
+            asyncio.get_running_loop().call_later(delay, self._cancel, self.task)
+
+    def _cancel(self, task: asyncio.Task[Any]) -> None:
+        if task.cancel():
+            self.write("cancel")
 
     def on_llm_new_token(self, *_: Any, **__: Any) -> None:
         self._has_token = True
@@ -169,7 +183,7 @@ class _RetryHandler(logging.Handler):
 async def _run_agent(job: Job, number: int, saver: AsyncSqliteSaver, events: EventFile) -> None:
     """Run one agent to its end, and resume it after each error that a retry can help."""
     thread = f"agent-{number}"
-    recorder = Recorder(thread, events)
+    recorder = Recorder(thread, events, job)
     _RECORDER.set(recorder)
     headers = {CLIENT_HEADER: f"{job.generation}/{thread}"}
     model = ChatKieGemini(**job.model, default_headers=headers)
@@ -185,14 +199,16 @@ async def _run_agent(job: Job, number: int, saver: AsyncSqliteSaver, events: Eve
         # (langgraph 1.2), so only a run that returns shows that the agent is done.
         has_started = (await agent.aget_state(config)).created_at is not None
         messages = None if has_started else {"messages": [question]}
-        try:
-            await agent.ainvoke(messages, config, durability=job.durability)
-        except KieError as error:
-            recorder.write("resume", error=type(error).__name__)
-            if not error.is_retryable:
-                recorder.write("violation", text=f"not retryable: {error!r}")
-                return
-        else:
+        run = agent.ainvoke(messages, config, durability=job.durability)
+        recorder.task = asyncio.create_task(run)
+        await asyncio.wait([recorder.task])
+        if recorder.task.cancelled():
+            continue
+        if not (error := recorder.task.exception()):
+            return
+        recorder.write("resume", error=type(error).__name__)
+        if not (isinstance(error, KieError) and error.is_retryable):
+            recorder.write("violation", text=f"not retryable: {error!r}")
             return
     recorder.write("violation", text=f"{MAX_FAILURES} calls failed")
 
@@ -249,7 +265,7 @@ def run(job: Job) -> None:
 
 def main() -> None:
     """Fork a process for each job."""
-    _warm_up.load()
+    ChatKieGemini(model="gemini-3.5-flash", api_key="none").warm_up()
     for line in sys.stdin:
         if not (pid := os.fork()):
             code = 1

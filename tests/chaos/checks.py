@@ -132,31 +132,30 @@ def retry_violations(facts: Facts) -> Iterator[str]:
 
 def credit_violations(facts: Facts) -> Iterator[str]:
     """What the client counted, and what was lost on the wire, is what the emulator charged."""
-    counted = Counter(
-        (_client(event), event["credits"])
-        for event in facts.of("answer", "failed call")
-        if event["credits"]
-    )
-    unknown = Counter(_client(event) for event in facts.of("answer") if event["without_credits"])
+    answers = [*facts.of("answer", "failed call")]
+    counted = Counter((_client(e), e["credits"]) for e in answers if e["credits"])
+    unknown = Counter(_client(event) for event in answers if event["without_credits"])
+    cancelled = Counter(_client(event) for event in facts.of("cancel"))
     by_client: dict[str, list[Exchange]] = defaultdict(list)
     for exchange in facts.exchanges:
         by_client[exchange.client].append(exchange)
-    visible: set[tuple[str, float]] = set()
     for client, exchanges in by_client.items():
-        is_killed = int(client.partition("/")[0]) in facts.killed
-        for exchange in exchanges:
-            if exchange.delivered == "none" or not exchange.charges:
-                continue
-            key = client, exchange.charges[-1]
-            visible.add(key)
-            may_be_lost = exchange.delivered == "part" or (is_killed and exchange is exchanges[-1])
-            if not counted[key] and not may_be_lost:
-                yield f"{client}: {key[1]} credits are not counted ({exchange.fault})"
+        missing = [
+            exchange
+            for exchange in exchanges
+            if exchange.delivered == "all"
+            and not counted[client, exchange.charges[-1]]
+            and not (exchange is exchanges[-1] and _generation(client) in facts.killed)
+        ]
+        for exchange in missing[cancelled[client] :]:
+            yield f"{client}: {exchange} is not counted"
         if unknown[client] > sum(exchange.delivered == "part" for exchange in exchanges):
             yield f"{client}: answers without credits"
-    for key, count in counted.items():
-        if count > 1 or key not in visible:
-            yield f"{key[0]}: {key[1]} credits are counted {count} times, but were not charged so"
+    sent = [e for e in facts.exchanges if e.charges and e.delivered != "none"]
+    visible = {(exchange.client, exchange.charges[-1]) for exchange in sent}
+    for (client, amount), count in counted.items():
+        if count > 1 or (client, amount) not in visible:
+            yield f"{client}: {amount} credits are counted {count} times, but were not charged so"
     charged = math.fsum(charge for exchange in facts.exchanges for charge in exchange.charges)
     if not math.isclose(charged, facts.charged, abs_tol=0.005):
         yield f"the answers cost {charged} credits, the emulator charged {facts.charged}"
@@ -198,6 +197,10 @@ CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
 def violations(facts: Facts) -> list[str]:
     """Everything that is wrong."""
     return [f"{name}: {text}" for name, check in CHECKS.items() for text in check(facts)]
+
+
+def _generation(client: str) -> int:
+    return int(client.partition("/")[0])
 
 
 def _client(event: dict[str, Any]) -> str:

@@ -141,12 +141,22 @@ class Proxy:
         return f"http://{host}:{port}"
 
     def kill_at(self, request: int, phase: str, kill: Callable[[], None]) -> None:
-        """Call `kill` when the request with this number from now on reaches the phase."""
+        """Call `kill` when the request with this number, or a later one, reaches the phase.
+
+        Args:
+            request: The number of the request, counted from now on.
+            phase: One of `PHASES`.
+            kill: Kills the agents' process.
+        """
         self._kill_at, self._kill = (len(self.exchanges) + request, phase), kill
 
     async def __aenter__(self) -> Self:
-        options = {"base_url": self._upstream, "timeout": None, "trust_env": False}
-        self._client = httpx.AsyncClient(**options)
+        self._client = httpx.AsyncClient(
+            base_url=self._upstream,
+            timeout=None,
+            trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),  # the emulator may close idle ones
+        )
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
         return self
 
@@ -189,7 +199,7 @@ class Proxy:
         return not reply.close
 
     def _reached(self, number: int, phase: str) -> None:
-        if self._kill_at == (number, phase):
+        if self._kill_at and number >= self._kill_at[0] and phase == self._kill_at[1]:
             self._kill_at = None
             self._kill()
 
@@ -237,8 +247,8 @@ class Proxy:
             writer.write(data[start:end])
             await writer.drain()
             await asyncio.sleep(0)
-        has_all = reply.end is None and exchange.fault not in {"empty", "error event"}
-        if has_all and exchange.charges and reply.close != "reset":
+        is_complete = reply.end is None and exchange.fault not in {"empty", "error event"}
+        if is_complete and exchange.charges and reply.close != "reset":
             exchange.delivered = "all"
         if reply.close == "reset":
             sock: socket.socket = writer.get_extra_info("socket")

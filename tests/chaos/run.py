@@ -55,6 +55,7 @@ class Plan:
         steps: How many steps each does.
         kills: How many times the process is killed, at most.
         fault_rate: The share of requests that fail.
+        cancel_rate: The share of model calls during which the agent is cancelled.
         model: The parameters of the model.
         durability: When LangGraph writes checkpoints.
     """
@@ -64,6 +65,7 @@ class Plan:
     steps: int
     kills: int
     fault_rate: float
+    cancel_rate: float
     model: dict[str, Any]
     durability: str = "sync"
 
@@ -86,6 +88,7 @@ class Plan:
             steps=steps,
             kills=kills,
             fault_rate=rng.choice([0.1, 0.3, 0.5]),
+            cancel_rate=rng.choice([0.0, 0.0, 0.2]),
             model=model,
             **options,
         )
@@ -170,7 +173,9 @@ def _steps_in(turns: tuple[Turn, ...]) -> list[Any]:
     found: list[Any] = []
     for turn in turns:
         if turn.calls:
-            found.append((turn.text, [(call.args["n"], call.args["part"]) for call in turn.calls]))
+            found.append(
+                (turn.text, [(call.args.get("n"), call.args.get("part")) for call in turn.calls])
+            )
         found += [result.text.rpartition(" ")[0] for result in turn.results]
     return found
 
@@ -218,6 +223,7 @@ async def _run_generations(
             agents=plan.agents,
             generation=generation,
             kill_after_effects=at if may_kill and phase == "effect" else 0,
+            cancel_rate=plan.cancel_rate,
             model=model,
             durability=plan.durability,
         )
@@ -256,7 +262,7 @@ def _facts(plan: Plan, folder: Path, proxy: Proxy, killed: set[int], charged: fl
         charged=charged,
         threads=threads,
         histories={names[0]: history},
-        max_megabytes=64 + 0.05 * plan.agents * plan.steps,
+        max_megabytes=32 + 0.03 * plan.agents * plan.steps,
     )
 
 
@@ -282,6 +288,7 @@ def table(results: list[Result]) -> str:
         "requests without a fault": faults.pop("none", 0),
         **{f"fault: {name}": number for name, number in sorted(faults.items())},
         "retries by the package": counts["retry"],
+        "runs cancelled": counts["cancel"],
         "resumes after an error": counts["resume"],
         "tools executed": counts["effect"],
         "tools executed again after a kill": counts["repeat"],

@@ -102,6 +102,12 @@ def _change_exchange(number: int, **values):
     return change
 
 
+def _cancelled(facts: Facts) -> None:
+    for event in facts.of("answer"):
+        event["credits"] = 0.0
+    facts.events = [*facts.events, {"kind": "cancel", "generation": 1, "thread": "agent-0"}]
+
+
 def _hidden_request(facts: Facts) -> None:
     facts.exchanges = [*facts.exchanges, Exchange("1/agent-0", "refuse")]
 
@@ -126,7 +132,7 @@ CHANGES = {
     "an answer that never arrived, but is counted": (_change("answer", credits=0.02), "credits"),
     "an answer without credits that was not cut": (
         lambda facts: (
-            _change_exchange(3, delivered="all", charges=[])(facts),
+            _change_exchange(3, delivered="none")(facts),
             _change("answer", without_credits=1)(facts),
         ),
         "credits",
@@ -135,6 +141,7 @@ CHANGES = {
         _change_exchange(1, client="0/agent-0", delivered="all"),
         "credits",
     ),
+    "a cancelled call, but two answers that are not counted": (_cancelled, "credits"),
     "another bill": (lambda facts: setattr(facts, "charged", 0.22), "credits"),
     "an open socket": (_change("end", sockets=1), "leaks"),
     "more connections than agents": (_change("end of agents", sockets=4), "leaks"),

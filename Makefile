@@ -1,12 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo emulator bench peers check test test_lowest docs docs_serve lint format typing unit_test audit faults chaos fuzz \
-	integration_test ecosystem_test clean
+.PHONY: help demo chat documents batch emulator bench peers check test test_lowest docs docs_serve lint format typing unit_test audit faults chaos fuzz \
+	integration_test ecosystem_test example_test chat_picture clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-CODE := langchain_kie pytest_langchain_kie.py benchmarks demo docs tests
+CODE := langchain_kie pytest_langchain_kie.py benchmarks demo docs examples tests
 PORT ?=
 TEST_ARGS ?=
 MINUTES ?= 5
@@ -17,15 +17,20 @@ LOWEST := $(VENV)/lowest
 BENCH := $(VENV)/bench
 BENCH_ARGS ?=
 DEMO := $(VENV)/demo
+EXAMPLES := $(VENV)/examples
+ARGS ?=
 DOCS := $(VENV)/docs
 ON_EMULATOR := env -u KIE_API_KEY -u KIE_BASE_URL
-SUITES := lint typing unit_test integration_test ecosystem_test
+SUITES := lint typing unit_test integration_test ecosystem_test example_test
 # Tests that need no server and no process.
 CORE_TESTS := $(addprefix tests/unit_tests/,conversation json_schema tools test_catalog.py test_docs.py \
 	test_error_bodies.py test_errors.py test_json.py test_requirements.py test_settings.py)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# A variable, because `call` splits its arguments at commas.
+PACKAGE := ".[cli,emulator]"
 
 # Installs into a virtual environment and shows progress. $(1): the folder; $(2): what to install.
 define install
@@ -44,7 +49,7 @@ fi
 endef
 
 $(READY): pyproject.toml constraints.txt
-	$(call install,$(VENV),-c constraints.txt -e ".[cli,emulator]" --group dev)
+	$(call install,$(VENV),-c constraints.txt -e $(PACKAGE) --group dev)
 
 # A separate environment, because it needs a third of the packages. It is the smallest one that has the emulator.
 $(DEMO)/.ready: pyproject.toml constraints.txt
@@ -57,6 +62,20 @@ demo: override export ASK := $(value ASK)
 demo: override export IMAGE := $(value IMAGE)
 demo: $(DEMO)/.ready ## Run an agent that thinks, calls tools and answers (MODEL=..., API=..., ASK="...", IMAGE=path)
 	@$(DEMO)/bin/python -m demo $(if $(MODEL),--model="$$MODEL") $(if $(API),--api="$$API") $(if $(ASK),--ask="$$ASK") $(if $(IMAGE),--image="$$IMAGE")
+
+# A separate environment: Ray and Playwright need 700 MB, which only the examples use.
+$(EXAMPLES)/.ready: pyproject.toml examples/constraints.txt
+	$(call install,$(EXAMPLES),-c examples/constraints.txt -e ".[emulator]" --group examples)
+
+chat: $(EXAMPLES)/.ready ## Serve a chat for the browser (PORT=..., ARGS="--model ...")
+	@$(EXAMPLES)/bin/python -m examples.chat $(if $(PORT),--port $(PORT)) $(ARGS)
+
+documents: override export ASK := $(value ASK)
+documents: $(EXAMPLES)/.ready ## Answer a question about documents, with checked quotes (ASK="...", ARGS="a.pdf b.md")
+	@$(EXAMPLES)/bin/python -m examples.documents $(if $(ASK),--ask="$$ASK") $(ARGS)
+
+batch: $(EXAMPLES)/.ready ## Ask about each of many documents once, on Ray Data (ARGS="--documents a.jsonl")
+	@$(EXAMPLES)/bin/python -m examples.batch $(ARGS)
 
 emulator: $(READY) ## Serve the KIE emulator on this machine (PORT=...)
 	@$(BIN)/python -m langchain_kie.emulator $(if $(PORT),--port $(PORT))
@@ -100,7 +119,7 @@ docs_serve: $(DOCS)/.ready ## Serve the site on this machine, and rebuild it aft
 
 # A separate environment, with the lowest versions that pyproject.toml allows.
 $(LOWEST)/.ready: pyproject.toml constraints-lowest.txt
-	$(call install,$(LOWEST),-c constraints-lowest.txt -e ".[cli,emulator]" --group test)
+	$(call install,$(LOWEST),-c constraints-lowest.txt -e $(PACKAGE) --group test)
 
 # Without the tests that count calls inside libraries, and those that run type checkers.
 test_lowest: $(LOWEST)/.ready ## Run the unit tests with the lowest allowed versions
@@ -144,8 +163,14 @@ fuzz: $(READY) ## Run the fuzz tests (MINUTES=...); failing examples are stored 
 integration_test: $(READY) ## Run the integration tests: on KIE with KIE_API_KEY, else on the emulator
 	$(BIN)/pytest tests/integration_tests $(if $(KIE_API_KEY),,-n auto) $(TEST_ARGS)
 
-ecosystem_test: $(READY) ## Run the tests with other libraries and of the examples, on the emulator
-	$(ON_EMULATOR) $(BIN)/pytest tests/ecosystem_tests tests/examples_tests -n auto $(TEST_ARGS)
+ecosystem_test: $(READY) ## Run the tests with other libraries, on the emulator
+	$(ON_EMULATOR) $(BIN)/pytest tests/ecosystem_tests -n auto $(TEST_ARGS)
+
+example_test: $(EXAMPLES)/.ready ## Run the tests of the examples, on the emulator
+	$(ON_EMULATOR) $(EXAMPLES)/bin/pytest tests/examples_tests -rs $(TEST_ARGS)
+
+chat_picture: $(EXAMPLES)/.ready ## Write docs/images/chat.png again (needs Chromium)
+	$(ON_EMULATOR) CHAT_PICTURE=1 $(EXAMPLES)/bin/pytest tests/examples_tests/test_chat_page.py -k conversation
 
 clean: ## Remove the files that the other targets create
 	rm -rf $(VENV) .cache dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

@@ -125,11 +125,15 @@ def _start_ray(address: str | None) -> None:
 def _run(options: argparse.Namespace, fields: dict[str, Any]) -> Progress:
     """Answer the documents, and show how far it is."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    shared = (
+    shared: Any = (
         ray.remote(SharedRun)
         .options(num_cpus=0, max_concurrency=1000, scheduling_strategy=here)
         .remote(options.output.resolve(), options.max_requests)
     )
+    try:
+        ray.get(shared.progress.remote())
+    except ray.exceptions.RayActorError as error:
+        raise SystemExit(f"cannot use {options.output}: {error}") from error
     answers = (
         ray.data.read_text(str(options.documents.resolve()))
         .repartition(target_num_rows_per_block=options.batch_size)
@@ -137,7 +141,10 @@ def _run(options: argparse.Namespace, fields: dict[str, Any]) -> Progress:
             Worker,
             fn_constructor_args=(shared, fields, options.max_concurrency),
             batch_size=options.batch_size,
-            compute=ray.data.ActorPoolStrategy(size=options.workers),
+            compute=ray.data.ActorPoolStrategy(
+                size=options.workers,
+                max_tasks_in_flight_per_actor=1,  # so that no worker gets the batch of another
+            ),
             num_cpus=_CPUS_OF_A_WORKER,
         )
     )

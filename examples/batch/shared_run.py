@@ -87,6 +87,10 @@ class SharedRun:
         for statement in _TABLE.split(";\n"):
             self._database.execute(statement)
         self._database.commit()
+        with closing(self._database.execute("SELECT answer, credits FROM calls")) as rows:
+            calls = rows.fetchall()
+        self._total_answers = sum(answer is not None for answer, _ in calls)
+        self._total_credits = sum((Decimal(amount) for _, amount in calls), Decimal(0))
 
     async def missing(self, documents: Sequence[str]) -> list[str]:
         """Select the documents that have no answer; the others count as skipped.
@@ -149,15 +153,13 @@ class SharedRun:
 
     async def progress(self) -> Progress:
         """Read the state, with the totals of all runs."""
-        with closing(self._database.execute("SELECT answer, credits FROM calls")) as rows:
-            calls = rows.fetchall()
         return Progress(
             answered=len(self._answered),
             failed=len(self._failed),
             skipped=len(self._skipped),
             stop_reason=self._stop_reason,
-            total_answers=sum(answer is not None for answer, _ in calls),
-            total_credits=float(sum((Decimal(amount) for _, amount in calls), Decimal(0))),
+            total_answers=self._total_answers,
+            total_credits=float(self._total_credits),
         )
 
     def _write(
@@ -166,3 +168,5 @@ class SharedRun:
         row = (document, answer, error, str(credits_consumed))
         with self._database:
             self._database.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", row)
+        self._total_answers += answer is not None
+        self._total_credits += Decimal(str(credits_consumed))

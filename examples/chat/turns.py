@@ -85,9 +85,7 @@ class Turns:
             del self._tasks[thread]
 
 
-async def _run(
-    agent: Agent, thread: str, text: str, sender: MemoryObjectSendStream[Event]
-) -> None:
+async def _run(agent: Agent, thread: str, text: str, sender: MemoryObjectSendStream[Event]) -> None:
     """Send the events of a turn, an error as an event."""
     async with sender:
         try:
@@ -107,8 +105,8 @@ async def _run(
 async def _agent_events(agent: Agent, thread: str, text: str) -> AsyncIterator[Event]:
     config: Any = {"configurable": {"thread_id": thread}}
     question: Any = {"messages": [{"role": "user", "content": text}]}
-    modes: Any = ["messages", "updates"]
-    async for mode, value in agent.astream(question, config, stream_mode=modes):
+    stream: Any = agent.astream(question, config, stream_mode=["messages", "updates"])
+    async for mode, value in stream:
         if mode == "messages":
             if isinstance(value[0], AIMessageChunk):
                 for event in _chunk_events(value[0]):

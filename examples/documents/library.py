@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pypdf import PdfReader
@@ -18,6 +17,7 @@ from langchain_kie import media_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 _TEXT_SUFFIXES = {".csv", ".json", ".md", ".txt"}
 _HYPHENATED = re.compile(r"(?<=\w)[-\u00ad]\s*\n\s*(?=\w)")

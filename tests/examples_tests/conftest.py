@@ -1,24 +1,12 @@
-"""The chat on a socket, and a browser."""
+"""A browser."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
-import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
 
-from examples.chat.app import create_app
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-PROTOCOLS = ["h11", "httptools"]
-"""How uvicorn parses HTTP; httptools comes with `uvicorn[standard]`."""
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -28,31 +16,6 @@ FLAGS = [
     "--disable-sync",
     "--disable-quic",
 ]
-
-
-@contextmanager
-def served(http: str = "h11", **fields: Any) -> Iterator[str]:
-    """Serve the chat; the value is its URL."""
-    app = create_app(**{"model": "gemini-3.5-flash", "max_retries": 0, **fields})
-    config = uvicorn.Config(app, http=http, log_level="warning", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    started = threading.Event()
-    startup = server.startup
-
-    async def start(sockets: Any = None) -> None:
-        await startup(sockets)
-        started.set()
-
-    server.startup = start
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            assert started.wait(60)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 def chromium() -> str:
@@ -70,7 +33,7 @@ def chromium() -> str:
 def browser():
     """A headless Chromium with an empty profile."""
     path = chromium()
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only with Chromium
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
@@ -82,7 +45,7 @@ def browser():
 def page(browser):
     """A page in a new profile; the test fails if a script of it fails."""
     errors = []
-    viewport = {"width": 900, "height": 660}
+    viewport = {"width": 900, "height": 680}
     with browser.new_context(viewport=viewport, device_scale_factor=2) as context:
         context.set_default_timeout(60_000)
         page = context.new_page()

@@ -11,13 +11,13 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from chat_server import open_requests, wait_until
 
 from examples.batch.__main__ import DOCUMENTS, main
 from examples.batch.shared_run import SharedRun
@@ -30,17 +30,9 @@ REVIEWS = {
     document.text: document.id for document in map(parse_document, DOCUMENTS.open(encoding="utf-8"))
 }
 KILL_AFTER = 16
-WORKERS, CONCURRENCY = 2, 4
-IN_FLIGHT = WORKERS * CONCURRENCY
+CONCURRENCY = 6
 LIMIT = 300
 """Seconds after which a test has failed."""
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def id_of(request):
@@ -52,39 +44,68 @@ class Account:
 
     def __init__(self):
         self.hold_after = None
-        self.released = threading.Event()
+        self.loop = None
+        self.released = asyncio.Event()
         self.answered = []
         self.held = 0
 
     async def __call__(self, request):
         if self.hold_after is not None and len(self.answered) >= self.hold_after:
             self.held += 1
-            while not self.released.is_set():
-                await asyncio.sleep(0.01)
+            self.loop = asyncio.get_running_loop()
+            await self.released.wait()
         self.answered.append(id_of(request))
         return Answer(f"about {id_of(request)}", usage=Usage(20_000, 1_000))
+
+    def release(self):
+        """Answer those that wait."""
+        self.loop.call_soon_threadsafe(self.released.set)
 
 
 # --- the complete program, on Ray ------------------------------------------------------------
 
 
 @pytest.fixture
-def ray_folder():
-    """A short path, because Ray puts sockets there."""
-    folder = tempfile.mkdtemp(prefix="ray-")
-    yield folder
+def start(tmp_path):
+    """Starts the program, which writes to `log`; in the end, all of its processes are killed."""
+    runs = []
+    folder = tempfile.mkdtemp(prefix="ray-")  # short, because Ray puts sockets there
+    environment = os.environ | {"RAY_TMPDIR": folder, "PYTHONPATH": str(ROOT)}
+
+    def start_run():
+        log = (tmp_path / "log").open("w")
+        runs.append(
+            subprocess.Popen(
+                command(tmp_path / "answers.sqlite"),
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        )
+        log.close()
+        return runs[-1]
+
+    yield start_run
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(ProcessLookupError):
+            if os.getsid(int(path.name)) in {run.pid for run in runs}:
+                os.kill(int(path.name), signal.SIGKILL)
+    for run in runs:
+        run.wait()
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def start(output, ray_folder):
-    options = {"workers": WORKERS, "max-concurrency": CONCURRENCY, "max-requests": 1000}
-    command = [sys.executable, "-m", "examples.batch", "--output", str(output)]
-    command += [f"--{name}={value}" for name, value in options.items()]
-    environment = os.environ | {"RAY_TMPDIR": ray_folder, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True,
-    )  # fmt: skip
+def command(output):
+    options = {
+        "workers": 1,
+        "batch-size": 40,
+        "max-concurrency": CONCURRENCY,
+        "max-requests": 1000,
+    }
+    program = [sys.executable, "-m", "examples.batch", "--output", str(output)]
+    return program + [f"--{name}={value}" for name, value in options.items()]
 
 
 def stored_answers(path):
@@ -93,33 +114,29 @@ def stored_answers(path):
         return {document for (document,) in rows}
 
 
-def test_a_run_that_was_killed_goes_on_without_paying_twice(kie_emulator, tmp_path, ray_folder):
+def test_a_run_that_was_killed_goes_on_without_paying_twice(kie_emulator, tmp_path, start):
     """What was in flight at the kill is paid, but its answer is lost: that alone is paid again."""
     kie_emulator.respond = account = Account()
     account.hold_after = KILL_AFTER
-    output = tmp_path / "answers.sqlite"
-    run = start(output, ray_folder)
-    try:
-        # A call keeps its place until its answer is on disk, so that all others are stored now.
-        wait_until(lambda: run.poll() is not None or account.held == IN_FLIGHT)
-        assert run.poll() is None, run.stdout.read()
-    finally:
-        os.kill(run.pid, signal.SIGKILL)
+    output, log = tmp_path / "answers.sqlite", tmp_path / "log"
+    run = start()
+    # A call keeps its place until its answer is on disk, so that all others are stored then.
+    wait_until(lambda: run.poll() is not None or account.held == CONCURRENCY, seconds=LIMIT)
+    assert run.poll() is None, log.read_text()
+    os.kill(run.pid, signal.SIGKILL)
     run.wait()
-    run.stdout.close()
-    wait_until(lambda: not _processes_in(ray_folder))  # Ray's workers end with the program
-    account.released.set()
-    wait_until(lambda: not kie_emulator._server.server_state.tasks)
-    stored = stored_answers(output)
+    stored = stored_answers(output)  # waits until Ray's processes have ended, too
+    account.release()
+    wait_until(lambda: not open_requests(kie_emulator))
     lost = set(account.answered) - stored
     assert len(stored) == KILL_AFTER
-    assert len(lost) == IN_FLIGHT
+    assert len(lost) == CONCURRENCY
 
     account.hold_after = None
     before = len(account.answered)
-    with start(output, ray_folder) as run:
-        text, _ = run.communicate(timeout=LIMIT)
-    assert run.returncode == 0, text
+    status = start().wait(LIMIT)
+    text = log.read_text()
+    assert status == 0, text
     assert not stored & set(account.answered[before:])
     assert stored_answers(output) == set(REVIEWS.values())
     assert {name for name, times in Counter(account.answered).items() if times > 1} == lost
@@ -130,19 +147,6 @@ def test_a_run_that_was_killed_goes_on_without_paying_twice(kie_emulator, tmp_pa
     assert kie_emulator.credits_charged - known == pytest.approx(price * len(lost))
     assert f"24 answered, 0 failed, {KILL_AFTER} answered before." in text
     assert kie_emulator.api_key not in text
-
-
-def _processes_in(folder):
-    """The processes whose command line has a folder."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes()
-        except OSError:
-            continue
-        if folder.encode() in command:
-            found.append(command)
-    return found
 
 
 # --- the parts, without Ray ------------------------------------------------------------------

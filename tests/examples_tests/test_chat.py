@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 
 import httpx
 import pytest
-from conftest import PROTOCOLS, served
+from chat_server import LONG, PROTOCOLS, open_requests, served, wait_until
 from langchain_core.tools import tool
 
 from langchain_kie.emulator import Answer, Failure, Grounding, Support, ToolCall
-
-LONG = 600.0
-"""Seconds that no test waits: only a closed connection ends what takes so long."""
 
 
 def ask(url, text, thread="1", **members):
@@ -31,19 +27,6 @@ def events_of(response):
         if line.startswith("data: "):
             event = json.loads(line.removeprefix("data: "))
             yield event.pop("type"), event
-
-
-def wait_until(condition, *, seconds=60):
-    """Wait for what another thread does; the limit only ends a test that failed."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
-
-
-def open_requests(emulator):
-    """The requests that the emulator still answers."""
-    return emulator._server.server_state.tasks
 
 
 def texts(events):

@@ -7,15 +7,14 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import served
-from test_chat import LONG, open_requests, wait_until
+from chat_server import LONG, open_requests, served, wait_until
 
 from langchain_kie.emulator import Answer, Failure, Grounding, Support, ToolCall
 
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "chat.png"
 """Written again with `make chat_picture`."""
 
-EVIL = "<img src=x onerror=\"document.title='hit'\"> <script>document.title='hit'</script> **a** & b"
+EVIL = "<img src=x onerror=\"document.title='hit'\"> <script>alert(1)</script> **a** & b"
 
 
 @pytest.fixture
@@ -40,8 +39,7 @@ def test_the_page_shows_a_conversation(chat, kie_emulator):
     answer = "17 \N{MULTIPLICATION SIGN} 23 is 391. The line has six words."
     kie_emulator.answer(
         Answer(
-            thoughts="The user wants a product and a number of words. I have a tool for each of "
-            "them, so I call both at once.",
+            thoughts="The user wants a product and a number of words. I call a tool for each.",
             tool_calls=[
                 ToolCall("calculate", {"expression": "17 * 23"}),
                 ToolCall("count_words", {"text": "to be or not to be"}),

@@ -71,7 +71,7 @@ def test_invented_quotes_are_marked(kie_emulator, capsys):
     ("text", "quote", "place"),
     [
         ("One.\nTwo three\nfour.", "two THREE four.", "line 2"),
-        ("One.\nIt’s “so” – yes.", "It's \"so\" - yes.", "line 2"),
+        ("One.\nIt\u2019s \u201cso\u201d \u2013 yes.", 'It\'s "so" - yes.', "line 2"),
         ("A long exam-\nple.", "a long example", "line 1"),
         ("Same.\nSame.", "Same.", "line 1"),
         ("One.\r\nTwo.\r\n", "One. Two.", "line 1"),

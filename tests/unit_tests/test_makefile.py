@@ -50,9 +50,10 @@ def test_demo_passes_values_unchanged(name, is_argument, tmp_path):
 
 def test_every_suite_runs_after_one_that_failed(tmp_path):
     programs = {"ruff": "exit 1", "mypy": "", "pytest": 'echo "pytest $@"', "lint-imports": ""}
+    environment(tmp_path / "venv" / "examples", pytest=programs["pytest"])
     run = make("-s", "test", f"VENV={environment(tmp_path / 'venv', **programs)}")
     assert run.returncode != 0
-    for suite in ("unit_tests", "integration_tests", "ecosystem_tests"):
+    for suite in ("unit_tests", "integration_tests", "ecosystem_tests", "examples_tests"):
         assert f"pytest tests/{suite}" in run.stdout
     assert run.stdout.splitlines()[-1] == "Failed: lint"
 

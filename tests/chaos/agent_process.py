@@ -25,6 +25,7 @@ import warnings
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any
@@ -248,6 +249,12 @@ def _megabytes() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE / 2**20
 
 
+def _on_unraisable(job: Job, events: EventFile, found: Any) -> None:
+    """Report what could not be raised; only cancelled agents may drop an open connection."""
+    is_dropped = job.cancel_rate and issubclass(found.exc_type, ResourceWarning)
+    events.write("dropped" if is_dropped else "violation", text=f"unraisable: {found}")
+
+
 def run(job: Job) -> None:
     """Run the agents, and write what the process leaves open."""
     events = EventFile(job)
@@ -257,7 +264,7 @@ def run(job: Job) -> None:
     # Whether a call is retried does not depend on these; the tests do not wait so long.
     retry.RATE_LIMIT_WINDOW, retry.MAX_BACKOFF = 0.0, 0.01
     warnings.simplefilter("error", ResourceWarning)
-    sys.unraisablehook = lambda found: events.write("violation", text=f"unraisable: {found}")
+    sys.unraisablehook = partial(_on_unraisable, job, events)
     objects = len(gc.get_objects())
     sockets, threads, before = _sockets(), threading.active_count(), _megabytes()
     asyncio.run(_run_agents(job, events))

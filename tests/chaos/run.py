@@ -290,6 +290,7 @@ def table(results: list[Result]) -> str:
         "retries by the package": counts["retry"],
         "runs cancelled": counts["cancel"],
         "cancelled runs that returned": counts["returned although cancelled"],
+        "warnings of connections that only the garbage collector closed": counts["dropped"],
         "resumes after an error": counts["resume"],
         "tools executed": counts["effect"],
         "tools executed again after a kill": counts["repeat"],

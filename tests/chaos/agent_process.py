@@ -211,7 +211,7 @@ async def _run_agent(job: Job, number: int, saver: AsyncSqliteSaver, events: Eve
         if not (error := recorder.task.exception()):
             if not recorder.is_cancelled:
                 return
-            # LangGraph returns in this case before the last checkpoint (1.2), so resume it.
+            # The last checkpoint may be missing (seen once with langgraph 1.2.24).
             recorder.write("returned although cancelled")
             continue
         recorder.write("resume", error=type(error).__name__)

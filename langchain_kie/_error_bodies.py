@@ -27,6 +27,7 @@ _CLOUDFLARE_ERROR = re.compile(r"error(?: code)?:?(?:\s|<[^<>]*>){0,20}(1\d{3})\
 _CODE = re.compile(r"([0-9]{1,5})(?:\.0*)?")
 _SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s")
 _EXCERPT_CHARS = 200
+_PINGS = ("ping", "keepalive", "heartbeat")
 
 # Texts of complete answers that are errors of the upstream model, without their final
 # punctuation (docs/wire.md 7).
@@ -61,7 +62,7 @@ def event_from_value(value: Any) -> dict[str, Any] | None:
                 return inner
         if _EVENT_KEYS.isdisjoint(value):
             message = value.get("msg") or value.get("message") or value.get("detail")
-            is_ping = value.get("type") in {"ping", "keepalive", "heartbeat"}
+            is_ping = value.get("type") in _PINGS
             if isinstance(message, str) and message.strip() and "code" not in value and not is_ping:
                 raise error_for(message)
             return None

@@ -55,7 +55,7 @@ READ: dict[str, tuple[bytes, dict[str, Any], Any]] = {
         {}, "Hello",
     ),
     "a ping with a text": (
-        sse({"type": "ping", "message": "keepalive"},
+        sse({"type": "ping", "message": "keepalive"}, {"type": []},
             chat({"delta": {"content": "Hi"}, "finish_reason": "stop"})),
         {}, "Hi",
     ),

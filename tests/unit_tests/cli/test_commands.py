@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import tomllib
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +19,9 @@ from langchain_kie import __version__, models
 from langchain_kie.emulator import Answer, Emulator, Failure
 from unit_tests.cli.command_line import MODEL, run, run_process
 from unit_tests.loopback import MAX_WAIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[3]
 
@@ -162,17 +167,37 @@ def read_until(stream: IO[str], text: str) -> str:
     return output
 
 
+INTERRUPTIBLE_CHAT = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = ["langchain-kie", "chat"]
+runpy.run_module("langchain_kie", run_name="__main__")
+"""
+"""The command; SIGINT is not ignored, as in the jobs that a shell starts in the background."""
+
+
+@contextmanager
+def killed_at_the_limit(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Kill a process that does not end in time, so that reading its output ends too."""
+    timer = threading.Timer(MAX_WAIT, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def test_ctrl_c_stops_an_answer_and_ctrl_d_ends(emulator: Emulator) -> None:
     emulator.piece_delay = 0.05
     emulator.answer("One two three. " * 400, "The end.")
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "langchain_kie", "chat"],
+        [sys.executable, "-u", "-c", INTERRUPTIBLE_CHAT],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    with process:
+    with process, killed_at_the_limit(process):
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write("Count\n")

@@ -18,7 +18,7 @@ from langchain_kie._answer.citations import (
 from langchain_kie._answer.content import AnswerContent
 from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, ToolCallDelta
 from langchain_kie._answer.event_filter import EventFilter
-from langchain_kie._answer.held_text import HeldText, call_from_text, fitted_json
+from langchain_kie._answer.held_text import HeldText, bare_json, call_from_text, fitted_json
 from langchain_kie._answer.messages import (
     PROVIDER,
     REFUSAL_REASON,
@@ -318,7 +318,8 @@ class MessageAssembler:
 
     def _add_answer(self, text: str) -> Any:
         """Add the text that was held until the end; JSON without a fence, fitted to the schema."""
-        fitted = fitted_json(text, self._answer_schema)
+        has_calls = bool(self._tool_calls)
+        fitted = bare_json(text) if has_calls else fitted_json(text, self._answer_schema)
         if fitted != text or self._answer:
             return self._content.add_text(fitted, None)
         self._release()

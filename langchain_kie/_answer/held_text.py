@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 
 _FENCE = "```"
 _FENCED = re.compile(r"```(?:json)?\s(.*?)```", re.DOTALL | re.IGNORECASE)
+_ONLY_FENCED = re.compile(r"```(?:json)?\s(.*)```", re.DOTALL | re.IGNORECASE)
+"""From the first fence to the last; several blocks are not JSON."""
 _BLANK = " \t\r\n"
+_JSON_STARTS = frozenset("{[")
 
 
 class HeldText:
     """The pieces of a text that was not sent.
 
     Args:
-        until_end: Whether it is held in any case; else only while it may start with a fence.
+        until_end: Whether it is held in any case; else only if it does not start like JSON.
     """
 
     def __init__(self, *, until_end: bool) -> None:
@@ -37,9 +40,8 @@ class HeldText:
     def add(self, text: str, signature: str | None) -> bool:
         """Add a piece, with its signature; return whether the text must be held further."""
         self.pieces.append((text, signature))
-        if len(self._start) < len(_FENCE):
-            self._start = (self._start + text).lstrip(_BLANK)[: len(_FENCE)]
-        return self.until_end or _FENCE.startswith(self._start)
+        self._start = self._start or text.lstrip(_BLANK)[:1]
+        return self.until_end or self._start not in _JSON_STARTS
 
     def __str__(self) -> str:
         """Return the text."""
@@ -56,9 +58,19 @@ def bare_json(text: str) -> str:
     return text if parse_arguments(inner) is None else inner
 
 
-def fitted_json(text: str, schema: Json | None) -> str:
-    """JSON without a fence, in the types of a schema; other text unchanged."""
+def json_in_text(text: str) -> str:
+    """As `bare_json`; also an object or a list that is the only fenced block of a text."""
     bare = bare_json(text)
+    if bare is not text or parse_arguments(text) is not None:
+        return bare
+    fenced = _ONLY_FENCED.search(text)
+    is_json = fenced and isinstance(parse_arguments(fenced[1]), (dict, list))
+    return fenced[1].strip(_BLANK) if fenced and is_json else text
+
+
+def fitted_json(text: str, schema: Json | None) -> str:
+    """JSON without a fence and text around it, in the types of a schema; other text unchanged."""
+    bare = json_in_text(text)
     value = parse_arguments(bare) if schema else None
     if value is None:
         return bare

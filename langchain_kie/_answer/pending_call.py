@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _NO_ARGUMENTS = frozenset({"", "null", "[]", '""'})
 _NEXT_OBJECT = re.compile(r"\}\s*\{")
+_NO_STRING = re.compile(r'(?<!\\)"\s*:\s*[-0-9\[{tfn]')
+"""A key, and the start of a value that is no string; or a string that looks so."""
+_TAIL_CHARS = 16
+"""How many characters before a fragment can be the key of its first value."""
 
 
 @dataclass(slots=True)
@@ -66,7 +70,11 @@ class PendingCall:
         is_quoted: Whether its arguments are a JSON string, which should hold the object.
         is_answer: Whether its arguments are the text of the answer.
         is_announced: Whether its name and id were emitted.
-        is_emitted: Whether its arguments were emitted, at least in part.
+        is_text: Whether its arguments should all be strings; those that come before any other
+            value are emitted at once.
+        held_from: The number of characters that were emitted before another value.
+        is_emitted: Whether its arguments were emitted, at least in part; if some are held,
+            whether all were.
         is_complete: Whether no more fragments will come.
         emitted_args: Its arguments as they were emitted, if they were converted.
         partial_args: The pieces of its arguments, if these have JSON paths.
@@ -74,6 +82,7 @@ class PendingCall:
         cut_escape: The start of an escape at the end of the last fragment, not yet among them.
         nesting: The JSON nesting of the fragments that were scanned.
         scanned_count: The number of fragments that were scanned.
+        tail: The end of the last fragments.
     """
 
     index: int
@@ -86,6 +95,8 @@ class PendingCall:
     is_quoted: bool = False
     is_answer: bool = False
     is_announced: bool = False
+    is_text: bool = False
+    held_from: int = 0
     is_emitted: bool = False
     is_complete: bool = False
     emitted_args: Json | None = None
@@ -94,6 +105,7 @@ class PendingCall:
     cut_escape: str = ""
     nesting: _JsonNesting = field(default_factory=_JsonNesting)
     scanned_count: int = 0
+    tail: str = ""
 
     def arguments(self) -> str:
         """Return the arguments so far."""
@@ -182,26 +194,54 @@ class PendingCall:
     def emit_arguments(self, args: str) -> str:
         """Return the arguments to emit after `args` were added to the call.
 
-        Arguments that are all strings are emitted fragment by fragment. Others are emitted when
-        they are complete, converted to the types of the tool's schema; likewise an object in a
-        string.
+        Strings are emitted fragment by fragment if all arguments should be strings. Others are
+        emitted when they are complete, converted to the types of the tool's schema; likewise an
+        object in a string.
         """
+        shown = ""
         if not (self.is_buffered or self.is_quoted):
-            self.is_emitted = self.is_emitted or args != ""
-            return args
+            position = self._other_value(args) if self.is_text else None
+            if position is None:
+                self.is_emitted = self.is_emitted or args != ""
+                return args
+            shown = args[:position]
+            self.held_from = len(self.arguments()) - len(args) + position
+            self.is_buffered, self.is_emitted = True, False
         if self.is_emitted or not args.rstrip().endswith('"' if self.is_quoted else "}"):
-            return ""
+            return shown
         if len(self.fragments) > 1 and self.is_open():
-            return ""
+            return shown
         arguments = arguments_value(self.arguments())
         if not isinstance(arguments, dict):
-            return ""
+            return shown
         self.is_emitted = True
         converted = coerce(arguments, self.schema) if self.schema else arguments
         if converted is arguments and not self.is_quoted:
-            return self.arguments()
+            return shown + self.arguments()[self.held_from :]
         self.emitted_args = converted
-        return to_json(converted).decode()
+        return shown + self._held_json(converted)
+
+    def _other_value(self, args: str) -> int | None:
+        """The position in a fragment of the first value that is no string, if there is one."""
+        tail = self.tail
+        text = tail + args
+        self.tail = text[-_TAIL_CHARS:]
+        for found in _NO_STRING.finditer(text):
+            position = found.end() - 1 - len(tail)
+            if position >= 0:
+                start = self.arguments().removesuffix(args) + args[:position]
+                if isinstance(parse_arguments(start + "null}"), dict):
+                    return position
+        return None
+
+    def _held_json(self, converted: Json) -> str:
+        """The JSON of converted arguments, without what was emitted before they were held."""
+        if not self.held_from:
+            return to_json(converted).decode()
+        emitted = parse_arguments(self.arguments()[: self.held_from] + "null}")
+        first = to_json(converted[[*emitted][-1]]).decode()
+        others = {key: value for key, value in converted.items() if key not in emitted}
+        return first + ("," + to_json(others).decode()[1:] if others else "}")
 
 
 def arguments_value(text: str) -> Any:

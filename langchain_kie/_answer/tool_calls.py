@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from langchain_kie._conversation.thought_signatures import SignatureLog
     from langchain_kie._json import Json
 
-_INDIRECT = frozenset({"$ref", "allOf", "anyOf", "oneOf", "additionalProperties"})
+_INDIRECT = frozenset(
+    {"$ref", "allOf", "anyOf", "oneOf", "additionalProperties", "patternProperties"}
+)
 
 
 class ToolCalls:
@@ -138,7 +140,7 @@ class ToolCalls:
                 call.id = call.id or new_id
                 if is_broken and call.id:
                     self.invalid_arguments[call.id] = arguments
-                rest = rest if call.is_emitted else arguments
+                rest = rest if call.is_emitted else arguments[call.held_from :]
                 args = rest + (unrepairable_suffix(arguments) if is_broken else "")
                 chunks.append(tool_call_chunk(args=args, id=new_id, index=call.index))
             is_converted = call.emitted_args is not None
@@ -205,7 +207,8 @@ class ToolCalls:
         matching = (f for f in self._functions if f["name"] == name)
         schema = next((function.get("parameters") or {} for function in matching), None)
         call.name, call.schema = name, schema
-        call.is_buffered = schema is not None and (is_complete or not _is_text_only(schema))
+        call.is_text = schema is not None and not is_complete and _is_text_only(schema)
+        call.is_buffered = schema is not None and not call.is_text
         call.is_answer = name == self._answer_function
         if call.is_answer and not self.answer:
             self.answer = call
@@ -218,8 +221,8 @@ class ToolCalls:
 
 
 def _is_text_only(schema: Json) -> bool:
-    """Whether every argument is a string."""
+    """Whether every argument should be a string, and none can be null."""
     return schema.keys().isdisjoint(_INDIRECT) and all(
-        isinstance(inner, dict) and "string" in type_names(inner.get("type"))
+        isinstance(inner, dict) and type_names(inner.get("type")) == ["string"]
         for inner in (schema.get("properties") or {}).values()
     )

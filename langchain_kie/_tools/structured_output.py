@@ -312,7 +312,15 @@ def bind_schema(
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
-    format_of_call = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
+    function: dict[str, Any] = {}
+    if method == "function_calling":
+        function = normalize_tool(schema)[0]["function"]
+        json_schema = function.get("parameters") or {}
+    else:
+        json_schema = _to_json_schema(schema)
+    # LangChain converts it again for traces; it fails for some classes (seen in 1.8.3).
+    traced = {"title": function["name"], **json_schema} if function else json_schema
+    format_of_call = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
     options: dict[str, Any] = {
         "strict": strict,
         "ls_structured_output_format": format_of_call,
@@ -321,20 +329,16 @@ def bind_schema(
     }
     formatted = [n for tool in tools for n in normalize_tool(tool)]
     names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
-    function_name = None
-    if method == "function_calling":
-        function = normalize_tool(schema)[0]["function"]
-        function_name, json_schema = function["name"], function.get("parameters") or {}
-        bound = model.bind_tools([schema, *tools], tool_choice=function_name, **options)
+    if function:
+        bound = model.bind_tools([schema, *tools], tool_choice=function["name"], **options)
     else:
         is_json_mode, json_object = method == "json_mode", {"type": "json_object"}
         response_format = json_object if is_json_mode else build_response_format(schema, strict)
         bound = model.bind_tools(tools, response_format=response_format, **options)
-        json_schema = _to_json_schema(schema)
     parser = StructuredOutputParser(
         json_schema=json_schema,
         model_class=schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None,
-        function_name=function_name,
+        function_name=function.get("name"),
         tool_names=tuple(names),
     )
     return bound, parser

@@ -22,13 +22,14 @@ from typing import (
 from langchain_core.utils.function_calling import convert_to_openai_function
 from pydantic import Field, TypeAdapter
 from pydantic.errors import PydanticUserError
-from typing_extensions import TypedDict, get_type_hints, is_typeddict
+from typing_extensions import ReadOnly, TypedDict, get_type_hints, is_typeddict
 
 if TYPE_CHECKING:
     from langchain_kie._json import Json
 
 _new_typed_dict: Any = TypedDict
-_MARKERS = {Required: True, NotRequired: False}
+_MARKERS: dict[Any, bool | None] = {Required: True, NotRequired: False, ReadOnly: None}
+"""What marks a key, and whether it is then required; `None` if that stays as it is."""
 
 
 def typed_dict_schema(typed_dict: type) -> Json:
@@ -74,7 +75,8 @@ def _convert_typed_dict(typed_dict: Any, converted: dict[Any, Any]) -> Any:
     for name, hint in _hints(typed_dict).items():
         is_required, inner = name in typed_dict.__required_keys__, hint
         while (origin := get_origin(inner)) in _MARKERS:
-            is_required, inner = _MARKERS[origin], get_args(inner)[0]
+            marked, inner = _MARKERS[origin], get_args(inner)[0]
+            is_required = is_required if marked is None else marked
         inner, has_default = _with_field(inner, descriptions.get(name))
         annotations[name] = _convert(inner, converted)
         required |= {name} if is_required and not has_default else set()

@@ -170,7 +170,13 @@ TEXTS = {
     "a fence with something else": ("```json\nOslo\n```", "```json\nOslo\n```"),
     "a fence that is cut": ('```json\n{"city": "Os', '```json\n{"city": "Os'),
     "prose": ("It is Oslo.", "It is Oslo."),
-    "prose and a fence": (f"Here: ```json\n{JSON}\n```", f"Here: ```json\n{JSON}\n```"),
+    "prose and a fence": (f"Here: ```json\n{JSON}\n```", JSON),
+    "prose around a fence": (f"Here:\n```\n{JSON}\n```\nBye", JSON),
+    "a fence and prose": (f"```json\n{JSON}\n``` It is Oslo.", JSON),
+    "prose and a list in a fence": ("Here: ```json\n[1]\n```", "[1]"),
+    "prose and two fences": ("A ```\n{}\n``` B ```\n{}\n```", "A ```\n{}\n``` B ```\n{}\n```"),
+    "prose and a fenced word": ("It is ```\n1\n```", "It is ```\n1\n```"),
+    "prose and a fence that is cut": ('Here: ```\n{"city": "Os', 'Here: ```\n{"city": "Os'),
     "a long number": (f'```\n{{"n": {10**22}}}\n```', f'{{"n": {10**22}}}'),
     "nothing but an accent": ("``", "``"),
 }
@@ -193,12 +199,13 @@ async def test_the_text_of_a_json_answer_is_bare_json(sent, expected, response_f
             assert message.tool_calls == []
 
 
-def test_only_text_that_starts_with_a_fence_is_held() -> None:
+def test_only_text_that_does_not_start_like_json_is_held() -> None:
     for pieces, shown in (
         (["{", '"a"', ":1}"], ["{", '"a"', ":1}"]),
         (["\n", "{", "}"], ["\n{", "}"]),
         (["``", "`json\n{}", "\n```"], ["{}"]),
-        (["``", " no fence", "."], ["`` no fence", "."]),
+        (["``", " no fence", "."], ["`` no fence."]),
+        (["Here", ": ```json\n", "{}", "\n```", " Bye"], ["{}"]),
     ):
         model = model_reading(*events_of(chat_stream(*pieces)))
         bound = model.bind_tools((), response_format={"type": "json_object"})

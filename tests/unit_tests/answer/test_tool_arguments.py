@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import call_modes
@@ -37,7 +38,7 @@ def bound_to(server: Any, **types: str) -> Any:
 
 def native_call(args: dict[str, Any]) -> bytes:
     part = {"functionCall": {"name": "f", "args": args, "id": "c1"}}
-    return sse(native(part, finish="STOP"))
+    return b"data: " + json.dumps(native(part, finish="STOP")).encode() + b"\n\n"
 
 
 @pytest.mark.parametrize("size", [1, 4, 1000])
@@ -60,10 +61,56 @@ async def test_arguments_are_converted_to_the_types_of_the_tool(sent, expected, 
                 assert [call["args"] for call in message.tool_calls] == [expected]
 
 
-def test_a_complete_call_is_converted_for_a_tool_that_takes_only_text() -> None:
-    with server_sending(native_call({"zip": 10115})) as server:
-        message = bound_to(server, zip="string").invoke("hi")
-    assert message.tool_calls[0]["args"] == {"zip": "10115"}
+TEXT_ARGUMENTS: list[tuple[str, dict[str, Any]]] = [
+    ('{"a": 7}', {"a": "7"}),
+    ('{"a":"x","b":10115, "c": "y"}', {"a": "x", "b": "10115", "c": "y"}),
+    ('{"a": 1.5, "b": 2}', {"a": "1.5", "b": "2"}),
+    ('{"a" : "x" ,\n "b" :\n  7, "a2": true}', {"a": "x", "b": "7", "a2": True}),
+    ('{"a": "x", "b": {"c": "d"}}', {"a": "x", "b": {"c": "d"}}),
+    ('{"a": "{\\"n\\": 7, \\"m\\": [1]}", "b": 7}', {"a": '{"n": 7, "m": [1]}', "b": "7"}),
+    ('{"a": ": 7", "b": 8}', {"a": ": 7", "b": "8"}),
+    ('{"a": 12345678901234567890123}', {"a": "12345678901234567890123"}),
+    ('{"a": "\\u00e9\\ud83d\\ude00", "b": -1}', {"a": "\u00e9\U0001f600", "b": "-1"}),
+]
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 1000])
+@pytest.mark.parametrize(("sent", "expected"), TEXT_ARGUMENTS)
+async def test_a_tool_that_takes_only_text_gets_text(sent, expected, size) -> None:
+    """However the arguments arrive."""
+    first, *rest = (sent[i : i + size] for i in range(0, len(sent), size))
+    pieces = [fragment(None, piece, index=0) for piece in rest]
+    chat = fragments(fragment("f", first, index=0, id="c1"), *pieces)
+    whole = completion(content="", tool_calls=[fragment("f", sent, id="c1")])
+    for body in (chat, whole, native_call(json.loads(sent))):
+        with server_sending(body) as server:
+            model = bound_to(server, a="string", b="string", c="string")
+            for call_mode in BASIC_CALL_MODES:
+                message = await call_mode(model)
+                assert [call["args"] for call in message.tool_calls] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("sent", "start"), [('{"a": "x", "b": 7', '{"a": "x", "b": '), ('{"a": 7', '{"a": ')]
+)
+async def test_arguments_that_are_cut_in_a_number_are_invalid(sent: str, start: str) -> None:
+    chat = fragments(fragment("f", start, index=0, id="c1"), fragment(None, "7", index=0))
+    with server_sending(chat) as server:
+        for call_mode in BASIC_CALL_MODES:
+            message = await call_mode(bound_to(server, a="string", b="string"))
+            assert not message.tool_calls
+            (call,) = message.invalid_tool_calls
+            assert call["args"].startswith(sent)
+
+
+def test_text_is_streamed_in_pieces_also_if_it_has_json_in_it() -> None:
+    sent = ['{"a": "{', '\\"n\\": 7,', ' \\"m\\": true', '}"}']
+    first, *rest = sent
+    pieces = [fragment(None, piece, index=0) for piece in rest]
+    with server_sending(fragments(fragment("f", first, index=0, id="c1"), *pieces)) as server:
+        chunks = [*bound_to(server, a="string").stream("hi")]
+    texts = [call["args"] for chunk in chunks for call in chunk.tool_call_chunks]
+    assert [text for text in texts if text] == sent
 
 
 BIG = 12345678901234567890123

@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
 from uuid import UUID
 
 import orjson
 import pytest
+import typing_extensions
 from call_modes import model_at, server_sending
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
 from pydantic import AfterValidator, BaseModel, Field, create_model
-from scripted_server import sse
+from scripted_server import Scripted, sse
 
 from langchain_kie import ChatKieGemini
 
@@ -203,6 +204,72 @@ async def test_half_a_surrogate_pair_does_not_cost_the_value(schema: Any, method
         structured = model_at(server).with_structured_output(schema, method=method)
         for value in (structured.invoke("hi"), [*structured.stream("hi")][-1]):
             assert as_dict(value) == {"name": "Oslo \ufffd 🌤", "people": 700000}
+
+
+class OptionalKey(TypedDict):
+    """A key that may be absent."""
+
+    name: str
+    people: NotRequired[int]
+
+
+class RequiredKey(typing_extensions.TypedDict, total=False):
+    """A key that must be there, and one that must not be changed."""
+
+    name: typing_extensions.Required[typing_extensions.ReadOnly[str]]
+    people: int
+
+
+class PartlyRequired(TypedDict, total=False):
+    """A key that must be there."""
+
+    name: Required[str]
+    people: int
+
+
+class Tree(TypedDict):
+    """A class that refers to itself."""
+
+    name: str
+    parts: list[Tree]
+
+
+class TreeModel(BaseModel):
+    """A pydantic class that refers to itself."""
+
+    name: str
+    parts: "list[TreeModel]"
+
+
+LEAF = {"name": "leaf", "parts": []}
+UNUSUAL_CLASSES: list[tuple[Any, dict[str, Any]]] = [
+    (OptionalKey, {"name": "Oslo"}),
+    (RequiredKey, {"name": "Oslo"}),
+    (PartlyRequired, {"name": "Oslo"}),
+    (Tree, {"name": "root", "parts": [LEAF]}),
+    (TreeModel, {"name": "root", "parts": [LEAF]}),
+]
+
+
+@pytest.mark.parametrize(("schema", "value"), UNUSUAL_CLASSES)
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+@pytest.mark.parametrize("model", ["gemini-3-flash", "gemini-3.8-flash"])
+async def test_a_class_with_optional_keys_or_a_reference_to_itself_is_a_schema(
+    model: str, method: Any, schema: Any, value: dict[str, Any]
+) -> None:
+    """langchain-core 1.8.3 fails to convert some of them for traces."""
+    text = orjson.dumps(value).decode()
+    with server_sending(answer_body(text)) as server:
+        if model == "gemini-3.8-flash":
+            candidate = {"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}
+            server.script = [Scripted([sse({"candidates": [candidate]})])]
+        structured = model_at(server, model=model).with_structured_output(schema, method=method)
+        values = [structured.invoke("hi"), await structured.ainvoke("hi")]
+        values += [
+            [*structured.stream("hi")][-1],
+            [one async for one in structured.astream("hi")][-1],
+        ]
+    assert [as_dict(one) for one in values] == [value] * 4
 
 
 async def test_the_last_item_of_a_structured_stream_is_the_value() -> None:

@@ -35,6 +35,8 @@ KEYS: list[tuple[Any, bool, dict[str, Any], bool]] = [
     (typing.NotRequired[str], True, STRING, False),
     (typing_extensions.NotRequired[str], True, STRING, False),
     (typing.Required[str], False, STRING, True),
+    (typing_extensions.ReadOnly[str], True, STRING, True),
+    (typing.NotRequired[typing_extensions.ReadOnly[str]], True, STRING, False),
     (int | None, True, NULLABLE, True),
     (Optional[int], True, NULLABLE, True),  # noqa: UP045
     (typing.NotRequired[int | None], True, NULLABLE, False),

@@ -319,6 +319,37 @@ def test_signatures_next_to_the_content_are_sent_back(send: RequestSender) -> No
     assert other["messages"][1] == {"role": "assistant", "content": "ab"}
 
 
+ENCRYPTED = {"type": "reasoning.encrypted", "data": "S==", "id": "c0", "index": 0}
+MESSAGE_MEMBERS: list[Json] = [
+    {"reasoning_details": [ENCRYPTED]},
+    {"reasoning_details": [{"type": "reasoning.text", "text": "hm", "signature": "S=="}]},
+    google("S=="),
+]
+"""The members next to the content that have a signature."""
+
+
+@pytest.mark.parametrize("model", [CHAT, "gateway"])
+@pytest.mark.parametrize("members", MESSAGE_MEMBERS, ids=str)
+def test_a_signature_next_to_calls_is_sent_back_until_one_is_changed(
+    members: Json, model: str, send: RequestSender
+) -> None:
+    """wire.md 11-5, 11-10."""
+    calls = [{"index": i, **chat_call(f"c{i}", i)} for i in range(2)]
+    name, fields = (CHAT, {"api": "gateway"}) if model == "gateway" else (model, {})
+    with server_sending(sse(delta("tool_calls", tool_calls=calls, **members))) as server:
+        kie = model_at(server, model=name, **fields)
+        answers = [kie.invoke("hi"), reduce(add, kie.stream("hi"))]
+    results = [ToolMessage("ok", tool_call_id=f"c{i}") for i in range(2)]
+    for answer in answers:
+        _, first, *_ = send([HI, answer, *results], model=name, fields=fields)["messages"]
+        assert {key: first.get(key) for key in members} == members
+        for number in range(2):
+            edited = answer.model_copy(deep=True)
+            edited.tool_calls[number]["args"] = {"i": 9}
+            _, sent, *_ = send([HI, edited, *results], model=name, fields=fields)["messages"]
+            assert sent.keys() == {"role", "content", "tool_calls"}
+
+
 @pytest.mark.parametrize(
     "result",
     [

@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from scripted_server import sse
 
 from langchain_kie._json import parse_json, to_json
-from unit_tests.answer.rows import delta, native
+from unit_tests.answer.rows import completion, delta, native
 from unit_tests.wire.request_sender import (
     BYPASS,
     CHAT,
@@ -324,8 +324,21 @@ MESSAGE_MEMBERS: list[Json] = [
     {"reasoning_details": [ENCRYPTED]},
     {"reasoning_details": [{"type": "reasoning.text", "text": "hm", "signature": "S=="}]},
     google("S=="),
+    {"thought_signature": "S=="},
+    {"thoughtSignature": "S=="},
+    {"provider_specific_fields": {"thought_signatures": ["R==", "S=="]}},
 ]
 """The members next to the content that have a signature."""
+
+
+@pytest.mark.parametrize("members", MESSAGE_MEMBERS, ids=str)
+def test_a_signature_next_to_text_is_sent_back(members: Json, send: RequestSender) -> None:
+    """In a message that follows its pieces, it is a repetition."""
+    first, last = delta(content="ab", **members), delta("stop")
+    whole = completion(content="ab", **members).decode()
+    for events in ([first, last], [whole], [first, whole]):
+        _, sent = replayed(sse(*events), CHAT, send)
+        assert sent["messages"][1] == {"role": "assistant", "content": "ab", **members}
 
 
 @pytest.mark.parametrize("model", [CHAT, "gateway"])

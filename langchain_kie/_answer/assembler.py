@@ -112,7 +112,7 @@ class MessageAssembler:
         self._answer: list[str] = []
         until_end = bool(self._has_answer_function or self._required is not None or answer_schema)
         self._held = HeldText(until_end=until_end) if until_end or expects_json else None
-        self._filter = EventFilter()
+        self._filter = EventFilter(self._text)
         self._refusal = ""
         self._content = AnswerContent(self._signatures)
         self._usage: Json = {}
@@ -186,6 +186,10 @@ class MessageAssembler:
         pieces = self._held.pieces if self._held else []
         self._held = None
         return [text for piece in pieces if (text := self._content.add_text(*piece))]
+
+    def _text(self) -> str:
+        """The text of the answer so far."""
+        return "".join(self._content.joined_texts().values()) + str(self._held or "")
 
     def finish(self) -> AIMessageChunk:
         """Return the last chunk, with the values that are final only at the end.

@@ -122,6 +122,7 @@ _MERGES: Mapping[str, tuple[type, Callable[[Any, Any], Any]]] = {
     "logprobs_result": (dict, _join_lists),
     "reasoning_details": (list, operator.add),
     "extra_content": (dict, operator.or_),
+    "provider_specific_fields": (dict, _join_lists),
 }
 MERGED_KEYS = _MERGES.keys()
 """The keys whose values are merged; for other keys the value of the last event counts."""

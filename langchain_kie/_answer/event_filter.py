@@ -5,9 +5,12 @@ Knows events. Knows no API and nothing of LangChain.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_kie._answer.event import AnswerEvent, Output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _START, _END = "<thought>", "</thought>"
 
@@ -16,9 +19,15 @@ class EventFilter:
     """Filters the events of one answer.
 
     The choice that comes first is the answer.
+
+    Args:
+        text_so_far: Returns the text of the events before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, text_so_far: Callable[[], str]) -> None:
+        self._text_so_far = text_so_far
+        self._has_message = False
+        self._is_cumulative: bool | None = None
         self._choice: Any = None
         self._seen: set[type | str] = set()
         self._is_in_thought = False
@@ -35,8 +44,9 @@ class EventFilter:
         elif event.reasoning:
             self._thoughts.append(event.reasoning)
         if event.is_message:
-            if self._seen:
+            if self._seen or self._has_message:
                 self._remove_repeated(event)
+            self._has_message = True
             return event
         for output in event.outputs:
             if output.__class__ not in self._seen:
@@ -101,9 +111,30 @@ class EventFilter:
         event.reasoning += thought.removeprefix(_START)
         return after
 
+    def _new_text(self, outputs: list[Output]) -> str | None:
+        """What a complete message adds to the text before it; `None` if it does not continue it.
+
+        Some servers send the complete text so far in each event, others pieces under the name of
+        a message; these can be equal.
+        """
+        if self._is_cumulative is False and not self._seen:
+            return None
+        text = "".join(output for output in outputs if isinstance(output, str))
+        so_far = self._text_so_far()
+        if not (text and so_far):
+            return None
+        is_continued = text.startswith(so_far)
+        if text != so_far:
+            self._is_cumulative = is_continued
+        return text.removeprefix(so_far) if is_continued and self._is_cumulative else None
+
     def _remove_repeated(self, event: AnswerEvent) -> None:
         """Remove what a complete message repeats of the pieces that came before it."""
+        new = self._new_text(event.outputs) if event.outputs else None
         event.outputs = [output for output in event.outputs if type(output) not in self._seen]
+        if new is not None:
+            others = [output for output in event.outputs if not isinstance(output, str)]
+            event.outputs = [new, *others] if new else others
         if "reasoning" in self._seen:
             event.reasoning = ""
         if "refusal" in self._seen:

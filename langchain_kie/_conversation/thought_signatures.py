@@ -11,7 +11,7 @@ survives LangChain's merging of chunks, v1 output, JSON, pickle and checkpoints:
             {"type": "block", "index": "lc_block_0", "signature": "..."},
             {"type": "block", "index": "lc_block_1", "at": 12, "part": {"executableCode": {...}}},
             {"type": "tool_call", "id": "call_1", "extra": {"extra_content": {...}}},
-            {"type": "message", "extra": {"extra_content": {...}}},
+            {"type": "message", "extra": {"extra_content": {...}}, "digests": {"call_1": "..."}},
         ]
     }
 
@@ -19,7 +19,8 @@ The key is the model that produced them, because other models cannot use them. `
 and `at` are positions in the text of the message. `index` is that of a content block which is not
 text. `part` is a native part of a server-side tool. `extra` has undocumented members of a tool call
 or message of `chat_completions`. `digest` is that of the call's name and arguments: a call that was
-changed since is sent without its old signature. Older messages have none. If arguments were
+changed since is sent without its old signature. `digests` has those of all calls of the message;
+if one was changed, `extra` is not sent back. Older messages have none. If arguments were
 converted to the types of the tool, `args` has the signed ones, as JSON text, because a checkpoint
 cannot store every integer; they are sent back instead. Pure; knows no API.
 """
@@ -46,7 +47,9 @@ PLACEHOLDER_SIGNATURE = "skip_thought_signature_validator"
 """Google's documented signature for a function call that a person or another model wrote; Gemini 3
 refuses a request without one (docs/wire.md 6)."""
 
-_SIGNATURE_KEYS = frozenset({"thought_signature", "thoughtSignature", "signature"})
+_SIGNATURE_KEYS = frozenset(
+    {"thought_signature", "thoughtSignature", "thought_signatures", "signature"}
+)
 
 
 class SignatureLog:
@@ -73,8 +76,10 @@ class SignatureLog:
         self._entries.append({"type": "block", "index": index, "at": at, "part": part})
 
     def add_message_extra(self, extra: Json) -> None:
-        """Add members of the message."""
-        self._entries.append({"type": "message", "extra": extra})
+        """Add members of the message, once."""
+        entry = {"type": "message", "extra": extra}
+        if entry not in self._entries:
+            self._entries.append(entry)
 
     def add_call(self, index: int, at: int, signature: str) -> None:
         """Add the signature of the tool call number `index`, after `at` characters of text."""
@@ -90,6 +95,10 @@ class SignatureLog:
         self, index: int, call_id: str | None, name: str, args: Any, signed_args: str | None
     ) -> None:
         """Set the id of the tool call number `index`, its digest, and what `args` was made from."""
+        if call_id and isinstance(args, dict):
+            for entry in self._entries:
+                if entry["type"] == "message":
+                    entry.setdefault("digests", {})[call_id] = digest_of(name, args)
         for entry in self._entries:
             if entry["type"] == "tool_call" and entry["id"] == index:
                 entry["id"] = call_id
@@ -164,15 +173,29 @@ def stored_extras(entries: Iterable[Json], calls: Iterable[Mapping[str, Any]]) -
     return extras
 
 
-def stored_message_extra(entries: Iterable[Json]) -> Json:
-    """The members that were next to the content of a message and have signatures."""
+def stored_message_extra(entries: Iterable[Json], calls: Iterable[Mapping[str, Any]]) -> Json:
+    """The members that were next to the content of a message and have signatures.
+
+    They may be signatures of its calls; if one of these was changed, there are none.
+    """
     extra: Json = {}
+    by_id = {call["id"]: call for call in calls}
     for entry in entries:
         if entry["type"] == "message":
-            for name, value in entry["extra"].items():
-                both_lists = isinstance(value, list) and isinstance(extra.get(name), list)
-                extra[name] = extra[name] + value if both_lists else value
+            for call_id, digest in entry.get("digests", {}).items():
+                if not _is_unchanged({"digest": digest}, by_id.get(call_id)):
+                    return {}
+            extra = _joined(extra, entry["extra"])
     return extra
+
+
+def _joined(old: Any, new: Any) -> Any:
+    """A value of two events: lists one after the other, objects member by member, else the new."""
+    if isinstance(old, list) and isinstance(new, list):
+        return old + new
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{k: _joined(old[k], v) if k in old else v for k, v in new.items()}}
+    return new
 
 
 def _is_unchanged(entry: Mapping[str, Any], call: Mapping[str, Any] | None) -> bool:
@@ -184,7 +207,11 @@ def _with_placeholder(value: Any) -> Any:
     """A JSON value with `PLACEHOLDER_SIGNATURE` in place of its signatures."""
     if isinstance(value, dict):
         return {
-            key: PLACEHOLDER_SIGNATURE if key in _SIGNATURE_KEYS else _with_placeholder(inner)
+            key: _placeholder(inner) if key in _SIGNATURE_KEYS else _with_placeholder(inner)
             for key, inner in value.items()
         }
     return list(map(_with_placeholder, value)) if isinstance(value, list) else value
+
+
+def _placeholder(signature: Any) -> Any:
+    return [PLACEHOLDER_SIGNATURE] if isinstance(signature, list) else PLACEHOLDER_SIGNATURE

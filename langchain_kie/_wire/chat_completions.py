@@ -133,7 +133,8 @@ def _message(turn: Turn, target: ResolvedModel) -> Json:
     if turn.name is not None:
         message["name"] = turn.name
     if turn.signatures:
-        message |= stored_message_extra(turn.signatures.get(target.name, ()))
+        entries = turn.signatures.get(target.name, ())
+        message |= stored_message_extra(entries, [tool.call for tool in turn.tools])
     return message
 
 

@@ -5,6 +5,7 @@ Pure. Sources: docs/wire.md 3 to 5.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._answer.event import ToolCallDelta
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 _CALL_MEMBERS = frozenset({"index", "id", "type", "function"})
 _FUNCTION_MEMBERS = frozenset({"name", "arguments"})
+_SIGNED_MEMBERS = (
+    "reasoning_details",
+    "thought_signature",
+    "thoughtSignature",
+    "provider_specific_fields",
+)
+"""The members that can have signatures, as different servers name them (docs/wire.md 6)."""
 _THOUGHT_TYPES = ("reasoning", "thought", "thinking")
 
 
@@ -90,10 +98,6 @@ def _parse_annotations(annotations: Any, parsed: AnswerEvent) -> None:
     parsed.metadata["annotations"] = annotations
 
 
-def _parse_reasoning_details(details: Any, parsed: AnswerEvent) -> None:
-    _keep_member("reasoning_details", details, parsed)
-
-
 def _parse_extra_content(extra: Any, parsed: AnswerEvent) -> None:
     """Parse Google's additional members: the mark of a thought, or a signature."""
     google = extra.get("google")
@@ -107,7 +111,7 @@ def _parse_extra_content(extra: Any, parsed: AnswerEvent) -> None:
 def _keep_member(name: str, value: Any, parsed: AnswerEvent) -> None:
     """Keep a member in the metadata, and to be sent back if it has a signature."""
     parsed.metadata[name] = value
-    if has_signature(value):
+    if has_signature({name: value}):
         parsed.message_extra = {**(parsed.message_extra or {}), name: value}
 
 
@@ -134,7 +138,7 @@ _MEMBER_PARSERS: Mapping[str, Callable[[Any, AnswerEvent], None]] = {
     "reasoning": _parse_reasoning,
     "refusal": _parse_refusal,
     "annotations": _parse_annotations,
-    "reasoning_details": _parse_reasoning_details,
+    **{name: partial(_keep_member, name) for name in _SIGNED_MEMBERS},
     "extra_content": _parse_extra_content,
     "images": _parse_images,
     "tool_calls": _parse_tool_calls,

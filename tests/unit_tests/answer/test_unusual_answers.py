@@ -121,6 +121,32 @@ async def test_an_image_only_in_the_complete_message_is_kept() -> None:
             assert [b["type"] for b in message.content_blocks] == ["text", "image"]
 
 
+COMPLETE: dict[str, tuple[list[str], list[str], str]] = {
+    "that continues the pieces": (["Hel"], ["Hello world"], "Hello world"),
+    "that repeats the pieces": (["Hel", "lo"], ["Hello"], "Hello"),
+    "that differs from the pieces": (["Hel"], ["Bye"], "Hel"),
+    "twice, after pieces": (["Hel"], ["Hello", "Hello"], "Hello"),
+    "of the text so far, in each event": (
+        [], ["Hel", "Hello", "Hello world", "Hello world"], "Hello world",
+    ),
+    "that is only a piece": ([], ["Hel", "lo", " Hello", "."], "Hello Hello."),
+    "that is a piece and equals the first": ([], ["ha", "ha", "ha", "haha"], "hahahahaha"),
+}
+"""The texts of pieces, those of the complete messages after them, and the text of the answer."""
+
+
+@pytest.mark.parametrize(("pieces", "texts", "expected"), COMPLETE.values(), ids=COMPLETE)
+async def test_a_complete_message_in_a_stream(
+    pieces: list[str], texts: list[str], expected: str
+) -> None:
+    events = [chat({"delta": {"content": text}}) for text in pieces]
+    events += [chat({"message": {"content": text}}) for text in texts]
+    events.append(chat({"delta": {}, "finish_reason": "stop"}))
+    with server_sending(sse(*events, "[DONE]")) as server:
+        for call_mode in BASIC_CALL_MODES:
+            assert (await call_mode(model_at(server))).text == expected
+
+
 FAILED: dict[str, tuple[bytes, dict[str, Any], type[Exception], int]] = {
     "an error after an empty STOP": (
         sse(native(), {"code": 402, "msg": "Credits insufficient"}),

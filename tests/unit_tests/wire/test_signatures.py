@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from scripted_server import sse
 
 from langchain_kie._json import parse_json, to_json
-from unit_tests.answer.rows import delta, native
+from unit_tests.answer.rows import completion, delta, native
 from unit_tests.wire.request_sender import (
     BYPASS,
     CHAT,
@@ -317,6 +317,50 @@ def test_signatures_next_to_the_content_are_sent_back(send: RequestSender) -> No
     assert sent["messages"][1] == {**expected, **google("S==")}
     other = send([HI, answer, HumanMessage("go on")], model="gemini-3-pro")
     assert other["messages"][1] == {"role": "assistant", "content": "ab"}
+
+
+ENCRYPTED = {"type": "reasoning.encrypted", "data": "S==", "id": "c0", "index": 0}
+MESSAGE_MEMBERS: list[Json] = [
+    {"reasoning_details": [ENCRYPTED]},
+    {"reasoning_details": [{"type": "reasoning.text", "text": "hm", "signature": "S=="}]},
+    google("S=="),
+    {"thought_signature": "S=="},
+    {"thoughtSignature": "S=="},
+    {"provider_specific_fields": {"thought_signatures": ["R==", "S=="]}},
+]
+"""The members next to the content that have a signature."""
+
+
+@pytest.mark.parametrize("members", MESSAGE_MEMBERS, ids=str)
+def test_a_signature_next_to_text_is_sent_back(members: Json, send: RequestSender) -> None:
+    """In a message that follows its pieces, it is a repetition."""
+    first, last = delta(content="ab", **members), delta("stop")
+    whole = completion(content="ab", **members).decode()
+    for events in ([first, last], [whole], [first, whole]):
+        _, sent = replayed(sse(*events), CHAT, send)
+        assert sent["messages"][1] == {"role": "assistant", "content": "ab", **members}
+
+
+@pytest.mark.parametrize("model", [CHAT, "gateway"])
+@pytest.mark.parametrize("members", MESSAGE_MEMBERS, ids=str)
+def test_a_signature_next_to_calls_is_sent_back_until_one_is_changed(
+    members: Json, model: str, send: RequestSender
+) -> None:
+    """wire.md 11-5, 11-10."""
+    calls = [{"index": i, **chat_call(f"c{i}", i)} for i in range(2)]
+    name, fields = (CHAT, {"api": "gateway"}) if model == "gateway" else (model, {})
+    with server_sending(sse(delta("tool_calls", tool_calls=calls, **members))) as server:
+        kie = model_at(server, model=name, **fields)
+        answers = [kie.invoke("hi"), reduce(add, kie.stream("hi"))]
+    results = [ToolMessage("ok", tool_call_id=f"c{i}") for i in range(2)]
+    for answer in answers:
+        _, first, *_ = send([HI, answer, *results], model=name, fields=fields)["messages"]
+        assert {key: first.get(key) for key in members} == members
+        for number in range(2):
+            edited = answer.model_copy(deep=True)
+            edited.tool_calls[number]["args"] = {"i": 9}
+            _, sent, *_ = send([HI, edited, *results], model=name, fields=fields)["messages"]
+            assert sent.keys() == {"role", "content", "tool_calls"}
 
 
 @pytest.mark.parametrize(

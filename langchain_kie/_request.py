@@ -140,6 +140,7 @@ class PreparedCall:
             self._model_name,
             functions=options.functions,
             answer_function=options.answer_function,
+            schema_names=_schema_names(options.response_format),
             required=_required_functions(options) if options.tool_choice else None,
             expects_json=expects_json,
             answer_schema=options.answer_schema if options.require_tool_call else None,
@@ -169,6 +170,13 @@ class PreparedCall:
             return 0
         calls = [tool.call["args"] for turn in self._turns for tool in turn.tools]
         return min_prompt_tokens(all_parts(self._turns), [*self.options.functions, *calls])
+
+
+def _schema_names(response_format: dict[str, Any] | None) -> list[str]:
+    """The names of an answer's schema, which some models call like a function."""
+    inner = (response_format or {}).get("json_schema") or {}
+    names = [inner.get("name"), (inner.get("schema") or {}).get("title")]
+    return [name for name in names if name and isinstance(name, str)]
 
 
 def _required_functions(options: Options) -> Sequence[str] | None:

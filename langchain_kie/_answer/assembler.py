@@ -44,7 +44,7 @@ from langchain_kie.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from langchain_core.messages import AIMessageChunk
     from langchain_core.messages.ai import UsageMetadata
@@ -66,6 +66,8 @@ class MessageAssembler:
         model_name: The model's name as the caller wrote it.
         functions: The functions that were sent to the model.
         answer_function: The function, if any, whose arguments are the answer.
+        schema_names: The names of the answer's schema; a call of one of them, which the model was
+            not offered, is the answer, too.
         required: The names of the functions one of which must be called; `None` if none must.
         expects_json: Whether the text of the answer must be JSON.
         answer_schema: The schema, if any, to whose types the JSON of the answer is converted at
@@ -87,6 +89,7 @@ class MessageAssembler:
         *,
         functions: Sequence[Json] = (),
         answer_function: str | None = None,
+        schema_names: Collection[str] = (),
         required: Sequence[str] | None = None,
         expects_json: bool = False,
         answer_schema: Json | None = None,
@@ -102,7 +105,10 @@ class MessageAssembler:
         self._media_count = media_count
         self._min_prompt_tokens = min_prompt_tokens
         self._signatures = SignatureLog(model)
-        self._tool_calls = ToolCalls(functions, answer_function, self._signatures)
+        answer_names = {*schema_names} - {function["name"] for function in functions}
+        if answer_function:
+            answer_names.add(answer_function)
+        self._tool_calls = ToolCalls(functions, answer_names, self._signatures)
         self._has_answer_function = answer_function is not None
         self._is_checked = checks_calls or required is not None
         self._required = None
@@ -165,7 +171,7 @@ class MessageAssembler:
                     self._content.add_block(output, signature, native_parts.get(position))
                 )
             else:
-                if not self._has_answer_function:
+                if not (self._has_answer_function or self._tool_calls.is_answer(output)):
                     content += self._release()
                 answer = self._tool_calls.add(output, self._content.text_length, tool_call_chunks)
                 if answer and self._answer_schema:

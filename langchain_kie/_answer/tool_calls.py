@@ -16,7 +16,7 @@ from langchain_kie._answer.pending_call import PendingCall, arguments_value, unr
 from langchain_kie._json_schema.keywords import type_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from langchain_kie._conversation.thought_signatures import SignatureLog
     from langchain_kie._json import Json
@@ -31,11 +31,11 @@ class ToolCalls:
 
     Args:
         functions: The functions that were sent to the model.
-        answer_function: The function, if any, whose arguments are the answer.
+        answer_names: The names of functions whose arguments are the answer.
         signatures: Stores the signatures and undocumented members of tool calls.
 
     Attributes:
-        answer: The first call of `answer_function`, if any.
+        answer: The first call of one of `answer_names`, if any.
         invalid_arguments: The arguments that are not an object, by the id of the call; complete
             after `closing_chunks`.
     """
@@ -43,11 +43,11 @@ class ToolCalls:
     def __init__(
         self,
         functions: Sequence[Json],
-        answer_function: str | None,
+        answer_names: Collection[str],
         signatures: SignatureLog,
     ) -> None:
         self._functions = functions
-        self._answer_function = answer_function
+        self._answer_names = answer_names
         self._signatures = signatures
         self._calls: list[PendingCall] = []
         self.answer: PendingCall | None = None
@@ -56,6 +56,10 @@ class ToolCalls:
     def __bool__(self) -> bool:
         """Whether there are tool calls that need a result."""
         return any(call.name and not call.is_answer for call in self._calls)
+
+    def is_answer(self, delta: ToolCallDelta) -> bool:
+        """Whether a fragment belongs to a call whose arguments are the answer."""
+        return self.answer is not None or delta.name in self._answer_names
 
     def has_usable_call(self) -> bool:
         """Whether there is a call of an offered function with a JSON object as arguments."""
@@ -209,7 +213,7 @@ class ToolCalls:
         call.name, call.schema = name, schema
         call.is_text = schema is not None and not is_complete and _is_text_only(schema)
         call.is_buffered = schema is not None and not call.is_text
-        call.is_answer = name == self._answer_function
+        call.is_answer = name in self._answer_names
         if call.is_answer and not self.answer:
             self.answer = call
 

@@ -9,7 +9,7 @@ import pytest
 from call_modes import BASIC_CALL_MODES, events_of, model_at, model_reading, server_sending
 from scripted_server import sse
 
-from langchain_kie import KieServerError, KieToolCallMissingError
+from langchain_kie import KieProtocolError, KieServerError, KieToolCallMissingError
 from unit_tests.answer.rows import completion, delta, fragment, native, signed_text
 
 CHAT, NATIVE = "gemini-3-flash", "gemini-3.5-flash"
@@ -197,6 +197,53 @@ async def test_the_text_of_a_json_answer_is_bare_json(sent, expected, response_f
         for message in await answers(body, name, tools, **options):
             assert message.content == expected
             assert message.tool_calls == []
+
+
+REPORT = '{"city":"Oslo"}'
+NULLABLE = {**SCHEMA, "properties": {"city": {"type": ["string", "null"]}}}
+NAMED = {"type": "json_schema", "json_schema": {"name": "response_format", "schema": SCHEMA}}
+
+
+def calls_of(name: str, *pieces: str) -> list[tuple[str, bytes]]:
+    """A call as the answer of both APIs, with text before it."""
+    text = "".join(pieces)
+    first, *others = pieces
+    fragments = [
+        fragment(name, first, index=0, id="c1"),
+        *(fragment(None, piece, index=0) for piece in others),
+    ]
+    part = {"functionCall": {"name": name, "args": orjson.loads(text)}}
+    return [
+        (CHAT, completion(content="", tool_calls=[fragment(name, text, id="c1")])),
+        (CHAT, completion(content="Here.", tool_calls=[fragment(name, text, id="c1")])),
+        (CHAT, sse(*(delta(tool_calls=[one]) for one in fragments), delta("tool_calls"))),
+        (CHAT, sse(delta(content="Here"), *(delta(tool_calls=[one]) for one in fragments),
+                   delta("tool_calls"))),
+        (NATIVE, sse(native({"text": "Here."}), native(part, finish="STOP"))),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [("report", SCHEMA), ("report", NULLABLE), ("report", NAMED), ("response_format", NAMED)],
+)
+async def test_a_call_with_the_name_of_the_schema_is_the_answer(name: str, schema: Any) -> None:
+    for model, body in calls_of(name, '{"city":', '"Oslo"}'):
+        for message in await answers(body, model, (), response_format=schema):
+            assert message.content == REPORT
+            assert message.tool_calls == message.invalid_tool_calls == []
+            assert message.response_metadata["finish_reason"] == "stop"
+
+
+async def test_a_call_with_another_name_or_of_a_tool_is_not_the_answer() -> None:
+    report = [function("report", city="string")]
+    for model, body in calls_of("report", REPORT):
+        with pytest.raises(KieProtocolError, match="'report', which it was not offered"):
+            await answers(body, model, (), response_format={"type": "json_object"})
+        for response_format in ({"type": "json_object"}, SCHEMA):
+            options = {"response_format": response_format, "check_combinations": False}
+            for message in await answers(body, model, report, **options):
+                assert [call["name"] for call in message.tool_calls] == ["report"]
 
 
 def test_only_text_that_does_not_start_like_json_is_held() -> None:

@@ -13,37 +13,45 @@ from langchain_kie._json import to_json
 from langchain_kie._json_schema.coerce import fit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from langchain_kie._json import Json
 
 _FENCE = "```"
 _FENCED = re.compile(r"```(?:json)?\s(.*?)```", re.DOTALL | re.IGNORECASE)
 _BLANK = " \t\r\n"
+_START_CHARS = 40
 
 
 class HeldText:
     """The pieces of a text that was not sent.
 
     Args:
-        until_end: Whether it is held in any case; else only while it may start with a fence.
+        until_end: Whether it is held in any case.
+        may_hold: Otherwise, whether it is held, given its first characters.
     """
 
-    def __init__(self, *, until_end: bool) -> None:
+    def __init__(self, may_hold: Callable[[str], bool], *, until_end: bool) -> None:
         self.until_end = until_end
+        self._may_hold = may_hold
         self.pieces: list[tuple[str, str | None]] = []
         self._start = ""
 
     def add(self, text: str, signature: str | None) -> bool:
         """Add a piece, with its signature; return whether the text must be held further."""
         self.pieces.append((text, signature))
-        if len(self._start) < len(_FENCE):
-            self._start = (self._start + text).lstrip(_BLANK)[: len(_FENCE)]
-        return self.until_end or _FENCE.startswith(self._start)
+        if len(self._start) < _START_CHARS:
+            self._start = (self._start + text).lstrip(_BLANK)[:_START_CHARS]
+        return self.until_end or self._may_hold(self._start)
 
     def __str__(self) -> str:
         """Return the text."""
         return "".join(text for text, _ in self.pieces)
+
+
+def may_be_fenced(text: str) -> bool:
+    """Return whether a text may be the start of one in a Markdown fence."""
+    return _FENCE.startswith(text[: len(_FENCE)])
 
 
 def bare_json(text: str) -> str:

@@ -29,14 +29,17 @@ _SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s")
 _EXCERPT_CHARS = 200
 _PINGS = ("ping", "keepalive", "heartbeat")
 
+LOST_FILE_TEXTS = ("failed to get file information", "image download failed")
+"""Those of `_ERROR_TEXTS` after which the call can succeed if the files are uploaded again."""
+_ERROR_ENDS = "~.!…"
+
 # Texts of complete answers that are errors of the upstream model, without their final
 # punctuation (docs/wire.md 7).
 _ERROR_TEXTS = (
     "the server is currently being maintained, please try again later",
     "server exception, please try again later",
     "the file mime type is not supported by gemini, please convert or change the file",
-    "failed to get file information",
-    "image download failed",
+    *LOST_FILE_TEXTS,
     "internal error, please try again later",
     "internal error",
 )
@@ -213,9 +216,15 @@ def error_from_body(body: bytes, *, status_code: int, **attributes: Any) -> KieE
 
 def error_from_text(text: str, **attributes: Any) -> KieError | None:
     """Return the error for a complete answer that is a known error text of the upstream model."""
-    if text.strip().rstrip("~.!…").lower() in _ERROR_TEXTS:
+    if text.strip().rstrip(_ERROR_ENDS).lower() in _ERROR_TEXTS:
         return error_for(text.strip(), **attributes)
     return None
+
+
+def may_be_lost_file(text: str) -> bool:
+    """Return whether a text may be the start of an answer that is one of `LOST_FILE_TEXTS`."""
+    start = text.strip().rstrip(_ERROR_ENDS).lower()
+    return any(error.startswith(start) for error in LOST_FILE_TEXTS)
 
 
 def unreadable_body_error(body: bytes) -> KieProtocolError:

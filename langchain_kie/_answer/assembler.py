@@ -18,7 +18,13 @@ from langchain_kie._answer.citations import (
 from langchain_kie._answer.content import AnswerContent
 from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, ToolCallDelta
 from langchain_kie._answer.event_filter import EventFilter
-from langchain_kie._answer.held_text import HeldText, bare_json, call_from_text, fitted_json
+from langchain_kie._answer.held_text import (
+    HeldText,
+    bare_json,
+    call_from_text,
+    fitted_json,
+    has_text_before_json,
+)
 from langchain_kie._answer.messages import (
     PROVIDER,
     REFUSAL_REASON,
@@ -31,7 +37,7 @@ from langchain_kie._answer.tool_calls import ToolCalls
 from langchain_kie._catalog import USD_PER_CREDIT
 from langchain_kie._conversation.cache import INVALID_ARGUMENTS_KEY
 from langchain_kie._conversation.thought_signatures import SignatureLog
-from langchain_kie._error_bodies import error_from_text
+from langchain_kie._error_bodies import error_from_text, may_be_lost_file
 from langchain_kie._json import to_json
 from langchain_kie._warnings import warn
 from langchain_kie.errors import (
@@ -117,7 +123,11 @@ class MessageAssembler:
         self._answer_schema = answer_schema
         self._answer: list[str] = []
         until_end = bool(self._has_answer_function or self._required is not None or answer_schema)
-        self._held = HeldText(until_end=until_end) if until_end or expects_json else None
+        self._held = None
+        if until_end or expects_json:
+            self._held = HeldText(has_text_before_json, until_end=until_end)
+        elif media_count and detect_error_text:
+            self._held = HeldText(may_be_lost_file, until_end=False)
         self._filter = EventFilter(self._text)
         self._refusal = ""
         self._content = AnswerContent(self._signatures)
@@ -167,6 +177,8 @@ class MessageAssembler:
             if isinstance(output, str):
                 content += self._hold_or_add(output, signature)
             elif isinstance(output, dict):
+                if self._held and not self._held.until_end:
+                    content += self._release()
                 content.append(
                     self._content.add_block(output, signature, native_parts.get(position))
                 )

@@ -134,7 +134,7 @@ class EventFilter:
         event.outputs = [output for output in event.outputs if type(output) not in self._seen]
         if new is not None:
             others = [output for output in event.outputs if not isinstance(output, str)]
-            event.outputs = [new, *others] if new else others
+            event.outputs = [*([new] if new else []), *others]
         if "reasoning" in self._seen:
             event.reasoning = ""
         if "refusal" in self._seen:

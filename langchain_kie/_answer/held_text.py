@@ -13,7 +13,7 @@ from langchain_kie._json import to_json
 from langchain_kie._json_schema.coerce import fit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from langchain_kie._json import Json
 
@@ -23,29 +23,38 @@ _ONLY_FENCED = re.compile(r"```(?:json)?\s(.*)```", re.DOTALL | re.IGNORECASE)
 """From the first fence to the last; several blocks are not JSON."""
 _BLANK = " \t\r\n"
 _JSON_STARTS = frozenset("{[")
+_START_CHARS = 40
 
 
 class HeldText:
     """The pieces of a text that was not sent.
 
     Args:
-        until_end: Whether it is held in any case; else only if it does not start like JSON.
+        until_end: Whether it is held in any case.
+        may_hold: Otherwise, whether it is held, given its first characters.
     """
 
-    def __init__(self, *, until_end: bool) -> None:
+    def __init__(self, may_hold: Callable[[str], bool], *, until_end: bool) -> None:
         self.until_end = until_end
+        self._may_hold = may_hold
         self.pieces: list[tuple[str, str | None]] = []
         self._start = ""
 
     def add(self, text: str, signature: str | None) -> bool:
         """Add a piece, with its signature; return whether the text must be held further."""
         self.pieces.append((text, signature))
-        self._start = self._start or text.lstrip(_BLANK)[:1]
-        return self.until_end or self._start not in _JSON_STARTS
+        if len(self._start) < _START_CHARS:
+            self._start = (self._start + text).lstrip(_BLANK)[:_START_CHARS]
+        return self.until_end or self._may_hold(self._start)
 
     def __str__(self) -> str:
         """Return the text."""
         return "".join(text for text, _ in self.pieces)
+
+
+def has_text_before_json(text: str) -> bool:
+    """Return whether a text does not start like JSON; a fence or a sentence may come before it."""
+    return text[:1] not in _JSON_STARTS
 
 
 def bare_json(text: str) -> str:

@@ -255,4 +255,8 @@ def _ready_to_repeat(error: KieError, prepared: PreparedCall, assembler: Message
         return False
     from langchain_kie._uploads import evict  # noqa: PLC0415 - only for calls with media
 
-    return evict(prepared.media) and not error.partial
+    if not evict(prepared.media):
+        return False
+    if error.partial:
+        error.is_retryable = True  # the next call uploads them again
+    return not error.partial

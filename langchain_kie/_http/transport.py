@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ _HEADERS = (
     ("User-Agent", f"langchain-kie/{__version__}"),
 )
 
+_MIN_SECRET_CHARS = 8
+
 
 class BearerAuth:
     """Sets the `Authorization` header just before sending, and redacts the key."""
@@ -65,7 +68,13 @@ class BearerAuth:
         return hashlib.sha256(self._key.get_secret_value().encode()).hexdigest()
 
     def redact(self, text: str) -> str:
-        """Replace the key in a text, also where the end of a shortened text cuts it."""
+        """Replace the key in a text, also where the end of a shortened text cuts it.
+
+        A key that is too short to be a secret, as tests have, is replaced only as a word.
+        """
+        if len(self._key) < _MIN_SECRET_CHARS:
+            key = re.escape(self._key.get_secret_value())
+            return re.sub(rf"(?<!\w){key}(?!\w)", "[API key]", text)
         text = text.replace(self._key.get_secret_value(), "[API key]")
         for length in range(len(self._key) - 1, 3, -1):
             if text.rstrip("…").endswith(self._key.get_secret_value()[:length]):

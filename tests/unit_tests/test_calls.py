@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from typing import Any
 
 import pytest
 from call_modes import (
     BASIC_CALL_MODES,
-    ainvoke,
     astream,
     fixture,
-    invoke,
     model_at,
     server_sending,
     stream,
@@ -21,6 +20,7 @@ from scripted_server import Scripted, ScriptedServer, sse
 
 from langchain_kie import KieError, KieInvalidRequestError, KieStreamInterruptedError
 from langchain_kie._catalog import MODELS
+from unit_tests.answer.rows import completion, delta
 
 NATIVE_MODELS = [spec.name for spec in MODELS if "generate_content" in spec.routes]
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(64)).decode()
@@ -28,13 +28,22 @@ LOST = [
     b'{"code":400,"msg":"Image download failed"}',
     b'{"code":500,"msg":"Failed to get file information"}',
 ]
-LOST_AS_TEXT = (
-    b'{"choices":[{"message":{"content":"Image download failed"},"finish_reason":"stop"}]}'
-)
+LOST_AS_TEXT = {
+    "a completion": completion(content="Image download failed"),
+    "one event": sse(delta("stop", content="Failed to get file information."), "[DONE]"),
+    "pieces": sse(delta(content="Image down"), delta("stop", content="load failed"), "[DONE]"),
+}
+IMAGE = {"image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 
 
 def native(text: str, **members: Any) -> dict[str, Any]:
     return {"candidates": [{"content": {"parts": [{"text": text}]}, **members}]}
+
+
+def new_image(name: str) -> HumanMessage:
+    """A message with an image that no other test has uploaded."""
+    data = base64.b64encode(base64.b64decode(PIXEL) + name.encode()).decode()
+    return HumanMessage([{"type": "image", "base64": data, "mime_type": "image/png"}])
 
 
 # --- streaming over HTTP -------------------------------------------------------------------------
@@ -105,15 +114,53 @@ async def test_a_lost_file_is_uploaded_again_within_the_call(lost: bytes) -> Non
         assert b"files.example/2.png" in sent[3]
 
 
-@pytest.mark.parametrize("call_mode", [invoke, ainvoke])
-async def test_a_loss_that_is_reported_as_the_answer_leaves_no_text(call_mode) -> None:
-    data = base64.b64encode(base64.b64decode(PIXEL) + call_mode.__name__.encode()).decode()
-    prompt = [HumanMessage([{"type": "image", "base64": data, "mime_type": "image/png"}])]
+@pytest.mark.parametrize("lost", LOST_AS_TEXT.values(), ids=LOST_AS_TEXT)
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
+async def test_a_loss_that_is_reported_as_the_answer_leaves_no_text(call_mode, lost: bytes) -> None:
     answer = Scripted([fixture("shape_b.sse")])
-    responses = (receipt(1), Scripted([LOST_AS_TEXT]), receipt(2), answer)
+    responses = (receipt(1), Scripted([lost]), receipt(2), answer)
     with ScriptedServer(*responses) as server:
         model = model_at(server, media_upload="always", upload_url=server.base_url)
+        prompt = [new_image(f"{call_mode.__name__} {len(lost)}")]
         assert (await call_mode(model, prompt)).text == "The sky is blue."
+
+
+@pytest.mark.parametrize("call_mode", [stream, astream])
+async def test_a_loss_after_a_thought_is_retryable_and_the_next_call_uploads_again(
+    call_mode,
+) -> None:
+    lost = sse(delta(reasoning_content="hm"), delta("stop", content="Image download failed"))
+    answer = Scripted([fixture("shape_b.sse")])
+    prompt = [new_image(f"thought {call_mode.__name__}")]
+    with ScriptedServer(receipt(1), Scripted([lost]), receipt(2), answer) as server:
+        model = model_at(server, media_upload="always", upload_url=server.base_url)
+        with pytest.raises(KieInvalidRequestError, match="download failed") as caught:
+            await call_mode(model, prompt)
+        assert caught.value.partial
+        assert caught.value.is_retryable
+        assert (await call_mode(model, prompt)).text == "The sky is blue."
+
+
+STARTS = ["Image", " ima", "Failed. "]
+RESTS: list[Any] = ["", " of a cat", {"images": [IMAGE]}]
+LONG_STARTS = ["failed to get file information", "IMAGE DOWNLOAD FAILED."]
+
+
+@pytest.mark.parametrize(
+    ("start", "rest"),
+    [*itertools.product(STARTS, RESTS), *itertools.product(LONG_STARTS, [" of a cat"])],
+    ids=str,
+)
+async def test_a_text_that_starts_like_a_loss_is_complete(start: str, rest: Any) -> None:
+    """Only an answer that is nothing else reports a loss."""
+    members = rest if isinstance(rest, dict) else {"content": rest}
+    body = sse(delta(content=start), delta("stop", **members), "[DONE]")
+    with server_sending(body) as server:
+        for call_mode in BASIC_CALL_MODES:
+            message = await call_mode(model_at(server), [new_image("x")])
+            first, *blocks = message.content_blocks
+            text = start + (rest if isinstance(rest, str) else "")
+            assert (first["text"], len(blocks)) == (text, isinstance(rest, dict))
 
 
 async def test_a_file_that_stays_lost_is_an_error_after_one_repetition() -> None:

@@ -15,10 +15,12 @@ from key_leaks import SECRET_KEY, check_error
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.load import dumpd, dumps
 from langchain_core.messages import HumanMessage
+from pydantic import SecretStr
 from scripted_server import Scripted, ScriptedServer, sse
 
 from langchain_kie import ChatKieGemini, KieConfigurationError, KieError, KieProtocolError
 from langchain_kie._chat_model.call import transport_of
+from langchain_kie._http.transport import BearerAuth
 
 SETTINGS: dict[str, Any] = {"model": "gemini-3-flash", "api_key": SECRET_KEY}
 
@@ -172,6 +174,22 @@ def test_a_malformed_key_is_rejected_and_not_shown(end: str, monkeypatch) -> Non
             ChatKieGemini(model="gemini-3-flash", **setting)
         assert "key" in str(caught.value)
         check_error(caught.value, with_locals=False)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "expected"),
+    [
+        ("k", "unknown key", "unknown key"),
+        ("test", "a tested one: test", "a tested one: [API key]"),
+        ("k", "Bearer k, k.", "Bearer [API key], [API key]."),
+        ("a.b", "aXb a.b", "aXb [API key]"),
+        ("sk-12345", "xsk-12345x", "x[API key]x"),
+    ],
+)
+def test_a_key_too_short_to_be_a_secret_is_redacted_as_a_word(
+    key: str, text: str, expected: str
+) -> None:
+    assert BearerAuth(SecretStr(key)).redact(text) == expected
 
 
 @pytest.mark.parametrize("key", ["", " ", "\n"])

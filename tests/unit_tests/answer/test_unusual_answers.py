@@ -127,7 +127,9 @@ COMPLETE: dict[str, tuple[list[str], list[str], str]] = {
     "that differs from the pieces": (["Hel"], ["Bye"], "Hel"),
     "twice, after pieces": (["Hel"], ["Hello", "Hello"], "Hello"),
     "of the text so far, in each event": (
-        [], ["Hel", "Hello", "Hello world", "Hello world"], "Hello world",
+        [],
+        ["Hel", "Hello", "Hello world", "Hello world"],
+        "Hello world",
     ),
     "that is only a piece": ([], ["Hel", "lo", " Hello", "."], "Hello Hello."),
     "that is a piece and equals the first": ([], ["ha", "ha", "ha", "haha"], "hahahahaha"),

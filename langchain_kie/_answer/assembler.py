@@ -124,7 +124,8 @@ class MessageAssembler:
         self._answer: list[str] = []
         until_end = bool(self._has_answer_function or self._required is not None or answer_schema)
         self._held = None
-        if until_end or expects_json:
+        self._is_loss_held = not (until_end or expects_json)
+        if not self._is_loss_held:
             self._held = HeldText(has_text_before_json, until_end=until_end)
         elif media_count and detect_error_text:
             self._held = HeldText(may_be_lost_file, until_end=False)
@@ -177,7 +178,7 @@ class MessageAssembler:
             if isinstance(output, str):
                 content += self._hold_or_add(output, signature)
             elif isinstance(output, dict):
-                if self._held and not self._held.until_end:
+                if self._held and self._is_loss_held:
                     content += self._release()
                 content.append(
                     self._content.add_block(output, signature, native_parts.get(position))

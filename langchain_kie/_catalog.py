@@ -365,8 +365,15 @@ def _newest_of_family(model: str) -> ModelSpec | None:
     return spec
 
 
-def _near_names(model: str) -> list[str]:
-    return get_close_matches(model.lower(), _BY_SPELLING, n=3, cutoff=0.8)
+def _near_names(model: str, cutoff: float = 0.8) -> list[str]:
+    """Names like this that KIE lists; others only if there is none."""
+    listed = [name for name, spec in _BY_SPELLING.items() if _is_listed(spec)]
+    near = get_close_matches(model.lower(), listed, n=3, cutoff=cutoff)
+    return near or get_close_matches(model.lower(), _BY_SPELLING, n=3, cutoff=cutoff)
+
+
+def _is_listed(spec: ModelSpec) -> bool:
+    return any(route.is_listed for route in spec.routes.values())
 
 
 class CatalogProfile(dict[str, Any]):
@@ -411,10 +418,10 @@ def profile_of(model: ResolvedModel) -> ModelProfile | None:
 
 def model_hint(name: str) -> str:
     """What to try where KIE does not serve a model: near names, and those that KIE lists."""
-    near = get_close_matches(name, _BY_SPELLING, n=3)
-    listed = [spec.name for spec in MODELS if any(r.is_listed for r in spec.routes.values())]
+    near = [] if name.lower() in _BY_SPELLING else _near_names(name, cutoff=0.6)
+    listed = [spec.name for spec in MODELS if _is_listed(spec)]
     return (
-        (f"Did you mean {' or '.join(near)}? " if near and name not in near else "")
+        (f"Did you mean {' or '.join(near)}? " if near else "")
         + f"KIE listed {', '.join(listed)} on {LISTED_ON}; KieAccount().models() shows what it "
         "lists now. Names are exact, dots and dashes included. The models of a key are enabled at "
         "https://kie.ai/api-key."

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 _LEGAL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}")
+_ILLEGAL = re.compile(r"[^a-zA-Z0-9_]")
 _BUILTIN_FUNCTION_NAMES = frozenset(tool.wire_name for tool in BUILTIN_TOOLS)
 _PARAMETERS = (
     "parameters",
@@ -151,6 +152,14 @@ def _function(name: Any, description: str | None, schema: Any, strict: Any = Non
         "strict": strict,
     }
     return {"name": name, **{key: value for key, value in members.items() if value is not None}}
+
+
+def legal_name(title: str) -> str:
+    """A name for a function that is made from a schema: its title, if a function can have it."""
+    if _LEGAL_NAME.fullmatch(title):
+        return title
+    name = _ILLEGAL.sub("_", title)[:48]
+    return name if name[:1].isalpha() else f"answer_{name}"
 
 
 def to_object_schema(schema: Any, name: str) -> Json | None:

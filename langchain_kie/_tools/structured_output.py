@@ -24,7 +24,7 @@ from langchain_kie._json import complete_escapes
 from langchain_kie._json_schema.coerce import NULL_TEXTS, fit
 from langchain_kie._json_schema.combine import as_json_text
 from langchain_kie._settings import Method
-from langchain_kie._tools.definitions import normalize_tool, pydantic_schema
+from langchain_kie._tools.definitions import legal_name, normalize_tool, pydantic_schema
 from langchain_kie._tools.typed_dicts import typed_dict_schema
 from langchain_kie.errors import ModelRefusalError
 
@@ -84,6 +84,19 @@ def _to_json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
     if isinstance(schema, dict) and _FUNCTION_KEYS.isdisjoint(schema):
         return schema
     return convert_to_json_schema(schema)
+
+
+def _as_tool(schema: dict[str, Any] | type) -> Any:
+    """A schema as a tool; a title that no function can have, such as `Page[int]`, is changed."""
+    if isinstance(schema, dict):
+        is_function = "name" in schema or not _FUNCTION_KEYS.isdisjoint(schema)
+        json_schema = {} if is_function else schema
+    else:
+        json_schema = _to_json_schema(schema) if is_basemodel_subclass(schema) else {}
+    title = json_schema.get("title")
+    if not isinstance(title, str) or legal_name(title) == title:
+        return schema
+    return {**json_schema, "title": legal_name(title)}
 
 
 class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
@@ -314,7 +327,8 @@ def bind_schema(
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     function: dict[str, Any] = {}
     if method == "function_calling":
-        function = normalize_tool(schema)[0]["function"]
+        tool = _as_tool(schema)
+        function = normalize_tool(tool)[0]["function"]
         json_schema = function.get("parameters") or {}
     else:
         json_schema = _to_json_schema(schema)
@@ -330,7 +344,7 @@ def bind_schema(
     formatted = [n for tool in tools for n in normalize_tool(tool)]
     names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
     if function:
-        bound = model.bind_tools([schema, *tools], tool_choice=function["name"], **options)
+        bound = model.bind_tools([tool, *tools], tool_choice=function["name"], **options)
     else:
         is_json_mode, json_object = method == "json_mode", {"type": "json_object"}
         response_format = json_object if is_json_mode else build_response_format(schema, strict)

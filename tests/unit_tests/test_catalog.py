@@ -10,7 +10,7 @@ from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from langchain_kie import ChatKieGemini, KieConfigurationError, KieModelNotFoundError
-from langchain_kie._catalog import APIS, MODELS, profile_of, resolve
+from langchain_kie._catalog import APIS, MODELS, model_hint, profile_of, resolve
 
 # Friendly name, the chat path's slug, the native path's model: docs/wire.md 1.
 NAMES = [
@@ -230,3 +230,24 @@ def test_resolving_is_pure_and_total_over_the_catalog() -> None:
             assert target.name == model.name
     with pytest.raises(KieConfigurationError):
         resolve("gemini-3-flash", "soap")
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("gemini-9-flash", "gemini-3.8-flash"),  # not gemini-3-flash, which KIE does not list
+        ("gemini-9-pro", "gemini-3-pro"),
+        ("Gemini-3.5-Flsh", "gemini-3.5-flash"),
+        ("gemini-3-flash", None),
+        ("gemini-3.5-flash", None),
+        ("claude", None),
+    ],
+)
+def test_the_hint_for_an_unknown_model_suggests_listed_names(name: str, first: str | None) -> None:
+    hint = model_hint(name)
+    assert hint.startswith(f"Did you mean {first} " if first else "KIE listed ")
+    assert "gemini-3-flash" not in hint
+
+
+def test_a_name_that_is_only_like_unlisted_ones_gets_these() -> None:
+    assert "Did you mean gemini-3-flash-v1betamodels?" in model_hint("flash-v1betamodels")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
+from typing import Annotated, Any, Generic, Literal, NotRequired, Required, TypedDict, TypeVar
 from uuid import UUID
 
 import orjson
@@ -270,6 +270,44 @@ async def test_a_class_with_optional_keys_or_a_reference_to_itself_is_a_schema(
             [one async for one in structured.astream("hi")][-1],
         ]
     assert [as_dict(one) for one in values] == [value] * 4
+
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """A page."""
+
+    item: T
+
+
+TITLES: list[tuple[Any, str]] = [
+    (Page[int], "Page_int_"),
+    (
+        {"title": "My page", "type": "object", "properties": {"item": {"type": "integer"}}},
+        "My_page",
+    ),
+    ({"title": "1st", "type": "object", "properties": {"item": {"type": "integer"}}}, "answer_1st"),
+]
+
+
+@pytest.mark.parametrize(("schema", "name"), TITLES)
+@pytest.mark.parametrize("model", ["gemini-3-flash", "gemini-3.8-flash"])
+async def test_a_title_that_no_function_can_have_is_changed(
+    model: str, schema: Any, name: str
+) -> None:
+    with server_sending(tool_call_body(name, '{"item": "2"}')) as server:
+        if model == "gemini-3.8-flash":
+            part = {"functionCall": {"name": name, "args": {"item": "2"}}}
+            candidate = {"content": {"parts": [part]}, "finishReason": "STOP"}
+            server.script = [Scripted([sse({"candidates": [candidate]})])]
+        structured = model_at(server, model=model).with_structured_output(
+            schema, method="function_calling"
+        )
+        values = [structured.invoke("hi"), await structured.ainvoke("hi")]
+        values += [[*structured.stream("hi")][-1]]
+    assert [as_dict(value) for value in values] == [{"item": 2}] * 3
+    assert isinstance(values[0], Page) == (schema is Page[int])
 
 
 async def test_the_last_item_of_a_structured_stream_is_the_value() -> None:

@@ -140,7 +140,7 @@ class PreparedCall:
             self._model_name,
             functions=options.functions,
             answer_function=options.answer_function,
-            schema_names=_schema_names(options.response_format),
+            schema_names=_schema_names(options.response_format) if expects_json else (),
             required=_required_functions(options) if options.tool_choice else None,
             expects_json=expects_json,
             answer_schema=options.answer_schema if options.require_tool_call else None,

@@ -111,9 +111,10 @@ class MessageAssembler:
         self._media_count = media_count
         self._min_prompt_tokens = min_prompt_tokens
         self._signatures = SignatureLog(model)
-        answer_names = {*schema_names} - {function["name"] for function in functions}
-        if answer_function:
-            answer_names.add(answer_function)
+        answer_names: Collection[str] = (answer_function,) if answer_function else ()
+        if schema_names:
+            offered = {function["name"] for function in functions}
+            answer_names = {*answer_names, *schema_names} - (offered - {answer_function})
         self._tool_calls = ToolCalls(functions, answer_names, self._signatures)
         self._has_answer_function = answer_function is not None
         self._is_checked = checks_calls or required is not None

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Annotated, Any, Literal
 
 import pytest
-from call_modes import model_at, server_sending
+from call_modes import model_at, model_reading, server_sending
 from langchain.agents import create_agent
 from langchain.agents.structured_output import (
     ProviderStrategy,
@@ -456,9 +456,9 @@ async def test_text_in_the_types_of_a_schema_is_the_same_in_a_stream(api):
 
 def test_text_is_streamed_as_it_comes_if_nothing_can_be_null():
     pieces = [{"choices": [{"delta": {"content": piece}}]} for piece in ('{"city": ', '"Oslo"')]
-    with _server(*pieces, _event("}")) as server:
-        model = model_at(server).bind_tools([], response_format=Weather)
-        assert [chunk.text for chunk in model.stream("?")][:2] == ['{"city": ', '"Oslo"']
+    reads = [sse(piece) for piece in (*pieces, _event("}"))]
+    model = model_reading(*reads).bind_tools([], response_format=Weather)
+    assert [chunk.text for chunk in model.stream("?")][:2] == ['{"city": ', '"Oslo"']
 
 
 @pytest.mark.parametrize("api", ["chat_completions", "generate_content"])

@@ -29,6 +29,7 @@ DIFFERENT_CODE = {
     "_uploads.choose_uploads": "the async one calls the sync one in a thread",
     "_uploads.upload_all": "the async one uploads concurrently",
     "_uploads._upload_once": "the async one reads in threads, and names the file",
+    "doctor.Gate.acquire": "the async one calls the sync one: no question runs in an event loop",
     "_shared_work.SharedWork.run": "the async one waits in the event loop",
 }
 """The pairs that are not compared, by the name of the sync one, and why."""

@@ -67,8 +67,23 @@ ANSWERS: dict[str, tuple[str, bytes, set[str]]] = {
     ),
     "chat, more": (
         CHAT,
-        chat(annotations=[NOTE], reasoning_details=[{"type": "x"}], extra_content={"a": 1}),
-        COMMON | COST | CITED | {"logprobs", "reasoning_details", "extra_content"},
+        chat(
+            annotations=[NOTE],
+            reasoning_details=[{"type": "x"}],
+            extra_content={"a": 1},
+            thought_signature="c2ln",
+            provider_specific_fields={"thought_signatures": ["c2ln"]},
+        ),
+        COMMON
+        | COST
+        | CITED
+        | {
+            "logprobs",
+            "reasoning_details",
+            "extra_content",
+            "thought_signature",
+            "provider_specific_fields",
+        },
     ),
     "native": (NATIVE, native(), COMMON | COST),
     "native, blocked": (

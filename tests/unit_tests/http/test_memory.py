@@ -51,6 +51,7 @@ def test_memory_stays_flat_over_calls_that_succeed_and_fail() -> None:
 def test_the_transport_keeps_nothing_of_a_long_stream() -> None:
     """LangChain itself keeps the chunks of a stream for the end of its trace."""
     script = MEASURE + textwrap.dedent("""
+        from langchain_kie._chat_model.call import prepare, transport_of
         request = prepare(model, [HumanMessage("hi")], None, {})
         call, _ = request.build(stream=True)
         before = resident("VmRSS")

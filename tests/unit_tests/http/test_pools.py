@@ -46,7 +46,7 @@ async def test_a_stream_that_is_left_early_is_closed() -> None:
     with ScriptedServer(STALLED_TEXT) as server:
         for _ in range(20):
             for chunk in model_at(server).stream("hi"):
-                assert chunk.text in {"a", "ab"}
+                assert "abc".startswith(chunk.text)
                 break
         await all_closed(server)
 
@@ -55,7 +55,7 @@ async def test_an_async_stream_that_is_left_or_closed_early_is_closed() -> None:
     with ScriptedServer(STALLED_TEXT) as server:
         for _ in range(20):
             chunks = model_at(server).astream("hi")
-            assert (await anext(chunks)).text in {"a", "ab"}
+            assert "abc".startswith((await anext(chunks)).text)
             await chunks.aclose()
         await all_closed(server)
         for _ in range(20):

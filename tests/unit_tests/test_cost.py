@@ -20,6 +20,7 @@ import orjson
 import pytest
 from call_modes import fixture, model_at, model_reading, server_sending
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.tracers import context
 
 from langchain_kie._chat_model.call import prepare, transport_of
 from langchain_kie._conversation import media
@@ -35,6 +36,12 @@ CHAT, NATIVE = "chat_completions", "generate_content"
 WHOLE = {CHAT: fixture("chat_whole.json"), NATIVE: fixture("native_whole.json")}
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(1000)).decode()
 PARAMETERS = {"type": "object", "properties": {"a": {"type": "array"}, "b": {"type": "string"}}}
+
+
+@pytest.fixture(autouse=True)
+def no_hooks_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LangChain keeps a hook of each usage callback for ever (langchain-core 1.8.3)."""
+    monkeypatch.setattr(context, "_configure_hooks", [])
 
 
 @cache

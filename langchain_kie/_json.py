@@ -39,9 +39,6 @@ _ESCAPES = re.compile(
 )
 """Escapes of a JSON string; the group is half a surrogate pair."""
 
-_NOT_FINITE = re.compile(rb'(?P<text>"(?:[^"\\]++|\\.)*+"?)|-?\b(?:NaN|Infinity)\b', re.DOTALL)
-"""Strings, and numbers that JSON does not have."""
-
 _ESCAPES_OF_PIECE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|(?P<cut>(?:u(?:[dD](?:[89abAB](?:[0-9a-fA-F]?|[0-9a-fA-F]{2}"
@@ -204,20 +201,6 @@ def parse_json(text: bytes) -> Any:
         raise ValueError("the JSON is nested too deeply") from None
 
 
-def parse_not_finite(text: bytes) -> Any:
-    """Parse JSON that `parse_json` rejected: NaN and infinity, in an object or a list, are null.
-
-    Some servers write them where they have no value, in an answer that was billed.
-
-    Raises:
-        ValueError: It is not JSON.
-    """
-    is_container = text.lstrip(b" \t\r\n").startswith((b"{", b"["))
-    if is_container and (b"NaN" in text or b"Infinity" in text):
-        text = _NOT_FINITE.sub(lambda token: token["text"] or b"null", text)
-    return parse_json(text)
-
-
 def parse_next_json(text: bytes, half: bytes) -> tuple[Any, bytes]:
     """Parse JSON that continues the strings of the JSON before it, as the events of a stream do.
 
@@ -233,6 +216,8 @@ def parse_next_json(text: bytes, half: bytes) -> tuple[Any, bytes]:
     Raises:
         ValueError: It is not JSON.
     """
+    if b"\\ud" not in text and b"\\uD" not in text:
+        return parse_json(text), half
 
     def join(escape: re.Match[bytes]) -> bytes:
         nonlocal half
@@ -248,12 +233,8 @@ def parse_next_json(text: bytes, half: bytes) -> tuple[Any, bytes]:
             return b""
         return escape[0]
 
-    if b"\\ud" in text or b"\\uD" in text:
-        text = _ESCAPES.sub(join, text)
-    try:
-        return parse_json(text), half
-    except ValueError:
-        return parse_not_finite(text), half
+    joined = _ESCAPES.sub(join, text)
+    return parse_json(joined), half
 
 
 def complete_escapes(text: str) -> tuple[str, str]:

@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from langchain_kie._error_bodies import unreadable_body_error
-from langchain_kie._json import (
-    DIGITS_TO_ZEROS,
-    LONG_INTEGER,
-    parse_json,
-    parse_next_json,
-    parse_not_finite,
-)
+from langchain_kie._json import DIGITS_TO_ZEROS, LONG_INTEGER, parse_json, parse_next_json
 from langchain_kie.errors import KieProtocolError, shortened
 
 if TYPE_CHECKING:
@@ -116,12 +110,7 @@ class EventParser:
 
     def _parse_document(self) -> Any:
         text = bytes(self._document).lstrip(_BLANK)
-        if text.startswith(b"["):
-            return parse_next_json(text, b"")[0]
-        try:
-            return parse_json(text)
-        except ValueError:
-            return parse_not_finite(text)
+        return parse_next_json(text, b"")[0] if text.startswith(b"[") else parse_json(text)
 
     def _starts_like_stream(self) -> bool:
         """Return whether the body is blank, or starts with (part of) a field of a stream."""

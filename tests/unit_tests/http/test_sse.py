@@ -120,16 +120,6 @@ def test_invalid_utf8_is_an_error_and_not_replaced(invalid: bytes) -> None:
         (b": hello\n\n: again\n\n", []),
         (b"data: nonsense\n\n", [KieProtocolError]),
         (b"data: NaN\n\n", [KieProtocolError]),
-        (b"data: Infinity\n\n", [KieProtocolError]),
-        (b'data: {"a":NaN,"b":[-Infinity,1]}\n\n', [{"a": None, "b": [None, 1]}]),
-        (b'{"a":"NaN, \\"NaN","b":Infinity}', [{"a": 'NaN, "NaN', "b": None}]),
-        (b'data: {"a":\ndata: NaN}\n\n', [{"a": None}]),
-        (b'[{"a":NaN},{"a":1}]', [{"a": None}, {"a": 1}]),
-        (b'{"a":NaN,"b":' + str(2**70).encode() + b"}", [{"a": None, "b": 2**70}]),
-        (b'data: {"a":NaN,"b":"\\ud83c"}\n\n', [{"a": None, "b": ""}]),
-        (b'data: {"a":+NaN}\n\n', [KieProtocolError]),
-        (b'data: {"a":NaNs}\n\n', [KieProtocolError]),
-        (b'data: {"a":"NaN\n\n', [KieProtocolError]),
         (b"data: " + b"9" * 5000 + b"\n\n", [KieProtocolError]),
         (b"data: " + b"[" * 100_000 + b"\n\n", [KieProtocolError]),
         (b'data: {"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n\n", [KieProtocolError]),
@@ -204,7 +194,7 @@ def test_a_surrogate_pair_may_be_split_between_two_events(form, texts, values) -
 
 
 @pytest.mark.parametrize(
-    "invalid", ["nan", "Infinityx", "[" * 100_000 + "]" * 100_000, "01", '"\xff']
+    "invalid", ["NaN", "Infinity", "[" * 100_000 + "]" * 100_000, "01", '"\xff']
 )
 def test_invalid_json_with_a_long_integer_is_an_error(invalid: str) -> None:
     text = f'{{"n":{LONG},"s":"\\ud83c","a":{invalid}}}'.encode("latin-1")

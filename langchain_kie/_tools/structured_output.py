@@ -302,6 +302,21 @@ def _add_chunk(received: Any, chunk: str | BaseMessage) -> Any:
     return added if received is None else received + added
 
 
+def _traced_schema(schema: Any, json_schema: dict[str, Any]) -> Any:
+    """The schema for traces, which LangChain converts itself.
+
+    It fails for TypedDicts with optional keys and for recursive ones (langchain-core 1.8.3);
+    these are converted here until it does not.
+    """
+    try:
+        convert_to_json_schema(schema)
+    except (TypeError, RecursionError):
+        return json_schema
+    except ValueError:  # which LangChain ignores
+        pass
+    return schema
+
+
 def bind_schema(
     model: BaseChatModel,
     schema: dict[str, Any] | type,
@@ -332,8 +347,7 @@ def bind_schema(
         json_schema = function.get("parameters") or {}
     else:
         json_schema = _to_json_schema(schema)
-    # LangChain converts it again for traces; it fails for some classes (seen in 1.8.3).
-    traced = {"title": function["name"], **json_schema} if function else json_schema
+    traced = _traced_schema(schema, {"title": function.get("name", ""), **json_schema})
     format_of_call = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
     options: dict[str, Any] = {
         "strict": strict,

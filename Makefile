@@ -109,7 +109,7 @@ $(DOCS)/.ready: pyproject.toml constraints.txt
 	$(call install,$(DOCS),-c constraints.txt --group docs)
 
 docs: $(DOCS)/.ready $(READY) ## Build the site in site/; dead links, missing docstrings and code that does not run are errors
-	$(BIN)/ruff check --extend-select D langchain_kie pytest_langchain_kie.py
+	$(BIN)/ruff check langchain_kie pytest_langchain_kie.py
 	@rm -rf .cache
 	$(DOCS)/bin/zensical build --strict --clean
 	$(ON_EMULATOR) $(BIN)/pytest tests/unit_tests/test_docs.py tests/integration_tests/test_readme.py -q -n auto $(TEST_ARGS)

@@ -55,6 +55,7 @@ from langchain_kie import (
     KieTimeoutError,
     KieToolCallMissingError,
 )
+from langchain_kie.errors import ModelRefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,7 +180,7 @@ CORE: dict[type[KieError], type[core.ModelError]] = {
     KieEmptyResponseError: core.ModelAPIError,
     KieMediaNotSeenError: core.ModelAPIError,
     KieToolCallMissingError: core.ModelAPIError,
-    KieRefusalError: core.ModelRefusalError,
+    KieRefusalError: ModelRefusalError,
     KieProtocolError: core.ModelAPIError,
     KieTimeoutError: core.ModelTimeoutError,
     KieConnectionError: core.ModelConnectionError,

@@ -191,6 +191,12 @@ def error_from_pydantic(error: ValidationError, title: str) -> KieConfigurationE
     return KieConfigurationError("; ".join(sentences))
 
 
+def key_or_default(api_key: SecretStr | str | None) -> SecretStr | None:
+    """The API key, by default that of the environment, as a secret."""
+    key = api_key or os.environ.get("KIE_API_KEY")
+    return SecretStr(key) if isinstance(key, str) else key
+
+
 def checked_key(key: SecretStr | None) -> SecretStr | None:
     """The API key without surrounding white space.
 

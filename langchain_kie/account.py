@@ -112,9 +112,8 @@ class KieAccount:
     ) -> None:
         if not cache_seconds >= 0:
             raise KieConfigurationError(f"cache_seconds must be 0 or more; got {cache_seconds!r}")
-        key = api_key or os.environ.get("KIE_API_KEY")
         transport = transport_for(
-            api_key=SecretStr(key) if isinstance(key, str) else key,
+            api_key=_settings.key_or_default(api_key),
             base_url=base_url or os.environ.get("KIE_BASE_URL", _settings.DEFAULT_BASE_URL),
             allow_http=allow_http,
             timeout=_settings.checked_timeout(timeout) or _TIMEOUT,

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import orjson
-from pydantic import SecretStr
+from pydantic import SecretStr  # noqa: TC002 - for `typing.get_type_hints`
 
 from langchain_kie import _settings
 from langchain_kie._conversation.media import (
@@ -144,10 +144,9 @@ class KieFiles:
     ) -> None:
         from langchain_kie._http.transport import transport_for  # noqa: PLC0415 - loads httpx
 
-        key = api_key or os.environ.get("KIE_API_KEY")
         base_url = os.environ.get("KIE_BASE_URL", _settings.DEFAULT_BASE_URL)
         self._transport = transport_for(
-            api_key=SecretStr(key) if isinstance(key, str) else key,
+            api_key=_settings.key_or_default(api_key),
             base_url=_settings.upload_url_for(base_url, upload_url, allow_http=allow_http),
             allow_http=allow_http,
             timeout=_settings.checked_timeout(timeout),

@@ -128,9 +128,11 @@ class EventParser:
             return []
         if self._line:
             data = b"".join((*self._line, data))
-        *lines, rest = data.split(b"\n")
-        self._line = [rest] if rest else []
+            self._line.clear()  # a large event is not held twice
         has_long_integer = data.translate(DIGITS_TO_ZEROS).find(LONG_INTEGER) >= 0
+        *lines, rest = data.split(b"\n")
+        del data
+        self._line = [rest] if rest else []
         values = self._parse_lines(lines, parse_json if has_long_integer else orjson.loads)
         if values:
             self._has_events = True

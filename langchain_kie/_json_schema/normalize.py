@@ -187,9 +187,15 @@ class _Normalizer:
         return flat, refs
 
     def _normalize_inner(self, flat: Schema, refs: tuple[str, ...], depth: int) -> Schema:
-        """Normalize the schemas directly inside a schema; remove properties that are `false`."""
+        """Normalize the schemas directly inside a schema; remove properties that are `false`.
+
+        Keywords of other types than the schema's are left out: they do not say anything.
+        """
         normalized: Schema = {}
+        types = _types_of(flat)
         for key, value in flat.items():
+            if types and key in TYPE_SPECIFIC_KEYWORDS and not _applies(key, types):
+                continue
             if key in NAMED_SCHEMAS:
                 normalized[key] = self._normalize_properties(value, flat, refs, depth)
                 continue
@@ -361,11 +367,18 @@ def _split_types(schema: Schema) -> Schema:
     return any_of(branches, outside)
 
 
+def _applies(keyword: str, types: list[str]) -> bool:
+    """Whether a keyword of one type says something about values of one of `types`."""
+    names = ("number" if name == "integer" else name for name in types)
+    return any(keyword in KEYWORDS_OF_TYPE.get(name, ()) for name in names)
+
+
 def _of_type(name: str, keywords: Schema) -> Schema | None:
     """A schema of one type with its keywords among `keywords`; `None` if no enum value fits."""
-    applicable = KEYWORDS_OF_TYPE.get("number" if name == "integer" else name, frozenset())
     branch = {
-        k: v for k, v in keywords.items() if k not in TYPE_SPECIFIC_KEYWORDS or k in applicable
+        k: v
+        for k, v in keywords.items()
+        if k not in TYPE_SPECIFIC_KEYWORDS or _applies(k, [name])
     }
     if "enum" in branch:
         types = {name, "integer"} if name == "number" else {name}

@@ -186,6 +186,16 @@ def test_a_schema_of_nothing_else_is_sent(schema: dict[str, Any]) -> None:
     assert to_gemini_schema(schema)
 
 
+@pytest.mark.parametrize("keyword", [{"prefixItems": [{"$ref": "#"}]}, {"items": {"$ref": "#"}}])
+def test_a_recursive_keyword_of_another_type_is_left_out(keyword: dict[str, Any]) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, **keyword}
+    assert normalize_schema(schema) == {
+        "type": "object",
+        "properties": {"a": {"type": "string"}},
+    }
+    assert normalize_schema({"type": "object", **keyword}) == {"type": "object"}
+
+
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 @pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
 @pytest.mark.parametrize("name", CLASSES)

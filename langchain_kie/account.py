@@ -118,7 +118,7 @@ class KieAccount:
         )
         self._transport = transport
         self._account = transport.account
-        self._paced = replace(transport, limiter=state.process.limiter_of(self._account))
+        self._paced = replace(transport, limiter=state.process.value.limiter_of(self._account))
         self._cache_seconds = cache_seconds
 
     def __repr__(self) -> str:
@@ -157,8 +157,8 @@ class KieAccount:
             KieError: The request failed, and there is no old list.
         """
         if refresh:
-            state.process.listings.expire(self._account)
-        listing = state.process.listings.run(self._account, self._read_listing)
+            state.process.value.listings.expire(self._account)
+        listing = state.process.value.listings.run(self._account, self._read_listing)
         return _selected(listing.models, task_type, query)
 
     async def amodels(
@@ -166,8 +166,8 @@ class KieAccount:
     ) -> tuple[KieListedModel, ...]:
         """As `models`, without blocking the event loop."""
         if refresh:
-            state.process.listings.expire(self._account)
-        listing = await state.process.listings.arun(self._account, self._aread_listing)
+            state.process.value.listings.expire(self._account)
+        listing = await state.process.value.listings.arun(self._account, self._aread_listing)
         return _selected(listing.models, task_type, query)
 
     def price(self, model: str) -> KiePrice:
@@ -213,14 +213,14 @@ class KieAccount:
         try:
             listed = self._read(self._paced, "/api/v1/models", parse_models)
         except _SERVER_FAILURES as error:
-            return state.process.listings.old(self._account, error)
+            return state.process.value.listings.old(self._account, error)
         return ModelList(listed, self._cache_seconds)
 
     async def _aread_listing(self) -> ModelList:
         try:
             listed = await self._aread(self._paced, "/api/v1/models", parse_models)
         except _SERVER_FAILURES as error:
-            return state.process.listings.old(self._account, error)
+            return state.process.value.listings.old(self._account, error)
         return ModelList(listed, self._cache_seconds)
 
     def _read(

@@ -10,7 +10,7 @@ import codecs
 import mimetypes
 import re
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
@@ -179,10 +179,7 @@ class Media:
 
     def copy(self) -> Media:
         """A copy, which can be changed."""
-        return Media(
-            *(self.kind, self.mime_type, self.data, self.url, self.path),
-            *(self.size, self.index, self.start, self.digests),
-        )
+        return replace(self)
 
     @property
     def base64(self) -> str | None:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from langchain_kie._conversation.media import check_supported, media_kind
+from langchain_kie._conversation.mime_types import check_supported, media_kind
 from langchain_kie._shared_work import OfProcess, SharedWork
 from langchain_kie._upload_stream import detect_file_type
 from langchain_kie._warnings import warn

@@ -26,9 +26,8 @@ from langchain_kie._conversation.media import (
     Media,
     media_from_data,
     media_from_url,
-    media_kind,
-    with_extension,
 )
+from langchain_kie._conversation.mime_types import media_kind, with_extension
 from langchain_kie._upload_stream import (
     File,
     FileReadError,

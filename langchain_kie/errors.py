@@ -114,16 +114,6 @@ class KieError(core.ModelError):
         text = self.message.rstrip(".") + (f" ({', '.join(facts)})" if facts else "")
         return f"{text}. {self.hint}" if self.hint else text
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy with every attribute."""
-        return (_rebuild, (type(self), self.message, self.__dict__))
-
-
-def _rebuild(cls: type[KieError], message: str, attributes: dict[str, Any]) -> KieError:
-    error = cls(message)
-    error.__dict__.update(attributes)
-    return error
-
 
 class KieConfigurationError(KieError, core.ModelInvalidRequestError, ValueError, RuntimeError):
     """A key, URL, model name or option is invalid; nothing was sent. It is a `ValueError`, too."""

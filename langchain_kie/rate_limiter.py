@@ -9,6 +9,7 @@ import asyncio
 import threading
 import time
 from bisect import bisect_left, bisect_right, insort
+from functools import partial
 from typing import Any
 
 from langchain_core.rate_limiters import BaseRateLimiter
@@ -68,7 +69,7 @@ class KieRateLimiter(BaseRateLimiter):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the limits only."""
-        return _new, (self.max_requests, self.period, self.margin)
+        return partial(type(self), margin=self.margin), (self.max_requests, self.period)
 
     def __copy__(self) -> KieRateLimiter:
         """Share the limiter: the limit is that of the account."""
@@ -162,7 +163,3 @@ class KieRateLimiter(BaseRateLimiter):
         now = time.monotonic()
         del self._starts[: bisect_right(self._starts, now - self._window)]
         return now
-
-
-def _new(max_requests: int, period: float, margin: float) -> KieRateLimiter:
-    return KieRateLimiter(max_requests, period, margin=margin)

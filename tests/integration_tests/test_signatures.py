@@ -432,7 +432,7 @@ def as_answered(part):
 
 
 def native_bodies(parts):
-    """The same answer whole in one event, and in an event for each part."""
+    """The same answer in one event, and in an event for each part."""
     last = {"usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1}}
     parts = [as_answered(part) for part in parts]
 
@@ -446,14 +446,14 @@ def native_bodies(parts):
 
 
 def chat_bodies(calls):
-    """The same calls in a whole answer, in a chunk for each, and in pieces."""
+    """The same calls in a chat completion, in a chunk for each, and in pieces."""
     message = {"role": "assistant", "content": "", "tool_calls": calls}
     usage = {"usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     yield orjson.dumps({"choices": [choice], **usage})
     end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}], **usage}
-    whole = [{"index": i, **call} for i, call in enumerate(calls)]
-    yield sse(*({"choices": [{"index": 0, "delta": {"tool_calls": [c]}}]} for c in whole), end)
+    complete = [{"index": i, **call} for i, call in enumerate(calls)]
+    yield sse(*({"choices": [{"index": 0, "delta": {"tool_calls": [c]}}]} for c in complete), end)
     pieces = []
     for i, call in enumerate(calls):
         arguments = call["function"]["arguments"]

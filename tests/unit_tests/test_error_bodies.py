@@ -373,9 +373,9 @@ PROSE = [
 @pytest.mark.parametrize(("text", "cls"), ERROR_TEXTS, ids=[text for text, _ in ERROR_TEXTS])
 async def test_an_answer_that_is_an_upstream_error_text_is_an_error(call_mode, text, cls) -> None:
     """wire.md 7-23: the complete text is the message."""
-    whole = orjson.dumps({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]})
+    at_once = orjson.dumps({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]})
     halves = [{"choices": [{"delta": {"content": t}}]} for t in (text[:9], text[9:])]
-    for body in (whole, sse(*halves, "[DONE]")):
+    for body in (at_once, sse(*halves, "[DONE]")):
         with server_sending(body) as server, pytest.raises(KieError) as caught:
             await call_mode(model_at(server))
         assert type(caught.value) is cls

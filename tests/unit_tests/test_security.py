@@ -208,7 +208,7 @@ def test_a_key_of_a_wrong_type_is_rejected_and_not_shown(key: Any) -> None:
 @pytest.mark.parametrize("form", ["{}", "{}\n", " {}", "\t{}\r\n"])
 def test_white_space_around_a_key_is_removed_wherever_the_key_is_from(form, monkeypatch) -> None:
     key = form.format(SECRET_KEY)
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         monkeypatch.setenv("KIE_API_KEY", key)
         monkeypatch.setenv("KIE_BASE_URL", server.base_url)
         model_at(server, api_key=key).invoke("hi")
@@ -227,7 +227,7 @@ def test_a_base_url_from_the_environment_is_checked(url: str, monkeypatch) -> No
 
 
 async def test_a_model_without_a_key_sends_nothing() -> None:
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         model = ChatKieGemini(model="gemini-3-flash", base_url=server.base_url)
         for call_mode in BASIC_CALL_MODES:
             with pytest.raises(KieConfigurationError, match="KIE_API_KEY"):
@@ -236,7 +236,7 @@ async def test_a_model_without_a_key_sends_nothing() -> None:
 
 
 async def test_a_redirect_is_an_error_and_neither_key_nor_prompt_follow_it() -> None:
-    with server_sending(fixture("chat_whole.json")) as other:
+    with server_sending(fixture("chat_completion.json")) as other:
         headers = {"Location": other.base_url}
         with server_sending(b"", status=308, headers=headers) as server:
             async with httpx.AsyncClient(follow_redirects=True) as async_client:
@@ -255,13 +255,16 @@ async def test_a_redirect_is_an_error_and_neither_key_nor_prompt_follow_it() -> 
 
 def test_a_header_of_the_user_does_not_replace_the_key() -> None:
     headers = {"authorization": "Bearer other"}
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         model_at(server, api_key=SECRET_KEY, default_headers=headers).invoke("hi")
         assert server.requests[0].headers["authorization"] == f"Bearer {SECRET_KEY}"
 
 
 async def test_the_url_of_a_message_is_never_fetched() -> None:
-    with server_sending(b"\x89PNG") as other, server_sending(fixture("chat_whole.json")) as server:
+    with (
+        server_sending(b"\x89PNG") as other,
+        server_sending(fixture("chat_completion.json")) as server,
+    ):
         block = {"type": "image_url", "image_url": {"url": f"{other.base_url}/cat.png"}}
         for call_mode in BASIC_CALL_MODES:
             await call_mode(model_at(server), [HumanMessage([block])])

@@ -24,7 +24,7 @@ from langchain_kie._settings import ALIASES, ModelOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 FOLDER = Path(__file__).parents[1] / "type_checks"
 MYPY = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", "/dev/null"]
 PYRIGHT = [
@@ -80,7 +80,7 @@ async def test_a_model_with_fallbacks_works_where_a_model_does() -> None:
     """With `bind_tools`, schemas, agents and `trim_messages`; the first model always fails."""
     tool = {"title": "f", "description": "f", "type": "object", "properties": {}}
     schema = {"title": "P", "type": "object", "properties": {"a": {"type": "integer"}}}
-    with server_sending(b"", status=500) as failing, server_sending(WHOLE) as server:
+    with server_sending(b"", status=500) as failing, server_sending(COMPLETION) as server:
         model = model_at(failing).with_fallbacks([model_at(server)])
         bound = model.bind_tools([tool])
         agent = create_agent(model, [tool])

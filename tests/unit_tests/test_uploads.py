@@ -48,7 +48,7 @@ BUSY = failure(500, "Internal server error")
 @pytest.fixture
 def chat() -> Iterator[ScriptedServer]:
     """A chat API that answers everything."""
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         yield server
 
 

@@ -9,7 +9,7 @@ from scripted_server import Scripted, ScriptedServer
 
 from unit_tests.loopback import run_script
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 
 
 def test_importing_and_constructing_loads_neither_an_http_client_nor_a_server() -> None:
@@ -32,7 +32,7 @@ def test_importing_and_constructing_loads_neither_an_http_client_nor_a_server() 
     assert run_script(script).splitlines() == core.splitlines() * 2
 
 
-@pytest.mark.parametrize("name", ["shape_a.sse", "native.sse", "chat_whole.json"])
+@pytest.mark.parametrize("name", ["shape_a.sse", "native.sse", "chat_completion.json"])
 async def test_one_connection_serves_one_call_after_another(name: str) -> None:
     for call_mode in BASIC_CALL_MODES:
         with server_sending(fixture(name)) as server:
@@ -47,14 +47,14 @@ async def test_one_connection_serves_one_call_after_another(name: str) -> None:
 @pytest.mark.parametrize("call_mode", [invoke, ainvoke])
 async def test_accounts_that_share_connections_share_no_cookies(call_mode) -> None:
     headers = {"Content-Type": "application/json", "Set-Cookie": "session=of-a; Path=/"}
-    with ScriptedServer(Scripted([WHOLE], headers=headers)) as server:
+    with ScriptedServer(Scripted([COMPLETION], headers=headers)) as server:
         await call_mode(model_at(server, api_key="key-a"))
         await call_mode(model_at(server, api_key="key-b"))
         assert "cookie" not in server.requests[1].headers
 
 
 async def test_no_compressed_response_is_requested() -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         for call_mode in BASIC_CALL_MODES:
             await call_mode(model_at(server))
         assert {r.headers["accept-encoding"] for r in server.requests} == {"identity"}
@@ -69,7 +69,7 @@ async def test_clients_of_the_user_are_used_and_left_open() -> None:
     async def arecord(request: httpx.Request) -> None:
         paths.append(request.url.path)
 
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         with httpx.Client(event_hooks={"request": [record]}) as client:
             model = model_at(server, http_client=client)
             model.invoke("hi")

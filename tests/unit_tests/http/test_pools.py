@@ -23,7 +23,7 @@ from unit_tests.loopback import TEXT_EVENTS, all_closed, until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 STALLED_TEXT = Scripted(TEXT_EVENTS, ending="stall")
 
 
@@ -190,7 +190,7 @@ async def test_a_task_cancelled_in_a_tls_handshake_closes_its_connection() -> No
 
 async def test_a_task_cancelled_while_it_waits_for_a_connection_takes_none() -> None:
     limits = httpx.Limits(max_connections=1)
-    with ScriptedServer(STALLED_TEXT, Scripted([WHOLE])) as server:
+    with ScriptedServer(STALLED_TEXT, Scripted([COMPLETION])) as server:
         async with httpx.AsyncClient(limits=limits) as client:
             model = model_at(server, http_async_client=client)
             first: Any = model.astream("hi")
@@ -227,7 +227,7 @@ def closed_pools(monkeypatch) -> set[Any]:
 
 
 async def test_the_pool_of_a_cancelled_call_is_not_used_again(closed_pools) -> None:
-    with ScriptedServer(STALLED_TEXT, Scripted([WHOLE])) as server:
+    with ScriptedServer(STALLED_TEXT, Scripted([COMPLETION])) as server:
         model = model_at(server)
         async with _pools.async_pooled_transport() as pool:
             task = asyncio.ensure_future(model.ainvoke("hi"))

@@ -19,7 +19,7 @@ from unit_tests.loopback import PRELUDE, TEXT_EVENTS, Echo, run_script
 STRICT = ("-W", "error::ResourceWarning")
 """Flags of a Python that reports every socket, file and event loop left open."""
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 
 
 # --- many calls at once -----------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_loops_closed_by_hand_keep_at_most_the_connections_of_one_loop() -> None
         assert not _pools._process.value.of_loops
         print("done")
     """)
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         assert run_script(script, base_url=server.base_url) == "done\n"
 
 

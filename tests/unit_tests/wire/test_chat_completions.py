@@ -69,7 +69,7 @@ RECORDED = [
     ),
     Row(
         "a completion",
-        fixture("chat_whole.json"),
+        fixture("chat_completion.json"),
         text="pong",
         usage=usage(8, 107, reasoning=106),
         metadata=ended("stop", id="chatcmpl-pong", credits_consumed=0.01),

@@ -63,7 +63,7 @@ RECORDED = [
     ),
     native_row(
         "without a stream",
-        fixture("native_whole.json"),
+        fixture("native_response.json"),
         text="pong",
         usage=usage(88, 49, reasoning=48),
         metadata=ended("stop", "STOP", credits_consumed=0.01),

@@ -337,8 +337,8 @@ MESSAGE_MEMBERS: list[Json] = [
 def test_a_signature_next_to_text_is_sent_back(members: Json, send: RequestSender) -> None:
     """In a message that follows its pieces, it is a repetition."""
     first, last = delta(content="ab", **members), delta("stop")
-    whole = completion(content="ab", **members).decode()
-    for events in ([first, last], [whole], [first, whole]):
+    message = completion(content="ab", **members).decode()
+    for events in ([first, last], [message], [first, message]):
         _, sent = replayed(sse(*events), CHAT, send)
         assert sent["messages"][1] == {"role": "assistant", "content": "ab", **members}
 

@@ -154,7 +154,7 @@ def test_combinations_that_kie_documents_as_impossible_are_rejected(send: Reques
 
 @pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
 def test_a_bound_tool_that_is_modified_is_sent_modified(api: str) -> None:
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         offered = [{"name": "f", "parameters": {}}, {"name": "g"}]
         model = model_at(server, api=api).bind_tools(offered)
         bound = model.kwargs["tools"]

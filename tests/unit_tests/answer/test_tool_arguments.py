@@ -81,8 +81,8 @@ async def test_a_tool_that_takes_only_text_gets_text(sent, expected, size) -> No
     first, *rest = (sent[i : i + size] for i in range(0, len(sent), size))
     pieces = [fragment(None, piece, index=0) for piece in rest]
     chat = fragments(fragment("f", first, index=0, id="c1"), *pieces)
-    message = completion(content="", tool_calls=[fragment("f", sent, id="c1")])
-    for body in (chat, message, native_call(json.loads(sent))):
+    at_once = completion(content="", tool_calls=[fragment("f", sent, id="c1")])
+    for body in (chat, at_once, native_call(json.loads(sent))):
         with server_sending(body) as server:
             model = bound_to(server, a="string", b="string", c="string")
             for call_mode in BASIC_CALL_MODES:

@@ -272,12 +272,12 @@ def resolve(model: str, api: Api | None = None) -> ResolvedModel:
 
     One of KIE's spellings chooses its API, unless `api` is given. An unlisted name is sent
     unchanged, because models appear monthly and accounts differ. A name of the Flash or Pro
-    family inherits the newest row of its family, with one warning; any other has no rules, nor
-    has any name on the gateway.
+    family inherits the newest row of its family, with one warning. Other unlisted names have no
+    rules; on the gateway, no unlisted name has any.
 
     Args:
-        model: A friendly name, or one of KIE's spellings; upper and lower case are the same, and
-            Google's `models/` before it is removed.
+        model: A friendly name, or one of KIE's spellings, in upper or lower case; Google's prefix
+            `models/` is removed.
         api: The API, or `None` to choose by the catalog.
 
     Raises:
@@ -316,7 +316,7 @@ def _api_of_spelling(model: str, spec: ModelSpec) -> Api:
 
 
 def spelling_of(model: str) -> str:
-    """KIE's spelling of a listed model on its default API; another name unchanged."""
+    """How KIE spells a model of the catalog on its default API; other names are unchanged."""
     spec = _BY_SPELLING.get(model.lower())
     return spec.routes[_api_of_spelling(model.lower(), spec)].model if spec else model
 

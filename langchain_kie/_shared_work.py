@@ -44,7 +44,7 @@ class OfProcess(Generic[ValueT]):
 
 
 class _AbandonedError(Exception):
-    """The task that was working was cancelled; one of those that wait must do the work."""
+    """The task that did the work was cancelled; one of the waiting callers must do it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +60,7 @@ class _Pending(Generic[ValueT]):
     future: Future[ValueT] = field(default_factory=Future)
 
     def can_be_awaited_from(self, loop: asyncio.AbstractEventLoop | None) -> bool:
-        """Whether it proceeds while the caller waits: its loop must run, and not be blocked."""
+        """Whether the work goes on while the caller waits: its event loop must not be blocked."""
         if self.loop is None or self.loop is loop:
             return True
         # The public function of asyncio raises where no loop runs (Python 3.11 to 3.14).
@@ -68,9 +68,9 @@ class _Pending(Generic[ValueT]):
 
 
 class SharedWork(Generic[KeyT, ValueT]):
-    """Does the work for each key once at a time; those that come later wait for its result.
+    """Does the work for each key once; callers that come meanwhile wait for its result.
 
-    A subclass stores results; it is called while `lock` is held.
+    A subclass stores results. Its `find` and `store` are called while `lock` is held.
     """
 
     def __init__(self) -> None:

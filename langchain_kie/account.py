@@ -233,7 +233,7 @@ class KieAccount:
         """Send one request.
 
         Args:
-            transport: The one that keeps to the rate limit, or the other.
+            transport: The transport with the rate limit, or the one without.
             path: The path of the URL.
             parse: Reads the `data` of the answer.
             model: The model in the path, for errors.
@@ -281,7 +281,7 @@ def _get_call(path: str, parse: Callable[[Any], ValueT]) -> HttpCall[SingleEvent
 
 @contextmanager
 def _account_errors(model: str | None) -> Iterator[None]:
-    """Name the model in errors; an address without these endpoints is not an unknown model."""
+    """Name the model in errors; a 404 of another server does not mean an unknown model."""
     try:
         yield
     except KieModelNotFoundError as error:

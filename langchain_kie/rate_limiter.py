@@ -22,7 +22,7 @@ class KieRateLimiter(BaseRateLimiter):
 
     Up to `max_requests` start at once; each later one waits, in the order of arrival, until the
     one that came `max_requests` before it is `period` old. A waiting call wakes once in a period,
-    not more often. One that is cancelled gives its turn to those behind it.
+    not more often. If it is cancelled, later ones move forward.
 
     Share one limiter between all models that use the same account. It works in one process, in
     threads and event loops together; docs/rate-limits.md has one for several processes. Copies of
@@ -76,7 +76,7 @@ class KieRateLimiter(BaseRateLimiter):
         return self
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> KieRateLimiter:
-        """Share the limiter, likewise."""
+        """Share the limiter, as `__copy__`."""
         return self
 
     def acquire(self, *, blocking: bool = True) -> bool:
@@ -96,7 +96,7 @@ class KieRateLimiter(BaseRateLimiter):
                 time.sleep(min(delay, self._window))
                 start = self._move(start)
         except BaseException:
-            self._give_back(start)
+            self._cancel(start)
             raise
         return True
 
@@ -117,7 +117,7 @@ class KieRateLimiter(BaseRateLimiter):
                 await asyncio.sleep(min(delay, self._window))
                 start = self._move(start)
         except BaseException:
-            self._give_back(start)
+            self._cancel(start)
             raise
         return True
 
@@ -132,7 +132,7 @@ class KieRateLimiter(BaseRateLimiter):
             return start
 
     def _move(self, start: float) -> float:
-        """Compute a turn again: others may have been given back, or started late."""
+        """Compute a start again: other requests may have been cancelled, or started late."""
         with self._lock:
             self._remove(start)
             now = self._forget_old()
@@ -141,25 +141,25 @@ class KieRateLimiter(BaseRateLimiter):
             insort(self._starts, start)
             return start
 
-    def _give_back(self, start: float) -> None:
+    def _cancel(self, start: float) -> None:
         with self._lock:
             self._remove(start)
 
     def _earliest(self, position: int, now: float) -> float:
-        """The earliest start of the turn at a position, after those before it."""
+        """The earliest start of the request at a position, after those before it."""
         before = self._starts[position - 1] if position else now
         if position >= self.max_requests:
             return max(now, before, self._starts[position - self.max_requests] + self._window)
         return max(now, before)
 
     def _remove(self, start: float) -> None:
-        """Remove a turn, unless it was forgotten because its caller did not start for so long."""
+        """Remove a start, unless it was removed as old because its caller waited too long."""
         position = bisect_left(self._starts, start)
         if self._starts[position : position + 1] == [start]:
             del self._starts[position]
 
     def _forget_old(self) -> float:
-        """Remove the turns that no longer matter; return the time."""
+        """Remove the starts that no longer matter; return the time."""
         now = time.monotonic()
         del self._starts[: bisect_right(self._starts, now - self._window)]
         return now

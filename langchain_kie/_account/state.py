@@ -51,7 +51,7 @@ class ModelLists(SharedWork[str, ModelList]):
         self._stored: dict[str, ModelList] = {}
 
     def find(self, key: str) -> ModelList | None:
-        """The list, if it need not be read again."""
+        """The stored list, if it is not too old."""
         listing = self._stored.get(key)
         is_fresh = listing and time.monotonic() < listing.read_at + listing.seconds
         return listing if is_fresh else None

@@ -271,12 +271,12 @@ class MessageAssembler:
             )
 
     def _missing_calls(self, held: str, text: str) -> list[ToolCallChunk]:
-        """The tool call that stands in the text, if one is required and there is no usable one.
+        """The required tool call, made from the text if the answer has no usable call.
 
         Raises:
-            KieToolCallMissingError: The text is something else.
-            KieProtocolError: A tool call that nobody can execute stands in place of JSON; an
-                agent would end with it.
+            KieToolCallMissingError: The text is not JSON with the arguments of a required tool.
+            KieProtocolError: The answer must be JSON, but has a tool call that nobody can
+                execute; an agent would end with it.
         """
         if self._tool_calls.has_usable_call():
             return []
@@ -288,10 +288,14 @@ class MessageAssembler:
         return []
 
     def _required_call(self, held: str, text: str) -> list[ToolCallChunk]:
-        """The tool call that was required, if the text that is held is the JSON of its arguments.
+        """The required tool call, if the text that is held is the JSON of its arguments.
+
+        Args:
+            held: The text that is held.
+            text: The complete text, for the error message.
 
         Raises:
-            KieToolCallMissingError: It is something else; `text` is the complete text.
+            KieToolCallMissingError: The text is not the JSON of its arguments.
         """
         chunks: dict[int, ToolCallChunk] = {}
         is_refusal = self._is_refusal()
@@ -328,9 +332,9 @@ class MessageAssembler:
         return self._content.text_content(text)
 
     def _mark_if_billed(self, usage: UsageMetadata | None) -> None:
-        """Mark an empty answer that was billed, with a warning: an agent would end with it.
+        """Mark an empty answer that was billed, and warn, because an agent would end with it.
 
-        Thoughts alone are no answer.
+        An answer that has only thoughts is empty, too.
         """
         if not (self._metadata.finish_reason.is_normal or usage):
             return

@@ -1,6 +1,6 @@
-"""Text that is not sent before it is known what it is.
+"""Text that is held until it is clear what it is, and functions that find JSON in it.
 
-Text may be JSON in a Markdown fence, or JSON that stands for a required tool call. No I/O.
+It may be JSON in a Markdown fence, or the arguments of a required tool call. No I/O.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def has_text_before_json(text: str) -> bool:
 
 
 def bare_json(text: str) -> str:
-    """JSON in a Markdown fence without the fence; other text unchanged."""
+    """Remove the Markdown fence around JSON; other text is unchanged."""
     inner = text.strip(_BLANK)
     if not inner.startswith(_FENCE):
         return text
@@ -76,7 +76,7 @@ def bare_json(text: str) -> str:
 
 
 def json_in_text(text: str) -> str:
-    """As `bare_json`; also an object or a list that is the only fenced block of a text."""
+    """As `bare_json`; also finds JSON that is the only fenced block of a longer text."""
     bare = bare_json(text)
     if bare is not text or parse_arguments(text) is not None:
         return bare
@@ -86,7 +86,7 @@ def json_in_text(text: str) -> str:
 
 
 def fitted_json(text: str, schema: Json | None) -> str:
-    """JSON without a fence and text around it, in the types of a schema; other text unchanged."""
+    """The JSON in a text, converted to the types of a schema; other text is unchanged."""
     bare = json_in_text(text)
     value = parse_arguments(bare) if schema else None
     if value is None:

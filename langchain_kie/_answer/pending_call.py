@@ -150,7 +150,7 @@ class PendingCall:
         return not self.is_open() and parse_arguments(self.arguments()) is not None
 
     def is_open(self) -> bool:
-        """Whether its arguments have open brackets or strings; faster than parsing them."""
+        """Whether its arguments have an unclosed bracket or string; faster than parsing them."""
         self.nesting.scan("".join(self.fragments[self.scanned_count :]))
         self.scanned_count = len(self.fragments)
         return self.nesting.in_string or bool(self.nesting.open_brackets)

@@ -66,7 +66,7 @@ class ToolCalls:
         return any(call.name and not call.defect() for call in self._calls)
 
     def defect(self) -> str:
-        """Why the first call is of no use, empty if it is or if there is none."""
+        """Why nobody can execute the first call; empty if it is usable, or if there is none."""
         return next((call.defect() for call in self._calls if call.name), "")
 
     def add(self, delta: ToolCallDelta, text_length: int, chunks: dict[int, ToolCallChunk]) -> str:
@@ -225,7 +225,7 @@ class ToolCalls:
 
 
 def _is_text_only(schema: Json) -> bool:
-    """Whether every argument should be a string, and none can be null."""
+    """Whether a schema has only string arguments, none of which can be null."""
     return schema.keys().isdisjoint(_INDIRECT) and all(
         isinstance(inner, dict) and type_names(inner.get("type")) == ["string"]
         for inner in (schema.get("properties") or {}).values()

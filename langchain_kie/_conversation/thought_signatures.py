@@ -108,7 +108,7 @@ class SignatureLog:
                         entry["args"] = signed_args
 
     def additional_kwargs(self) -> Json:
-        """Return the member of the message; a call that was never named has no entry."""
+        """Return the entry for the message; it leaves out tool calls that never got a name."""
         entries = [entry for entry in self._entries if not isinstance(entry.get("id"), int)]
         return {STORE_KEY: {self._model: entries}} if entries else {}
 
@@ -116,8 +116,8 @@ class SignatureLog:
 def digest_of(name: str, args: Any) -> str:
     """A short digest of the name and arguments of a tool call.
 
-    It does not depend on what storing changes: the order of members, 1.0 instead of 1, and text
-    that is not UTF-8.
+    It ignores what changes when a message is stored: the order of members, 1.0 instead of 1,
+    and text that is not UTF-8.
     """
     text = json.dumps([name, _with_integers(args)], sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(without_surrogates(text).encode()).hexdigest()[:16]

@@ -252,7 +252,7 @@ class HandshakeGuard:
     """
 
     async def __call__(self, event: str, info: dict[str, Any]) -> None:
-        """Remember the new connection, and close it if its handshake fails."""
+        """Store the new connection, and close it if its TLS handshake fails."""
         if event == "connection.connect_tcp.complete":
             self._stream = info["return_value"]
         elif event == "connection.start_tls.failed":

@@ -75,10 +75,10 @@ ValueT = TypeVar("ValueT")
 
 @dataclass(frozen=True, slots=True)
 class SingleEvent(Generic[ValueT]):
-    """The only event of an answer that is one JSON document.
+    """An answer that is one JSON document, in the form that `ResponseReader` needs.
 
     Attributes:
-        value: What it was decoded to.
+        value: The decoded document.
     """
 
     value: ValueT

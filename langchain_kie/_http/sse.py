@@ -187,7 +187,7 @@ class EventParser:
         return value
 
     def _parse_data(self, text: bytes) -> list[Any]:
-        """The value of the data of an event; nothing if it is empty."""
+        """Parse the data of an event; return an empty list if there is no data."""
         if text == b"[DONE]":
             return [DONE]
         if not text:

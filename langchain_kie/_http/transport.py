@@ -69,9 +69,9 @@ class BearerAuth:
         return hashlib.sha256(self._key.get_secret_value().encode()).hexdigest()
 
     def redact(self, text: str) -> str:
-        """Replace the key in a text, also where the end of a shortened text cuts it.
+        """Replace the key in a text, also if a shortened text ends in the middle of the key.
 
-        A key that is too short to be a secret, as tests have, is replaced only as a word.
+        A key of fewer than 8 characters, as tests use, is replaced only as a separate word.
         """
         if len(self._key) < _MIN_SECRET_CHARS:
             key = re.escape(self._key.get_secret_value())
@@ -116,7 +116,7 @@ class Transport:
         return f"{self.base_url} {self.auth.digest}"
 
     def open(self) -> None:
-        """Open a connection pool, unless there is a client of the user.
+        """Open a connection pool, unless the user passed a client.
 
         Raises:
             KieConfigurationError: The environment's proxies or certificates cannot be used.

@@ -192,7 +192,7 @@ def to_object_schema(schema: Any, name: str) -> Json | None:
 
 
 def _merge_alternatives(schema: Json) -> Json:
-    """Alternative objects as one object, which has the properties of all."""
+    """Merge alternative objects into one object, which has the properties of all."""
     branches = [branch for branch in schema["anyOf"] if branch.get("type") == "object"]
     if len(branches) == 1:
         return {**branches[0], **{key: value for key, value in schema.items() if key != "anyOf"}}

@@ -1,4 +1,4 @@
-"""Ends an agent in which the model repeats a call that the agent rejects each time.
+"""Stops an agent whose model repeats a tool call that the agent rejects each time.
 
 LangChain's agents send the reason back and call the model again, up to 9,999 times (langchain
 1.5.2, langgraph 1.2.24). This module can go when they stop by themselves. Pure.
@@ -30,7 +30,7 @@ _MAX_QUOTED_CHARS = 200
 
 
 def raise_if_repeating(turns: Sequence[Turn], model_name: str) -> None:
-    """Refuse a conversation at whose end a model made the same rejected calls three times.
+    """Refuse a conversation that ends with the same rejected tool calls, made three times.
 
     Args:
         turns: The conversation.

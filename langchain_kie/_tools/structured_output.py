@@ -71,9 +71,9 @@ def _to_json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
 
 
 def _answer_function(schema: dict[str, Any] | type) -> Json:
-    """The function whose arguments are the answer; a title that it cannot have is changed.
+    """The function whose arguments are the answer.
 
-    Such a title is `Page[int]`.
+    A title that is not a legal name of a function, such as `Page[int]`, is changed.
     """
     is_function = isinstance(schema, dict) and not (_FUNCTION_KEYS | {"name"}).isdisjoint(schema)
     if _is_model_class(schema) or (isinstance(schema, dict) and not is_function):

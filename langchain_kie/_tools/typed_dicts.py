@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _new_typed_dict: Any = TypedDict
 _MARKERS: dict[Any, bool | None] = {Required: True, NotRequired: False, ReadOnly: None}
-"""What marks a key, and whether it is then required; `None` if that stays as it is."""
+"""The markers of a key, and whether it is then required; `None` leaves that unchanged."""
 
 
 def typed_dict_schema(typed_dict: type) -> Json:
@@ -89,7 +89,11 @@ def _convert_typed_dict(typed_dict: Any, converted: dict[Any, Any]) -> Any:
 
 
 def _hints(typed_dict: Any) -> dict[str, Any]:
-    """The annotations; also of a class that is local to a function, as far as they are types."""
+    """The annotations of a `TypedDict`.
+
+    A name in an annotation cannot be looked up if the class is defined in a function; then the
+    annotations must be types.
+    """
     try:
         return get_type_hints(typed_dict, include_extras=True)
     except NameError:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import operator
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from langchain_kie._answer.messages import PROVIDER
 from langchain_kie.errors import KieConfigurationError
+
+if TYPE_CHECKING:
+    from langchain_kie.chat_models import ChatKieGemini
 
 _MODULE, _TABLE = "langchain.chat_models.base", "_BUILTIN_PROVIDERS"
 """LangChain 1.5.2 has no public way to add a provider. Can go when it has one."""
@@ -48,4 +51,8 @@ def register() -> None:
             "this version of langchain does not let other packages add models by name; pass "
             "ChatKieGemini(model=...) instead of a name"
         )
-    table.setdefault(PROVIDER, ("langchain_kie", "ChatKieGemini", operator.call))
+    table.setdefault(PROVIDER, ("langchain_kie", "ChatKieGemini", _create))
+
+
+def _create(cls: type[ChatKieGemini], **kwargs: Any) -> ChatKieGemini:
+    return cls(**kwargs)

@@ -319,28 +319,6 @@ async def test_counts_that_cannot_be_read_do_not_cost_the_answer(event: dict[str
             assert (message.text, message.usage_metadata) == ("x", None)
 
 
-EMPTY = [
-    {"choices": []},
-    {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]},
-    {"choices": [{"message": {"content": None}}]},
-    {"candidates": []},
-    {"candidates": [{"content": {"parts": []}, "finishReason": "STOP"}]},
-    {"choices": [{"delta": {}, "finish_reason": "stop"}]},
-]
-"""Those of a stream are rows of the fault matrix."""
-
-
-@pytest.mark.parametrize("body", EMPTY, ids=str)
-async def test_an_empty_answer_is_an_error_and_retried(body: dict[str, Any], no_sleep) -> None:
-    """wire.md 7-22: such an answer cost nothing."""
-    with server_sending(orjson.dumps(body)) as server:
-        for call_mode in BASIC_CALL_MODES:
-            server.requests.clear()
-            with pytest.raises(KieEmptyResponseError):
-                await call_mode(model_at(server, max_retries=2))
-            assert len(server.requests) == 3
-
-
 # --- answers that are an error text -----------------------------------------------------------
 
 _FILE_TYPE = "The file mime type is not supported by Gemini, please convert or change the file"

@@ -70,7 +70,7 @@ class Media:
 
     Attributes:
         kind: `image`, `audio`, `video`, `pdf` or `file`.
-        mime_type: `None` for a URL whose path does not tell the type.
+        mime_type: `None` for a URL whose path has no known extension.
         data: A text that ends with base64 in the standard alphabet, to be sent inline: the base64
             itself, or a `data:` URL, which is not copied.
         start: Where the base64 begins in `data`.
@@ -120,7 +120,7 @@ def media_from_data(
         data: Base64 in the standard or the URL-safe alphabet, or raw bytes.
         declared: The MIME type that the content block states.
         kind: The kind that the content block states, used if the MIME type has no kind.
-        name: A file name, whose extension may tell the type.
+        name: A file name, whose extension is used if the content is not conclusive.
         start: Where the base64 begins in a `data` that is text.
 
     Raises:

@@ -70,7 +70,7 @@ def _structured(value: dict[str, Any], request: ChatRequest) -> Answer:
 
 
 def _fitted(value: Any, schema: dict[str, Any]) -> Any:
-    """The value, with something else where it is null and the schema does not allow that."""
+    """The value, with a default in place of each null that the schema does not allow."""
     if value is None and not Draft202012Validator(schema).is_valid(None):
         return 0 if schema.get("type") == "integer" else ""
     if isinstance(value, dict):

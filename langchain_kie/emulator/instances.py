@@ -104,7 +104,7 @@ class _Filler:
         return {key: values[key] for key in keys if key in values}
 
     def _is_wanted(self, declared: Any, name: str) -> bool:
-        """Tell whether to set an optional property."""
+        """Return whether to set an optional property."""
         is_wanted = self._every and IGNORED_NULLABLE not in self._resolve(declared)
         return is_wanted or self._values.labelled(name) is not None
 

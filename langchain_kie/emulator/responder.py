@@ -142,7 +142,7 @@ def _match(tool: Tool, words: dict[str, int]) -> tuple[int, int]:
 
 
 def _is_named(tool: Tool, words: dict[str, int], prompt: str) -> bool:
-    """Tell whether the prompt has the words of the name, or an expression that the tool takes."""
+    """Return whether the prompt has the words of the name, or an expression that the tool takes."""
     takes_expression = "expression" in tool.parameters.get("properties", {})
     is_expression = takes_expression and expression_in(prompt) is not None
     return _match(tool, words)[0] == 0 or is_expression

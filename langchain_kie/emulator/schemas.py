@@ -21,7 +21,7 @@ _VALUE_KEYWORDS = frozenset({"const", "default", "enum", "example", "examples"})
 """Keywords whose content is a value, not a schema."""
 
 IGNORED_NULLABLE = "x-ignored-nullable"
-"""A keyword for what is declared `nullable`, if the emulator ignores that."""
+"""Marks a schema as `nullable` where the emulator ignores `nullable`."""
 
 _EMPTY_OBJECT: Schema = {"type": "object", "const": {}}
 

@@ -28,7 +28,7 @@ _BACKLOG = 2048
 
 
 def _is_no_cut(record: logging.LogRecord) -> bool:
-    """Tell whether a log record of uvicorn is about something else than a cut that was wanted."""
+    """Return whether a log record of uvicorn is about something else than a cut that was wanted."""
     return not (record.exc_info and isinstance(record.exc_info[1], ConnectionCutError))
 
 

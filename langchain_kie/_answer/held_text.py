@@ -102,26 +102,18 @@ def call_from_text(text: str, functions: Sequence[Json]) -> tuple[str, Json] | N
     if not isinstance(args, dict):
         return None
     named = args.get("arguments")
-    calls = [
-        (function["name"], fitted)
-        for function in functions
-        if (
-            fitted := _fitted(
-                named if isinstance(named, dict) and args.get("name") == function["name"] else args,
-                function.get("parameters") or {},
-            )
-        )
-        is not None
-    ]
+    calls: list[tuple[str, Json]] = []
+    for function in functions:
+        inner = named if isinstance(named, dict) and args.get("name") == function["name"] else args
+        fitted = _fitted(inner, function.get("parameters") or {})
+        calls += [] if fitted is None else [(function["name"], fitted)]
     return calls[0] if len(calls) == 1 else None
 
 
 def _fitted(args: Json, schema: Json) -> Json | None:
     """The arguments in the types of a schema, `None` if they do not match it."""
-    properties = schema.get("properties")
-    if isinstance(properties, dict) and not schema.get("additionalProperties"):
-        unknown = args.keys() - properties.keys()
-        if unknown:
-            return None
+    known = None if schema.get("additionalProperties") else schema.get("properties")
+    if isinstance(known, dict) and not args.keys() <= known.keys():
+        return None
     fitted, matches = fit(args, schema)
     return fitted if matches else None

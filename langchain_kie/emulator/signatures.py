@@ -44,7 +44,7 @@ def is_call_signature(signature: str, model: str, call: ToolCall) -> bool:
 
 
 def is_text_signature(signature: str, model: str) -> bool:
-    """Return whether `signature` was issued for a text of `model`, or is a documented placeholder."""
+    """Return whether `signature` was issued for a text of `model`, or is a known placeholder."""
     if signature in BYPASSES:
         return True
     try:

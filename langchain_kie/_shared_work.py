@@ -20,7 +20,7 @@ KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
 
-class OfProcess(Generic[ValueT]):
+class PerProcess(Generic[ValueT]):
     """A value that a forked process does not share with its parent, but creates again.
 
     It may hold connections, which two processes must not use at once, and locks or work of

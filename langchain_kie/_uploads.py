@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from langchain_kie._conversation.mime_types import check_supported, media_kind
-from langchain_kie._shared_work import OfProcess, SharedWork
+from langchain_kie._shared_work import PerProcess, SharedWork
 from langchain_kie._upload_stream import detect_file_type
 from langchain_kie._warnings import warn
 
@@ -188,7 +188,7 @@ class _UploadCache(SharedWork[_ContentKey, "KieFile"]):
             self.files.popitem(last=False)
 
 
-_uploaded = OfProcess(_UploadCache)
+_uploaded = PerProcess(_UploadCache)
 
 
 def _upload_once(part: Media, files: KieFiles) -> KieFile:

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._shared_work import OfProcess, SharedWork
+from langchain_kie._shared_work import PerProcess, SharedWork
 from langchain_kie._warnings import warn
 from langchain_kie.rate_limiter import KieRateLimiter
 
@@ -106,4 +106,4 @@ def _forget_oldest(stored: dict[str, Any]) -> None:
         del stored[next(iter(stored))]
 
 
-process = OfProcess(ProcessState)
+process = PerProcess(ProcessState)

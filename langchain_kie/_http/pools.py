@@ -20,7 +20,7 @@ from urllib.request import getproxies
 
 import httpx
 
-from langchain_kie._shared_work import OfProcess
+from langchain_kie._shared_work import PerProcess
 from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class _ProcessPools:
         ] = {}
 
 
-_process = OfProcess(_ProcessPools)
+_process = PerProcess(_ProcessPools)
 
 
 @atexit.register

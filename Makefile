@@ -22,6 +22,7 @@ ARGS ?=
 DOCS := $(VENV)/docs
 ON_EMULATOR := env -u KIE_API_KEY -u KIE_BASE_URL
 SUITES := lint typing unit_test integration_test ecosystem_test example_test
+TESTED_VERSIONS := constraints.txt examples/constraints.txt benchmarks/constraints.txt
 # Tests that need no server and no process.
 CORE_TESTS := $(addprefix tests/unit_tests/,conversation json_schema tools test_catalog.py test_docs.py \
 	test_error_bodies.py test_errors.py test_json.py test_requirements.py test_settings.py)
@@ -131,15 +132,18 @@ lint: $(READY) ## Check style and format
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/lint-imports
 
+# One run for each file, because they may have different versions of a package.
 audit: $(READY) ## Check the pinned packages for known vulnerabilities (needs the network)
-	@rm -f $(VENV)/audit.json
-	@$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off \
-		--format json --output $(VENV)/audit.json 2>$(VENV)/audit.log; status=$$?; \
-	if [ -s $(VENV)/audit.json ]; then \
-		tail -n 20 $(VENV)/audit.log; \
-		echo "Not checked: $$(grep -o skip_reason $(VENV)/audit.json | wc -l)."; \
-		exit $$status; \
-	else echo "The list of vulnerabilities is not available; no package was checked."; fi
+	@failed=0; for file in $(TESTED_VERSIONS); do \
+		rm -f $(VENV)/audit.json; \
+		$(BIN)/pip-audit --requirement $$file --no-deps --disable-pip --progress-spinner off \
+			--format json --output $(VENV)/audit.json 2>$(VENV)/audit.log; status=$$?; \
+		if [ -s $(VENV)/audit.json ]; then \
+			tail -n 20 $(VENV)/audit.log; \
+			echo "$$file: not checked: $$(grep -o skip_reason $(VENV)/audit.json | wc -l)."; \
+			[ $$status -eq 0 ] || failed=$$status; \
+		else echo "$$file: the list of vulnerabilities is not available; no package was checked."; fi; \
+	done; exit $$failed
 
 format: $(READY) ## Format, and apply the automatic fixes
 	$(BIN)/ruff check --fix $(CODE)

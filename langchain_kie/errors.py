@@ -30,15 +30,12 @@ Knows statuses, codes and messages. Knows nothing of HTTP clients.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from langchain_core import exceptions as core
+from langchain_core.messages import BaseMessage
 from langchain_core.version import VERSION
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from langchain_core.messages import BaseMessage
 
 MAX_MESSAGE_CHARS = 300
 UNLIMITED_RETRIES = 1_000_000

@@ -27,6 +27,9 @@ ONLY_JSON_TYPES: Final = (
 LONG_INTEGER: Final = b"0" * 19
 """Contained in JSON after `DIGITS_TO_ZEROS`, if an integer may have more than 64 bits."""
 
+MAX_DEPTH: Final = 200
+"""How deeply JSON may be nested. pydantic and orjson write 254 levels, the message's included."""
+
 PIECE_BYTES: Final = 1 << 18
 """The length of the pieces in which a long text is sent."""
 
@@ -150,6 +153,8 @@ def to_json_pieces(value: Any) -> bytes | JsonPieces:
         pass
     try:
         return _to_json_by_python(value)
+    except RecursionError:
+        raise ValueError("the request cannot be encoded as JSON: it is nested too deeply") from None
     except (TypeError, ValueError) as error:
         raise ValueError(f"the request cannot be encoded as JSON: {error}") from None
 
@@ -183,8 +188,35 @@ def parse_json(text: bytes) -> Any:
     Half a surrogate pair, for which orjson rejects the text, becomes U+FFFD.
 
     Raises:
-        ValueError: It is not JSON.
+        ValueError: It is not JSON, or nested more deeply than `MAX_DEPTH`.
     """
+    value = _parse_any_depth(text)
+    if may_be_deep(text) and _is_deep(value):
+        raise ValueError("the JSON is nested too deeply")
+    return value
+
+
+def may_be_deep(text: bytes) -> bool:
+    """Return whether a text has enough brackets to be nested more deeply than `MAX_DEPTH`."""
+    return len(text) > 2 * MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH
+
+
+def _is_deep(value: Any) -> bool:
+    """Return whether a value is nested more deeply than `MAX_DEPTH`; no recursion."""
+    containers: list[Any] = [[value]]
+    for _ in range(MAX_DEPTH + 1):
+        containers = [
+            inner
+            for container in containers
+            for inner in (container.values() if isinstance(container, dict) else container)
+            if isinstance(inner, (dict, list))
+        ]
+        if not containers:
+            return False
+    return True
+
+
+def _parse_any_depth(text: bytes) -> Any:
     has_long_integer = LONG_INTEGER in text.translate(DIGITS_TO_ZEROS)
     try:
         if not has_long_integer:

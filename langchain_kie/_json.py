@@ -28,7 +28,11 @@ LONG_INTEGER: Final = b"0" * 19
 """Contained in JSON after `DIGITS_TO_ZEROS`, if an integer may have more than 64 bits."""
 
 MAX_DEPTH: Final = 200
-"""How deeply JSON may be nested. pydantic and orjson write 254 levels, the message's included."""
+"""How deeply JSON may be nested. A checkpoint of LangGraph 1.2 can have 254 levels, with those of
+the state and of the message."""
+
+_LEVELS_LEFT: Final = range(254 - MAX_DEPTH)
+"""The levels that orjson 3.11 can write around a value of `MAX_DEPTH` levels."""
 
 PIECE_BYTES: Final = 1 << 18
 """The length of the pieces in which a long text is sent."""
@@ -190,47 +194,50 @@ def parse_json(text: bytes) -> Any:
     Raises:
         ValueError: It is not JSON, or nested more deeply than `MAX_DEPTH`.
     """
-    value = _parse_any_depth(text)
-    if may_be_deep(text) and _is_deep(value):
+    has_long_integer = LONG_INTEGER in text.translate(DIGITS_TO_ZEROS)
+    try:
+        value = None if has_long_integer else orjson.loads(text)
+    except orjson.JSONDecodeError:
+        if b"\\u" not in text:
+            raise
+        value = orjson.loads(_with_replaced_halves(text))
+    if has_long_integer:
+        value = _parse_long_integers(_with_replaced_halves(text))
+    is_long = text[2 * MAX_DEPTH : 2 * MAX_DEPTH + 1]
+    if is_long and text.count(b"[") + text.count(b"{") > MAX_DEPTH and _is_deep(value):
         raise ValueError("the JSON is nested too deeply")
     return value
 
 
-def may_be_deep(text: bytes) -> bool:
-    """Return whether a text has enough brackets to be nested more deeply than `MAX_DEPTH`."""
-    return len(text) > 2 * MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH
+def _with_replaced_halves(text: bytes) -> bytes:
+    return _ESCAPES.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], text)
 
 
-def _is_deep(value: Any) -> bool:
-    """Return whether a value is nested more deeply than `MAX_DEPTH`; no recursion."""
-    containers: list[Any] = [[value]]
-    for _ in range(MAX_DEPTH + 1):
-        containers = [
-            inner
-            for container in containers
-            for inner in (container.values() if isinstance(container, dict) else container)
-            if isinstance(inner, (dict, list))
-        ]
-        if not containers:
-            return False
-    return True
-
-
-def _parse_any_depth(text: bytes) -> Any:
-    has_long_integer = LONG_INTEGER in text.translate(DIGITS_TO_ZEROS)
-    try:
-        if not has_long_integer:
-            return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        if b"\\u" not in text:
-            raise
-    text = _ESCAPES.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], text)
-    if not has_long_integer:
-        return orjson.loads(text)
+def _parse_long_integers(text: bytes) -> Any:
     try:
         return json.loads(text.decode(), parse_constant=_reject_constant)
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
+
+
+def _is_deep(value: Any) -> bool:
+    """Return whether a value is nested more deeply than `MAX_DEPTH`; no recursion."""
+    wrapped = value
+    for _ in _LEVELS_LEFT:
+        wrapped = [wrapped]
+    try:
+        orjson.dumps(wrapped)  # much faster than the loop
+    except TypeError:
+        containers: list[Any] = [[value]]
+        for _ in range(MAX_DEPTH + 1):
+            containers = [
+                inner
+                for container in containers
+                for inner in (container.values() if isinstance(container, dict) else container)
+                if isinstance(inner, (dict, list))
+            ]
+        return bool(containers)
+    return False
 
 
 def parse_next_json(text: bytes, half: bytes) -> tuple[Any, bytes]:

@@ -15,7 +15,6 @@ from langchain_kie._json import (
     DIGITS_TO_ZEROS,
     LONG_INTEGER,
     MAX_DEPTH,
-    may_be_deep,
     parse_json,
     parse_next_json,
 )
@@ -137,11 +136,12 @@ class EventParser:
             data = b"".join((*self._line, data))
             self._line.clear()  # a large event is not held twice
         is_plain = data.translate(DIGITS_TO_ZEROS).find(LONG_INTEGER) < 0
+        is_long = data[2 * MAX_DEPTH : 2 * MAX_DEPTH + 1]
         *lines, rest = data.split(b"\n")
         del data
         self._line = [rest] if rest else []
-        if is_plain and max(map(len, lines)) > 2 * MAX_DEPTH:
-            is_plain = not any(map(may_be_deep, lines))
+        if is_plain and is_long and max(map(len, lines)) > 2 * MAX_DEPTH:
+            is_plain = all(line.count(b"[") + line.count(b"{") <= MAX_DEPTH for line in lines)
         values = self._parse_lines(lines, orjson.loads if is_plain else parse_json)
         if values:
             self._has_events = True

@@ -1,4 +1,4 @@
-"""Work that concurrent callers need at the same time, done once, in threads and event loops.
+"""What the threads and event loops of a process share: values, and work that is done once.
 
 Knows threads and asyncio. Knows nothing of what the work is.
 """
@@ -6,6 +6,7 @@ Knows threads and asyncio. Knows nothing of what the work is.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -17,6 +18,29 @@ if TYPE_CHECKING:
 
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
+
+
+class OfProcess(Generic[ValueT]):
+    """A value that a forked process does not share with its parent, but creates again.
+
+    It may hold connections, which two processes must not use at once, and locks or work of
+    threads that do not exist in the new process.
+
+    Args:
+        create: Creates the value.
+
+    Attributes:
+        value: The value of this process.
+    """
+
+    def __init__(self, create: Callable[[], ValueT]) -> None:
+        self._create = create
+        self._renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        self.value = self._create()
 
 
 class _AbandonedError(Exception):

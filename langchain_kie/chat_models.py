@@ -49,6 +49,8 @@ else:
 
 SchemaT = TypeVar("SchemaT")
 
+_IN_RANGE = AfterValidator(_settings.checked_range_field)
+
 content_blocks.register()
 
 
@@ -148,13 +150,9 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
         validate_default=True,
     )
     api: Api | None = None
-    temperature: Annotated[float | None, AfterValidator(_settings.checked_temperature)] = (
-        ModelOptions.temperature
-    )
-    top_p: Annotated[float | None, AfterValidator(_settings.checked_top_p)] = ModelOptions.top_p
-    max_tokens: Annotated[int | None, AfterValidator(_settings.checked_max_tokens)] = (
-        ModelOptions.max_tokens
-    )
+    temperature: Annotated[float | None, _IN_RANGE] = ModelOptions.temperature
+    top_p: Annotated[float | None, _IN_RANGE] = ModelOptions.top_p
+    max_tokens: Annotated[int | None, _IN_RANGE] = ModelOptions.max_tokens
     stop: list[str] | str | None = None
     reasoning_effort: str | None = ModelOptions.reasoning_effort
     include_thoughts: bool | None = ModelOptions.include_thoughts

@@ -30,12 +30,20 @@ class HeldText:
     """The pieces of a text that was not sent.
 
     Args:
+        may_hold: Whether it is held, given its first characters.
         until_end: Whether it is held in any case.
-        may_hold: Otherwise, whether it is held, given its first characters.
+        until_block: Whether it is sent when a block follows that is not text.
     """
 
-    def __init__(self, may_hold: Callable[[str], bool], *, until_end: bool) -> None:
+    def __init__(
+        self,
+        may_hold: Callable[[str], bool],
+        *,
+        until_end: bool = False,
+        until_block: bool = False,
+    ) -> None:
         self.until_end = until_end
+        self.until_block = until_block
         self._may_hold = may_hold
         self.pieces: list[tuple[str, str | None]] = []
         self._start = ""

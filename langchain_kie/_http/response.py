@@ -70,6 +70,24 @@ class Decoded(Protocol):
 
 
 ItemT = TypeVar("ItemT", bound=Decoded)
+ValueT = TypeVar("ValueT")
+
+
+@dataclass(frozen=True, slots=True)
+class SingleEvent(Generic[ValueT]):
+    """The only event of an answer that is one JSON document.
+
+    Attributes:
+        value: What it was decoded to.
+    """
+
+    value: ValueT
+    has_output: bool = True
+    has_finish_reason: bool = False
+    is_bare_end: bool = False
+    is_empty: bool = False
+    is_terminal: bool = True
+    is_last: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,8 @@ def normalize_schema(schema: Schema) -> Schema:
             try:
                 return _Normalizer(schema, max_nodes, limits).normalize(schema)
             except _EndOfRecursionError as end:
-                return end.stub
+                stub = {} if "type" in schema else end.stub
+                return {**stub, **_split_types(_truncated(schema))}
     raise AssertionError("the last attempt truncates")  # pragma: no cover
 
 

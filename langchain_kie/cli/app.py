@@ -52,6 +52,31 @@ EmulatorSettings = Annotated[
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON, too.")
 ]
+ModelsOption = Annotated[
+    str, typer.Option("--models", metavar="NAMES", help="Models, separated by commas.")
+]
+ApisOption = Annotated[
+    str | None,
+    typer.Option(
+        "--api",
+        metavar="NAMES",
+        help=f"APIs, separated by commas: {', '.join(APIS)}. Default: those of each model.",
+    ),
+]
+QuestionsOption = Annotated[
+    str | None,
+    typer.Option("--questions", metavar="NAMES", help="Only these questions. Default: all."),
+]
+CreditsOption = Annotated[
+    float, typer.Option(min=0, help="Send no call after this many credits (0.005 USD each).")
+]
+WaitOption = Annotated[
+    float, typer.Option(min=0.1, help="Seconds to wait for an answer that does not stream.")
+]
+RecordOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Record requests and responses, without key and balance."),
+]
 
 
 def run() -> None:
@@ -80,34 +105,13 @@ def _options(
 @app.command()
 def doctor(
     *,
-    model_names: Annotated[
-        str, typer.Option("--models", metavar="NAMES", help="Models, separated by commas.")
-    ] = DEFAULT_MODELS,
-    apis: Annotated[
-        str | None,
-        typer.Option(
-            "--api",
-            metavar="NAMES",
-            help=f"APIs, separated by commas: {', '.join(APIS)}. Default: those of each model.",
-        ),
-    ] = None,
-    names: Annotated[
-        str | None,
-        typer.Option("--questions", metavar="NAMES", help="Only these questions. Default: all."),
-    ] = None,
-    max_credits: Annotated[
-        float, typer.Option(min=0, help="Send no call after this many credits (0.005 USD each).")
-    ] = 10.0,
-    wait: Annotated[
-        float, typer.Option(min=0.1, help="Seconds to wait for an answer that does not stream.")
-    ] = 60.0,
+    model_names: ModelsOption = DEFAULT_MODELS,
+    apis: ApisOption = None,
+    names: QuestionsOption = None,
+    max_credits: CreditsOption = 10.0,
+    wait: WaitOption = 60.0,
     json_file: JsonOption = None,
-    record: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Record requests and responses, without key and balance."
-        ),
-    ] = None,
+    record: RecordOption = None,
     emulator: EmulatorOption = False,
     emulator_settings: EmulatorSettings = None,
 ) -> None:

@@ -68,7 +68,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(rate_limiter, "time", clock)
     monkeypatch.setattr(rate_limiter, "asyncio", SimpleNamespace(sleep=clock.asleep))
     monkeypatch.setattr(state, "time", clock)
-    monkeypatch.setattr(state, "process", state.ProcessState())
+    monkeypatch.setattr(state.process, "value", state.ProcessState())
     return clock
 
 

@@ -36,7 +36,7 @@ from langchain_kie import (
     media_block,
 )
 from langchain_kie._chat_model.call import files_of
-from langchain_kie._conversation.media import HEAD_BYTES
+from langchain_kie._conversation.mime_types import HEAD_BYTES
 from langchain_kie.emulator import Emulator
 from langchain_kie.errors import KieEmptyResponseError
 from langchain_kie.files import FILE_LIFETIME

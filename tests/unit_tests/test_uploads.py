@@ -203,7 +203,7 @@ def test_evicted_file_is_uploaded_again(emulator: Emulator) -> None:
 def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The calls that wait for the upload of another call, or use its file."""
     calls: list[Any] = []
-    get_or_start = uploads_module._cache.get_or_start
+    get_or_start = uploads_module._uploaded.value.get_or_start
 
     def recorded(key: Any, loop: Any) -> Any:
         pending, is_mine = get_or_start(key, loop)
@@ -211,7 +211,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             calls.append(pending)
         return pending, is_mine
 
-    monkeypatch.setattr(uploads_module._cache, "get_or_start", recorded)
+    monkeypatch.setattr(uploads_module._uploaded.value, "get_or_start", recorded)
     return calls
 
 

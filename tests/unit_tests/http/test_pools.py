@@ -29,8 +29,9 @@ STALLED_TEXT = Scripted(TEXT_EVENTS, ending="stall")
 
 def slots() -> list[Any]:
     """Return the slots of the shared pools, of threads and of every event loop."""
-    of_loops = [pools for pools, _ in _pools._process.of_loops.values()]
-    return [slot for pools in (_pools._process.of_threads, *of_loops) for slot in pools._slots]
+    process = _pools._process.value
+    of_loops = [pools for pools, _ in process.of_loops.values()]
+    return [slot for pools in (process.of_threads, *of_loops) for slot in pools._slots]
 
 
 def in_use() -> list[Any]:
@@ -167,7 +168,7 @@ async def test_tasks_cancelled_at_any_moment_leave_nothing_in_use() -> None:
         assert in_use() == []
         del jobs, results, errors
         gc.collect()
-        pools, _ = _pools._process.of_loops[asyncio.get_running_loop()]
+        pools, _ = _pools._process.value.of_loops[asyncio.get_running_loop()]
         for pool in pools.clear():
             await pool.aclose()
         await all_closed(server)

@@ -88,12 +88,12 @@ def test_an_invalid_environment_is_a_configuration_error(name: str, value: str) 
 async def test_calls_on_this_machine_use_no_proxy(name: str, monkeypatch) -> None:
     with server_sending(WHOLE) as proxy, server_sending(WHOLE) as server:
         monkeypatch.setenv(name, proxy.base_url)
-        monkeypatch.setattr(_pools, "_process", _pools._ProcessPools())
+        monkeypatch.setattr(_pools._process, "value", _pools._ProcessPools())
         for call_mode in BASIC_CALL_MODES:
             await call_mode(model_at(server))
         assert (len(proxy.requests), len(server.requests)) == (0, 4)
-        for pool in _pools._process.of_threads.clear():
+        for pool in _pools._process.value.of_threads.clear():
             pool.close()
-        for pools, _ in _pools._process.of_loops.values():
+        for pools, _ in _pools._process.value.of_loops.values():
             for async_pool in pools.clear():
                 await async_pool.aclose()

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo chat documents batch emulator bench peers check test test_lowest docs docs_serve lint format typing unit_test audit faults chaos fuzz \
+.PHONY: help demo chat documents batch emulator bench peers check test test_lowest docs docs_serve lint format typing unit_test audit faults chaos fuzz fuzz_guided load \
 	integration_test ecosystem_test example_test chat_picture clean
 
 PYTHON ?= python3
@@ -19,6 +19,9 @@ BENCH_ARGS ?=
 DEMO := $(VENV)/demo
 EXAMPLES := $(VENV)/examples
 ARGS ?=
+LOAD := $(VENV)/load
+LOAD_ARGS ?=
+FUZZ := $(VENV)/fuzz
 DOCS := $(VENV)/docs
 ON_EMULATOR := env -u KIE_API_KEY -u KIE_BASE_URL
 SUITES := lint typing unit_test integration_test ecosystem_test example_test
@@ -92,6 +95,13 @@ $(BENCH)/.ready: $(READY) benchmarks/constraints.txt
 bench: $(BENCH)/.ready ## Measure CPU and memory, compared with other packages (BENCH_ARGS="--quick --only stream --clients ours")
 	@$(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
 
+# A separate environment, because only this needs uvloop and gevent.
+$(LOAD)/.ready: pyproject.toml constraints.txt
+	$(call install,$(LOAD),-c constraints.txt -e . --group load)
+
+load: $(LOAD)/.ready ## Send 100,000 calls through one process in each of four ways (LOAD_ARGS="--ways asyncio --calls 1000")
+	@$(LOAD)/bin/python -m benchmarks.load $(LOAD_ARGS)
+
 peers: $(BENCH)/.ready ## Compare what this package and others make of the same answers
 	@PYTHONPATH=tests $(BENCH)/bin/python -m benchmarks.peers
 
@@ -163,6 +173,13 @@ chaos: $(READY) ## Run agents with faults and kills (SEEDS=1000, START=0, CHAOS_
 
 fuzz: $(READY) ## Run the fuzz tests (MINUTES=...); failing examples are stored and run first
 	$(ON_EMULATOR) PYTHONPATH=tests $(BIN)/python -m fuzz.run --minutes $(MINUTES)
+
+# A separate environment: Atheris has no wheels for some systems and versions of Python.
+$(FUZZ)/.ready: pyproject.toml constraints.txt
+	$(call install,$(FUZZ),-c constraints.txt -e ".[emulator]" --group fuzz)
+
+fuzz_guided: $(FUZZ)/.ready ## Fuzz the parsers, guided by their coverage (MINUTES=...); needs Atheris
+	$(ON_EMULATOR) PYTHONPATH=tests $(FUZZ)/bin/python -m fuzz.guided --minutes $(MINUTES)
 
 integration_test: $(READY) ## Run the integration tests: on KIE with KIE_API_KEY, else on the emulator
 	$(BIN)/pytest tests/integration_tests $(if $(KIE_API_KEY),,-n auto) $(TEST_ARGS)

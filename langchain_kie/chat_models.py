@@ -420,7 +420,7 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
         @overload
         def with_structured_output(
             self,
-            schema: dict[str, Any] | type,
+            schema: dict[str, Any] | type | None = ...,
             *,
             method: Method | None = ...,
             include_raw: Literal[True],
@@ -431,7 +431,7 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
         @overload
         def with_structured_output(
             self,
-            schema: dict[str, Any] | type,
+            schema: dict[str, Any] | type | None = ...,
             *,
             method: Method | None = ...,
             include_raw: bool = ...,
@@ -442,7 +442,7 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
 
     def with_structured_output(
         self,
-        schema: dict[str, Any] | type,
+        schema: dict[str, Any] | type | None = None,
         *,
         method: Method | None = "json_schema",
         include_raw: bool = False,
@@ -453,7 +453,8 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
         """Make the model answer in a schema.
 
         Args:
-            schema: A pydantic class, a `TypedDict`, a JSON schema or an OpenAI function.
+            schema: A pydantic class, a `TypedDict`, a JSON schema, or an OpenAI function or
+                `response_format`; optional with `json_mode`.
             method: `json_schema`, the default and the same as `None`, lets KIE enforce the
                 schema; `function_calling` forces a call of a function with that schema;
                 `json_mode` only requests JSON, so the prompt must describe it.

@@ -156,6 +156,8 @@ class _Coercion:
             types = [*types, "null"]
         matches = not types or _is_allowed(value, types, values)
         if types and (not matches or _is_placeholder(value, schema)):
+            if schema.get("format") in _FORMATS_OF_VALUES and is_number(value):
+                return value, True  # for pydantic, a number can be a time or an address
             value = _converted(value, types, values)
             matches = _is_allowed(value, types, values) and not _is_placeholder(value, schema)
         fits = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from functools import partial as bound
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.exceptions import OutputParserException
@@ -53,6 +54,11 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
 
     tool_names: tuple[str, ...] = ()
     """The other functions, which the model may call instead of answering."""
+
+    @property
+    def OutputType(self) -> Any:  # noqa: N802 - LangChain's name
+        """The class of a parsed answer."""
+        return self.model_class or dict[str, Any]
 
     def parse(self, text: str) -> Any:
         """Parse the text of an answer; as `parse_result`."""
@@ -115,20 +121,25 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         Raises:
             ValueError: The value does not match.
         """
-        value, fits = fit(value, self.json_schema, is_partial=partial)
-        if must_fit and not (isinstance(value, dict) and (fits or partial)):
-            raise ValueError(f"it is {as_json_text(value)}")
+        fitted, fits = fit(value, self.json_schema, is_partial=partial)
+        if must_fit and not (isinstance(fitted, dict) and (fits or partial)):
+            raise ValueError(f"it is {as_json_text(fitted)}")
         if self.model_class is None:
-            return value
+            return fitted
         validate = getattr(self.model_class, "model_validate", None) or self.model_class.parse_obj
         try:
-            return validate(value)
+            return validate(fitted)
         except ValueError as error:
-            with_nulls = value if partial else _with_nulls(value, error)
-            if with_nulls is value:
+            if partial:
                 raise
-            with suppress(ValueError):
-                return validate(with_nulls)
+            others = (value, _with_nulls(fitted, error))
+            attempts = [bound(validate, other) for other in others if other is not fitted]
+            if validate_json := getattr(self.model_class, "model_validate_json", None):
+                # A strict class takes a date or an enum only from JSON text.
+                attempts.append(bound(validate_json, json.dumps(fitted)))
+            for attempt in attempts:
+                with suppress(ValueError):
+                    return attempt()
             raise
 
     def _reason(self, error: Exception, text: str, message: Any) -> str:
@@ -200,10 +211,9 @@ def _with_null_at(value: Any, path: tuple[Any, ...]) -> Any:
     if not path or not isinstance(value, (dict, list)):
         return value
     key, *rest = path
-    if (isinstance(value, dict) and key not in value) or (
-        isinstance(value, list) and not isinstance(key, int)
-    ):
-        return _with_null_at(value, tuple(rest))  # the name of an alternative
+    known = value if isinstance(value, dict) else range(len(value))
+    if key not in known:  # the name of an alternative, or what is absent
+        return _with_null_at(value, tuple(rest))
     inner = _with_null_at(value[key], tuple(rest))
     if inner is value[key]:
         return value

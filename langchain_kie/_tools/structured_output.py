@@ -43,6 +43,7 @@ def build_response_format(schema: dict[str, Any] | type, strict: bool | None) ->
     Raises:
         ValueError: A `response_format` of the type `json_schema` has no schema.
     """
+    schema, strict = _from_openai(schema, strict)
     if isinstance(schema, dict) and schema.get("type") in {"json_schema", "json_object", "text"}:
         inner = schema.get("json_schema") or {}
         if schema["type"] == "json_schema" and not isinstance(inner.get("schema"), dict):
@@ -55,6 +56,20 @@ def build_response_format(schema: dict[str, Any] | type, strict: bool | None) ->
     name = legal_name(str(json_schema.get("title") or DEFAULT_NAME))
     inner = {"name": name, "schema": json_schema} | ({} if strict is None else {"strict": strict})
     return {"type": "json_schema", "json_schema": inner}
+
+
+def _from_openai(schema: Any, strict: bool | None) -> tuple[Any, bool | None]:
+    """The schema in OpenAI's `{"name": ..., "schema": ..., "strict": ...}`, and its `strict`.
+
+    Anything else is returned unchanged.
+    """
+    if not (isinstance(schema, dict) and isinstance(schema.get("schema"), dict)):
+        return schema, strict
+    if "name" not in schema or not schema.keys().isdisjoint({"type", "properties", "$ref"}):
+        return schema, strict
+    named = {"title": schema["name"], "description": schema.get("description")}
+    inner = {key: value for key, value in named.items() if value} | schema["schema"]
+    return inner, schema.get("strict") if strict is None else strict
 
 
 def _to_json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
@@ -108,7 +123,7 @@ def _traced_schema(schema: Any, json_schema: dict[str, Any]) -> Any:
 
 def bind_schema(
     model: BaseChatModel,
-    schema: dict[str, Any] | type,
+    schema: dict[str, Any] | type | None,
     method: Method,
     strict: bool | None,
     tools: Sequence[Any],
@@ -118,7 +133,7 @@ def bind_schema(
 
     Args:
         model: The model.
-        schema: The schema of the answer.
+        schema: The schema of the answer; `None` for any JSON object with `json_mode`.
         method: How the model is made to answer in it.
         strict: Sent with the schema.
         tools: The tools that the model may call instead of answering.
@@ -129,6 +144,11 @@ def bind_schema(
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
+    if schema is None and method != "json_mode":
+        raise ValueError(f"method={method!r} needs a schema; only json_mode does not")
+    if isinstance(schema, dict) and schema.get("type") == "json_schema":
+        schema = schema.get("json_schema")
+    schema, strict = _from_openai({} if schema is None else schema, strict)
     function: Json = {}
     tools = [normalized for tool in tools for normalized in normalize_tool(tool)]
     names = [tool["function"]["name"] for tool in tools if tool["type"] == "function"]

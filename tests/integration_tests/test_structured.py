@@ -82,6 +82,18 @@ class IntPage(Page[int]):
     """A page of numbers."""
 
 
+@pytest.mark.parametrize("strategy", [ProviderStrategy, ToolStrategy, lambda schema: schema])
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+async def test_an_agent_gets_json_in_the_types_of_the_schema(api, strategy):
+    """None of the fields can be null, so a stream would deliver the text as it arrives."""
+    text = text_event('```json\n{"number": "3", "items": "[1]"}\n```')
+    with server_of(text) as server:
+        agent = create_agent(model_at(server, api=api), response_format=strategy(IntPage))
+        question = {"messages": [("user", "?")]}
+        for state in (agent.invoke(question), await agent.ainvoke(question)):
+            assert state["structured_response"] == IntPage(number=3, items=[1])
+
+
 NUMBERED = "Get the weather of Lisbon, then a page with the number 3."
 
 

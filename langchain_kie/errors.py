@@ -30,17 +30,18 @@ Knows statuses, codes and messages. Knows nothing of HTTP clients.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from langchain_core import exceptions as core
+from langchain_core.messages import BaseMessage
 from langchain_core.version import VERSION
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from langchain_core.messages import BaseMessage
-
 MAX_MESSAGE_CHARS = 300
+_TO_SPACE = dict.fromkeys(
+    [*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A)], " "
+)
+"""Control characters, line ends, and marks that change the direction of text."""
 UNLIMITED_RETRIES = 1_000_000
 
 HAS_REFUSALS = hasattr(core, "ModelRefusalError")
@@ -341,7 +342,11 @@ def error_for(
 
 
 def shortened(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
-    """Return the text, cut to `limit` characters."""
+    """Return the text as one line without control characters, cut to `limit` characters.
+
+    A server's text could otherwise write lines into a log, or change a terminal.
+    """
+    text = text[: limit + 1].translate(_TO_SPACE)
     return text[: limit - 1] + "…" if len(text) > limit else text
 
 

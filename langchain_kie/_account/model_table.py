@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langchain_kie._catalog import MODELS
+from langchain_kie._catalog import MODELS, Api
 
 if TYPE_CHECKING:
-    from langchain_kie._catalog import Api, ModelSpec
+    from langchain_kie._catalog import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)

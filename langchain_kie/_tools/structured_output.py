@@ -44,12 +44,15 @@ def build_response_format(schema: dict[str, Any] | type, strict: bool | None) ->
         ValueError: A `response_format` of the type `json_schema` has no schema.
     """
     if isinstance(schema, dict) and schema.get("type") in {"json_schema", "json_object", "text"}:
-        given = (schema.get("json_schema") or {}).get("schema")
-        if schema["type"] == "json_schema" and not isinstance(given, dict):
+        inner = schema.get("json_schema") or {}
+        if schema["type"] == "json_schema" and not isinstance(inner.get("schema"), dict):
             raise ValueError("a response_format of type json_schema needs json_schema.schema")
-        return schema
+        name = inner.get("name")
+        if not isinstance(name, str) or legal_name(name) == name:
+            return schema
+        return {**schema, "json_schema": {**inner, "name": legal_name(name)}}
     json_schema = _to_json_schema(schema)
-    name = str(json_schema.get("title") or DEFAULT_NAME)
+    name = legal_name(str(json_schema.get("title") or DEFAULT_NAME))
     inner = {"name": name, "schema": json_schema} | ({} if strict is None else {"strict": strict})
     return {"type": "json_schema", "json_schema": inner}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import pytest
 from answer_events import call_event, native_event, server_of, text_answer, text_event
@@ -66,6 +66,60 @@ async def test_an_agent_without_tools_returns_structured_output(name, strategy):
     question = {"messages": [{"role": "user", "content": "Describe the weather of Lisbon."}]}
     result = await agent.ainvoke(question)
     assert isinstance(result["structured_response"], Weather)
+
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """A page. The name of a class such as `Page[int]` is the name of no function."""
+
+    number: int
+    items: list[T]
+
+
+class IntPage(Page[int]):
+    """A page of numbers."""
+
+
+NUMBERED = "Get the weather of Lisbon, then a page with the number 3."
+
+
+@pytest.mark.parametrize("schema", [Page[int], Page[Page[int]], IntPage])
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+async def test_a_generic_class_is_a_schema(api, schema):
+    model = ChatKieGemini(model="gemini-3-flash", api=api)
+    for method in ("json_schema", "function_calling"):
+        chain = model.with_structured_output(schema, method=method)
+        pages = [chain.invoke(NUMBERED), await chain.ainvoke(NUMBERED)]
+        pages += [
+            [*chain.stream(NUMBERED)][-1],
+            [page async for page in chain.astream(NUMBERED)][-1],
+        ]
+        assert {type(page) for page in pages} == {schema}
+        assert {page.number for page in pages} == {3}
+    question = {"messages": [("user", NUMBERED)]}
+    strategies = [ProviderStrategy(schema), schema]
+    for strategy in [*strategies, ToolStrategy(schema)] if schema is IntPage else strategies:
+        agent = create_agent(model, [get_weather], response_format=strategy)
+        states = [agent.invoke(question), await agent.ainvoke(question)]
+        states += [[*agent.stream(question, stream_mode="values")][-1]]
+        assert {type(state["structured_response"]) for state in states} == {schema}
+        assert {state["structured_response"].number for state in states} == {3}
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+async def test_a_generic_class_as_a_tool_is_refused_with_the_way_out(api):
+    """LangChain names the tool `Page[int]` (langchain 1.5.2); nothing is sent."""
+    with server_of() as server:
+        model = model_at(server, api=api)
+        agent = create_agent(model, [get_weather], response_format=ToolStrategy(Page[int]))
+        question = {"messages": [("user", NUMBERED)]}
+        with pytest.raises(ValueError, match=r"use a subclass: class MyPage\(Page\[int\]\)"):
+            agent.invoke(question)
+        with pytest.raises(ValueError, match=r"use a subclass: class MyPage\(Page\[int\]\)"):
+            [state async for state in agent.astream(question)]
+        assert server.requests == []
 
 
 class Risk(BaseModel):

@@ -103,6 +103,19 @@ async def test_arguments_that_are_cut_in_a_number_are_invalid(sent: str, start: 
             assert call["args"].startswith(sent)
 
 
+@pytest.mark.parametrize("name", ["a", "other"])
+async def test_arguments_that_are_nested_too_deeply_are_invalid(name: str) -> None:
+    """Nothing that keeps messages could write them."""
+    sent = f'{{"n": "1", "{name}": {"[" * 1000}{"]" * 1000}}}'
+    chat = fragments(fragment("f", sent, index=0, id="c1"))
+    with server_sending(chat) as server:
+        for call_mode in BASIC_CALL_MODES:
+            message = await call_mode(bound_to(server, n="integer", a="array"))
+            assert not message.tool_calls
+            (call,) = message.invalid_tool_calls
+            assert call["args"].startswith(sent)
+
+
 def test_text_is_streamed_in_pieces_also_if_it_has_json_in_it() -> None:
     sent = ['{"a": "{', '\\"n\\": 7,', ' \\"m\\": true', '}"}']
     first, *rest = sent

@@ -15,7 +15,7 @@ from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie import KieAccount, KieConfigurationError, KieError
 from langchain_kie._http.transport import DEFAULT_TIMEOUT
-from unit_tests.loopback import TEXT_EVENTS, all_closed, run_script
+from unit_tests.loopback import PRELUDE, TEXT_EVENTS, all_closed, run_script
 from unit_tests.upload_server import STORED_AT, aupload, files_at, receipt, unique_png, upload
 
 if TYPE_CHECKING:
@@ -202,3 +202,36 @@ def test_httpx2_is_optional() -> None:
         print(len(network_errors()))
     """)
     assert output.split() == ["4"]
+
+
+UNREAD = """
+import httpx2
+model.http_async_client = httpx2.AsyncClient()
+stream = model.astream("hi")
+
+async def main():
+    async for _ in stream:
+        break
+    {end}
+
+asyncio.run(main())
+print("ok")
+"""
+
+
+@pytest.mark.parametrize(
+    "answer", [Scripted([STREAMED["gateway"]]), FAULTS["silent after a chunk"]]
+)
+def test_a_stream_that_is_closed_logs_nothing_when_the_event_loop_ends(answer: Scripted) -> None:
+    """docs/performance.md; the message for a stream that is left open is httpx2's (2.16)."""
+    with ScriptedServer(answer) as server:
+        closed = PRELUDE + UNREAD.format(end="await stream.aclose()")
+        assert run_script(closed, base_url=server.base_url) == "ok\n"
+        with pytest.raises(AssertionError, match="asynchronous generator is already running"):
+            run_script(PRELUDE + UNREAD.format(end="pass"), base_url=server.base_url)
+
+
+def test_a_stream_that_is_read_logs_nothing_when_the_event_loop_ends() -> None:
+    with server_sending(STREAMED["gateway"]) as server:
+        read = PRELUDE + UNREAD.format(end="[chunk async for chunk in stream]")
+        assert run_script(read, base_url=server.base_url) == "ok\n"

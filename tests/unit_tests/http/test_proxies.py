@@ -17,6 +17,7 @@ COMPLETION = fixture("chat_completion.json")
     ("form", "excluded", "is_used"),
     [
         ("http://{}", "", True),
+        ("http://user:pass-word@{}", "", True),
         ("{}", "other.invalid", True),
         ("http://{}", "kie.invalid", False),
         ("http://{}", "a.example, .kie.invalid", False),
@@ -29,9 +30,11 @@ def test_a_proxy_of_the_environment_is_used(form, excluded, is_used, monkeypatch
         try:
             model.invoke("hi")
         except Exception as error:
+            import traceback
+            assert "pass-word" not in "".join(traceback.format_exception(error)) + repr(error)
             print(type(error).__name__)
     """)
-    with server_sending(COMPLETION) as proxy:
+    with server_sending(b"", status=407) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", form.format(proxy.base_url.removeprefix("http://")))
         monkeypatch.setenv("NO_PROXY", excluded)
         assert run_script(script, base_url="https://api.kie.invalid") == "KieConnectionError\n"

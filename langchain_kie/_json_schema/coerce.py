@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_kie._json import complete_escapes
 from langchain_kie._json_schema.keywords import (
     VALUE_CHECKS,
+    accepts_null,
     is_number,
     resolve_reference,
     type_names,
@@ -202,9 +203,7 @@ class _Coercion:
         self._count_step(depth)
         if not isinstance(schema, dict):
             return False
-        if schema.get("nullable") is True or "null" in type_names(schema.get("type")):
-            return True
-        if None in _list_at(schema, "enum") or schema.get("const", "") is None:
+        if accepts_null(schema):
             return True
         keys = ("allOf", "anyOf", "oneOf")
         inner = chain(self._referenced(schema), *(_list_at(schema, key) for key in keys))

@@ -72,7 +72,7 @@ def _convert_typed_dict(typed_dict: Any, converted: dict[Any, Any]) -> Any:
     description, descriptions = _docstring(typed_dict)
     annotations: dict[str, Any] = {}
     required: set[str] = set()
-    for name, hint in _hints(typed_dict).items():
+    for name, hint in get_type_hints(typed_dict, include_extras=True).items():
         is_required, inner = name in typed_dict.__required_keys__, hint
         while (origin := get_origin(inner)) in _MARKERS:
             marked, inner = _MARKERS[origin], get_args(inner)[0]
@@ -86,20 +86,6 @@ def _convert_typed_dict(typed_dict: Any, converted: dict[Any, Any]) -> Any:
     new.__doc__ = description
     new.__module__, new.__qualname__ = typed_dict.__module__, typed_dict.__qualname__
     return new
-
-
-def _hints(typed_dict: Any) -> dict[str, Any]:
-    """The annotations of a `TypedDict`.
-
-    A name in an annotation cannot be looked up if the class is defined in a function; then the
-    annotations must be types.
-    """
-    try:
-        return get_type_hints(typed_dict, include_extras=True)
-    except NameError:
-        if all(isinstance(hint, type) for hint in typed_dict.__annotations__.values()):
-            return dict(typed_dict.__annotations__)
-        raise
 
 
 def _with_field(annotation: Any, description: str | None) -> tuple[Any, bool]:

@@ -218,7 +218,10 @@ class MessageAssembler:
         self._metadata.add_citation_spans(texts)
         self._add_finish_reason()
         closing_chunks = calls + self._tool_calls.closing_chunks()
-        additional_kwargs = self._signatures.additional_kwargs()
+        text = "".join(texts.values())
+        additional_kwargs = self._signatures.additional_kwargs(
+            text if text == self._refusal else text + self._refusal
+        )
         if thoughts:
             additional_kwargs["reasoning_content"] = thoughts
         if self._tool_calls.invalid_arguments:

@@ -187,14 +187,13 @@ class ToolCalls:
             return call, False
         args = delta.args
         starts_object = "{" in args and args.lstrip()[0] == "{"
-        is_object = delta.is_complete or starts_object
-        if args == "null":  # of another call, or the end of a stream of fragments
-            is_object = bool(delta.name) and (not delta.id or delta.id != call.native_id)
-            if not is_object and call.has_complete_arguments():
-                return call, True
+        is_object = delta.is_complete or starts_object or args == "null"
+        is_nothing = args == "null" and not (delta.name and delta.id != call.native_id)
         if call.is_quoted and not is_object:
             is_object = args.lstrip()[:1] == '"'
-        if is_object and call.is_repeated_by(delta):
+        if (is_object and call.is_repeated_by(delta)) or (
+            is_nothing and call.has_complete_arguments()
+        ):
             return call, True
         is_named = delta.name and call.name and not (delta.id and call.native_id)
         if (is_object or is_named) and call.has_complete_arguments():

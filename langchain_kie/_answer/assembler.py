@@ -97,7 +97,9 @@ class MessageAssembler:
         self._media_count = media_count
         self._min_prompt_tokens = min_prompt_tokens
         self._signatures = SignatureLog(model)
-        answer_names = _answer_names(functions, answer_function, schema_names)
+        answer_names: Collection[str] = ()
+        if answer_function or schema_names:
+            answer_names = _answer_names(functions, answer_function, schema_names)
         self._tool_calls = ToolCalls(functions, answer_names, self._signatures)
         self._has_answer_function = answer_function is not None
         self._is_checked = checks_calls or required is not None
@@ -216,12 +218,10 @@ class MessageAssembler:
         if not (self._content or self._tool_calls or held or self._is_refusal()):
             self._mark_if_billed(usage)
         self._metadata.add_citation_spans(texts)
-        self._add_finish_reason()
+        has_calls, has_refusal = bool(self._tool_calls), self._refusal != ""
+        self._metadata.add_finish_reason(has_calls=has_calls, has_refusal=has_refusal)
         closing_chunks = calls + self._tool_calls.closing_chunks()
-        text = "".join(texts.values())
-        additional_kwargs = self._signatures.additional_kwargs(
-            text if text == self._refusal else text + self._refusal
-        )
+        additional_kwargs = self._signatures.additional_kwargs(texts, self._refusal)
         if thoughts:
             additional_kwargs["reasoning_content"] = thoughts
         if self._tool_calls.invalid_arguments:
@@ -236,10 +236,6 @@ class MessageAssembler:
 
     def _is_refusal(self) -> bool:
         return self._metadata.finish_reason.is_refusal or self._refusal != ""
-
-    def _add_finish_reason(self) -> None:
-        has_calls, has_refusal = bool(self._tool_calls), self._refusal != ""
-        self._metadata.add_finish_reason(has_calls=has_calls, has_refusal=has_refusal)
 
     def _held_content(self, held: str, *, has_calls: bool) -> tuple[Any, str]:
         """The content of the last chunk, and the thoughts that it has.
@@ -315,7 +311,8 @@ class MessageAssembler:
         required = f"tool_choice requires a call of {names}, but"
         quoted = f"its answer: {shortened(text or self._refusal, _MAX_QUOTED_CHARS)!r}"
         if is_refusal:
-            self._add_finish_reason()
+            has_calls, has_refusal = bool(self._tool_calls), self._refusal != ""
+            self._metadata.add_finish_reason(has_calls=has_calls, has_refusal=has_refusal)
             metadata = self._metadata.values
             raise KieRefusalError(
                 f"{required} the model refused ({metadata['finish_reason']}); {quoted}",

@@ -111,15 +111,20 @@ class SignatureLog:
                     if signed_args is not None:
                         entry["args"] = signed_args
 
-    def additional_kwargs(self, text: str) -> Json:
+    def additional_kwargs(self, texts: Mapping[str, str], refusal: str) -> Json:
         """Return the entry for the message; it leaves out tool calls that never got a name.
 
         Args:
-            text: The text of the message, and its refusal.
+            texts: The text blocks of the message.
+            refusal: Its refusal, which can be its only text.
         """
+        if not self._entries:
+            return {}
         entries = [entry for entry in self._entries if not isinstance(entry.get("id"), int)]
         if any(entry["type"] in {"text", "message"} or "at" in entry for entry in entries):
-            entries.append({"type": "content", "digest": text_digest(text)})
+            text = "".join(texts.values())
+            digest = text_digest(text if text == refusal else text + refusal)
+            entries.append({"type": "content", "digest": digest})
         return {STORE_KEY: {self._model: entries}} if entries else {}
 
 

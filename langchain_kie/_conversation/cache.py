@@ -92,7 +92,8 @@ class Turn:
         parts: Its text and media.
         name: The name of the message.
         signatures: Its thought signatures, by model.
-        has_server_tools: Whether its content has blocks of server-side tools.
+        server_tools: The blocks of server-side tools that a signature can belong to, by index,
+            each with its position in the text.
         tools: Its tool calls with their tool results, in the order of the calls.
         model_name: The model that made its tool calls.
         forms: Its JSON, by what it depends on; `None` if it is not to be kept.
@@ -102,7 +103,7 @@ class Turn:
     parts: list[Part]
     name: str | None = None
     signatures: Mapping[str, Sequence[Json]] | None = None
-    has_server_tools: bool = False
+    server_tools: Mapping[str, tuple[int, Json]] | None = None
     tools: Sequence[ToolTurn] = ()
     forms: Forms | None = None
     model_name: str | None = None
@@ -110,7 +111,7 @@ class Turn:
     def copy(self, parts: list[Part], tools: Sequence[ToolTurn] = ()) -> Turn:
         """The turn with other parts and tools."""
         return Turn(
-            *(self.role, parts, self.name, self.signatures, self.has_server_tools),
+            *(self.role, parts, self.name, self.signatures, self.server_tools),
             *(tools, self.forms, self.model_name),
         )
 
@@ -160,7 +161,7 @@ class ParsedMessage:
                 turn.parts.append(refusal)
         if state[2] and (signatures := stored_signatures(message)):
             turn.signatures = signatures
-            turn.has_server_tools = _has_server_tools(content)
+            turn.server_tools = _server_tools(content)
         if role == "assistant" and (state[3] or state[4]):
             self.has_calls = True
             turn.model_name = message.response_metadata.get("model_name")
@@ -316,10 +317,17 @@ def _size(value: Any) -> int:
     return sum(map(_size, value))
 
 
-def _has_server_tools(content: Any) -> bool:
-    return isinstance(content, list) and any(
-        isinstance(block, dict) and block.get("type") in _SERVER_TOOL_BLOCKS for block in content
-    )
+def _server_tools(content: Any) -> dict[str, tuple[int, Json]]:
+    """The blocks of server-side tools, by index, each with the length of the text before it."""
+    found: dict[str, tuple[int, Json]] = {}
+    position = 0
+    for block in content if isinstance(content, list) else ():
+        text = block.get("text") if isinstance(block, dict) else block
+        if isinstance(block, dict) and block.get("type") in _SERVER_TOOL_BLOCKS:
+            found[str(block.get("index"))] = (position, block)
+        elif isinstance(text, str):
+            position += len(text)
+    return found
 
 
 def _json_of(message: BaseMessage, state: tuple[Any, ...]) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import orjson
 from call_modes import fixture
 from scripted_server import sse
@@ -149,7 +151,15 @@ PARTS = [
         "a signed image",
         sse(native({"inlineData": PNG, "thoughtSignature": "S~1"}, finish="STOP")),
         blocks=[IMAGE],
-        extra=signed(MODEL, {"type": "block", "index": "lc_block_0", "signature": "S~1"}),
+        extra=signed(
+            MODEL,
+            {
+                "type": "block",
+                "index": "lc_block_0",
+                "signature": "S~1",
+                "digest": hashlib.sha256(b"\x89PNG\r\n\x1a\n").hexdigest(),
+            },
+        ),
     ),
     native_row(
         "grounding metadata, complete in the last event",

@@ -362,7 +362,7 @@ def _content_blocks(part: Json) -> Iterator[Json]:
         yield {
             "type": "server_tool_call",
             "id": code.get("id"),
-            "name": "code_execution",
+            "name": "code_interpreter",  # as langchain-core calls it, also for Gemini
             "args": {"code": code.get("code"), "language": code.get("language")},
         }
     if result := part.get("codeExecutionResult"):

@@ -124,13 +124,13 @@ PARTS = [
         blocks=[
             {
                 "type": "server_tool_call",
-                "id": "code_execution_1",
-                "name": "code_execution",
+                "id": "code_interpreter_1",
+                "name": "code_interpreter",
                 "args": {"code": "print(6*7)", "language": "PYTHON"},
             },
             {
                 "type": "server_tool_result",
-                "tool_call_id": "code_execution_1",
+                "tool_call_id": "code_interpreter_1",
                 "status": "success",
                 "output": "42\n",
             },
@@ -217,13 +217,13 @@ CODE = {"executableCode": {"language": "PYTHON", "code": "1+1"}}
 RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}
 CODE_BLOCK = {
     "type": "server_tool_call",
-    "id": "code_execution_1",
-    "name": "code_execution",
+    "id": "code_interpreter_1",
+    "name": "code_interpreter",
     "args": {"code": "1+1", "language": "PYTHON"},
 }
 RESULT_BLOCK = {
     "type": "server_tool_result",
-    "tool_call_id": "code_execution_1",
+    "tool_call_id": "code_interpreter_1",
     "status": "success",
     "output": "2",
 }

@@ -231,6 +231,11 @@ EDITED: dict[str, tuple[list[Json], Callable[[Any], Any], list[Json]]] = {
         lambda message: message.content[1]["args"].update(code="1+2"),
         [text("ab"), code("1+2"), *SIGNED_CODE[2:]],
     ),
+    "the name of code, as other versions have it": (
+        SIGNED_CODE,
+        set_block(1, name="code_execution"),
+        SIGNED_CODE,
+    ),
     "code without arguments": (
         SIGNED_CODE,
         set_block(1, args={}),

@@ -18,6 +18,7 @@ import orjson
 
 from langchain_kie._conversation.content import parse_content, repaired_for_langchain
 from langchain_kie._conversation.media import Media
+from langchain_kie._conversation.repair import function_call_of
 from langchain_kie._conversation.thought_signatures import STORE_KEY, stored_signatures
 from langchain_kie._json import ONLY_JSON_TYPES
 from langchain_kie._warnings import warnings_given
@@ -165,6 +166,8 @@ class ParsedMessage:
         if role == "assistant" and (state[3] or state[4]):
             self.has_calls = True
             turn.model_name = message.response_metadata.get("model_name")
+        elif state[2] and (function := function_call_of(message)):
+            raise ValueError(f"the function call {function['name']!r} is no tool call")
 
     def new_turn(self) -> Turn:
         """The turn, without tools; with media, a copy, because uploads change them."""
@@ -339,8 +342,8 @@ def _json_of(message: BaseMessage, state: tuple[Any, ...]) -> bytes:
     kwargs, metadata = state[2], message.response_metadata
     values = (*state[1:], metadata.get("model_name"))
     if isinstance(kwargs, dict) and kwargs:
-        used = [kwargs.get(key) for key in (STORE_KEY, INVALID_ARGUMENTS_KEY, "refusal")]
-        provider = metadata.get("model_provider") if used[0] else None
+        used = [*map(kwargs.get, (STORE_KEY, "function_call", INVALID_ARGUMENTS_KEY, "refusal"))]
+        provider = metadata.get("model_provider") if used[0] or used[1] else None
         values = (state[1], used, provider, *state[3:], metadata.get("model_name"))
     return orjson.dumps(values, option=ONLY_JSON_TYPES)
 

@@ -8,7 +8,7 @@ blocks, OpenAI's first ones were functions. Pure.
 from __future__ import annotations
 
 from contextlib import suppress
-from itertools import takewhile
+from itertools import chain, takewhile
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from langchain_kie._json import parse_json
 from langchain_kie._warnings import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from langchain_core.messages import BaseMessage
 
@@ -40,7 +40,7 @@ def repaired(messages: Sequence[BaseMessage]) -> list[BaseMessage] | None:
     Raises:
         ValueError: A tool result comes after a later answer.
     """
-    converted = [*in_langchain_form(messages)]
+    converted = _with_results_in_place(in_langchain_form(messages))
     result: list[BaseMessage] = []
     for position, message in enumerate(converted):
         result.append(message)
@@ -48,6 +48,31 @@ def repaired(messages: Sequence[BaseMessage]) -> list[BaseMessage] | None:
             result += _missing_results(message.tool_calls, converted[position + 1 :])
     is_same = len(result) == len(messages) and all(map(is_, result, messages))
     return None if is_same else result
+
+
+def _with_results_in_place(messages: Iterable[BaseMessage]) -> list[BaseMessage]:
+    """The messages; of several answers in a row, each has the results of its calls after it.
+
+    Two agents that ran at once leave both answers, and then the results of both.
+    """
+    ordered: list[BaseMessage] = []
+    answers: list[tuple[set[str | None], list[BaseMessage]]] = []
+    for message in messages:
+        if isinstance(message, ToolMessage) and answers:
+            call_id = message.tool_call_id
+            ids, following = next((a for a in answers if call_id in a[0]), answers[-1])
+            ids.discard(call_id)
+            following.append(message)
+            continue
+        calls = isinstance(message, AIMessage) and message.tool_calls + message.invalid_tool_calls
+        if not calls or any(len(following) > 1 for _, following in answers):
+            ordered += chain.from_iterable(following for _, following in answers)
+            answers = []
+        if calls:
+            answers.append(({call["id"] for call in calls}, [message]))
+        else:
+            ordered.append(message)
+    return [*ordered, *chain.from_iterable(following for _, following in answers)]
 
 
 def _missing_results(calls: Sequence[Any], later: Sequence[BaseMessage]) -> Iterator[ToolMessage]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._answer.citations import FIRST_TEXT
+from langchain_kie._conversation.media import media_from_data
 
 if TYPE_CHECKING:
     from langchain_kie._conversation.thought_signatures import SignatureLog
@@ -66,12 +68,19 @@ class AnswerContent:
         self._replays_tools = self._replays_tools or bool(signature)
         if native_part and (self._replays_tools or block["type"] == "non_standard"):
             self._replays_tools = True
-            self._signatures.add_part(index, self.text_length, native_part)
+            self._signatures.add_part(index, native_part)
         elif signature:
-            self._signatures.add_block(index, signature)
+            self._signatures.add_block(index, signature, _data_digest(block))
         if block["type"] == "server_tool_call":
             self._server_call_id = block["id"] or f"{block['name']}_{self.block_count}"
             block = {**block, "id": self._server_call_id}
         elif block["type"] == "server_tool_result":
             block = {**block, "tool_call_id": block["tool_call_id"] or self._server_call_id}
         return {**block, "index": index}
+
+
+def _data_digest(block: Json) -> str | None:
+    """The digest of a block's base64 data, if it can be sent back."""
+    with suppress(ValueError, LookupError):
+        return media_from_data(block["base64"], block["mime_type"], block["type"], None).digest()
+    return None

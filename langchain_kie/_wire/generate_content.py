@@ -165,11 +165,7 @@ def _model_parts(turn: Turn, target: ResolvedModel) -> list[Json]:
     """The parts of a model's turn, with the signatures that the model needs."""
     calls = [(tool.call["id"] or tool.id, _function_call(tool)) for tool in turn.tools]
     entries = turn.signatures.get(target.name, ()) if turn.signatures else ()
-    if (
-        entries and not turn.has_server_tools
-    ):  # the parts of server tools are only sent with their blocks
-        entries = [entry for entry in entries if "part" not in entry]
-    parts = model_parts(turn.parts, calls, entries, _native_part)
+    parts = model_parts(turn, calls, entries, _native_part)
     if calls and target.spec and target.spec.replays_signatures:
         _, first = calls[0]
         first.setdefault("thoughtSignature", PLACEHOLDER_SIGNATURE)
@@ -366,7 +362,7 @@ def _content_blocks(part: Json) -> Iterator[Json]:
         yield {
             "type": "server_tool_call",
             "id": code.get("id"),
-            "name": "code_execution",
+            "name": "code_interpreter",  # as langchain-core calls it, also for Gemini
             "args": {"code": code.get("code"), "language": code.get("language")},
         }
     if result := part.get("codeExecutionResult"):

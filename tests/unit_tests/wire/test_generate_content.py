@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import orjson
 from call_modes import fixture
 from scripted_server import sse
@@ -122,13 +124,13 @@ PARTS = [
         blocks=[
             {
                 "type": "server_tool_call",
-                "id": "code_execution_1",
-                "name": "code_execution",
+                "id": "code_interpreter_1",
+                "name": "code_interpreter",
                 "args": {"code": "print(6*7)", "language": "PYTHON"},
             },
             {
                 "type": "server_tool_result",
-                "tool_call_id": "code_execution_1",
+                "tool_call_id": "code_interpreter_1",
                 "status": "success",
                 "output": "42\n",
             },
@@ -149,7 +151,15 @@ PARTS = [
         "a signed image",
         sse(native({"inlineData": PNG, "thoughtSignature": "S~1"}, finish="STOP")),
         blocks=[IMAGE],
-        extra=signed(MODEL, {"type": "block", "index": "lc_block_0", "signature": "S~1"}),
+        extra=signed(
+            MODEL,
+            {
+                "type": "block",
+                "index": "lc_block_0",
+                "signature": "S~1",
+                "digest": hashlib.sha256(b"\x89PNG\r\n\x1a\n").hexdigest(),
+            },
+        ),
     ),
     native_row(
         "grounding metadata, complete in the last event",
@@ -207,13 +217,13 @@ CODE = {"executableCode": {"language": "PYTHON", "code": "1+1"}}
 RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}
 CODE_BLOCK = {
     "type": "server_tool_call",
-    "id": "code_execution_1",
-    "name": "code_execution",
+    "id": "code_interpreter_1",
+    "name": "code_interpreter",
     "args": {"code": "1+1", "language": "PYTHON"},
 }
 RESULT_BLOCK = {
     "type": "server_tool_result",
-    "tool_call_id": "code_execution_1",
+    "tool_call_id": "code_interpreter_1",
     "status": "success",
     "output": "2",
 }

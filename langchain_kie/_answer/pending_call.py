@@ -63,7 +63,7 @@ class PendingCall:
         index: Its position among the tool calls of the answer.
         native_index: The index that the server sends with its fragments.
         native_id: The id that the server sent.
-        id: The server's id, or a generated one.
+        id: The server's id, or a generated one; set when its name is emitted.
         name: The name of the function.
         schema: The schema of its arguments, if the function is known.
         is_buffered: Whether its arguments are emitted only when they are complete.
@@ -88,7 +88,7 @@ class PendingCall:
     index: int
     native_index: int | str | None
     native_id: str | None
-    id: str | None
+    id: str | None = None
     name: str = ""
     schema: Json | None = None
     is_buffered: bool = False

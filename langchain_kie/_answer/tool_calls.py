@@ -74,7 +74,8 @@ class ToolCalls:
     def add(self, delta: ToolCallDelta, text_length: int, chunks: dict[int, ToolCallChunk]) -> str:
         """Add a tool call or a fragment to the chunks of its event; a call has one chunk there.
 
-        A call without a name is emitted once its name is known. If a fragment has the arguments
+        A call without a name is emitted once its name is known; if it has no id then, one is
+        generated, and one that comes later is ignored. If a fragment has the arguments
         of several calls, each object is a call.
 
         Args:
@@ -95,6 +96,7 @@ class ToolCalls:
                 return "".join(self.add(one, text_length, chunks) for one in deltas)
         args = call.add_arguments(delta)
         call.is_complete = call.is_complete or delta.is_complete
+        call.native_id = call.native_id or delta.id
         if delta.name and not call.name:
             self._set_name(call, delta.name, is_complete=delta.is_complete)
             args = call.arguments()
@@ -106,11 +108,8 @@ class ToolCalls:
             return ""
         chunk = chunks.get(call.index) or tool_call_chunk(args="", index=call.index)
         if not call.is_announced:
-            call.is_announced = True
+            call.is_announced, call.id = True, self._unique_id(call.native_id)
             chunk["name"], chunk["id"] = call.name, call.id
-        if delta.id and not call.id:
-            call.native_id, call.id = delta.id, self._unique_id(delta.id)
-            chunk["id"] = call.id
         chunk["args"] = (chunk["args"] or "") + call.emit_arguments(args)
         chunks[call.index] = chunk
         return ""
@@ -135,7 +134,7 @@ class ToolCalls:
         return [args for call, args in ended if call is self.answer]
 
     def closing_chunks(self) -> list[ToolCallChunk]:
-        """Return the missing ids, and a suffix for arguments that are not an object.
+        """Return the arguments that were held, and a suffix for those that are not an object.
 
         When LangChain adds chunks, it repairs truncated JSON (seen in langchain-core 1.7.2), so
         that a tool would run with part of its arguments. The suffix makes them an invalid tool
@@ -153,14 +152,12 @@ class ToolCalls:
             arguments = call.arguments()
             parsed = arguments_value(arguments)
             is_broken = not isinstance(parsed, dict)
-            new_id = None if call.id else self._unique_id(None)
-            if is_broken or new_id or rest:
-                call.id = call.id or new_id
+            if is_broken or rest:
                 if is_broken and call.id:
                     self.invalid_arguments[call.id] = arguments
                 rest = rest if call.is_emitted else arguments[call.held_from :]
                 args = rest + (unrepairable_suffix(arguments) if is_broken else "")
-                chunks.append(tool_call_chunk(args=args, id=new_id, index=call.index))
+                chunks.append(tool_call_chunk(args=args, index=call.index))
             is_converted = call.emitted_args is not None
             emitted, signed = (call.emitted_args, arguments) if is_converted else (parsed, None)
             self._signatures.set_call_id(call.index, call.id, call.name, emitted, signed)
@@ -220,7 +217,6 @@ class ToolCalls:
             index=len(self._calls),
             native_index=delta.index,
             native_id=delta.id,
-            id=self._unique_id(delta.id) if delta.id or delta.is_complete else None,
             partial_args=None if delta.partial_args is None else PartialArgs(),
         )
         if name:

@@ -124,9 +124,9 @@ class PendingCall:
         """
         if self.partial_args:
             self.partial_args.add(delta.partial_args or ())
-            return self.end_pieces() if delta.is_complete else ""
+            return self.end_arguments() if delta.is_complete else ""
         if not self.fragments and delta.args.strip() in _NO_ARGUMENTS:
-            return ""
+            return self.end_arguments() if delta.is_complete else ""
         args = delta.args
         if "\\" in args or self.cut_escape:
             args, self.cut_escape = complete_escapes(self.cut_escape + args)
@@ -135,12 +135,16 @@ class PendingCall:
         self.fragments.append(args)
         return args
 
-    def end_pieces(self, *, is_cut: bool = False) -> str:
-        """Return the arguments that came in pieces; no JSON if some are missing."""
+    def end_arguments(self, *, is_cut: bool = False) -> str:
+        """Add and return the arguments that came in pieces; no JSON if some are missing.
+
+        Without pieces, there are no arguments.
+        """
         self.is_complete = True
         pieces = self.partial_args or PartialArgs()
         text = to_json(pieces.args).decode()
-        args = text[:-1] if is_cut or pieces.is_open else text
+        is_cut = (is_cut and self.partial_args is not None) or pieces.is_open
+        args = text[:-1] if is_cut else text
         self.fragments.append(args)
         return args
 

@@ -253,6 +253,70 @@ def _without_ids(calls: list[Any]) -> list[Any]:
     ]
 
 
+def native_now(**members: Any) -> bytes:
+    return sse(native({"functionCall": {"name": "now", **members}}, finish="STOP"))
+
+
+NOW, LATER = fragment("now", "", index=0, id="N"), fragment("f", OSLO, index=1, id="O")
+EMPTY: dict[str, tuple[bytes, list[str]]] = {
+    "chat, empty": (fragments(NOW), ["{}"]),
+    "chat, null": (fragments(fragment("now", "null", index=0)), ["{}"]),
+    "chat, absent": (fragments(fragment("now", index=0)), ["{}"]),
+    "chat, an object": (fragments(fragment("now", "{}", index=0)), ["{}"]),
+    "chat, a completion": (completion(tool_calls=[NOW, LATER]), ["{}", OSLO]),
+    "chat, before another call": (fragments(NOW, LATER), ["{}", OSLO]),
+    "chat, after another call": (fragments(LATER, NOW), [OSLO, "{}"]),
+    "chat, several": (fragments(NOW, {**NOW, "index": 3, "id": "M"}, LATER), ["{}", "{}", OSLO]),
+    "chat, not yet": (
+        fragments(
+            {**LATER, "function": {"name": "f", "arguments": ""}},
+            fragment("g", "", index=2, id="R"),
+            fragment(None, OSLO, index=1),
+            fragment(None, ROME, index=2),
+        ),
+        [OSLO, ROME],
+    ),
+    "chat, not yet, in the other order": (
+        fragments(
+            {**LATER, "function": {"name": "f", "arguments": ""}},
+            fragment("g", "", index=2, id="R"),
+            fragment(None, ROME, index=2),
+            fragment(None, OSLO, index=1),
+        ),
+        [OSLO, ROME],
+    ),
+    "native, an object": (native_now(args={}), ["{}"]),
+    "native, absent": (native_now(), ["{}"]),
+    "native, pieces": (sse(*PIECES[:1], END_OF_PIECES, native(finish="STOP")), ["{}"]),
+    "native, pieces without an end": (sse(*PIECES[:1], native(finish="STOP")), ["{}"]),
+}
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+@pytest.mark.parametrize(("body", "expected"), EMPTY.values(), ids=EMPTY)
+async def test_the_streamed_arguments_of_a_call_are_json(body, expected, api) -> None:
+    """Of one without arguments, too; a reader may not have the indexes."""
+    with server_sending(body) as server:
+        for model in (model_at(server, api=api), bound_to(server, city="string")):
+            for call_mode in (call_modes.stream, call_modes.astream):
+                chunks: list[Any] = []
+                message = await call_mode(model, "hi", chunks)
+                calls = [call for chunk in chunks for call in chunk.tool_call_chunks]
+                read: list[str] = []
+                for call in calls:
+                    if call["name"]:
+                        read.append("")
+                    read[-1] += call["args"]
+                assert read == expected
+                assert [call["args"] for call in message.tool_calls] == [*map(orjson.loads, read)]
+                names = [call["name"] for call in calls if call["name"]]
+                assert [call["name"] for call in message.tool_calls] == names
+            for call_mode in BASIC_CALL_MODES[:2]:
+                message = await call_mode(model)
+                assert [call["args"] for call in message.tool_calls] == [*map(orjson.loads, read)]
+                assert [call["name"] for call in message.tool_calls] == names
+
+
 async def test_a_call_that_was_text_is_streamed_as_its_name_and_then_its_arguments() -> None:
     with server_sending(completion(content=OSLO)) as server:
         model = bound_to(server, city="string").bind(tool_choice="required")

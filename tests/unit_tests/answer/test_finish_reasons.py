@@ -33,6 +33,12 @@ from unit_tests.answer.rows import (
 )
 
 RATINGS = [{"blocked": True}]
+
+
+def refusal_part(text: str | None) -> dict[str, str | None]:
+    return {"type": "refusal", "refusal": text}
+
+
 FEEDBACK = {"blockReason": "PROHIBITED_CONTENT", "safetyRatings": RATINGS}
 NO_BLOCK = "BLOCK_REASON_UNSPECIFIED"
 ENDINGS = [
@@ -94,6 +100,38 @@ ENDINGS = [
         sse(*(delta(refusal=text) for text in ("I will ", "not.")), delta("content_filter")),
         extra={"refusal": "I will not."},
         **blocked("content_filter", text="I will not.", id="x"),
+    ),
+    *(
+        Row(
+            f"a refusal as a part of the content, {name}",
+            body,
+            extra={"refusal": "I will not."},
+            metadata=ended("content_filter", "stop", id="x"),
+            refusal={"refusal": "I will not."},
+        )
+        for name, body in {
+            "at once": completion(content=[refusal_part("I will not.")]),
+            "in pieces": sse(
+                delta(content=[refusal_part("I will ")]),
+                delta(content=refusal_part("not.")),
+                delta("stop"),
+                "[DONE]",
+            ),
+            "in two parts": completion(
+                content=[refusal_part("I will "), refusal_part("not."), refusal_part(None)]
+            ),
+            "and as a member": completion(
+                content=[refusal_part("I will not.")], refusal="I will not."
+            ),
+        }.items()
+    ),
+    Row(
+        "text before a refusal as a part",
+        completion(content=[{"type": "text", "text": "Hm. "}, refusal_part("I will not.")]),
+        text="Hm. ",
+        extra={"refusal": "I will not."},
+        metadata=ended("content_filter", "stop", id="x"),
+        refusal={"refusal": "I will not."},
     ),
     Row(
         "content_filter after text",

@@ -242,6 +242,18 @@ async def test_a_call_with_the_name_of_the_schema_is_the_answer(name: str, schem
             assert message.response_metadata["finish_reason"] == "stop"
 
 
+@pytest.mark.parametrize("tools", [(), TOOLS])
+async def test_an_answer_without_arguments_is_an_empty_object(tools: Any) -> None:
+    body = sse(delta(tool_calls=[fragment("report", "", index=0, id="c1")]), delta("tool_calls"))
+    for name, answer in (
+        (CHAT, body),
+        (CHAT, completion(content="", tool_calls=[fragment("report", "null", id="c1")])),
+        (NATIVE, sse(native({"functionCall": {"name": "report"}}, finish="STOP"))),
+    ):
+        for message in await answers(answer, name, tools, response_format=SCHEMA):
+            assert (message.content, message.tool_calls) == ("{}", [])
+
+
 async def test_a_call_with_another_name_or_of_a_tool_is_not_the_answer() -> None:
     report = [function("report", city="string")]
     for model, body in calls_of("report", REPORT):

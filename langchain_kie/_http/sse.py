@@ -142,7 +142,7 @@ class EventParser:
         self._line = [rest] if rest else []
         if is_plain and is_long and max(map(len, lines)) > 2 * MAX_DEPTH:
             is_plain = all(line.count(b"[") + line.count(b"{") <= MAX_DEPTH for line in lines)
-        values = self._parse_lines(lines, orjson.loads if is_plain else parse_json)
+        values = self._parse_lines(lines, orjson.loads if is_plain else self._parse_exactly)
         if values:
             self._has_events = True
         if not self._data:
@@ -186,14 +186,17 @@ class EventParser:
                 open_data.append(b"")
         return values
 
+    def _parse_exactly(self, text: bytes) -> Any:
+        """Parse JSON for which orjson needs help, such as one half of a surrogate pair."""
+        value, self._half_pair = parse_next_json(text, self._half_pair)
+        return value
+
     def _repaired(self, text: bytes) -> Any:
         """The value of an event for which orjson needs help; `None` if it is not complete."""
         try:
-            value, half = parse_next_json(text, self._half_pair)
+            return self._parse_exactly(text)
         except ValueError:
             return None
-        self._half_pair = half
-        return value
 
     def _parse_data(self, text: bytes) -> list[Any]:
         """Parse the data of an event; return an empty list if there is no data."""
@@ -202,8 +205,7 @@ class EventParser:
         if not text:
             return []
         try:
-            value, self._half_pair = parse_next_json(text, self._half_pair)
+            return [self._parse_exactly(text)]
         except ValueError as error:
             quoted = shortened(text.decode("utf-8", "replace"), _MAX_QUOTED_CHARS)
             return [KieProtocolError(f"an event is not JSON ({error}): {quoted}")]
-        return [value]

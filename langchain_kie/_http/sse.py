@@ -47,10 +47,12 @@ class EventParser:
 
     Attributes:
         is_document: Whether the body is one JSON document; `None` until that is known.
+        ends_in_event: Whether the body ended inside an event, which was ignored.
     """
 
     def __init__(self) -> None:
         self.is_document: bool | None = None
+        self.ends_in_event = False
         self._head = b""
         self._size = 0
         self._document = bytearray()
@@ -96,13 +98,23 @@ class EventParser:
             except ValueError as error:
                 return [KieProtocolError(f"the response is not JSON: {error}")]
             return value if isinstance(value, list) else [value]
-        self._ends_with_cr = False
-        values = self._feed_stream(b"\n") if self._line else []
-        # The last event may lack its blank line. If it is not complete, it is ignored.
-        values += [v for v in self._feed_stream(b"\n") if isinstance(v, (dict, list, Done))]
+        values: list[Any] = []
+        if self._line or self._data:
+            is_in_event, self._ends_with_cr = self.is_in_event(), False
+            values = self._feed_stream(b"\n") if self._line else []
+            # The last event may lack its blank line. If it is not complete, it is ignored.
+            values += [v for v in self._feed_stream(b"\n") if isinstance(v, (dict, list, Done))]
+            self.ends_in_event = is_in_event and not values
         if self._has_events or self._starts_like_stream():
             return values
         return [unreadable_body_error(self._head)]
+
+    def is_in_event(self) -> bool:
+        """Return whether a part of an event or of a document was received, but not its end."""
+        if self.is_document:
+            return not self.has_document()
+        line = b"".join(self._line)
+        return any(self._data) or (line.startswith(b"data:") and bool(line[5:].strip()))
 
     def has_document(self) -> bool:
         """Return whether a complete JSON document was received."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._answer.content import AnswerContent
+from langchain_kie._answer.content import AnswerContent, joined_content
 from langchain_kie._answer.event import LIMIT, ToolCallDelta
 from langchain_kie._answer.event_filter import EventFilter
 from langchain_kie._answer.held_text import (
@@ -173,7 +173,7 @@ class MessageAssembler:
                     self._answer.append(answer)
                 elif answer:
                     content.append(self._content.add_text(answer, None))
-        return content if self._content.block_count else "".join(content)
+        return joined_content(content) if self._content.block_count else "".join(content)
 
     def _hold_or_add(self, text: str, signature: str | None) -> list[Any]:
         """Add text, unless it is held; return what can be sent."""

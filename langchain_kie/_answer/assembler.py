@@ -284,10 +284,12 @@ class MessageAssembler:
             KieProtocolError: The answer must be JSON, but has a tool call that nobody can
                 execute; an agent would end with it.
         """
+        if self._required is not None:
+            names = [function["name"] for function in self._required]
+            is_called = self._tool_calls.has_usable_call(names)
+            return [] if is_called else self._required_call(held, text)
         if self._tool_calls.has_usable_call():
             return []
-        if self._required is not None:
-            return self._required_call(held, text)
         if self._tool_calls:
             defect = self._tool_calls.defect()
             raise KieProtocolError(f"the answer must be JSON, but {defect}", model=self._model_name)

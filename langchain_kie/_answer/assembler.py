@@ -214,7 +214,7 @@ class MessageAssembler:
             content, thoughts = self._held_content(held, has_calls=bool(calls))
             texts = self._content.joined_texts()
         if not (self._content or self._tool_calls or held or self._is_refusal()):
-            self._mark_if_billed(usage)
+            self._mark_as_empty(usage)
         self._metadata.add_citation_spans(texts)
         self._add_finish_reason()
         closing_chunks = calls + self._tool_calls.closing_chunks()
@@ -258,7 +258,8 @@ class MessageAssembler:
         """Raise the error that the text or the finish reason of the answer reports, if any.
 
         Raises:
-            KieError: The text is one of KIE's error messages, or the model's only tool call failed.
+            KieError: The text is one of KIE's error messages, or the model wrote only a tool call
+                that failed.
         """
         if self._tool_calls:
             return
@@ -270,7 +271,7 @@ class MessageAssembler:
         if reason.is_failed_call and not (text or self._content.block_count):
             details = self._metadata.values.get("finish_message") or "the server did not explain it"
             raise KieProtocolError(
-                f"the model's tool call failed ({reason.word}): {details}",
+                f"the model could not complete its answer ({reason.word}): {details}",
                 model=self._model_name,
                 is_retryable=True,
                 max_retries=0,
@@ -339,17 +340,17 @@ class MessageAssembler:
         self._release()
         return self._content.text_content(text)
 
-    def _mark_if_billed(self, usage: UsageMetadata | None) -> None:
-        """Mark an empty answer that was billed, and warn, because an agent would end with it.
+    def _mark_as_empty(self, usage: UsageMetadata | None) -> None:
+        """Mark an empty answer, and warn, because an agent would end with it.
 
         An answer that has only thoughts is empty, too.
         """
-        if not (self._metadata.finish_reason.is_normal or usage):
-            return
-        tokens = usage["total_tokens"] if usage else 0
         self._metadata.values["empty_answer"] = True
         thoughts = " except for thoughts" if self.has_output else ""
-        warn(f"{self._model_name}: the answer is empty{thoughts}, but {tokens} tokens were counted")
+        details = f"{usage['total_tokens'] if usage else 0} tokens were counted"
+        if not self._metadata.finish_reason.is_normal:
+            details = f"{details}, and it ended with {self._metadata.finish_reason.word}"
+        warn(f"{self._model_name}: the answer is empty{thoughts}, but {details}")
 
     def _checked_usage(self) -> UsageMetadata | None:
         """Add the token counts to the metadata, and check that they include the media.

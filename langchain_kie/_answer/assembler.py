@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._answer.content import AnswerContent
+from langchain_kie._answer.content import AnswerContent, joined_content
 from langchain_kie._answer.event import LIMIT, ToolCallDelta
 from langchain_kie._answer.event_filter import EventFilter
 from langchain_kie._answer.held_text import (
@@ -175,7 +175,7 @@ class MessageAssembler:
                     self._answer.append(answer)
                 elif answer:
                     content.append(self._content.add_text(answer, None))
-        return content if self._content.block_count else "".join(content)
+        return joined_content(content) if self._content.block_count else "".join(content)
 
     def _hold_or_add(self, text: str, signature: str | None) -> list[Any]:
         """Add text, unless it is held; return what can be sent."""
@@ -216,7 +216,7 @@ class MessageAssembler:
             content, thoughts = self._held_content(held, has_calls=bool(calls))
             texts = self._content.joined_texts()
         if not (self._content or self._tool_calls or held or self._is_refusal()):
-            self._mark_if_billed(usage)
+            self._mark_as_empty(usage)
         self._metadata.add_citation_spans(texts)
         has_calls, has_refusal = bool(self._tool_calls), self._refusal != ""
         self._metadata.add_finish_reason(has_calls=has_calls, has_refusal=has_refusal)
@@ -254,7 +254,8 @@ class MessageAssembler:
         """Raise the error that the text or the finish reason of the answer reports, if any.
 
         Raises:
-            KieError: The text is one of KIE's error messages, or the model's only tool call failed.
+            KieError: The text is one of KIE's error messages, or the model wrote only a tool call
+                that failed.
         """
         if self._tool_calls:
             return
@@ -266,7 +267,7 @@ class MessageAssembler:
         if reason.is_failed_call and not (text or self._content.block_count):
             details = self._metadata.values.get("finish_message") or "the server did not explain it"
             raise KieProtocolError(
-                f"the model's tool call failed ({reason.word}): {details}",
+                f"the model could not complete its answer ({reason.word}): {details}",
                 model=self._model_name,
                 is_retryable=True,
                 max_retries=0,
@@ -280,10 +281,12 @@ class MessageAssembler:
             KieProtocolError: The answer must be JSON, but has a tool call that nobody can
                 execute; an agent would end with it.
         """
+        if self._required is not None:
+            names = [function["name"] for function in self._required]
+            is_called = self._tool_calls.has_usable_call(names)
+            return [] if is_called else self._required_call(held, text)
         if self._tool_calls.has_usable_call():
             return []
-        if self._required is not None:
-            return self._required_call(held, text)
         if self._tool_calls:
             defect = self._tool_calls.defect()
             raise KieProtocolError(f"the answer must be JSON, but {defect}", model=self._model_name)
@@ -334,17 +337,17 @@ class MessageAssembler:
         self._release()
         return self._content.text_content(text)
 
-    def _mark_if_billed(self, usage: UsageMetadata | None) -> None:
-        """Mark an empty answer that was billed, and warn, because an agent would end with it.
+    def _mark_as_empty(self, usage: UsageMetadata | None) -> None:
+        """Mark an empty answer, and warn, because an agent would end with it.
 
         An answer that has only thoughts is empty, too.
         """
-        if not (self._metadata.finish_reason.is_normal or usage):
-            return
-        tokens = usage["total_tokens"] if usage else 0
         self._metadata.values["empty_answer"] = True
         thoughts = " except for thoughts" if self.has_output else ""
-        warn(f"{self._model_name}: the answer is empty{thoughts}, but {tokens} tokens were counted")
+        details = f"{usage['total_tokens'] if usage else 0} tokens were counted"
+        if not self._metadata.finish_reason.is_normal:
+            details = f"{details}, and it ended with {self._metadata.finish_reason.word}"
+        warn(f"{self._model_name}: the answer is empty{thoughts}, but {details}")
 
     def _checked_usage(self) -> UsageMetadata | None:
         """Add the token counts to the metadata, and check that they include the media.

@@ -13,6 +13,24 @@ if TYPE_CHECKING:
     from langchain_kie._json import Json
 
 
+def joined_content(content: list[Any]) -> list[Any]:
+    """The content of a chunk, in which texts that follow each other are one.
+
+    A block of the next chunk is merged into the first block with the same index, not into the
+    last one (langchain-core 1.8.3, `merge_lists`). Remove this when it takes the last one.
+    """
+    joined: list[Any] = []
+    for item in content:
+        last = joined[-1] if joined else None
+        if isinstance(item, str) and isinstance(last, str):
+            joined[-1] = last + item
+        elif isinstance(item, dict) and isinstance(last, dict) and item["index"] == last["index"]:
+            joined[-1] = {**last, "text": last["text"] + item["text"]}
+        else:
+            joined.append(item)
+    return joined
+
+
 class AnswerContent:
     """Counts what was added, and stores the thought signatures that came with it.
 

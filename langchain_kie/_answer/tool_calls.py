@@ -65,13 +65,27 @@ class ToolCalls:
         """Whether a fragment belongs to a call whose arguments are the answer."""
         return self.answer is not None or delta.name in self._answer_names
 
-    def has_usable_call(self) -> bool:
-        """Whether there is a call of an offered function with a JSON object as arguments."""
-        return any(call.name and not call.defect() for call in self._calls)
+    def has_usable_call(self, names: Collection[str] | None = None) -> bool:
+        """Whether there is a call of an offered function with a JSON object as arguments.
+
+        Args:
+            names: The functions that count, `None` for all.
+        """
+        return any(
+            call.name and (names is None or call.name in names) and not call.defect()
+            for call in self._calls
+        )
 
     def defect(self) -> str:
-        """Why nobody can execute the first call; empty if it is usable, or if there is none."""
-        return next((call.defect() for call in self._calls if call.name), "")
+        """Why the first call is not the right one; empty if there is none."""
+        return next(
+            (
+                call.defect() or f"the model called {call.name!r} instead"
+                for call in self._calls
+                if call.name
+            ),
+            "",
+        )
 
     def add(self, delta: ToolCallDelta, text_length: int, chunks: dict[int, ToolCallChunk]) -> str:
         """Add a tool call or a fragment to the chunks of its event; a call has one chunk there.

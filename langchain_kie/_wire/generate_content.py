@@ -84,6 +84,9 @@ FINISH_REASONS = {
     "LANGUAGE": FILTERED,
     "MALFORMED_FUNCTION_CALL": FinishReason("malformed_function_call", is_failed_call=True),
     "UNEXPECTED_TOOL_CALL": FinishReason("unexpected_tool_call", is_failed_call=True),
+    "TOO_MANY_TOOL_CALLS": FinishReason("too_many_tool_calls", is_failed_call=True),
+    "MISSING_THOUGHT_SIGNATURE": FinishReason("missing_thought_signature", is_failed_call=True),
+    "MALFORMED_RESPONSE": FinishReason("malformed_response", is_failed_call=True),
 }
 """Others, such as `OTHER`, have no equivalent in LangChain."""
 

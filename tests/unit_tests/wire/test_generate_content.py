@@ -147,6 +147,30 @@ PARTS = [
         text="Here:  Done.",
         blocks=[{"type": "text", "text": "Here: "}, IMAGE, {"type": "text", "text": " Done."}],
     ),
+    *(
+        native_row(
+            f"two texts after an image in one event, another one in the next, after {before + first}",
+            sse(
+                native(*before),
+                native(*first, {"inlineData": PNG}, {"text": "one "}, {"text": "two "}),
+                native({"text": "three"}, finish="STOP"),
+            ),
+            text=f"{text}one two three",
+            reasoning=reasoning,
+            blocks=[
+                *([{"type": "reasoning", "reasoning": reasoning}] if reasoning else []),
+                *([{"type": "text", "text": text}] if text else []),
+                IMAGE,
+                {"type": "text", "text": "one two three"},
+            ],
+        )
+        for before, first, text, reasoning in (
+            ([], [], "", ""),
+            ([], [{"text": "a "}, {"text": "b "}], "a b ", ""),
+            ([{"text": "zero "}], [], "zero ", ""),
+            ([{"text": "hm", "thought": True}], [{"text": "a "}, {"text": "b "}], "a b ", "hm"),
+        )
+    ),
     native_row(
         "a signed image",
         sse(native({"inlineData": PNG, "thoughtSignature": "S~1"}, finish="STOP")),
@@ -238,6 +262,15 @@ def code_row(name: str, *parts: dict, text: str = "", blocks: list) -> Row:
 
 
 MIXED_PARTS = [
+    native_row(
+        "code and two texts in one event, and a text in the next",
+        sse(
+            native(CODE, {"text": "one "}, {"text": "two "}),
+            native({"text": "three"}, finish="STOP"),
+        ),
+        text="one two three",
+        blocks=[CODE_BLOCK, {"type": "text", "text": "one two three"}],
+    ),
     *(
         native_row(
             f"a function call next to {members}",

@@ -9,12 +9,12 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from langchain_kie._answer.partial_args import PartialArgs
 from langchain_kie._json import complete_escapes, parse_json, to_json
 from langchain_kie._json_schema.coerce import coerce
 
 if TYPE_CHECKING:
     from langchain_kie._answer.event import ToolCallDelta
-    from langchain_kie._answer.partial_args import PartialArgs
     from langchain_kie._json import Json
 
 _NO_ARGUMENTS = frozenset({"", "null", "[]", '""'})
@@ -63,7 +63,7 @@ class PendingCall:
         index: Its position among the tool calls of the answer.
         native_index: The index that the server sends with its fragments.
         native_id: The id that the server sent.
-        id: The server's id, or a generated one.
+        id: The server's id, or a generated one; set when its name is emitted.
         name: The name of the function.
         schema: The schema of its arguments, if the function is known.
         is_buffered: Whether its arguments are emitted only when they are complete.
@@ -88,7 +88,7 @@ class PendingCall:
     index: int
     native_index: int | str | None
     native_id: str | None
-    id: str | None
+    id: str | None = None
     name: str = ""
     schema: Json | None = None
     is_buffered: bool = False
@@ -107,6 +107,11 @@ class PendingCall:
     scanned_count: int = 0
     tail: str = ""
 
+    @property
+    def has_open_pieces(self) -> bool:
+        """Whether its arguments have JSON paths, and more of them can follow."""
+        return self.partial_args is not None and not self.is_complete
+
     def arguments(self) -> str:
         """Return the arguments so far."""
         return "".join(self.fragments)
@@ -119,18 +124,27 @@ class PendingCall:
         """
         if self.partial_args:
             self.partial_args.add(delta.partial_args or ())
-            if not delta.is_complete:
-                return ""
-            text = to_json(self.partial_args.args).decode()
-            args = text[:-1] if self.partial_args.is_open else text
-        elif not self.fragments and delta.args.strip() in _NO_ARGUMENTS:
-            return ""
-        else:
-            args = delta.args
-            if "\\" in args or self.cut_escape:
-                args, self.cut_escape = complete_escapes(self.cut_escape + args)
-            if not self.fragments:
-                self.is_quoted = args.lstrip()[:1] == '"'
+            return self.end_arguments() if delta.is_complete else ""
+        if not self.fragments and delta.args.strip() in _NO_ARGUMENTS:
+            return self.end_arguments() if delta.is_complete else ""
+        args = delta.args
+        if "\\" in args or self.cut_escape:
+            args, self.cut_escape = complete_escapes(self.cut_escape + args)
+        if not self.fragments:
+            self.is_quoted = args.lstrip()[:1] == '"'
+        self.fragments.append(args)
+        return args
+
+    def end_arguments(self, *, is_cut: bool = False) -> str:
+        """Add and return the arguments that came in pieces; no JSON if some are missing.
+
+        Without pieces, there are no arguments.
+        """
+        self.is_complete = True
+        pieces = self.partial_args or PartialArgs()
+        text = to_json(pieces.args).decode()
+        is_cut = (is_cut and self.partial_args is not None) or pieces.is_open
+        args = text[:-1] if is_cut else text
         self.fragments.append(args)
         return args
 
@@ -138,8 +152,7 @@ class PendingCall:
         """Why nobody can execute the call, empty if it can be executed."""
         if self.schema is None:
             return f"the model called {self.name!r}, which it was not offered"
-        is_open = self.partial_args is not None and not self.is_complete
-        if is_open or not isinstance(arguments_value(self.arguments()), dict):
+        if not isinstance(arguments_value(self.arguments()), dict):
             return f"the arguments of its call of {self.name!r} are not complete JSON"
         return ""
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
-from langchain_kie._answer.event import ToolCallDelta
 from langchain_kie._answer.partial_args import PartialArgs
 from langchain_kie._answer.pending_call import PendingCall, arguments_value, unrepairable_suffix
 from langchain_kie._json_schema.keywords import type_names
@@ -18,6 +17,7 @@ from langchain_kie._json_schema.keywords import type_names
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from langchain_kie._answer.event import ToolCallDelta
     from langchain_kie._conversation.thought_signatures import SignatureLog
     from langchain_kie._json import Json
 
@@ -35,6 +35,7 @@ class ToolCalls:
         signatures: Stores the signatures and undocumented members of tool calls.
 
     Attributes:
+        needs_end: Whether a call started without arguments, so that `end_calls` has work to do.
         answer: The first call of one of `answer_names`, if any.
         invalid_arguments: The arguments that are not an object, by the id of the call; complete
             after `closing_chunks`.
@@ -50,6 +51,9 @@ class ToolCalls:
         self._answer_names = answer_names
         self._signatures = signatures
         self._calls: list[PendingCall] = []
+        self._without_arguments: PendingCall | None = None
+        self._waiting: dict[int, ToolCallChunk] = {}
+        self.needs_end = False
         self.answer: PendingCall | None = None
         self.invalid_arguments: dict[str, str] = {}
 
@@ -61,18 +65,33 @@ class ToolCalls:
         """Whether a fragment belongs to a call whose arguments are the answer."""
         return self.answer is not None or delta.name in self._answer_names
 
-    def has_usable_call(self) -> bool:
-        """Whether there is a call of an offered function with a JSON object as arguments."""
-        return any(call.name and not call.defect() for call in self._calls)
+    def has_usable_call(self, names: Collection[str] | None = None) -> bool:
+        """Whether there is a call of an offered function with a JSON object as arguments.
+
+        Args:
+            names: The functions that count, `None` for all.
+        """
+        return any(
+            call.name and (names is None or call.name in names) and not call.defect()
+            for call in self._calls
+        )
 
     def defect(self) -> str:
-        """Why nobody can execute the first call; empty if it is usable, or if there is none."""
-        return next((call.defect() for call in self._calls if call.name), "")
+        """Why the first call is not the right one; empty if there is none."""
+        return next(
+            (
+                call.defect() or f"the model called {call.name!r} instead"
+                for call in self._calls
+                if call.name
+            ),
+            "",
+        )
 
     def add(self, delta: ToolCallDelta, text_length: int, chunks: dict[int, ToolCallChunk]) -> str:
         """Add a tool call or a fragment to the chunks of its event; a call has one chunk there.
 
-        A call without a name is emitted once its name is known. If a fragment has the arguments
+        A call without a name is emitted once its name is known; if it has no id then, one is
+        generated, and one that comes later is ignored. If a fragment has the arguments
         of several calls, each object is a call.
 
         Args:
@@ -84,7 +103,7 @@ class ToolCalls:
             The fragment's arguments, if they are text of the answer.
         """
         call, is_repeated = self._find_or_start(delta)
-        if is_repeated:
+        if call is None or is_repeated:
             return ""
         args = delta.args
         if "}{" in args or "} " in args or "}\n" in args:
@@ -93,6 +112,8 @@ class ToolCalls:
                 return "".join(self.add(one, text_length, chunks) for one in deltas)
         args = call.add_arguments(delta)
         call.is_complete = call.is_complete or delta.is_complete
+        call.native_id = call.native_id or delta.id
+        self.needs_end = self.needs_end or not call.fragments
         if delta.name and not call.name:
             self._set_name(call, delta.name, is_complete=delta.is_complete)
             args = call.arguments()
@@ -102,16 +123,38 @@ class ToolCalls:
             self._store_extras(call, delta, text_length)
         if not call.name:
             return ""
+        if self._without_arguments:
+            chunks = self._chunks_or_waiting(call, chunks)
         chunk = chunks.get(call.index) or tool_call_chunk(args="", index=call.index)
         if not call.is_announced:
-            call.is_announced = True
-            chunk["name"], chunk["id"] = call.name, call.id
-        if delta.id and not call.id:
-            call.native_id, call.id = delta.id, self._unique_id(delta.id)
-            chunk["id"] = call.id
+            self._announce(call, chunk)
         chunk["args"] = (chunk["args"] or "") + call.emit_arguments(args)
         chunks[call.index] = chunk
         return ""
+
+    def _announce(self, call: PendingCall, chunk: ToolCallChunk) -> None:
+        call.is_announced, call.id = True, self._unique_id(call.native_id)
+        chunk["name"], chunk["id"] = call.name, call.id
+        if not (call.fragments or self._without_arguments):
+            self._without_arguments = call
+
+    def _chunks_or_waiting(
+        self, call: PendingCall, chunks: dict[int, ToolCallChunk]
+    ) -> dict[int, ToolCallChunk]:
+        """Return where to add a chunk of a call.
+
+        While a call has no arguments, the calls after it wait: it may end as `{}`, and a reader
+        may take all arguments for those of the last name.
+        """
+        if call is self._without_arguments:
+            if call.fragments:
+                self._without_arguments = None
+                chunks.setdefault(call.index, tool_call_chunk(args="", index=call.index))
+                chunks.update(self._waiting)
+                self._waiting.clear()
+            return chunks
+        has_started = call.is_announced and call.index not in self._waiting
+        return chunks if has_started else self._waiting
 
     def _store_extras(self, call: PendingCall, delta: ToolCallDelta, text_length: int) -> None:
         if delta.extra:
@@ -119,8 +162,27 @@ class ToolCalls:
         if delta.signature:
             self._signatures.add_call(call.index, text_length, delta.signature)
 
+    def end_calls(self, *, is_cut: bool) -> list[str]:
+        """Complete the calls without arguments, and those whose pieces have no end.
+
+        Args:
+            is_cut: Whether the answer was cut, so that pieces are missing.
+
+        Returns:
+            The arguments that are text of the answer.
+        """
+        answer = []
+        for call in [call for call in self._calls if call.name and not call.fragments]:
+            args = call.end_arguments(is_cut=is_cut)
+            if not call.is_answer:
+                chunk = self._waiting.get(call.index) or tool_call_chunk(args="", index=call.index)
+                self._waiting[call.index] = {**chunk, "args": call.emit_arguments(args)}
+            elif call is self.answer:
+                answer.append(args)
+        return answer
+
     def closing_chunks(self) -> list[ToolCallChunk]:
-        """Return the missing ids, and a suffix for arguments that are not an object.
+        """Return the arguments that were held, and a suffix for those that are not an object.
 
         When LangChain adds chunks, it repairs truncated JSON (seen in langchain-core 1.7.2), so
         that a tool would run with part of its arguments. The suffix makes them an invalid tool
@@ -129,36 +191,39 @@ class ToolCalls:
         """
         chunks = []
         for call in [call for call in self._calls if call.name and not call.is_answer]:
-            rest = ""
-            if call.partial_args and not call.is_complete:
-                end = ToolCallDelta(None, "", is_complete=True)
-                rest = call.emit_arguments(call.add_arguments(end))
-            elif call.cut_escape:
-                rest, call.cut_escape = call.cut_escape, ""
+            rest, call.cut_escape = call.cut_escape, ""
+            if rest:
                 call.fragments.append(rest)
             arguments = call.arguments()
             parsed = arguments_value(arguments)
-            is_broken = not isinstance(parsed, dict)
-            new_id = None if call.id else self._unique_id(None)
-            if is_broken or new_id or rest:
-                call.id = call.id or new_id
-                if is_broken and call.id:
+            if not isinstance(parsed, dict):
+                if call.id:
                     self.invalid_arguments[call.id] = arguments
                 rest = rest if call.is_emitted else arguments[call.held_from :]
-                args = rest + (unrepairable_suffix(arguments) if is_broken else "")
-                chunks.append(tool_call_chunk(args=args, id=new_id, index=call.index))
+                rest += unrepairable_suffix(arguments)
+            if rest or call.index in self._waiting:
+                chunk = self._waiting.get(call.index) or tool_call_chunk(args="", index=call.index)
+                chunk["args"] = (chunk["args"] or "") + rest
+                chunks.append(chunk)
             is_converted = call.emitted_args is not None
             emitted, signed = (call.emitted_args, arguments) if is_converted else (parsed, None)
             self._signatures.set_call_id(call.index, call.id, call.name, emitted, signed)
         return chunks
 
-    def _find_or_start(self, delta: ToolCallDelta) -> tuple[PendingCall, bool]:
+    def _find_or_start(self, delta: ToolCallDelta) -> tuple[PendingCall | None, bool]:
         """Return the call of a fragment, and whether the fragment only repeats the call.
+
+        There is no call for the end of arguments in pieces if none is open.
 
         The call is found by the server's index, else by its id, else it is the last one; but a
         new id, another name, or a name or an object after complete arguments starts a new call
         (docs/wire.md 5).
         """
+        if delta.is_complete and delta.args == "{}" and not delta.partial_args:
+            last = self._calls[-1:]
+            ended = [c for c in last if c.has_open_pieces and not c.differs_from(delta)]
+            if ended or delta.partial_args is not None:
+                return ended[0] if ended else None, False
         call = self._candidate(delta)
         if call is None or ((delta.id or delta.name) and call.differs_from(delta)):
             return self._start(delta, delta.name), False
@@ -167,9 +232,12 @@ class ToolCalls:
         args = delta.args
         starts_object = "{" in args and args.lstrip()[0] == "{"
         is_object = delta.is_complete or starts_object or args == "null"
+        is_nothing = args == "null" and not (delta.name and delta.id != call.native_id)
         if call.is_quoted and not is_object:
             is_object = args.lstrip()[:1] == '"'
-        if is_object and call.is_repeated_by(delta):
+        if (is_object and call.is_repeated_by(delta)) or (
+            is_nothing and call.has_complete_arguments()
+        ):
             return call, True
         is_named = delta.name and call.name and not (delta.id and call.native_id)
         if (is_object or is_named) and call.has_complete_arguments():
@@ -185,13 +253,10 @@ class ToolCalls:
             candidates = [call for call in candidates if call.native_id == delta.id]
         elif delta.is_complete and delta.partial_args is None:
             return None
-        if not candidates and delta.id:
-            same_id = [call for call in self._calls if call.native_id == delta.id]
-            candidates = [
-                call
-                for call in same_id
-                if not call.differs_from(delta) and call.is_repeated_by(delta)
-            ]
+        if delta.id and (not candidates or candidates[-1].differs_from(delta)):
+            repeated = [call for call in self._calls if _may_be(call, delta)]
+            repeated = [call for call in repeated if call.is_repeated_by(delta)]
+            candidates = repeated or candidates
         return candidates[-1] if candidates else None
 
     def _start(self, delta: ToolCallDelta, name: str | None) -> PendingCall:
@@ -199,7 +264,6 @@ class ToolCalls:
             index=len(self._calls),
             native_index=delta.index,
             native_id=delta.id,
-            id=self._unique_id(delta.id) if delta.id or delta.is_complete else None,
             partial_args=None if delta.partial_args is None else PartialArgs(),
         )
         if name:
@@ -222,6 +286,12 @@ class ToolCalls:
         if call_id and all(call.id != call_id for call in self._calls):
             return call_id
         return f"call_{uuid.uuid4().hex}"
+
+
+def _may_be(call: PendingCall, delta: ToolCallDelta) -> bool:
+    """Whether a fragment with an id can be of a call: of the same id, or of one without both."""
+    is_unnumbered = call.native_id is None and call.native_index is None
+    return not call.differs_from(delta) and (call.native_id == delta.id or is_unnumbered)
 
 
 def _is_text_only(schema: Json) -> bool:

@@ -84,6 +84,9 @@ FINISH_REASONS = {
     "LANGUAGE": FILTERED,
     "MALFORMED_FUNCTION_CALL": FinishReason("malformed_function_call", is_failed_call=True),
     "UNEXPECTED_TOOL_CALL": FinishReason("unexpected_tool_call", is_failed_call=True),
+    "TOO_MANY_TOOL_CALLS": FinishReason("too_many_tool_calls", is_failed_call=True),
+    "MISSING_THOUGHT_SIGNATURE": FinishReason("missing_thought_signature", is_failed_call=True),
+    "MALFORMED_RESPONSE": FinishReason("malformed_response", is_failed_call=True),
 }
 """Others, such as `OTHER`, have no equivalent in LangChain."""
 
@@ -165,11 +168,7 @@ def _model_parts(turn: Turn, target: ResolvedModel) -> list[Json]:
     """The parts of a model's turn, with the signatures that the model needs."""
     calls = [(tool.call["id"] or tool.id, _function_call(tool)) for tool in turn.tools]
     entries = turn.signatures.get(target.name, ()) if turn.signatures else ()
-    if (
-        entries and not turn.has_server_tools
-    ):  # the parts of server tools are only sent with their blocks
-        entries = [entry for entry in entries if "part" not in entry]
-    parts = model_parts(turn.parts, calls, entries, _native_part)
+    parts = model_parts(turn, calls, entries, _native_part)
     if calls and target.spec and target.spec.replays_signatures:
         _, first = calls[0]
         first.setdefault("thoughtSignature", PLACEHOLDER_SIGNATURE)
@@ -314,7 +313,8 @@ def _parse_part(part: Json | None, parsed: AnswerEvent) -> None:
     _parse_part({name: part[name] for name in _TEXT_MEMBERS if name in part}, parsed)
     signature = part.get("thoughtSignature") or part.get("thought_signature")
     others = {name: value for name, value in part.items() if name != "text" and value is not None}
-    call = others.pop("functionCall", None) or others.pop("function_call", None)
+    other_call = others.pop("function_call", None)
+    call = others.pop("functionCall", other_call)
     if call is not None:
         outputs.append(_tool_call_delta(call, signature))
         outputs += _content_blocks(others)
@@ -333,10 +333,15 @@ def _parse_part(part: Json | None, parsed: AnswerEvent) -> None:
 
 
 def _tool_call_delta(call: Json, signature: str | None) -> ToolCallDelta:
-    """A function call; Vertex AI can send its arguments in pieces with JSON paths."""
+    """A function call; Vertex AI can send its arguments in pieces with JSON paths.
+
+    An empty object is the end of such a call.
+    """
     partial_args = call.get("partialArgs")
     will_continue = bool(call.get("willContinue"))
-    if will_continue or not call:
+    if call.get("args") and not partial_args:  # they are complete
+        partial_args, will_continue = None, False
+    elif will_continue or not call:
         partial_args = partial_args or []
     return ToolCallDelta(
         name=call.get("name") or None,
@@ -360,7 +365,7 @@ def _content_blocks(part: Json) -> Iterator[Json]:
         yield {
             "type": "server_tool_call",
             "id": code.get("id"),
-            "name": "code_execution",
+            "name": "code_interpreter",  # as langchain-core calls it, also for Gemini
             "args": {"code": code.get("code"), "language": code.get("language")},
         }
     if result := part.get("codeExecutionResult"):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
-
+from langchain_kie.emulator.json_schema import is_valid as _is_valid
 from langchain_kie.emulator.schemas import IGNORED_NULLABLE, resolve_pointer
 
 if TYPE_CHECKING:
@@ -167,10 +166,6 @@ def _type_of(schema: Schema) -> str:
         declared = next((kind for kind in declared if kind != "null"), "null")
     kinds = (kind for keyword, kind in _KEYWORD_TYPES.items() if keyword in schema)
     return str(declared or next(kinds, "string"))
-
-
-def _is_valid(schema: Schema, value: Any) -> bool:
-    return Draft202012Validator(schema).is_valid(value)
 
 
 def _number_of(text: str) -> int | float | None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import httpx
 import pytest
 from call_modes import BASIC_CALL_MODES, ainvoke, fixture, invoke, model_at, server_sending
+from langchain_core.messages import HumanMessage
 from scripted_server import Scripted, ScriptedServer
 
-from unit_tests.loopback import run_script
+from langchain_kie import ChatKieGemini, KieAccount, KieConfigurationError, media_block
+from langchain_kie.emulator import Emulator
+from unit_tests.loopback import named_host, run_script
+from unit_tests.upload_server import unique_png
 
 COMPLETION = fixture("chat_completion.json")
 
@@ -81,3 +85,27 @@ async def test_clients_of_the_user_are_used_and_left_open() -> None:
             [chunk async for chunk in model.astream("hi")]
             assert not async_client.is_closed
     assert len(paths) == 4
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+async def test_http_to_another_machine_works_if_it_is_allowed(api: str) -> None:
+    """As `http://emulator:8787` of a compose file: calls, uploads and the account."""
+    image = media_block(unique_png(1_000))
+    with Emulator() as emulator, named_host(emulator.base_url) as url:
+        key = emulator.api_key
+        settings = {"model": "gemini-3-flash", "api": api, "base_url": url, "api_key": key}
+        with pytest.raises(KieConfigurationError, match="allow_http=True allows http"):
+            ChatKieGemini(**settings)
+        assert emulator.requests == []
+        with pytest.warns(UserWarning, match="sent to emulator without encryption"):
+            model = ChatKieGemini(**settings, allow_http=True, media_upload="always")
+        for call_mode in BASIC_CALL_MODES:
+            message = await call_mode(model, [HumanMessage(["Say 'hello'.", image])])
+            assert "hello" in message.text
+        assert KieAccount(base_url=url, api_key=key, allow_http=True).credits() > 0
+        assert await KieAccount(base_url=url, api_key=key, allow_http=True).acredits() > 0
+        paths = [request.path for request in emulator.requests]
+        assert len(paths) == len(BASIC_CALL_MODES) + 3
+        assert paths.count("/api/file-stream-upload") == 1
+        hosts = {request.headers["host"] for request in emulator.requests}
+        assert hosts == {url.removeprefix("http://")}

@@ -20,6 +20,7 @@ from unit_tests.answer.rows import (
     fragment,
     native,
     signed,
+    signed_content,
     usage,
 )
 
@@ -185,7 +186,8 @@ SIGNED = {"google": {"thought_signature": "S=="}}
 
 
 def kept(**members: object) -> dict:
-    return signed("gemini-3-flash", {"type": "message", "extra": members})
+    """What an answer with the text "a" keeps."""
+    return signed("gemini-3-flash", {"type": "message", "extra": members}, signed_content("a"))
 
 
 OTHER_SERVERS = [
@@ -391,6 +393,16 @@ OTHER_SERVERS = [
         completion(content=[A_BLOCK, image(PNG)], images=[PNG]),
         text="a",
         blocks=[A_BLOCK, PNG_BLOCK, PNG_BLOCK],
+    ),
+    Row(
+        "two texts after an image in one chunk, and another one in the next",
+        sse(
+            delta(content=[A_BLOCK, A_BLOCK, image(PNG), A_BLOCK, {"type": "text", "text": "b"}]),
+            delta(content="c"),
+            delta("stop"),
+        ),
+        text="aaabc",
+        blocks=[{"type": "text", "text": "aa"}, PNG_BLOCK, {"type": "text", "text": "abc"}],
     ),
     Row(
         "log probabilities in each chunk",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import orjson
 from call_modes import fixture
 from scripted_server import sse
@@ -15,6 +17,7 @@ from unit_tests.answer.rows import (
     native_row,
     signed,
     signed_call,
+    signed_content,
     signed_text,
     usage,
 )
@@ -30,11 +33,11 @@ PNG = {"mimeType": "image/png", "data": "iVBORw0KGgo="}
 IMAGE = {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}
 
 
-def documented_signature(at: int) -> dict:
-    """The signature of the documented function call, after `at` characters of text."""
+def documented_signature(text: str) -> dict:
+    """The signature of the documented function call, after `text`."""
     args = {"location": "Beijing"}
-    entry = signed_call("gp737npz", at, "Es8CCswCAb4example", args, "get_weather_forecast")
-    return signed("gemini-3-flash", entry)
+    entry = signed_call("gp737npz", len(text), "Es8CCswCAb4example", args, "get_weather_forecast")
+    return signed("gemini-3-flash", entry, signed_content(text))
 
 
 RECORDED = [
@@ -45,7 +48,11 @@ RECORDED = [
         reasoning="**Weighing it**",
         usage=usage(109, 1996, reasoning=770),
         metadata=ended("stop", "STOP", credits_consumed=0.66),
-        extra=signed(MODEL, signed_text(16, 16, "RW1wdHlQYXJ0U2lnbmF0dXJl==")),
+        extra=signed(
+            MODEL,
+            signed_text(16, 16, "RW1wdHlQYXJ0U2lnbmF0dXJl=="),
+            signed_content("The sky is blue."),
+        ),
     ),
     native_row(
         "two function calls, the first of them signed",
@@ -58,7 +65,7 @@ RECORDED = [
         ],
         usage=usage(109, 95, reasoning=55),
         metadata=ended("tool_calls", "STOP", credits_consumed=0.02, **CALL_METADATA),
-        extra=documented_signature(11),
+        extra=documented_signature("One moment."),
         model=CALL_MODEL,
     ),
     native_row(
@@ -74,7 +81,7 @@ RECORDED = [
         calls=[("get_weather_forecast", {"location": "Beijing"}, "gp737npz")],
         usage=usage(252, 73, reasoning=55),
         metadata=ended("tool_calls", "STOP", credits_consumed=0.01, **CALL_METADATA),
-        extra=documented_signature(0),
+        extra=documented_signature(""),
         model=CALL_MODEL,
     ),
 ]
@@ -88,7 +95,7 @@ PARTS = [
         ),
         text="x",
         reasoning="ab",
-        extra=signed(MODEL, signed_text(0, 0, "T1==")),
+        extra=signed(MODEL, signed_text(0, 0, "T1=="), signed_content("x")),
     ),
     native_row(
         "signed text, and a signature in snake case",
@@ -98,7 +105,12 @@ PARTS = [
             native({"text": "ef"}, {"thought_signature": "S2=="}, finish="STOP"),
         ),
         text="abcdef",
-        extra=signed(MODEL, signed_text(2, 4, "S1=="), signed_text(6, 6, "S2==")),
+        extra=signed(
+            MODEL,
+            signed_text(2, 4, "S1=="),
+            signed_text(6, 6, "S2=="),
+            signed_content("abcdef"),
+        ),
     ),
     native_row(
         "code that Gemini ran",
@@ -112,13 +124,13 @@ PARTS = [
         blocks=[
             {
                 "type": "server_tool_call",
-                "id": "code_execution_1",
-                "name": "code_execution",
+                "id": "code_interpreter_1",
+                "name": "code_interpreter",
                 "args": {"code": "print(6*7)", "language": "PYTHON"},
             },
             {
                 "type": "server_tool_result",
-                "tool_call_id": "code_execution_1",
+                "tool_call_id": "code_interpreter_1",
                 "status": "success",
                 "output": "42\n",
             },
@@ -135,11 +147,43 @@ PARTS = [
         text="Here:  Done.",
         blocks=[{"type": "text", "text": "Here: "}, IMAGE, {"type": "text", "text": " Done."}],
     ),
+    *(
+        native_row(
+            f"two texts after an image in one event, another one in the next, after {before + first}",
+            sse(
+                native(*before),
+                native(*first, {"inlineData": PNG}, {"text": "one "}, {"text": "two "}),
+                native({"text": "three"}, finish="STOP"),
+            ),
+            text=f"{text}one two three",
+            reasoning=reasoning,
+            blocks=[
+                *([{"type": "reasoning", "reasoning": reasoning}] if reasoning else []),
+                *([{"type": "text", "text": text}] if text else []),
+                IMAGE,
+                {"type": "text", "text": "one two three"},
+            ],
+        )
+        for before, first, text, reasoning in (
+            ([], [], "", ""),
+            ([], [{"text": "a "}, {"text": "b "}], "a b ", ""),
+            ([{"text": "zero "}], [], "zero ", ""),
+            ([{"text": "hm", "thought": True}], [{"text": "a "}, {"text": "b "}], "a b ", "hm"),
+        )
+    ),
     native_row(
         "a signed image",
         sse(native({"inlineData": PNG, "thoughtSignature": "S~1"}, finish="STOP")),
         blocks=[IMAGE],
-        extra=signed(MODEL, {"type": "block", "index": "lc_block_0", "signature": "S~1"}),
+        extra=signed(
+            MODEL,
+            {
+                "type": "block",
+                "index": "lc_block_0",
+                "signature": "S~1",
+                "digest": hashlib.sha256(b"\x89PNG\r\n\x1a\n").hexdigest(),
+            },
+        ),
     ),
     native_row(
         "grounding metadata, complete in the last event",
@@ -197,13 +241,13 @@ CODE = {"executableCode": {"language": "PYTHON", "code": "1+1"}}
 RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}
 CODE_BLOCK = {
     "type": "server_tool_call",
-    "id": "code_execution_1",
-    "name": "code_execution",
+    "id": "code_interpreter_1",
+    "name": "code_interpreter",
     "args": {"code": "1+1", "language": "PYTHON"},
 }
 RESULT_BLOCK = {
     "type": "server_tool_result",
-    "tool_call_id": "code_execution_1",
+    "tool_call_id": "code_interpreter_1",
     "status": "success",
     "output": "2",
 }
@@ -218,6 +262,15 @@ def code_row(name: str, *parts: dict, text: str = "", blocks: list) -> Row:
 
 
 MIXED_PARTS = [
+    native_row(
+        "code and two texts in one event, and a text in the next",
+        sse(
+            native(CODE, {"text": "one "}, {"text": "two "}),
+            native({"text": "three"}, finish="STOP"),
+        ),
+        text="one two three",
+        blocks=[CODE_BLOCK, {"type": "text", "text": "one two three"}],
+    ),
     *(
         native_row(
             f"a function call next to {members}",
@@ -240,7 +293,7 @@ MIXED_PARTS = [
         text="Wait.",
         calls=[("f", {"i": 1}, "c1")],
         metadata=ended("tool_calls", "STOP"),
-        extra=signed(MODEL, signed_call("c1", 5, "S==", {"i": 1})),
+        extra=signed(MODEL, signed_call("c1", 5, "S==", {"i": 1}), signed_content("Wait.")),
     ),
     native_row(
         "a function call next to a thought",
@@ -289,7 +342,7 @@ MIXED_PARTS = [
             native({"text": "ab"}), native({"text": None, "thoughtSignature": "S=="}, finish="STOP")
         ),
         text="ab",
-        extra=signed(MODEL, signed_text(2, 2, "S==")),
+        extra=signed(MODEL, signed_text(2, 2, "S=="), signed_content("ab")),
     ),
     native_row(
         "unknown members",

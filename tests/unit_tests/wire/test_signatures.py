@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
@@ -30,6 +31,8 @@ from unit_tests.wire.request_sender import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scripted_server import ScriptedServer
 
 
@@ -41,12 +44,20 @@ def replayed(body: bytes, name: str, send: RequestSender) -> tuple[AIMessage, Js
     return answer, send([HI, answer, *results, HumanMessage("go on")], model=name)
 
 
-CODE = {"executableCode": {"language": "PYTHON", "code": "1+1"}}
-RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}
+def code(written: str) -> Json:
+    return {"executableCode": {"language": "PYTHON", "code": written}}
+
+
+def code_result(outcome: str, output: str) -> Json:
+    return {"codeExecutionResult": {"outcome": f"OUTCOME_{outcome}", "output": output}}
+
+
+CODE, RESULT = code("1+1"), code_result("OK", "2")
 SEARCH = {"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "args": {"queries": ["a"]}, "id": "s1"}}
 FOUND = {"toolResponse": {"toolType": "GOOGLE_SEARCH_WEB", "response": {}, "id": "s1"}}
 PNG = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}
 SENT_PNG = {"inline_data": {"mime_type": "image/png", "data": "iVBORw0KGgo="}}
+LARGER_PNG = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgr/+w=="}}
 SIGNED = {"thoughtSignature": "S=="}
 
 REPLAYED: dict[str, tuple[list[Json], list[Json] | None]] = {
@@ -174,6 +185,149 @@ def test_a_message_without_its_blocks_sends_no_server_tools(send: RequestSender)
     assert sent == [text("ab")]
 
 
+def set_content(content: Any) -> Callable[[Any], Any]:
+    return lambda message: setattr(message, "content", content)
+
+
+def set_block(number: int, **members: Any) -> Callable[[Any], Any]:
+    return lambda message: message.content[number].update(members)
+
+
+def remove_block(number: int) -> Callable[[Any], Any]:
+    return lambda message: message.content.pop(number)
+
+
+def edit_texts(message: Any) -> None:
+    message.content[0], message.content[3]["text"] = "a", "efgh"
+
+
+def edit_query(message: Any) -> None:
+    message.content[0]["value"]["toolCall"]["args"]["queries"].append("b")
+
+
+SIGNED_CODE = [text("ab"), {**CODE, **SIGNED}, {**RESULT, **SIGNED}, text("cd")]
+SIGNED_SEARCH = [{**SEARCH, **SIGNED}, {**FOUND, **SIGNED}, text("ab")]
+SIGNED_TEXT = [{"text": "ab", **SIGNED}, text("cd"), native_call("c0", 0, "S=="), text("ef")]
+
+EDITED: dict[str, tuple[list[Json], Callable[[Any], Any], list[Json]]] = {
+    "the same text, in blocks": (
+        SIGNED_TEXT,
+        set_content([text("abc") | {"type": "text"}, "def"]),
+        SIGNED_TEXT,
+    ),
+    "a longer text": (
+        SIGNED_TEXT,
+        set_content("[REDACTED] and more"),
+        [text("[REDACTED] and more"), native_call("c0", 0, "S==")],
+    ),
+    "a text of the same length": (
+        SIGNED_TEXT,
+        set_content("ab**ef"),
+        [text("ab**ef"), native_call("c0", 0, "S==")],
+    ),
+    "no text": (SIGNED_TEXT, set_content(""), [native_call("c0", 0, "S==")]),
+    "code": (
+        SIGNED_CODE,
+        lambda message: message.content[1]["args"].update(code="1+2"),
+        [text("ab"), code("1+2"), *SIGNED_CODE[2:]],
+    ),
+    "the name of code, as other versions have it": (
+        SIGNED_CODE,
+        set_block(1, name="code_execution"),
+        SIGNED_CODE,
+    ),
+    "code without arguments": (
+        SIGNED_CODE,
+        set_block(1, args={}),
+        [text("ab"), code(""), *SIGNED_CODE[2:]],
+    ),
+    "the text before and after code": (
+        SIGNED_CODE,
+        edit_texts,
+        [text("a"), *SIGNED_CODE[1:3], text("efgh")],
+    ),
+    "an output of code": (
+        SIGNED_CODE,
+        set_block(2, output="[cleared]"),
+        [*SIGNED_CODE[:2], code_result("OK", "[cleared]"), text("cd")],
+    ),
+    "an output of code, which becomes JSON": (
+        SIGNED_CODE,
+        set_block(2, output=[{"a": 1}], status="error"),
+        [*SIGNED_CODE[:2], code_result("FAILED", '[{"a":1}]'), text("cd")],
+    ),
+    "a result of code that is removed": (
+        SIGNED_CODE,
+        remove_block(2),
+        [*SIGNED_CODE[:2], text("cd")],
+    ),
+    "a query of a server-side tool": (
+        SIGNED_SEARCH,
+        edit_query,
+        [
+            {"toolCall": {**SEARCH["toolCall"], "args": {"queries": ["a", "b"]}}},
+            *SIGNED_SEARCH[1:],
+        ],
+    ),
+    "a result of a server-side tool": (
+        SIGNED_SEARCH,
+        set_block(1, value={"toolResponse": {"id": "s1"}, **SIGNED}),
+        [SIGNED_SEARCH[0], {"toolResponse": {"id": "s1"}}, text("ab")],
+    ),
+    "a result of a server-side tool that is no part": (
+        SIGNED_SEARCH,
+        set_block(1, value="[cleared]"),
+        [SIGNED_SEARCH[0], text("ab")],
+    ),
+    "an image": (
+        [{**PNG, **SIGNED}],
+        set_block(0, base64="iVBORw0KGgox"),
+        [{"inline_data": {"mime_type": "image/png", "data": "iVBORw0KGgox"}}],
+    ),
+    "an image, in the other alphabet": (
+        [{**LARGER_PNG, **SIGNED}],
+        set_block(0, base64="iVBORw0KGgr_-w"),
+        [{"inline_data": {"mime_type": "image/png", "data": "iVBORw0KGgr/+w=="}, **SIGNED}],
+    ),
+    "text where there was none": (
+        [native_call("c0", 0, "S=="), native_call("c1", 1)],
+        set_content("ab"),
+        [text("ab"), native_call("c0", 0, "S=="), native_call("c1", 1)],
+    ),
+    "a text and a call": (
+        SIGNED_TEXT,
+        lambda message: (
+            message.tool_calls[0]["args"].update(i=9) or setattr(message, "content", "x")
+        ),
+        [text("x"), native_call("c0", 9, BYPASS)],
+    ),
+}
+"""The parts of an answer, what is changed in the message, and the parts of the next request."""
+
+
+@pytest.mark.parametrize(("parts", "edit", "expected"), EDITED.values(), ids=EDITED)
+def test_a_part_that_was_edited_is_sent_without_its_signature(
+    parts: list[Json],
+    edit: Callable[[Any], Any],
+    expected: list[Json],
+    send: RequestSender,
+) -> None:
+    """wire.md 6-1: a signature belongs to its part, unchanged."""
+    body = sse(*map(native, parts), native(text(""), finish="STOP"))
+    with server_sending(body) as server:
+        model = model_at(server, model=NATIVE)
+        answers = [model.invoke("hi"), reduce(add, model.stream("hi"))]
+    for answer in answers:
+        results = [ToolMessage("ok", tool_call_id=call["id"]) for call in answer.tool_calls]
+        history = [HI, answer, *results, HumanMessage("go on")]
+        for _ in range(3):  # noted, kept, used
+            send(history, model=NATIVE)
+        edit(answer)
+        for history_now in (history, deepcopy(history)):
+            sent = send(history_now, model=NATIVE)["contents"][1]
+            assert sent == {"role": "model", "parts": expected}
+
+
 def changed(message: AIMessage, args: Json) -> AIMessage:
     calls = [{**call, "args": args} for call in message.tool_calls]
     return message.model_copy(update={"tool_calls": calls})
@@ -297,8 +451,8 @@ def test_a_call_of_another_function_is_sent_without_its_signature(send: RequestS
 def test_a_changed_call_of_an_older_message_keeps_its_signature(send: RequestSender) -> None:
     hi, answer, result = signed_history("gemini-3.5-flash")
     assert isinstance(answer, AIMessage)
-    (entry,) = answer.additional_kwargs["thought_signatures"]["gemini-3.5-flash"]
-    del entry["digest"]
+    entry, _ = entries = answer.additional_kwargs["thought_signatures"]["gemini-3.5-flash"]
+    del entry["digest"], entries[1]
     sent = send([hi, changed(answer, {"i": 1}), result], model=NATIVE)["contents"][1]["parts"]
     assert sent == [native_call("c0", 1, "S==")]
 
@@ -334,13 +488,23 @@ MESSAGE_MEMBERS: list[Json] = [
 
 
 @pytest.mark.parametrize("members", MESSAGE_MEMBERS, ids=str)
-def test_a_signature_next_to_text_is_sent_back(members: Json, send: RequestSender) -> None:
+def test_a_signature_next_to_text_is_sent_back_until_that_is_changed(
+    members: Json, send: RequestSender
+) -> None:
     """In a message that follows its pieces, it is a repetition."""
     first, last = delta(content="ab", **members), delta("stop")
     message = completion(content="ab", **members).decode()
     for events in ([first, last], [message], [first, message]):
-        _, sent = replayed(sse(*events), CHAT, send)
+        answer, sent = replayed(sse(*events), CHAT, send)
         assert sent["messages"][1] == {"role": "assistant", "content": "ab", **members}
+        answer.content = "a*"
+        sent = send([HI, answer, HumanMessage("go on")])
+        assert sent["messages"][1] == {"role": "assistant", "content": "a*"}
+
+
+def test_a_signature_next_to_a_refusal_is_sent_back(send: RequestSender) -> None:
+    _, sent = replayed(sse(delta("stop", refusal="No.", **google("S=="))), CHAT, send)
+    assert sent["messages"][1] == {"role": "assistant", "content": "No.", **google("S==")}
 
 
 @pytest.mark.parametrize("model", [CHAT, "gateway"])
@@ -360,6 +524,9 @@ def test_a_signature_next_to_calls_is_sent_back_until_one_is_changed(
         assert {key: first.get(key) for key in members} == members
         for number in range(2):
             edited = answer.model_copy(deep=True)
+            edited.content = "The text has no signature."
+            _, sent, *_ = send([HI, edited, *results], model=name, fields=fields)["messages"]
+            assert {key: sent.get(key) for key in members} == members
             edited.tool_calls[number]["args"] = {"i": 9}
             _, sent, *_ = send([HI, edited, *results], model=name, fields=fields)["messages"]
             assert sent.keys() == {"role", "content", "tool_calls"}

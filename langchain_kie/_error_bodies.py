@@ -15,6 +15,7 @@ from langchain_kie.errors import KieEmptyResponseError, KieError, KieProtocolErr
 _OK_CODES = frozenset({None, 0, 200})
 _OK_WORDS = frozenset({"ok", "success"})
 _WRAPPERS = ("data", "result", "response")
+_USAGES = ("usage", "usageMetadata")
 
 _CHAT_KEYS = {"choices", "usage", "credits_consumed"}
 _NATIVE_KEYS = {"candidates", "usageMetadata", "promptFeedback", "credits_consumed"}
@@ -160,9 +161,27 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
         code = _code_number(value.get("status")) if code in _OK_CODES else code
     message = message or value.get("msg") or value.get("message") or error or value.get("detail")
     message = str(message or "").strip() or "KIE reported an error without a message"
-    raise error_for(
-        message, code=code, names=names, credits_consumed=credits_of(value), **attributes
-    )
+    raise with_bill(error_for(message, code=code, names=names, **attributes), value)
+
+
+def with_bill(error: KieError, value: dict[str, Any]) -> KieError:
+    """Return the error with the credits that its value reports, and no retries if it was billed.
+
+    The value's `error`, or the object that it wraps, can report them as well.
+    """
+    inner = (value.get(name) for name in ("error", *_WRAPPERS))
+    for bill in (value, *(item for item in inner if isinstance(item, dict))):
+        if error.credits_consumed is None:
+            error.credits_consumed = credits_of(bill)
+        if error.credits_consumed or any(map(_has_counts, map(bill.get, _USAGES))):
+            error.max_retries = 0
+    return error
+
+
+def _has_counts(usage: Any) -> bool:
+    """Return whether token counts, which can be text, have one that is not zero."""
+    counts = usage.values() if isinstance(usage, dict) else ()
+    return any(str(count).strip("0.") for count in counts if isinstance(count, (int, float, str)))
 
 
 def _is_no_error(error: Any) -> bool:

@@ -319,7 +319,7 @@ class ResponseReader(Generic[ItemT]):
             bytes(self._error_body), self._headers.get("content-encoding", "").lower()
         )
         error = error_from_body(body, status_code=self._status_code, retry_after=retry_after)
-        if isinstance(error, KieTimeoutError) and not error.max_retries:
+        if isinstance(error, KieTimeoutError) and error.max_retries == UNLIMITED_RETRIES:
             error.max_retries = UNLIMITED_RETRIES if self._retry_on_timeout else 0
             error.hint = BILLED_TIMEOUT_HINT if self._call.model else ""
         return self._with_context(error)

@@ -102,6 +102,14 @@ def _object_from_list(value: Any) -> dict[str, Any]:
     return value
 
 
+def is_envelope(value: Any) -> bool:
+    """Return whether a JSON value has the members of KIE's or OpenAI's errors."""
+    value = _without_list(value)
+    if not isinstance(value, dict):
+        return False
+    return "error" in value or ("code" in value and ("msg" in value or "message" in value))
+
+
 def has_choice(event: dict[str, Any]) -> bool:
     """Return whether an event has a choice, a candidate or a blocked prompt, or is no answer."""
     return bool(

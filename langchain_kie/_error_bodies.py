@@ -28,7 +28,16 @@ _CLOUDFLARE_ERROR = re.compile(r"error(?: code)?:?(?:\s|<[^<>]*>){0,20}(1\d{3})\
 _CODE = re.compile(r"([0-9]{1,5})(?:\.0*)?")
 _SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s")
 _EXCERPT_CHARS = 200
-_PINGS = ("ping", "keepalive", "heartbeat")
+_STATUS_WORDS = frozenset(
+    {
+        *("ping", "pong", "keepalive", "heartbeat", "alive", "status", "progress"),
+        *("start", "started", "open", "connected", "ready", "queued", "pending", "waiting"),
+        *("running", "working", "processing", "thinking", "inprogress", *_OK_WORDS),
+    }
+)
+"""Values of `type`, `event` or the message of objects that report no error, in lower case and
+without what is not a letter. The message of any other object counts as an error."""
+_NOT_LETTERS = re.compile(r"[\W\d_]+")
 
 LOST_FILE_TEXTS = ("failed to get file information", "image download failed")
 """Those of `_ERROR_TEXTS` after which the call can succeed if the files are uploaded again."""
@@ -66,11 +75,17 @@ def event_from_value(value: Any) -> dict[str, Any] | None:
                 return inner
         if _EVENT_KEYS.isdisjoint(value):
             message = value.get("msg") or value.get("message") or value.get("detail")
-            is_ping = value.get("type") in _PINGS
-            if isinstance(message, str) and message.strip() and "code" not in value and not is_ping:
-                raise error_for(message)
+            if isinstance(message, str) and message.strip() and "code" not in value:
+                names = (message, value.get("type"), value.get("event"))
+                if not any(map(_is_status, names)):
+                    raise error_for(message)
             return None
     return value
+
+
+def _is_status(word: Any) -> bool:
+    """Return whether a word is one of those of a server that works, not of an error."""
+    return isinstance(word, str) and _NOT_LETTERS.sub("", word).lower() in _STATUS_WORDS
 
 
 def data_from_value(value: Any) -> dict[str, Any]:

@@ -109,6 +109,8 @@ INVALID = {
 SKIPPED = {
     "a ping": sse({"type": "ping"}),
     "an empty object": sse({}),
+    "a status": sse({"type": "status", "detail": "still working"}),
+    "a message of success": sse({"event": "start", "msg": "ok"}),
     "an unknown shape": sse({"hello": "world"}),
     "a long integer": sse('{"choices": [], "x": 12345678901234567890123}'),
 }

@@ -53,6 +53,10 @@ OBJECTS: list[tuple[dict[str, Any], type[KieError], str]] = [
     ({"code": 200, "data": {"code": 500, "msg": "m"}}, KieServerError, "m"),
     ({"data": {"error": {"message": "m"}}}, KieServerError, "m"),
     ({"message": "Server exception"}, KieServerError, "Server exception"),
+    ({"type": "status", "code": 500, "msg": "m"}, KieServerError, "m"),
+    ({"type": "status", "error": "m"}, KieServerError, "m"),
+    ({"message": "not ok"}, KieServerError, "not ok"),
+    ({"type": "note", "detail": "m"}, KieServerError, "m"),
     ({"msg": CREDITS}, KieInsufficientCreditsError, CREDITS),
     ({"success": False, "detail": "m"}, KieServerError, "m"),
     ({"status": 404, "error": "Not Found", "path": "/x"}, KieModelNotFoundError, "Not Found"),
@@ -90,6 +94,39 @@ async def test_an_object_that_reports_an_error_is_that_error(body, cls, message)
                 with pytest.raises(KieError) as caught:
                     await call_mode(model_at(server))
                 assert (type(caught.value), caught.value.message) == (cls, message)
+
+
+STATUS_OBJECTS: list[dict[str, Any]] = [
+    {"message": "processing"},
+    {"msg": "OK."},
+    {"message": "Success", "time": 1},
+    {"event": "start", "msg": "ok"},
+    {"event": "queued", "message": "3 calls before this one"},
+    {"type": "status", "detail": "still working"},
+    {"type": "heart_beat", "msg": "alive"},
+    {"type": "keep-alive", "message": "x"},
+    {"type": "progress", "msg": "in progress", "data": None},
+    {"status": "in_progress", "message": "In progress..."},
+]
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+@pytest.mark.parametrize("status", STATUS_OBJECTS, ids=str)
+async def test_a_status_of_a_server_that_works_is_no_error(status, api: str, no_sleep) -> None:
+    """wire.md 11-13: alone, it is no answer, and may have been billed."""
+    model = {"model": "gemini-3.8-flash", "api": api, "max_retries": 1}
+    text, rest, end = (
+        {"choices": [{"delta": {"content": content}, "finish_reason": reason}]}
+        for content, reason in (("po", None), ("ng", None), ("", "stop"))
+    )
+    for call_mode in BASIC_CALL_MODES:
+        with server_sending(sse(status, text, status, rest, end, status)) as server:
+            assert (await call_mode(model_at(server, **model))).text == "pong"
+        for body in (sse(status, status), orjson.dumps(status)):
+            with server_sending(body) as server:
+                with pytest.raises(KieProtocolError, match="unknown JSON object"):
+                    await call_mode(model_at(server, **model))
+                assert len(server.requests) == 1
 
 
 SPRING = b'{"timestamp":"2026-08-30T10:00:00","status":404,"error":"Not Found","path":"/x"}'

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langchain_kie._json import parse_json, to_json
+from langchain_kie._json import to_json
 from langchain_kie.errors import KieEmptyResponseError, KieError, KieProtocolError, error_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _OK_CODES = frozenset({None, 0, 200})
 _OK_WORDS = frozenset({"ok", "success"})
@@ -240,14 +243,21 @@ def unknown_object_error(value: dict[str, Any]) -> KieError:
     return KieProtocolError(f"KIE sent an unknown JSON object, with the keys {keys}")
 
 
-def error_from_body(body: bytes, *, status_code: int, **attributes: Any) -> KieError:
-    """Return the error for a response with an error status and any body."""
+def error_from_body(
+    body: bytes, values: Sequence[Any], *, status_code: int, **attributes: Any
+) -> KieError:
+    """Return the error for a response with an error status.
+
+    Args:
+        body: Any body.
+        values: The JSON values in it.
+        status_code: The HTTP status.
+        **attributes: Further attributes of the error.
+    """
     message = _excerpt(body)
-    try:
-        value = _without_list(parse_json(body))
-    except ValueError:
-        value = None
-    if isinstance(value, dict):
+    for value in values:
+        if not isinstance(value, dict):
+            continue
         try:
             raise_if_error(value, status_code=status_code, **attributes)
         except KieError as error:

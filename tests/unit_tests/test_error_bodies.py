@@ -156,6 +156,13 @@ STATUSES: list[tuple[int, bytes, type[KieError], str]] = [
     (429, b'[{"error":{"code":429,"message":"Slow"}}]', KieRateLimitError, "Slow"),
     (500, b'{"error":{"message":"half a pair: \\ud83c"}}', KieServerError, "half a pair: \ufffd"),
     (418, b"teapot", KieInvalidRequestError, "teapot"),
+    (429, gzip.compress(b'{"code":402,"msg":"m"}'), KieInsufficientCreditsError, "m"),
+    (503, gzip.compress(sse({"error": {"message": "m"}}, "[DONE]")), KieServerError, "m"),
+    (503, b": x\n\nevent: error\n" + sse({"code": 429, "msg": "m"}), KieRateLimitError, "m"),
+    (503, b'event: error\n{"code":429,"msg":"m"}', KieRateLimitError, "m"),
+    (500, b"data: teapot\n\n", KieServerError, "data: teapot"),
+    (500, gzip.compress(b"teapot"), KieServerError, "teapot"),
+    (500, b"\x1f\x8bteapot", KieServerError, "\ufffdteapot"),
 ]
 
 
@@ -286,7 +293,10 @@ async def test_a_compressed_error_under_status_200_is_read(headers, size) -> Non
     """wire.md 11-12: most of KIE's errors have status 200."""
     for sent, error in (
         (b'{"code":429,"msg":"Slow"}', KieRateLimitError),
-        (sse({"error": {"message": "Slow"}}), KieProtocolError),
+        (sse({"code": 429, "msg": "Slow"}), KieRateLimitError),
+        (b": x\n\n" + sse({"choices": []}, {"error": {"message": "m"}}), KieServerError),
+        (b': x\n\n{"code":429,"msg":"Slow"}\n\n', KieRateLimitError),
+        (sse({"choices": []}, "[DONE]"), KieProtocolError),
         (b'{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}', KieProtocolError),
         (random.Random(1).randbytes(100_000), KieProtocolError),
     ):

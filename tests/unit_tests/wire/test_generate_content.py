@@ -147,7 +147,7 @@ PARTS = [
     ),
     *(
         native_row(
-            f"two texts after an image in one event, another one in the next, after {before + first}",
+            f"two texts after an image, then another one, after {before + first}",
             sse(
                 native(*before),
                 native(*first, {"inlineData": PNG}, {"text": "one "}, {"text": "two "}),

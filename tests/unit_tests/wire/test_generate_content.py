@@ -149,7 +149,7 @@ PARTS = [
     ),
     *(
         native_row(
-            f"two texts after an image in one event, a third in the next, after {before + first}",
+            f"two texts after an image, then another one, after {before + first}",
             sse(
                 native(*before),
                 native(*first, {"inlineData": PNG}, {"text": "one "}, {"text": "two "}),
@@ -227,6 +227,18 @@ PARTS = [
         ),
         text="abc",
         metadata=ended("stop", "STOP", id="r1", model_version="g-3.5"),
+    ),
+    native_row(
+        "the first candidate is empty",
+        sse(
+            native(),
+            *(
+                {"candidates": [{"index": 1, "content": {"parts": [{"text": text}]}}]}
+                for text in "ab"
+            ),
+            {"candidates": [{"index": 1, "finishReason": "STOP"}]},
+        ),
+        text="ab",
     ),
     native_row(
         "a JSON array of events",

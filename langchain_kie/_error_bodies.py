@@ -9,7 +9,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._json import to_json
+from langchain_kie._json import answer_json
 from langchain_kie.errors import KieEmptyResponseError, KieError, KieProtocolError, error_for
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _object_from_list(value: Any) -> dict[str, Any]:
     if isinstance(value, KieError):
         raise value
     if not isinstance(value, dict):
-        text = to_json(value).decode()[:_EXCERPT_CHARS]
+        text = answer_json(value)[:_EXCERPT_CHARS]
         raise KieProtocolError(f"expected a JSON object, got {text}")
     return value
 
@@ -147,7 +147,7 @@ def is_usage(event: dict[str, Any]) -> bool:
 def billed_empty_error(event: dict[str, Any]) -> KieEmptyResponseError:
     """Return the error for a complete answer without a choice, given its event with the usage."""
     names = ("usage", "usageMetadata", "credits_consumed")
-    bill = to_json({name: event[name] for name in names if name in event}).decode()
+    bill = answer_json({name: event[name] for name in names if name in event})
     return KieEmptyResponseError(
         f"KIE sent an answer without a choice or candidate, and may have billed it: {bill}",
         max_retries=0,

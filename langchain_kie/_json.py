@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -12,7 +13,7 @@ import orjson
 from langchain_kie._warnings import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 Json: TypeAlias = dict[str, Any]
 
@@ -54,6 +55,9 @@ _ESCAPES_OF_PIECE = re.compile(
     re.DOTALL,
 )
 """Escapes of a piece of JSON text; `cut` is the start of a pair, or of a half, at its end."""
+
+
+_EXPONENT = re.compile(rb"\d[eE]\+?\d")
 
 
 class RawJson:
@@ -192,7 +196,8 @@ def parse_json(text: bytes) -> Any:
     Half a surrogate pair, for which orjson rejects the text, becomes U+FFFD.
 
     Raises:
-        ValueError: It is not JSON, or nested more deeply than `MAX_DEPTH`.
+        ValueError: It is not JSON, has a number that no float can hold, or is nested more deeply
+            than `MAX_DEPTH`.
     """
     has_long_integer = LONG_INTEGER in text.translate(DIGITS_TO_ZEROS)
     try:
@@ -202,7 +207,7 @@ def parse_json(text: bytes) -> Any:
             raise
         value = orjson.loads(_with_replaced_halves(text))
     if has_long_integer:
-        value = _parse_long_integers(_with_replaced_halves(text))
+        value = _parse_by_python(_with_replaced_halves(text), _finite_float)
     is_long = text[2 * MAX_DEPTH : 2 * MAX_DEPTH + 1]
     if is_long and text.count(b"[") + text.count(b"{") > MAX_DEPTH and _is_deep(value):
         raise ValueError("the JSON is nested too deeply")
@@ -213,11 +218,48 @@ def _with_replaced_halves(text: bytes) -> bytes:
     return _ESCAPES.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], text)
 
 
-def _parse_long_integers(text: bytes) -> Any:
+def _parse_by_python(text: bytes, parse_float: Callable[[str], float]) -> Any:
     try:
-        return json.loads(text.decode(), parse_constant=_reject_constant)
+        return json.loads(text.decode(), parse_float=parse_float, parse_constant=_reject_constant)
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
+
+
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def parse_event_json(text: bytes) -> Any:
+    """As `parse_json`, but a number that no float can hold is infinite.
+
+    One argument of a tool call does not make an answer unreadable.
+    """
+    try:
+        return parse_json(text)
+    except ValueError:
+        if not _EXPONENT.search(text):
+            raise
+    value = _parse_by_python(_with_replaced_halves(text), float)
+    if _is_deep(value):
+        raise ValueError("the JSON is nested too deeply")
+    return value
+
+
+def answer_json(value: Any) -> str:
+    """Encode a value of an answer, such as the arguments of a tool call.
+
+    An infinite number is written as `Infinity`, which is no JSON: such a call is invalid.
+    """
+    try:
+        text = to_json(value).decode()
+        if "null" in text:  # orjson 3.11 writes it for an infinite number
+            json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(value, ensure_ascii=False)
+    return text
 
 
 def _is_deep(value: Any) -> bool:
@@ -256,7 +298,7 @@ def parse_next_json(text: bytes, half: bytes) -> tuple[Any, bytes]:
         ValueError: It is not JSON.
     """
     if b"\\ud" not in text and b"\\uD" not in text:
-        return parse_json(text), half
+        return parse_event_json(text), half
 
     def join(escape: re.Match[bytes]) -> bytes:
         nonlocal half
@@ -273,7 +315,7 @@ def parse_next_json(text: bytes, half: bytes) -> tuple[Any, bytes]:
         return escape[0]
 
     joined = _ESCAPES.sub(join, text)
-    return parse_json(joined), half
+    return parse_event_json(joined), half
 
 
 def complete_escapes(text: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._answer.partial_args import PartialArgs
-from langchain_kie._json import complete_escapes, parse_json, to_json
+from langchain_kie._json import answer_json, complete_escapes, parse_json, to_json
 from langchain_kie._json_schema.coerce import coerce
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class PendingCall:
         """
         self.is_complete = True
         pieces = self.partial_args or PartialArgs()
-        text = to_json(pieces.args).decode()
+        text = answer_json(pieces.args)
         is_cut = (is_cut and self.partial_args is not None) or pieces.is_open
         args = text[:-1] if is_cut else text
         self.fragments.append(args)

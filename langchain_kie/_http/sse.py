@@ -15,7 +15,7 @@ from langchain_kie._json import (
     DIGITS_TO_ZEROS,
     LONG_INTEGER,
     MAX_DEPTH,
-    parse_json,
+    parse_event_json,
     parse_next_json,
 )
 from langchain_kie.errors import KieProtocolError, shortened
@@ -129,7 +129,7 @@ class EventParser:
 
     def _parse_document(self) -> Any:
         text = bytes(self._document).lstrip(_BLANK)
-        return parse_next_json(text, b"")[0] if text.startswith(b"[") else parse_json(text)
+        return parse_next_json(text, b"")[0] if text.startswith(b"[") else parse_event_json(text)
 
     def _starts_like_stream(self) -> bool:
         """Return whether the body is blank, or starts with (part of) a field of a stream."""

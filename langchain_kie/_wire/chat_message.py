@@ -159,7 +159,7 @@ def _parse_tool_call(call: Json, *, is_complete: bool) -> ToolCallDelta:
         extra["function"] = inner
     return ToolCallDelta(
         name=function.get("name") or None,
-        args=common.arguments_text(arguments),
+        args=common.received_arguments(arguments),
         id=common.id_text(call.get("id")),
         index=call.get("index"),
         is_complete=is_complete or isinstance(arguments, dict),

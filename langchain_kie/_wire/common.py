@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_kie._conversation.cache import keep_form
-from langchain_kie._json import to_json
+from langchain_kie._json import answer_json, to_json
 from langchain_kie._warnings import warnings_given
 
 if TYPE_CHECKING:
@@ -73,6 +73,11 @@ def arguments_text(arguments: Any) -> str:
     if isinstance(arguments, str):
         return arguments
     return "" if arguments is None else to_json(arguments).decode()
+
+
+def received_arguments(arguments: Any) -> str:
+    """As `arguments_text`, for arguments that a model wrote: those that are no JSON are kept."""
+    return answer_json(arguments) if isinstance(arguments, dict) else arguments_text(arguments)
 
 
 def id_text(call_id: Any) -> str | None:

@@ -20,6 +20,7 @@ from langchain_kie._json import (
     LongText,
     RawJson,
     json_list,
+    parse_event_json,
     parse_json,
     to_json,
     to_json_pieces,
@@ -114,3 +115,15 @@ def test_base64_is_checked_as_rfc_4648_says(size: int, change: str, place: str) 
     assert not expected or binascii.a2b_base64(text, strict_mode=True)
     assert _is_base64(text, 0) == expected
     assert _is_base64("data:" + text, 5) == expected
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1E+400", "9e999"])
+@pytest.mark.parametrize("other", ["1", "12345678901234567890123", '"\\ud800"'])
+def test_a_number_that_no_float_can_hold_is_no_json_but_an_event_has_it(number, other) -> None:
+    text = f'{{"a": {other}, "b": [{number}, 1.5]}}'.encode()
+    with pytest.raises(ValueError, match=r"infinity|too large"):
+        parse_json(text)
+    assert parse_event_json(text)["b"] == [float(number), 1.5]
+    for broken in (text[:-1], text.replace(b"1.5", b"NaN"), text.replace(b"1.5", b"[" * 300)):
+        with pytest.raises(ValueError, match=r"."):
+            parse_event_json(broken)

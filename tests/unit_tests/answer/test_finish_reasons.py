@@ -464,6 +464,11 @@ FAILED: dict[str, tuple[bytes, type[KieError], str]] = {
         KieEmptyResponseError,
         "without a choice or candidate",
     ),
+    "no choice, but usage with numbers that are too large": (
+        b'{"choices": [], "usage": {"prompt_tokens": 12345678901234567890123, "x": 1e400}}',
+        KieEmptyResponseError,
+        "Infinity",
+    ),
 }
 
 

@@ -107,6 +107,14 @@ NATIVE_PARTIAL = [
         for members in ({"willContinue": True}, {"partialArgs": []})
     ),
     native_row(
+        "a number that no float can hold",
+        sse(
+            pieces(piece("$.x", "numberValue", "LARGE"), more=False, name="f", id="c1"), STOPPED
+        ).replace(b'"LARGE"', b"1e400"),
+        invalid=[("f", '{"x": Infinity}')],
+        metadata=NATIVE_CALLS,
+    ),
+    native_row(
         "a call that never has a name",
         sse(native({"functionCall": {"args": {"i": 1}}}), native({"text": "a"}, finish="STOP")),
         text="a",

@@ -116,6 +116,61 @@ async def test_arguments_that_are_nested_too_deeply_are_invalid(name: str) -> No
             assert call["args"].startswith(sent)
 
 
+INFINITE = [
+    '{"x": 1e400}',
+    '{"n": 12345678901234567890123, "x": 1e400}',
+    '{"n": "12345678901234567890123", "x": [-1e400]}',
+    '{"a": "\\ud800", "x": 1e400}',
+]
+
+
+def bodies_with(arguments: str) -> dict[str, bytes]:
+    """A call with these arguments, as text and as an object, complete and in a stream."""
+    piece = fragment("f", arguments, index=0, id="c1")
+    as_object = fragment("f", "ARGS", index=0, id="c1")
+    part = {"functionCall": {"name": "f", "args": "ARGS", "id": "c1"}}
+    bodies = {
+        "chat, text": fragments(piece),
+        "chat, text of a completion": completion(content="", tool_calls=[piece]),
+        "chat, object": fragments(as_object),
+        "chat, object of a completion": completion(content="", tool_calls=[as_object]),
+        "native": sse(native(part, finish="STOP")),
+        "native, not streamed": orjson.dumps(native(part, finish="STOP")),
+        "native, a list": orjson.dumps([native(part, finish="STOP")]),
+    }
+    return {
+        name: body.replace(b'"ARGS"', arguments.encode()) if b'"ARGS"' in body else body
+        for name, body in bodies.items()
+    }
+
+
+@pytest.mark.parametrize("is_bound", [False, True])
+@pytest.mark.parametrize("sent", INFINITE)
+async def test_a_number_that_no_float_can_hold_makes_a_call_invalid(
+    sent: str, is_bound: bool
+) -> None:
+    for body in bodies_with(sent).values():
+        with server_sending(body) as server:
+            model = bound_to(server, n="integer", x="number") if is_bound else model_at(server)
+            for call_mode in BASIC_CALL_MODES:
+                message = await call_mode(model)
+                assert not message.tool_calls
+                (call,) = message.invalid_tool_calls
+                assert (call["name"], call["id"]) == ("f", "c1")
+                original = message.additional_kwargs["invalid_arguments"]["c1"]
+                assert any(text in original for text in ("1e400", "Infinity"))
+                history = [HumanMessage("hi"), message, ToolMessage("no", tool_call_id="c1")]
+                await call_mode(model_at(server), history)
+
+
+async def test_text_that_is_a_number_which_no_float_can_hold_stays_text() -> None:
+    for body in bodies_with('{"x": "1e400"}').values():
+        with server_sending(body) as server:
+            for call_mode in BASIC_CALL_MODES:
+                (call,) = (await call_mode(bound_to(server, x="number"))).tool_calls
+                assert call["args"] == {"x": "1e400"}
+
+
 def test_text_is_streamed_in_pieces_also_if_it_has_json_in_it() -> None:
     sent = ['{"a": "{', '\\"n\\": 7,', ' \\"m\\": true', '}"}']
     first, *rest = sent

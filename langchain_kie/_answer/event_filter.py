@@ -18,7 +18,7 @@ _START, _END = "<thought>", "</thought>"
 class EventFilter:
     """Filters the events of one answer.
 
-    The choice that comes first is the answer.
+    The choice that has output first is the answer.
 
     Args:
         text_so_far: Returns the text of the events before.
@@ -58,9 +58,10 @@ class EventFilter:
         return event
 
     def _of_choice(self, event: AnswerEvent) -> AnswerEvent:
-        """Return the event without another choice than that of the first event."""
+        """Return the event without another choice than the first one with output."""
         if self._choice is None:
-            self._choice = event.choice
+            if event.has_output:
+                self._choice = event.choice
             return event
         return _without_choice(event) if _is_other(event.choice, self._choice) else event
 

@@ -242,6 +242,22 @@ OTHER_SERVERS = [
     ),
     *(
         Row(
+            f"the first choice, {index!r}, is empty",
+            sse(
+                {"id": "x", "choices": [{"index": index, "delta": empty}]},
+                *({"id": "x", "choices": [{"index": 1, "delta": {"content": t}}]} for t in "ab"),
+                {"id": "x", "choices": [{"index": index, "delta": {"content": "c"}}]},
+                {"id": "x", "choices": [{"index": 1, "delta": {}, "finish_reason": "stop"}]},
+                {"id": "x", "choices": [], "usage": {"prompt_tokens": 2, "completion_tokens": 3}},
+                "[DONE]",
+            ),
+            text="ab",
+            usage=usage(2, 3),
+        )
+        for index, empty in ((0, {"role": "assistant", "content": ""}), (None, {}), ("0", None))
+    ),
+    *(
+        Row(
             f"a native body, {form}",
             body(native({"thought": True, "text": "hm"}, {"text": "a"}, finish="STOP")),
             text="a",

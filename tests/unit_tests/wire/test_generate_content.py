@@ -229,6 +229,18 @@ PARTS = [
         metadata=ended("stop", "STOP", id="r1", model_version="g-3.5"),
     ),
     native_row(
+        "the first candidate is empty",
+        sse(
+            native(),
+            *(
+                {"candidates": [{"index": 1, "content": {"parts": [{"text": text}]}}]}
+                for text in "ab"
+            ),
+            {"candidates": [{"index": 1, "finishReason": "STOP"}]},
+        ),
+        text="ab",
+    ),
+    native_row(
         "a JSON array of events",
         orjson.dumps([native({"text": "The sky"}), native({"text": " is blue."}, finish="STOP")]),
         text="The sky is blue.",

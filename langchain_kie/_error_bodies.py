@@ -20,9 +20,10 @@ _OK_WORDS = frozenset({"ok", "success"})
 _WRAPPERS = ("data", "result", "response")
 _USAGES = ("usage", "usageMetadata")
 
-_CHAT_KEYS = {"choices", "usage", "credits_consumed"}
-_NATIVE_KEYS = {"candidates", "usageMetadata", "promptFeedback", "credits_consumed"}
-_EVENT_KEYS = frozenset(_CHAT_KEYS | _NATIVE_KEYS)
+_ANSWER_KEYS = frozenset({"choices", "candidates", "promptFeedback"})
+_COST_KEYS = frozenset({*_USAGES, "credits_consumed"})
+"""Some relays write these next to the object that wraps the answer."""
+_EVENT_KEYS = _ANSWER_KEYS | _COST_KEYS
 """An object with one of these keys is an event."""
 
 _HTML = re.compile(r"^\s*<(!doctype|html|head|body)", re.IGNORECASE)
@@ -69,13 +70,14 @@ def event_from_value(value: Any) -> dict[str, Any] | None:
     """
     if not isinstance(value, dict):
         return event_from_value(_object_from_list(value))
-    if "code" in value or "error" in value or _EVENT_KEYS.isdisjoint(value):
+    if "code" in value or "error" in value or _ANSWER_KEYS.isdisjoint(value):
         raise_if_error(value)
         for wrapper in _WRAPPERS:
             inner = value.get(wrapper)
             if isinstance(inner, dict):
                 raise_if_error(inner)
-                return inner
+                costs = {key: value[key] for key in _COST_KEYS if value.get(key)}
+                return {**inner, **{key: costs[key] for key in costs if not inner.get(key)}}
         if _EVENT_KEYS.isdisjoint(value):
             message = value.get("msg") or value.get("message") or value.get("detail")
             if isinstance(message, str) and message.strip() and "code" not in value:

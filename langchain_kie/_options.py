@@ -6,6 +6,7 @@ No I/O. Knows the catalog's rules. Knows nothing of request bodies.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME, EFFORTS
@@ -29,9 +30,9 @@ from langchain_kie._warnings import warn
 from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from langchain_kie._catalog import Feature, ResolvedModel, Route
+    from langchain_kie._catalog import Api, Feature, ResolvedModel, Route
 
 _MEDIA_UPLOADS = get_args(MediaUpload)
 
@@ -207,13 +208,19 @@ def _unknown(call_kwargs: dict[str, Any]) -> dict[str, Any]:
 def _effort_for(effort: str | None, model: ResolvedModel) -> str | None:
     """The `reasoning_effort` to send: the nearest known value, with a warning.
 
+    Where the catalog has no rules, it is sent in any case; a value that is not known of the model
+    on another API is warned of, once.
+
     Raises:
         KieConfigurationError: The value is unknown. `model_kwargs` sends a value unchanged.
     """
-    known = model.route.efforts
-    if effort is None or known is None:
+    if effort is None:
+        return None
+    known, effort = model.route.efforts, effort.lower()
+    if known is None:
+        if effort not in _efforts_elsewhere(model):
+            _warn_of_unknown_effort(model.name, model.api, effort)
         return effort
-    effort = effort.lower()
     if effort in known:
         return effort
     if effort not in EFFORTS:
@@ -226,6 +233,19 @@ def _effort_for(effort: str | None, model: ResolvedModel) -> str | None:
     instead = f"{nearest!r} is sent instead" if nearest else "it is not sent"
     warn(f"{model.name} is not known to accept reasoning_effort {effort!r}; {instead}")
     return nearest
+
+
+def _efforts_elsewhere(model: ResolvedModel) -> Collection[str]:
+    """The efforts that a model accepts on any API; all of them if it is not in the catalog."""
+    if model.spec is None:
+        return EFFORTS
+    return {effort for route in model.spec.routes.values() for effort in route.efforts or ()}
+
+
+@lru_cache(maxsize=256)
+def _warn_of_unknown_effort(name: str, api: Api, effort: str) -> None:
+    """Warn, once, of an effort that is sent although nothing is known of it."""
+    warn(f"{name} is not known to accept reasoning_effort {effort!r} on {api}; it is sent anyway")
 
 
 def _check_features(options: Options, model: ResolvedModel) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from langchain_kie._answer.event import AnswerEvent, FinishReason
 from langchain_kie._error_bodies import credits_of, with_bill
 from langchain_kie._wire import chat_completions, generate_content
+from langchain_kie._wire.common import set_usage
 from langchain_kie.errors import KieError, KieProtocolError, error_for
 
 if TYPE_CHECKING:
@@ -38,10 +39,10 @@ REQUEST_BUILDERS: Mapping[Api, BuildRequest] = {
 
 _EVENT_PARSERS: Mapping[str, Callable[[Json], AnswerEvent]] = {
     "choices": chat_completions.parse_event,
-    "usage": chat_completions.parse_event,
     "candidates": generate_content.parse_event,
-    "usageMetadata": generate_content.parse_event,
     "promptFeedback": generate_content.parse_event,
+    "usageMetadata": generate_content.parse_event,
+    "usage": chat_completions.parse_event,
     "credits_consumed": chat_completions.parse_event,
 }
 
@@ -79,6 +80,8 @@ def parse_event(event: Json) -> AnswerEvent:
     parser = _EVENT_PARSERS[key]
     try:
         parsed = parser(event)
+        if "usage" in event and parsed.parse_usage is None:  # next to a native answer
+            set_usage(parsed, event["usage"], chat_completions.parse_usage)
         if event.get("credits_consumed") is not None:
             parsed.is_terminal = True
             credits_consumed = credits_of(event)

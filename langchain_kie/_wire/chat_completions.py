@@ -254,7 +254,7 @@ def parse_event(event: Json) -> AnswerEvent:
         if logprobs := choice.get("logprobs"):
             parsed.metadata["logprobs"] = logprobs
     if usage := event.get("usage"):
-        common.set_usage(parsed, usage, _parse_usage)
+        common.set_usage(parsed, usage, parse_usage)
         parsed.is_terminal = not choices
     if answer_id := event.get("id"):
         parsed.metadata["id"] = answer_id
@@ -263,12 +263,18 @@ def parse_event(event: Json) -> AnswerEvent:
     return parsed
 
 
-def _parse_usage(usage: Json) -> UsageMetadata:
-    """Parse token counts; what `total_tokens` has beyond their sum is hidden reasoning."""
-    prompt, completion = usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0)
+def parse_usage(usage: Json) -> UsageMetadata:
+    """Parse token counts; what `total_tokens` has beyond their sum is hidden reasoning.
+
+    Some relays name them as OpenAI's Responses API and Anthropic do, some under both names.
+    """
+    prompt = usage.get("prompt_tokens") or usage.get("input_tokens", 0)
+    completion = usage.get("completion_tokens") or usage.get("output_tokens", 0)
     hidden = max(0, usage.get("total_tokens", 0) - prompt - completion)
-    output_details = usage.get("completion_tokens_details", {})
-    input_details = usage.get("prompt_tokens_details", {})
+    output_details, input_details = (
+        usage.get(f"{name}_tokens_details") or usage.get(f"{other}_tokens_details", {})
+        for name, other in (("completion", "output"), ("prompt", "input"))
+    )
     reasoning = output_details.get("reasoning_tokens")
     return common.usage_metadata(
         prompt,

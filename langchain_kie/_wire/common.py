@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from langchain_kie._json import Json
     from langchain_kie._tools.cache import Function
 
-_DETAILS = frozenset({"prompt_tokens_details", "completion_tokens_details"})
+_DETAILS = frozenset(
+    f"{side}_tokens_details" for side in ("prompt", "completion", "input", "output")
+)
 _FIRST = (None, 0, "0")
 
 EMPTY_MESSAGE = "a user message is empty, and KIE rejects empty text"

@@ -104,6 +104,8 @@ async def _gateway(
     request: Request, body: Any, state: ServerState, fetcher: UrlFetcher
 ) -> Response:
     endpoint = gateway_endpoint(body.get("model") if isinstance(body, dict) else None)
+    if state.settings.gateway_rejects_gemini:
+        endpoint = None  # it serves nothing but Gemini models
     return await _answer_chat(endpoint, request, body, state, fetcher)
 
 

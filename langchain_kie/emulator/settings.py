@@ -66,6 +66,9 @@ class Settings:
             in HTTP 200 (five sources); none by default.
         unsupported_models: Models, in KIE's spelling, without a channel for this account: code
             422 in HTTP 200 (2.5 Flash and 3 Flash, 2026-09 and 2026-10); none by default.
+        gateway_rejects_gemini: Whether the gateway answers the names of Gemini models as KIE does,
+            with code 422 in HTTP 200 (2026-08 to 2026-10); off by default, so that `api="gateway"`
+            can be tested.
         fail_uploads: KIE's code to reject every upload with, such as 402; `None`, the default,
             accepts uploads.
         drops_media: Whether the media of a prompt are ignored without an error, as KIE does at
@@ -99,6 +102,7 @@ class Settings:
     rate_limit: bool = False
     unauthorized_models: Collection[str] = ()
     unsupported_models: Collection[str] = ()
+    gateway_rejects_gemini: bool = False
     fail_uploads: int | None = None
     drops_media: bool = False
     lost_files_as_text: bool = False

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import httpx
 import pytest
-from call_modes import fixture, model_at, server_sending
+from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from langchain_core.messages import HumanMessage
 
-from langchain_kie import ChatKieGemini, KieAccount, KieConfigurationError, KieFiles, _settings
+from langchain_kie import (
+    ChatKieGemini,
+    KieAccount,
+    KieConfigurationError,
+    KieFiles,
+    _options,
+    _settings,
+)
 from langchain_kie._chat_model.call import files_of, transport_of
 from langchain_kie._settings import DEFAULT_UPLOAD_URL, upload_url_for
 
@@ -125,11 +133,41 @@ def test_an_effort_may_be_in_capitals(given: str, sent: str) -> None:
         assert server.requests[0].json["reasoning_effort"] == sent
 
 
-def test_the_gateway_accepts_any_reasoning_effort() -> None:
-    with server_sending(COMPLETION) as server:
-        model = model_at(server, model="gemini-2.5-flash", api="gateway")
-        model.invoke("hi", reasoning_effort="ultra")
-        assert server.requests[0].json["reasoning_effort"] == "ultra"
+NO_RULES: list[tuple[str, str, str, Any, bool]] = [
+    ("gemini-2.5-flash", "gateway", "ultra", "ultra", True),
+    ("gemini-3.8-flash", "gateway", "minimal", "minimal", True),
+    ("gemini-3.8-flash", "gateway", "Medium", "medium", False),
+    ("gemini-3.8-flash", "gateway", "NONE", "none", False),
+    ("some-model", "gateway", "MINIMAL", "minimal", False),
+    ("some-model", "gateway", "ultra", "ultra", True),
+    ("some-model", "chat_completions", "Ultra", "ultra", True),
+    ("some-model", "generate_content", "ultra", {"thinkingLevel": "ultra"}, True),
+    ("gemini-2.5-pro", "generate_content", "HIGH", {"thinkingLevel": "high"}, False),
+    ("gemini-2.5-pro", "generate_content", "NONE", {"thinkingBudget": 0}, True),
+]
+"""Routes without rules: the model, its API, the effort, what is sent, and whether that warns."""
+
+
+@pytest.mark.parametrize(("model", "api", "effort", "sent", "warns"), NO_RULES)
+async def test_an_effort_is_sent_where_nothing_is_known_of_it_with_one_warning(
+    model: str, api: Any, effort: str, sent: Any, warns: bool
+) -> None:
+    _options._warn_of_unknown_effort.cache_clear()
+    with server_sending(COMPLETION) as server, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for call_mode in BASIC_CALL_MODES:
+            await call_mode(model_at(server, model=model, api=api, reasoning_effort=effort))
+            await call_mode(model_at(server, model=model, api=api).bind(reasoning_effort=effort))
+        bodies = [request.json for request in server.requests]
+    assert len(bodies) == 2 * len(BASIC_CALL_MODES)
+    for body in bodies:
+        config = body.get("generationConfig", {}).get("thinkingConfig")
+        assert body.get("reasoning_effort", config) == sent
+    messages = [str(one.message) for one in caught if "reasoning_effort" in str(one.message)]
+    name = effort.lower()
+    expected = f"{model} is not known to accept reasoning_effort {name!r} on {api}; it is sent"
+    assert len(messages) == warns
+    assert all(message.startswith(expected) for message in messages)
 
 
 def test_aliases_are_traced_by_their_field_names() -> None:

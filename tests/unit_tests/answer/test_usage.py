@@ -10,6 +10,7 @@ from call_modes import BASIC_CALL_MODES, model_at, server_sending
 from scripted_server import sse
 
 from unit_tests.answer.rows import (
+    NATIVE_STOP,
     STOP,
     Row,
     check_every_call_mode,
@@ -57,6 +58,7 @@ NATIVE_DETAILED = {
     "thoughtsTokenCount": 5,
     "totalTokenCount": 131,
 }
+PAID = {"credits_consumed": 0.5}
 CHAT = [
     Row("no usage", sse(delta("stop", content="hi"), "[DONE]"), text="hi"),
     chat_row("credits", counts(2, 3, 5), usage(2, 3), credits_consumed=1),
@@ -139,6 +141,44 @@ CHAT = [
             {},
         )
     ),
+    chat_row("other names", {"input_tokens": 10, "output_tokens": 5}, usage(10, 5)),
+    chat_row(
+        "other names, with hidden reasoning and details",
+        {
+            "input_tokens": 10,
+            "output_tokens": 5,
+            "total_tokens": 19,
+            "input_tokens_details": {"cached_tokens": 3},
+            "output_tokens_details": {"reasoning_tokens": 0},
+        },
+        {**usage(10, 9, reasoning=4), "input_token_details": {"cache_read": 3}},
+    ),
+    *(
+        chat_row(f"both names, zero under {name}", {**counts(10, 5, 15), **zeros}, usage(10, 5))
+        for name, zeros in (
+            ("the second", {"input_tokens": 0, "output_tokens": 0}),
+            ("the first", {**counts(0, 0, 15), "input_tokens": 10, "output_tokens": 5}),
+        )
+    ),
+    *(
+        Row(
+            f"usage and credits next to an answer in {wrapper!r} with {[*inner]}, {form}",
+            body({**code, wrapper: {**answer, **inner}, "usage": counts(2, 3), **PAID}),
+            text="hi",
+            usage=usage(2, 3),
+            metadata={**STOP, **PAID},
+        )
+        for wrapper, inner, code in (
+            ("data", {}, {"code": 200}),
+            ("data", {"usage": None, "credits_consumed": None}, {"code": 200}),
+            ("response", {}, {}),
+            ("result", {"usage": counts(2, 3), **PAID}, {}),
+        )
+        for form, body, answer in (
+            ("in a document", orjson.dumps, orjson.loads(completion(content="hi"))),
+            ("in a stream", sse, delta("stop", content="hi")),
+        )
+    ),
     Row(
         "usage that is no object",
         sse({**delta("stop", content="hi"), "usage": "3"}, "[DONE]"),
@@ -188,6 +228,20 @@ NATIVE = [
         ),
         text="hi",
         usage=usage(3, 4),
+    ),
+    *(
+        native_row(
+            f"{name} and credits next to a native answer in `data`, {form}",
+            body({"code": 200, "data": native({"text": "hi"}, finish="STOP"), name: sent, **PAID}),
+            text="hi",
+            usage=usage(2, 3),
+            metadata={**NATIVE_STOP, **PAID},
+        )
+        for name, sent in (
+            ("usageMetadata", {"promptTokenCount": 2, "candidatesTokenCount": 3}),
+            ("usage", counts(2, 3)),
+        )
+        for form, body in (("in a document", orjson.dumps), ("in a stream", sse))
     ),
     native_usage("no reasoning", usage(3, 4), promptTokenCount=3, candidatesTokenCount=4),
 ]

@@ -330,6 +330,20 @@ def test_paths_that_do_not_serve_a_model(client, path, message):
     assert answer.json()["code"] == 401
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", ["gemini-3-8-flash", "gemini-3.8-flash", "gemini-3-flash"])
+def test_gateway_without_gemini(client, monkeypatch, model, stream):
+    """By default it serves every Gemini model; the other APIs serve them in any case."""
+    body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
+    assert client.post("/v1/chat/completions", body)["choices"]
+    monkeypatch.setattr(client.emulator, "gateway_rejects_gemini", True)
+    rejected = client.http.post("/v1/chat/completions", json=body | {"stream": stream})
+    assert rejected.status_code == 200
+    assert rejected.json() == {"code": 422, "msg": "The model is not supported", "data": None}
+    assert "choices" in client.chat("Hello", "gemini-3-8-flash-openai")
+    assert "candidates" in client.native("Hello", "gemini-3-8-flash")
+
+
 def test_keywords_of_the_constructor():
     """Each is an attribute, too."""
     keywords = {"credits": 0, "rate_limit": True, "unsupported_models": ["x"], "port": 0}

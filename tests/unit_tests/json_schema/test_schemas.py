@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from langchain_kie._json_schema.combine import as_json_text
 from langchain_kie._json_schema.gemini import to_gemini_schema
 from langchain_kie._json_schema.keywords import has_nullable, without_titles
 from langchain_kie._json_schema.normalize import normalize_schema
@@ -217,6 +218,10 @@ CASES: list[tuple[str, Any, Json, Json]] = [
      {"type": "STRING", "description": "Format: date."}),
     ("a format that Gemini knows", {"type": "integer", "format": "int64"},
      {"type": "integer", "format": "int64"}, {"type": "INTEGER", "format": "int64"}),
+    *((f"the format {name}", {"type": kind, "format": name}, {"type": kind, "format": name},
+       {"type": kind.upper(), "format": name})
+      for kind, name in (("integer", "int32"), ("number", "float"), ("number", "double"),
+                         ("string", "date-time"), ("string", "enum"))),
     ("examples", {"type": "string", "examples": ["a", "b"]},
      {"type": "string", "examples": ["a", "b"]},
      {"type": "STRING", "description": 'Examples: "a", "b".'}),
@@ -444,14 +449,16 @@ def test_references_by_anchor_by_id_and_into_lists_are_resolved() -> None:
             "a": {"$ref": "#here"},
             "b": {"$ref": "https://example.com/s#/$defs/x"},
             "c": {"$ref": "#/$defs/y/anyOf/1"},
+            "d": {"$ref": "#/$defs/z~0~1"},
         },
         "$defs": {
+            "z~/": {"type": "boolean"},
             "x": {"$anchor": "here", "type": "string"},
             "y": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
         },
     }
     types = {k: v["type"] for k, v in normalize_schema(schema)["properties"].items()}
-    assert types == {"a": "string", "b": "string", "c": "integer"}
+    assert types == {"a": "string", "b": "string", "c": "integer", "d": "boolean"}
 
 
 def _doubling(depth: int) -> Json:
@@ -535,6 +542,11 @@ def test_a_truncated_schema_keeps_the_outer_properties() -> None:
     normalized = normalize_schema(_mutual(40))
     assert len(normalized["properties"]) == 40
     assert all(schema["type"] == "object" for schema in normalized["properties"].values())
+
+
+def test_the_json_text_of_a_description_is_cut_at_a_limit() -> None:
+    assert as_json_text("x" * 9_998) == f'"{"x" * 9_998}"'
+    assert as_json_text(["x"] * 9_998) == ('["x"' + ',"x"' * 2_499)[:10_000] + "…"
 
 
 def test_a_schema_that_is_nested_too_deeply_keeps_its_type_and_description() -> None:

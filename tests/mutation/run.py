@@ -72,13 +72,15 @@ class Change:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        before, after = self.mutant.texts()
-        name = self.path.relative_to(PACKAGE)
-        return f"{name}:{self.mutant.lines[0]}: {before}  ->  {after}"
+        name, line, before, after = self.key
+        return f"{name}:{self.mutant.lines[0]}: {line}\n    {before}  ->  {after}"
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        return (str(self.path.relative_to(PACKAGE)), *self.mutant.texts())
+    def key(self) -> tuple[str, str, str, str]:
+        """Where it is, the line of the code, and what changes."""
+        number = getattr(self.mutant.before, "lineno", self.mutant.lines[0])
+        line = self.path.read_text().splitlines()[number - 1].strip()
+        return (str(self.path.relative_to(PACKAGE)), line, *self.mutant.texts())
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
@@ -218,11 +220,10 @@ def _run_mutant(change: Change, measured: Iterable[str]) -> None:
     change.mutant.apply()
     sys.meta_path.insert(0, _Finder(change.path, change.tree))
     status = 1
+    files = dict.fromkeys(name.split("::")[0] for name in change.tests)
+    folder = TESTS / ROOMS[change.path.relative_to(PACKAGE).parts[0]][0]
     with suppress(BaseException):
-        status = _pytest(
-            dict.fromkeys(name.split("::")[0] for name in change.tests),
-            _Selection(change.tests, measured),
-        )
+        status = _pytest(files or [str(folder)], _Selection(change.tests, measured))
     os._exit(status)
 
 
@@ -260,9 +261,6 @@ def _run_all(
     while waiting or running:
         while waiting and len(running) < processes:
             change = waiting.pop()
-            if not change.tests:
-                yield change, "survived"
-                continue
             process = context.Process(target=_run_mutant, args=(change, measured))
             process.start()
             end = time.monotonic() + 60 + 10 * change.seconds

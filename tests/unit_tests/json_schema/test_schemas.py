@@ -24,6 +24,7 @@ NODE = {
     "type": "object",
     "properties": {"next": {"$ref": "#/$defs/Node"}, "n": {"type": "integer"}},
 }
+STRING, INTEGER, NULL = {"type": "string"}, {"type": "integer"}, {"type": "null"}
 
 
 def _chain(node: Json, length: int) -> Json:
@@ -81,6 +82,8 @@ INTERSECTIONS: list[tuple[str, Json, Json, Json]] = [
      {"items": {"type": "string", "maxLength": 2}}),
     ("object", {"required": ["a", "b"]}, {"required": ["b", "c"]}, {"required": ["a", "b", "c"]}),
     ("object", {"additionalProperties": False}, {"additionalProperties": {"type": "string"}},
+     {"additionalProperties": False}),
+    ("object", {"additionalProperties": {"type": "string"}}, {"additionalProperties": False},
      {"additionalProperties": False}),
     ("object", {"patternProperties": {"^a": {"type": "string"}}},
      {"patternProperties": {"^a": {"maxLength": 2}}},
@@ -197,6 +200,10 @@ CASES: list[tuple[str, Any, Json, Json]] = [
          "minItems": 2, "maxItems": 2,
          "description": 'Items in this order: [{"type":"integer"},{"type":"string"}].'},
     ),
+    ("an open tuple", {"type": "array", "prefixItems": [{"type": "integer"}], "items": STRING},
+     {"type": "array", "prefixItems": [{"type": "integer"}], "items": STRING},
+     {"type": "ARRAY", "items": {"anyOf": [{"type": "INTEGER"}, {"type": "STRING"}]},
+      "description": 'Items in this order: [{"type":"integer"}].'}),
     ("a closed tuple (draft 7)", {"items": [{"type": "string"}], "additionalItems": False},
      {"type": "array", "prefixItems": [{"type": "string"}], "maxItems": 1},
      {"type": "ARRAY", "items": {"type": "STRING"}, "maxItems": 1,
@@ -346,7 +353,6 @@ def test_for_gemini_any_value_is_any_of_all_types() -> None:
     assert "nullable" not in converted
 
 
-STRING, INTEGER, NULL = {"type": "string"}, {"type": "integer"}, {"type": "null"}
 ABSENT = "Leave out if there is none."
 NULLABLE: list[tuple[str, Json, Json, bool]] = [
     ("not nullable", {"type": "string"}, {"type": "STRING"}, True),

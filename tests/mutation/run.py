@@ -47,8 +47,8 @@ ROOMS = {
     "_wire": ("wire", "answer", "tools"),
     "_answer": ("answer", "test_error_bodies.py"),
     "_json_schema": ("json_schema", "tools"),
-    "_conversation": ("conversation", "wire", "test_uploads.py"),
-    "_http": ("http", "test_calls.py", "answer/test_unusual_answers.py", "answer/test_messages.py"),
+    "_conversation": ("conversation", "wire/test_messages.py", "wire/test_signatures.py"),
+    "_http": ("http", "test_calls.py", "answer/test_unusual_answers.py"),
 }
 SLOW = (
     "http/test_httpx2.py",

@@ -73,6 +73,17 @@ NATIVE_PARTIAL = [
         native({"functionCall": {}}),
         invalid=[("f", '{"a":[]')],
     ),
+    *(
+        partial_row(
+            f"the path {path!r} after a number",
+            PARTIAL[0],
+            pieces(piece("$.a", "numberValue", 1)),
+            pieces(piece(path, "numberValue", 2)),
+            native({"functionCall": {}}),
+            invalid=[("f", '{"a":1')],
+        )
+        for path in ("$", "$.a.b", "$.a[0]", "$[0]")
+    ),
     native_row(
         "a call that never has a name",
         sse(native({"functionCall": {"args": {"i": 1}}}), native({"text": "a"}, finish="STOP")),

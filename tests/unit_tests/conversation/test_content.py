@@ -169,6 +169,25 @@ def test_tool_result_sends_an_unknown_block_as_json(block: dict[str, Any]) -> No
     assert orjson.loads(str(text)) == orjson.loads(orjson.dumps(block, default=str))
 
 
+def test_text_is_one_part_and_empty_text_is_none() -> None:
+    assert parse_content(HumanMessage("a")) == ["a"]
+    assert parse_content(HumanMessage("")) == []
+
+
+def test_tool_result_sends_text_that_is_not_utf8_escaped() -> None:
+    (text,) = parse_content(ToolMessage([{"type": "hologram", "a": "\ud800"}], tool_call_id="c0"))
+    assert str(text).encode() == b'{"type": "hologram", "a": "\\ud800"}'
+
+
+def test_data_in_a_list_of_a_rejected_block_are_not_sent() -> None:
+    block = {"type": "image", "url": "ftp://a.example/b", "more": [{"base64": "x", "a": "y" * 999}]}
+    with pytest.warns(UserWarning, match="not an http"):
+        (text,) = parse_content(ToolMessage([block], tool_call_id="c0"))
+    (more,) = orjson.loads(str(text))["block"]["more"]
+    assert more.keys() == {"a"}
+    assert len(more["a"]) < 999
+
+
 def test_error_does_not_show_the_content() -> None:
     secret = "c2VjcmV0" * 1000
     for block in (

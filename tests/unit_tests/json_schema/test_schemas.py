@@ -200,6 +200,11 @@ CASES: list[tuple[str, Any, Json, Json]] = [
          "minItems": 2, "maxItems": 2,
          "description": 'Items in this order: [{"type":"integer"},{"type":"string"}].'},
     ),
+    ("a boolean in a Gemini schema", {"type": "OBJECT", "properties": {"a": True}},
+     {"type": "object", "properties": {"a": {}}},
+     {"type": "OBJECT", "properties": {"a": ...}}),
+    ("keywords that Gemini does not see", {"type": "string", "title": "t", "deprecated": True},
+     {"type": "string", "title": "t", "deprecated": True}, {"type": "STRING"}),
     ("an open tuple", {"type": "array", "prefixItems": [{"type": "integer"}], "items": STRING},
      {"type": "array", "prefixItems": [{"type": "integer"}], "items": STRING},
      {"type": "ARRAY", "items": {"anyOf": [{"type": "INTEGER"}, {"type": "STRING"}]},
@@ -553,6 +558,12 @@ def test_a_truncated_schema_keeps_the_outer_properties() -> None:
 def test_the_json_text_of_a_description_is_cut_at_a_limit() -> None:
     assert as_json_text("x" * 9_998) == f'"{"x" * 9_998}"'
     assert as_json_text(["x"] * 9_998) == ('["x"' + ',"x"' * 2_499)[:10_000] + "…"
+
+
+def test_a_value_that_contains_itself_is_no_json_text() -> None:
+    value: list[Any] = []
+    value.append(value)
+    assert as_json_text(value) == "(not representable as JSON)"
 
 
 def test_a_schema_that_is_nested_too_deeply_keeps_its_type_and_description() -> None:

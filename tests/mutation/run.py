@@ -78,7 +78,8 @@ class Change:
     @property
     def key(self) -> tuple[str, str, str, str]:
         """Where it is, the line of the code, and what changes."""
-        number = getattr(self.mutant.before, "lineno", self.mutant.lines[0])
+        parent = getattr(self.mutant.parent, "lineno", self.mutant.lines[0])
+        number = getattr(self.mutant.before, "lineno", parent)
         line = self.path.read_text().splitlines()[number - 1].strip()
         return (str(self.path.relative_to(PACKAGE)), line, *self.mutant.texts())
 
@@ -127,7 +128,7 @@ class _Contexts:
 
 
 class _Selection:
-    """A pytest plugin: keeps the tests that reach the change, and those that were not measured."""
+    """A pytest plugin: keeps the tests that reach the change, and those that are newer."""
 
     def __init__(self, names: Iterable[str], measured: Iterable[str]) -> None:
         self._names, self._measured = set(names), set(measured)
@@ -196,8 +197,8 @@ def _measure(sender: connection.Connection, room: str) -> None:
     os._exit(0)
 
 
-def _measured(room: str) -> Any:
-    """The result of `_measure`, kept until the code changes; tests that are newer always run."""
+def _measured(room: str) -> tuple[Any, list[str]]:
+    """The result of `_measure`, kept until the code changes, and the newer files of tests."""
     digest = hashlib.sha256(repr(ROOMS[room]).encode())
     for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(path.read_bytes())
@@ -208,10 +209,13 @@ def _measured(room: str) -> Any:
             sys.exit(f"{room}: the tests fail without a mutant")
         CACHE.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(found))
-    return json.loads(file.read_text())
+    since = file.stat().st_mtime
+    tests = (TESTS / ROOMS[room][0]).rglob("test_*.py")
+    newer = [str(path.relative_to(ROOT)) for path in tests if path.stat().st_mtime > since]
+    return json.loads(file.read_text()), newer
 
 
-def _run_mutant(change: Change, measured: Iterable[str]) -> None:
+def _run_mutant(change: Change, measured: Iterable[str], newer: Iterable[str]) -> None:
     os.setpgid(0, 0)
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -221,9 +225,8 @@ def _run_mutant(change: Change, measured: Iterable[str]) -> None:
     sys.meta_path.insert(0, _Finder(change.path, change.tree))
     status = 1
     files = dict.fromkeys(name.split("::")[0] for name in change.tests)
-    folder = TESTS / ROOMS[change.path.relative_to(PACKAGE).parts[0]][0]
     with suppress(BaseException):
-        status = _pytest(files or [str(folder)], _Selection(change.tests, measured))
+        status = _pytest([*files, *newer], _Selection(change.tests, measured))
     os._exit(status)
 
 
@@ -235,14 +238,14 @@ def _changes_of(room: str, part: str) -> Iterator[Change]:
 
 
 def _choose_tests(change: Change, lines: Any, seconds: dict[str, float], room: str) -> None:
-    """The tests that reach the lines; all of them, if the lines run at import."""
+    """The tests that reach the lines; those of the room's folder, if the lines run at import."""
     found = lines.get(str(change.path), {})
     first, last = change.mutant.lines
     reached = [found[str(line)] for line in range(first, last + 1) if str(line) in found]
     names = {name for tests in reached for name in tests}
-    if reached and not names:
-        names = set(seconds)
     folder = f"tests/unit_tests/{ROOMS[room][0]}"
+    if reached and not names:
+        names = {name for name in seconds if name.startswith(folder)}
     cost: Counter[str] = Counter()
     for name in names:
         cost[name.split("::")[0]] += seconds.get(name, 0.0)
@@ -252,7 +255,7 @@ def _choose_tests(change: Change, lines: Any, seconds: dict[str, float], room: s
 
 
 def _run_all(
-    changes: list[Change], measured: Iterable[str], processes: int
+    changes: list[Change], measured: Iterable[str], processes: int, newer: Iterable[str] = ()
 ) -> Iterator[tuple[Change, str]]:
     """Run the mutants; yield each with `killed`, `timeout` or `survived`."""
     context = get_context("fork")
@@ -261,7 +264,7 @@ def _run_all(
     while waiting or running:
         while waiting and len(running) < processes:
             change = waiting.pop()
-            process = context.Process(target=_run_mutant, args=(change, measured))
+            process = context.Process(target=_run_mutant, args=(change, measured, newer))
             process.start()
             end = time.monotonic() + 60 + 10 * change.seconds
             running[process.sentinel] = process, change, end
@@ -297,15 +300,14 @@ def _commit() -> str:
 
 def test_room(room: str, part: str, options: argparse.Namespace) -> bool:
     """Run the mutants of a room, and print the survivors and a row; whether the score is enough."""
-    _, lines, seconds, modules = _measured(room)
+    (_, lines, seconds, modules), newer = _measured(room)
     for name in modules:
         with suppress(Exception):
             importlib.import_module(name)
     changes = list(_changes_of(room, part))
     total = len(changes)
-    if options.sample:  # a larger sample contains a smaller one
-        random.Random(options.seed).shuffle(changes)
-        changes = changes[: options.sample]
+    if options.sample and options.sample < total:
+        changes = random.Random(options.seed).sample(changes, options.sample)
     equivalent = [change for change in changes if change.key in EQUIVALENT]
     changes = [change for change in changes if change.key not in EQUIVALENT]
     for change in changes:
@@ -315,7 +317,7 @@ def test_room(room: str, part: str, options: argparse.Namespace) -> bool:
         sys.exit(f"{room}: the tests fail in a fork, without a mutant")
     results: Counter[str] = Counter()
     start = time.monotonic()
-    for change, result in _run_all(changes, seconds, options.processes):
+    for change, result in _run_all(changes, seconds, options.processes, newer):
         results[result] += 1
         if results.total() % 20 == 0:
             print(f"{results.total()} of {len(changes)} after {time.monotonic() - start:.0f} s")

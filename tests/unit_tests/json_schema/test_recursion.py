@@ -225,6 +225,13 @@ def test_the_end_of_a_recursion(following: Any, end: Any, is_required: bool) -> 
     assert last["required"] == (["n"] if is_left_out else names)
 
 
+def test_the_end_of_a_recursion_has_the_type_that_properties_mean() -> None:
+    schema = normalize_schema({"properties": {"next": ROOT}, "required": ["next"]})
+    while "properties" in schema:
+        schema = schema["properties"]["next"]
+    assert schema == STUB
+
+
 @pytest.mark.parametrize("keyword", [{"prefixItems": [{"$ref": "#"}]}, {"items": {"$ref": "#"}}])
 def test_a_recursive_keyword_of_another_type_is_left_out(keyword: dict[str, Any]) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}, **keyword}

@@ -16,7 +16,7 @@ from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from langchain_kie import media_block
-from langchain_kie._conversation.content import parse_content
+from langchain_kie._conversation.content import parse_content, repaired_for_langchain
 from langchain_kie._conversation.media import Media
 
 if TYPE_CHECKING:
@@ -293,6 +293,34 @@ FORMS: list[tuple[dict[str, Any], list[Any]]] = [
 @pytest.mark.parametrize(("block", "parts"), FORMS, ids=lambda v: str(v)[:60])
 def test_each_form_of_a_block_is_read(block: dict[str, Any], parts: list[Any]) -> None:
     assert parse_content(HumanMessage([block])) == parts
+
+
+REPAIRED: list[tuple[dict[str, Any], dict[str, Any] | None]] = [
+    ({"type": "image", "base64": PNG_BASE64},
+     {"type": "image", "base64": PNG_BASE64, "mime_type": "image/png"}),
+    ({"type": "image", "source_type": "base64", "data": PNG_BASE64},
+     {"type": "image", "base64": PNG_BASE64, "mime_type": "image/png"}),
+    ({"type": "file", "source_type": "text", "text": "a"},
+     {"type": "text-plain", "text": "a", "mime_type": "text/plain"}),
+    ({"type": "file", "file": {"file_data": CSV, "filename": "a.csv"}},
+     {"type": "file", "base64": CSV, "mime_type": "text/csv"}),
+    ({"type": "image", "base64": PNG_BASE64, "mime_type": "image/jpeg"}, None),
+    ({"type": "image", "base64": "no base64!"}, None),
+    ({"type": "image", "url": f"{URL}.png"}, None),
+    ({"type": "audio", "base64": AUDIO}, None),
+    ({"type": "file", "source_type": "base64", "data": PNG_BASE64}, None),
+    ({"type": "file", "source_type": "text"}, None),
+    ({"type": "file", "file": {"file_url": f"{URL}.csv"}}, None),
+    ({"type": "file", "file": "x"}, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("block", "repaired"), REPAIRED, ids=lambda v: str(v)[:60])
+def test_a_block_that_langchain_misreads_is_replaced(block: Any, repaired: Any) -> None:
+    message = HumanMessage(["a", block])
+    new = repaired_for_langchain(message)
+    assert (new is message) == (repaired is None)
+    assert new.content == ["a", repaired or block]
 
 
 def test_base64_may_be_ascii_bytes() -> None:

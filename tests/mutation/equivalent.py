@@ -8,6 +8,12 @@ _LIMIT = "a limit that no input is meant to reach exactly"
 EQUIVALENT: dict[tuple[str, str, str, str], str] = {
     ("_json_schema/coerce.py", "steps: int = 0", "0", "1"): _LIMIT,
     (
+        "_json_schema/normalize.py",
+        'flat["items"] = {}',
+        "flat['items'] = {}",
+        "flat['items'] = None",
+    ): "what is no schema is read as a schema of any value",
+    (
         "_answer/content.py",
         'index = f"lc_block_{self.block_count}"',
         "'lc_block_'",

@@ -238,14 +238,14 @@ def _changes_of(room: str, part: str) -> Iterator[Change]:
 
 
 def _choose_tests(change: Change, lines: Any, seconds: dict[str, float], room: str) -> None:
-    """The tests that reach the lines; those of the room's folder, if the lines run at import."""
+    """The tests that reach the lines; all of them, if the lines run at import."""
     found = lines.get(str(change.path), {})
     first, last = change.mutant.lines
     reached = [found[str(line)] for line in range(first, last + 1) if str(line) in found]
     names = {name for tests in reached for name in tests}
     folder = f"tests/unit_tests/{ROOMS[room][0]}"
     if reached and not names:
-        names = {name for name in seconds if name.startswith(folder)}
+        names = set(seconds)
     cost: Counter[str] = Counter()
     for name in names:
         cost[name.split("::")[0]] += seconds.get(name, 0.0)

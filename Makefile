@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo chat documents batch emulator bench peers check test test_lowest docs docs_serve lint format typing unit_test audit faults chaos fuzz \
-	coverage mutation 	integration_test ecosystem_test example_test chat_picture clean
+.PHONY: help demo chat documents batch emulator bench peers check test test_lowest docs docs_serve lint format typing unit_test audit faults chaos fuzz fuzz_guided load \
+	coverage mutation integration_test ecosystem_test example_test chat_picture clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,9 +22,13 @@ BENCH_ARGS ?=
 DEMO := $(VENV)/demo
 EXAMPLES := $(VENV)/examples
 ARGS ?=
+LOAD := $(VENV)/load
+LOAD_ARGS ?=
+FUZZ := $(VENV)/fuzz
 DOCS := $(VENV)/docs
 ON_EMULATOR := env -u KIE_API_KEY -u KIE_BASE_URL
 SUITES := lint typing unit_test integration_test ecosystem_test example_test
+TESTED_VERSIONS := constraints.txt examples/constraints.txt benchmarks/constraints.txt
 # Tests that need no server and no process.
 CORE_TESTS := $(addprefix tests/unit_tests/,conversation json_schema tools test_catalog.py test_docs.py \
 	test_error_bodies.py test_errors.py test_json.py test_requirements.py test_settings.py)
@@ -94,6 +98,13 @@ $(BENCH)/.ready: $(READY) benchmarks/constraints.txt
 bench: $(BENCH)/.ready ## Measure CPU and memory, compared with other packages (BENCH_ARGS="--quick --only stream --clients ours")
 	@$(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
 
+# A separate environment, because only this needs uvloop and gevent.
+$(LOAD)/.ready: pyproject.toml constraints.txt
+	$(call install,$(LOAD),-c constraints.txt -e . --group load)
+
+load: $(LOAD)/.ready ## Send 100,000 calls through one process in each of four ways (LOAD_ARGS="--ways asyncio --calls 1000")
+	@$(LOAD)/bin/python -m benchmarks.load $(LOAD_ARGS)
+
 peers: $(BENCH)/.ready ## Compare what this package and others make of the same answers
 	@PYTHONPATH=tests $(BENCH)/bin/python -m benchmarks.peers
 
@@ -134,15 +145,18 @@ lint: $(READY) ## Check style and format
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/lint-imports
 
+# One run for each file, because they may have different versions of a package.
 audit: $(READY) ## Check the pinned packages for known vulnerabilities (needs the network)
-	@rm -f $(VENV)/audit.json
-	@$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off \
-		--format json --output $(VENV)/audit.json 2>$(VENV)/audit.log; status=$$?; \
-	if [ -s $(VENV)/audit.json ]; then \
-		tail -n 20 $(VENV)/audit.log; \
-		echo "Not checked: $$(grep -o skip_reason $(VENV)/audit.json | wc -l)."; \
-		exit $$status; \
-	else echo "The list of vulnerabilities is not available; no package was checked."; fi
+	@failed=0; for file in $(TESTED_VERSIONS); do \
+		rm -f $(VENV)/audit.json; \
+		$(BIN)/pip-audit --requirement $$file --no-deps --disable-pip --progress-spinner off \
+			--format json --output $(VENV)/audit.json 2>$(VENV)/audit.log; status=$$?; \
+		if [ -s $(VENV)/audit.json ]; then \
+			tail -n 20 $(VENV)/audit.log; \
+			echo "$$file: not checked: $$(grep -o skip_reason $(VENV)/audit.json | wc -l)."; \
+			[ $$status -eq 0 ] || failed=$$status; \
+		else echo "$$file: the list of vulnerabilities is not available; no package was checked."; fi; \
+	done; exit $$failed
 
 format: $(READY) ## Format, and apply the automatic fixes
 	$(BIN)/ruff check --fix $(CODE)
@@ -163,12 +177,19 @@ chaos: $(READY) ## Run agents with faults and kills (SEEDS=1000, START=0, CHAOS_
 fuzz: $(READY) ## Run the fuzz tests (MINUTES=...); failing examples are stored and run first
 	$(ON_EMULATOR) PYTHONPATH=tests $(BIN)/python -m fuzz.run --minutes $(MINUTES)
 
+# A separate environment: Atheris has no wheels for some systems and versions of Python.
+$(FUZZ)/.ready: pyproject.toml constraints.txt
+	$(call install,$(FUZZ),-c constraints.txt -e ".[emulator]" --group fuzz)
+
+fuzz_guided: $(FUZZ)/.ready ## Fuzz the parsers, guided by their coverage (MINUTES=...); needs Atheris
+	$(ON_EMULATOR) PYTHONPATH=tests $(FUZZ)/bin/python -m fuzz.guided --minutes $(MINUTES)
+
 # Without the tests that count calls, time or bytes, and those of other programs.
 coverage: $(READY) ## Measure which lines and branches of the core the tests reach
 	$(ON_EMULATOR) $(BIN)/pytest tests/unit_tests tests/faults tests/fuzz -q -n auto --cov --cov-report=term \
 		$(addprefix --ignore tests/unit_tests/,cli emulator http/test_memory.py test_cost.py test_docs.py test_makefile.py test_typing.py) $(TEST_ARGS)
 
-# The tests of a changed file take longer than a commit should; CI does not run it.
+# Takes hours without SAMPLE, so CI does not run it.
 mutation: $(READY) ## Check that the tests notice changes of the code (ROOM=_wire, SAMPLE=200 mutants, SEED=1)
 	$(ON_EMULATOR) PYTHONPATH=tests $(BIN)/python -m mutation.run $(if $(ROOM),--room $(ROOM)) --sample $(SAMPLE) --seed $(SEED)
 

@@ -6,15 +6,16 @@ the package and imports it only where a fixture is used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from langchain_kie import ChatKieGemini
     from langchain_kie.emulator import Emulator
+else:  # so that the hints resolve without an import of the package
+    ChatKieGemini = Emulator = Any
 
 
 @pytest.fixture(scope="session")

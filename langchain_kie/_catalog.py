@@ -94,7 +94,6 @@ class ModelSpec:
 
     Attributes:
         name: The friendly name, the one that a user would guess.
-        title: The display name.
         family: Unlisted Gemini names inherit the last row of their family.
         routes: The APIs that serve it; the first is the default.
         replays_signatures: Whether thought signatures must be sent back with the tool calls of
@@ -105,13 +104,22 @@ class ModelSpec:
     """
 
     name: str
-    title: str
     family: Literal["flash", "pro"]
     routes: Mapping[Api, Route]
     replays_signatures: bool = True
     default_effort: str | None = "high"
     max_input_tokens: int = 1_048_576
     max_output_tokens: int = 65_536
+
+    @property
+    def title(self) -> str:
+        """The display name, such as `Gemini 3.5 Flash`."""
+        return self.name.replace("-", " ").title()
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether KIE's model list has it, on at least one of its APIs."""
+        return any(route.is_listed for route in self.routes.values())
 
 
 def _native_route(model: str, **fields: Any) -> Route:
@@ -128,7 +136,6 @@ def _chat_route(model: str, *documented: Feature, **fields: Any) -> Route:
 MODELS: tuple[ModelSpec, ...] = (
     ModelSpec(
         name="gemini-2.5-flash",
-        title="Gemini 2.5 Flash",
         family="flash",
         routes={"chat_completions": Route("gemini-2.5-flash", efforts=(), is_listed=False)},
         replays_signatures=False,
@@ -136,14 +143,12 @@ MODELS: tuple[ModelSpec, ...] = (
     ),
     ModelSpec(
         name="gemini-2.5-pro",
-        title="Gemini 2.5 Pro",
         family="pro",
         routes={"chat_completions": Route("gemini-2.5-pro")},
         replays_signatures=False,
     ),
     ModelSpec(
         name="gemini-3-flash",
-        title="Gemini 3 Flash",
         family="flash",
         routes={
             "chat_completions": _chat_route("gemini-3-flash", "functions", is_listed=False),
@@ -152,19 +157,16 @@ MODELS: tuple[ModelSpec, ...] = (
     ),
     ModelSpec(
         name="gemini-3-pro",
-        title="Gemini 3 Pro",
         family="pro",
         routes={"chat_completions": Route("gemini-3-pro")},
     ),
     ModelSpec(
         name="gemini-3.1-pro",
-        title="Gemini 3.1 Pro",
         family="pro",
         routes={"chat_completions": _chat_route("gemini-3.1-pro", "search")},
     ),
     ModelSpec(
         name="gemini-3.5-flash",
-        title="Gemini 3.5 Flash",
         family="flash",
         routes={
             "generate_content": _native_route("gemini-3-5-flash"),
@@ -174,7 +176,6 @@ MODELS: tuple[ModelSpec, ...] = (
     ),
     ModelSpec(
         name="gemini-3.6-flash",
-        title="Gemini 3.6 Flash",
         family="flash",
         routes={
             "generate_content": _native_route("gemini-3-6-flash"),
@@ -184,7 +185,6 @@ MODELS: tuple[ModelSpec, ...] = (
     ),
     ModelSpec(
         name="gemini-3.7-flash",
-        title="Gemini 3.7 Flash",
         family="flash",
         routes={
             "generate_content": _native_route("gemini-3-7-flash"),
@@ -194,7 +194,6 @@ MODELS: tuple[ModelSpec, ...] = (
     ),
     ModelSpec(
         name="gemini-3.8-flash",
-        title="Gemini 3.8 Flash",
         family="flash",
         routes={
             "generate_content": _native_route("gemini-3-8-flash", efforts=_MEASURED),
@@ -273,12 +272,12 @@ def resolve(model: str, api: Api | None = None) -> ResolvedModel:
 
     One of KIE's spellings chooses its API, unless `api` is given. An unlisted name is sent
     unchanged, because models appear monthly and accounts differ. A name of the Flash or Pro
-    family inherits the newest row of its family, with one warning; any other has no rules, nor
-    has any name on the gateway.
+    family inherits the newest row of its family, with one warning. Other unlisted names have no
+    rules; on the gateway, no unlisted name has any.
 
     Args:
-        model: A friendly name, or one of KIE's spellings; upper and lower case are the same, and
-            Google's `models/` before it is removed.
+        model: A friendly name, or one of KIE's spellings, in upper or lower case; Google's prefix
+            `models/` is removed.
         api: The API, or `None` to choose by the catalog.
 
     Raises:
@@ -317,7 +316,7 @@ def _api_of_spelling(model: str, spec: ModelSpec) -> Api:
 
 
 def spelling_of(model: str) -> str:
-    """KIE's spelling of a listed model on its default API; another name unchanged."""
+    """How KIE spells a model of the catalog on its default API; other names are unchanged."""
     spec = _BY_SPELLING.get(model.lower())
     return spec.routes[_api_of_spelling(model.lower(), spec)].model if spec else model
 
@@ -367,13 +366,31 @@ def _newest_of_family(model: str) -> ModelSpec | None:
 
 def _near_names(model: str, cutoff: float = 0.8) -> list[str]:
     """Names like this that KIE lists; others only if there is none."""
-    listed = [name for name, spec in _BY_SPELLING.items() if _is_listed(spec)]
+    listed = [name for name, spec in _BY_SPELLING.items() if spec.is_listed]
     near = get_close_matches(model.lower(), listed, n=3, cutoff=cutoff)
     return near or get_close_matches(model.lower(), _BY_SPELLING, n=3, cutoff=cutoff)
 
 
-def _is_listed(spec: ModelSpec) -> bool:
-    return any(route.is_listed for route in spec.routes.values())
+_SAME_FOR_ALL: ModelProfile = {
+    "text_inputs": True,
+    "image_inputs": True,
+    "image_url_inputs": True,
+    "pdf_inputs": True,
+    "audio_inputs": True,
+    "video_inputs": True,
+    "image_tool_message": True,
+    "pdf_tool_message": True,
+    "text_outputs": True,
+    "image_outputs": False,
+    "audio_outputs": False,
+    "video_outputs": False,
+    "reasoning_output": True,
+    "tool_call_streaming": True,
+    "structured_output": True,
+    "attachment": True,
+    "temperature": True,
+}
+"""What the profiles of all models have in common."""
 
 
 class CatalogProfile(dict[str, Any]):
@@ -390,26 +407,10 @@ def profile_of(model: ResolvedModel) -> ModelProfile | None:
         "name": spec.title if model.name == spec.name else model.name,
         "max_input_tokens": spec.max_input_tokens,
         "max_output_tokens": spec.max_output_tokens,
-        "text_inputs": True,
-        "image_inputs": True,
-        "image_url_inputs": True,
-        "pdf_inputs": True,
-        "audio_inputs": True,
-        "video_inputs": True,
-        "image_tool_message": True,
-        "pdf_tool_message": True,
-        "text_outputs": True,
-        "image_outputs": False,
-        "audio_outputs": False,
-        "video_outputs": False,
-        "reasoning_output": True,
         "reasoning_effort_levels": list(route.efforts or ()),
         "tool_calling": has_tools,
         "tool_choice": has_tools,
-        "tool_call_streaming": True,
-        "structured_output": True,
-        "attachment": True,
-        "temperature": True,
+        **_SAME_FOR_ALL,
     }
     if spec.default_effort:
         profile["reasoning_effort_default"] = spec.default_effort
@@ -419,7 +420,7 @@ def profile_of(model: ResolvedModel) -> ModelProfile | None:
 def model_hint(name: str) -> str:
     """What to try where KIE does not serve a model: near names, and those that KIE lists."""
     near = [] if name.lower() in _BY_SPELLING else _near_names(name, cutoff=0.6)
-    listed = [spec.name for spec in MODELS if _is_listed(spec)]
+    listed = [spec.name for spec in MODELS if spec.is_listed]
     return (
         (f"Did you mean {' or '.join(near)}? " if near else "")
         + f"KIE listed {', '.join(listed)} on {LISTED_ON}; KieAccount().models() shows what it "

@@ -166,7 +166,7 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
 
 
 def _is_no_error(error: Any) -> bool:
-    """Return whether an object in place of an error says that there is none."""
+    """Return whether the value of `error` means that there is no error."""
     if not isinstance(error, dict):
         return not error
     others = (value for name, value in error.items() if name not in {"code", "message"})
@@ -191,7 +191,7 @@ def _retry_delay(error: dict[str, Any]) -> float | None:
 
 
 def unknown_object_error(value: dict[str, Any]) -> KieError:
-    """Return the error for an answer that is only an object without an event."""
+    """Return the error for an answer that is an object without an event."""
     if "code" in value or "error" in value:
         return KieEmptyResponseError("KIE sent an empty response")
     keys = sorted(map(str, value))[:8]

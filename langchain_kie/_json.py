@@ -27,6 +27,13 @@ ONLY_JSON_TYPES: Final = (
 LONG_INTEGER: Final = b"0" * 19
 """Contained in JSON after `DIGITS_TO_ZEROS`, if an integer may have more than 64 bits."""
 
+MAX_DEPTH: Final = 200
+"""How deeply JSON may be nested. A checkpoint of LangGraph 1.2 can have 254 levels, with those of
+the state and of the message."""
+
+_LEVELS_LEFT: Final = range(254 - MAX_DEPTH)
+"""The levels that orjson 3.11 can write around a value of `MAX_DEPTH` levels."""
+
 PIECE_BYTES: Final = 1 << 18
 """The length of the pieces in which a long text is sent."""
 
@@ -150,6 +157,8 @@ def to_json_pieces(value: Any) -> bytes | JsonPieces:
         pass
     try:
         return _to_json_by_python(value)
+    except RecursionError:
+        raise ValueError("the request cannot be encoded as JSON: it is nested too deeply") from None
     except (TypeError, ValueError) as error:
         raise ValueError(f"the request cannot be encoded as JSON: {error}") from None
 
@@ -183,22 +192,52 @@ def parse_json(text: bytes) -> Any:
     Half a surrogate pair, for which orjson rejects the text, becomes U+FFFD.
 
     Raises:
-        ValueError: It is not JSON.
+        ValueError: It is not JSON, or nested more deeply than `MAX_DEPTH`.
     """
     has_long_integer = LONG_INTEGER in text.translate(DIGITS_TO_ZEROS)
     try:
-        if not has_long_integer:
-            return orjson.loads(text)
+        value = None if has_long_integer else orjson.loads(text)
     except orjson.JSONDecodeError:
         if b"\\u" not in text:
             raise
-    text = _ESCAPES.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], text)
-    if not has_long_integer:
-        return orjson.loads(text)
+        value = orjson.loads(_with_replaced_halves(text))
+    if has_long_integer:
+        value = _parse_long_integers(_with_replaced_halves(text))
+    is_long = text[2 * MAX_DEPTH : 2 * MAX_DEPTH + 1]
+    if is_long and text.count(b"[") + text.count(b"{") > MAX_DEPTH and _is_deep(value):
+        raise ValueError("the JSON is nested too deeply")
+    return value
+
+
+def _with_replaced_halves(text: bytes) -> bytes:
+    return _ESCAPES.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], text)
+
+
+def _parse_long_integers(text: bytes) -> Any:
     try:
         return json.loads(text.decode(), parse_constant=_reject_constant)
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
+
+
+def _is_deep(value: Any) -> bool:
+    """Return whether a value is nested more deeply than `MAX_DEPTH`; no recursion."""
+    wrapped = value
+    for _ in _LEVELS_LEFT:
+        wrapped = [wrapped]
+    try:
+        orjson.dumps(wrapped)  # much faster than the loop
+    except TypeError:
+        containers: list[Any] = [[value]]
+        for _ in range(MAX_DEPTH + 1):
+            containers = [
+                inner
+                for container in containers
+                for inner in (container.values() if isinstance(container, dict) else container)
+                if isinstance(inner, (dict, list))
+            ]
+        return bool(containers)
+    return False
 
 
 def parse_next_json(text: bytes, half: bytes) -> tuple[Any, bytes]:

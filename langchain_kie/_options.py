@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME, EFFORTS
-from langchain_kie._json_schema.keywords import has_nullable
 from langchain_kie._parameter_names import check_unknown
 from langchain_kie._settings import (
     ALIASES,
@@ -60,8 +59,7 @@ class Options(ModelOptions):
             JSON. Only then is its JSON fitted to `answer_schema`.
         response_format: OpenAI's form, `json_schema` or `json_object`.
         answer_function: The name of the function, if any, whose arguments are the answer.
-        answer_schema: The schema of an answer whose values must be converted, because KIE's
-            models do not write null (docs/wire.md 2).
+        answer_schema: The schema of an answer that is JSON.
         extra: Additional members of the body, as the user wrote them.
     """
 
@@ -176,8 +174,7 @@ def _tool_options(call_kwargs: dict[str, Any], route: Route | None) -> dict[str,
     answer_schema = None
     if response_format is not None:
         response_format = build_response_format(response_format, None)
-        schema = (response_format.get("json_schema") or {}).get("schema")
-        answer_schema = schema if has_nullable(schema) else None
+        answer_schema = (response_format.get("json_schema") or {}).get("schema")
     if choice and choice.mode == "none" and response_format:
         functions = []
     if route and response_format and needs_answer_function(response_format, functions, route):

@@ -14,6 +14,7 @@ from langchain_kie._conversation.media import Media
 from langchain_kie._conversation.token_estimate import min_prompt_tokens
 from langchain_kie._conversation.turns import all_parts, build_turns
 from langchain_kie._json import to_json_pieces
+from langchain_kie._json_schema.keywords import has_nullable
 from langchain_kie._options import options_for
 from langchain_kie._tools.repeated_calls import raise_if_repeating
 from langchain_kie._wire import REQUEST_BUILDERS, parse_event
@@ -121,6 +122,8 @@ class PreparedCall:
         from langchain_kie._http.response import HttpCall  # noqa: PLC0415 - the first call loads httpx
 
         model, options = self._model, self.options
+        is_fitted = options.require_tool_call and options.answer_schema is not None
+        is_fitted = is_fitted and (not stream or has_nullable(options.answer_schema))
         if not stream:
             chosen = options.stream_invoke
             stream = model.route.streams_invoke if chosen is None else chosen
@@ -143,7 +146,7 @@ class PreparedCall:
             schema_names=_schema_names(options.response_format) if expects_json else (),
             required=_required_functions(options) if options.tool_choice else None,
             expects_json=expects_json,
-            answer_schema=options.answer_schema if options.require_tool_call else None,
+            answer_schema=options.answer_schema if is_fitted else None,
             checks_calls=expects_json and options.require_tool_call and not options.builtins,
             detect_error_text=options.detect_error_text,
             media_count=len(self.media),

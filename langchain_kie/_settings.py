@@ -6,7 +6,7 @@ import math
 import os
 import re
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -107,6 +107,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 _WIDE = re.compile("[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]+")
+"""Chinese, Japanese and Korean characters."""
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 _ENDPOINT = re.compile(
     r"(/api/file-[a-z0-9-]+-upload|((?<=//api\.kie\.ai)/api|/gemini(-[\w.-]+)?)?/v1(beta)?(/models(/[^/]+)?)?"
@@ -122,13 +123,8 @@ DEFAULT_UPLOAD_URL = "https://kieai.redpandaai.co"
 
 def estimate_text_tokens(text: str) -> int:
     """Roughly the tokens of a text: one for each wide character, one for four others."""
-    wide = 0 if text.isascii() else count_wide(text)
+    wide = 0 if text.isascii() else sum(map(len, _WIDE.findall(text)))
     return wide - (wide - len(text)) // CHARS_PER_TOKEN
-
-
-def count_wide(text: str) -> int:
-    """How many characters of a text are Chinese, Japanese or Korean."""
-    return sum(len(run) for run in _WIDE.findall(text))
 
 
 def resolve_aliases(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,19 +151,9 @@ def checked_range(name: str, value: Any) -> Any:
     raise KieConfigurationError(f"{name} must be {limit}; got {value!r}")
 
 
-def checked_temperature(value: float | None) -> float | None:
-    """As `checked_range`."""
-    return checked_range("temperature", value)  # type: ignore[no-any-return]
-
-
-def checked_top_p(value: float | None) -> float | None:
-    """As `checked_range`."""
-    return checked_range("top_p", value)  # type: ignore[no-any-return]
-
-
-def checked_max_tokens(value: int | None) -> int | None:
-    """As `checked_range`."""
-    return checked_range("max_tokens", value)  # type: ignore[no-any-return]
+def checked_range_field(value: Any, info: ValidationInfo) -> Any:
+    """The value of a field of a model that has a range; raises as `checked_range`."""
+    return checked_range(str(info.field_name), value)
 
 
 def error_from_pydantic(error: ValidationError, title: str) -> KieConfigurationError:
@@ -331,14 +317,8 @@ def checked_client(client: Any, kind: Literal["Client", "AsyncClient"]) -> Any:
     )
 
 
-def checked_sync_client(client: Any) -> Any:
-    """As `checked_client`, for sync calls."""
-    return checked_client(client, "Client")
-
-
-def checked_async_client(client: Any) -> Any:
-    """As `checked_client`, for async calls."""
-    return checked_client(client, "AsyncClient")
+checked_sync_client = partial(checked_client, kind="Client")
+checked_async_client = partial(checked_client, kind="AsyncClient")
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Work that concurrent callers need at the same time, done once, in threads and event loops.
+"""What the threads and event loops of a process share: values, and work that is done once.
 
 Knows threads and asyncio. Knows nothing of what the work is.
 """
@@ -6,6 +6,7 @@ Knows threads and asyncio. Knows nothing of what the work is.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -19,8 +20,31 @@ KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
 
+class PerProcess(Generic[ValueT]):
+    """A value that a forked process does not share with its parent, but creates again.
+
+    It may hold connections, which two processes must not use at once, and locks or work of
+    threads that do not exist in the new process.
+
+    Args:
+        create: Creates the value.
+
+    Attributes:
+        value: The value of this process.
+    """
+
+    def __init__(self, create: Callable[[], ValueT]) -> None:
+        self._create = create
+        self._renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        self.value = self._create()
+
+
 class _AbandonedError(Exception):
-    """The task that was working was cancelled; one of those that wait must do the work."""
+    """The task that did the work was cancelled; one of the waiting callers must do it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,7 +60,7 @@ class _Pending(Generic[ValueT]):
     future: Future[ValueT] = field(default_factory=Future)
 
     def can_be_awaited_from(self, loop: asyncio.AbstractEventLoop | None) -> bool:
-        """Whether it proceeds while the caller waits: its loop must run, and not be blocked."""
+        """Whether the work goes on while the caller waits: its event loop must not be blocked."""
         if self.loop is None or self.loop is loop:
             return True
         # The public function of asyncio raises where no loop runs (Python 3.11 to 3.14).
@@ -44,9 +68,9 @@ class _Pending(Generic[ValueT]):
 
 
 class SharedWork(Generic[KeyT, ValueT]):
-    """Does the work for each key once at a time; those that come later wait for its result.
+    """Does the work for each key once; callers that come meanwhile wait for its result.
 
-    A subclass stores results; it is called while `lock` is held.
+    A subclass stores results. Its `find` and `store` are called while `lock` is held.
     """
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
-from langchain_kie._conversation.media import HEAD_BYTES, detect_mime_type
+from langchain_kie._conversation.mime_types import HEAD_BYTES, detect_mime_type
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from langchain_kie._conversation.media import check_supported, media_kind
-from langchain_kie._shared_work import SharedWork
+from langchain_kie._conversation.mime_types import check_supported, media_kind
+from langchain_kie._shared_work import PerProcess, SharedWork
 from langchain_kie._upload_stream import detect_file_type
 from langchain_kie._warnings import warn
 
@@ -161,10 +161,11 @@ def evict(media: Sequence[Media]) -> bool:
         Whether any of the media was uploaded.
     """
     urls = {part.url for part in media}
-    with _cache.lock:
-        lost = [key for key, file in _cache.files.items() if file.url in urls]
+    cache = _uploaded.value
+    with cache.lock:
+        lost = [key for key, file in cache.files.items() if file.url in urls]
         for key in lost:
-            del _cache.files[key]
+            del cache.files[key]
     return bool(lost)
 
 
@@ -187,24 +188,14 @@ class _UploadCache(SharedWork[_ContentKey, "KieFile"]):
             self.files.popitem(last=False)
 
 
-_cache = _UploadCache()
-
-
-def _reset_after_fork() -> None:
-    """Empty the cache of a forked process: the threads that were uploading do not exist in it."""
-    global _cache  # noqa: PLW0603 - one cache a process
-    _cache = _UploadCache()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_after_fork)
+_uploaded = PerProcess(_UploadCache)
 
 
 def _upload_once(part: Media, files: KieFiles) -> KieFile:
     def upload() -> KieFile:
         return files.upload(_upload_source(part), mime_type=part.mime_type)
 
-    return _cache.run(_content_key(part, files), upload)
+    return _uploaded.value.run(_content_key(part, files), upload)
 
 
 async def _aupload_once(part: Media, files: KieFiles) -> KieFile:
@@ -213,7 +204,8 @@ async def _aupload_once(part: Media, files: KieFiles) -> KieFile:
         return await files.aupload(content, mime_type=part.mime_type)
 
     with _naming_file(part):
-        return await _cache.arun(await asyncio.to_thread(_content_key, part, files), upload)
+        key = await asyncio.to_thread(_content_key, part, files)
+        return await _uploaded.value.arun(key, upload)
 
 
 def _upload_source(part: Media) -> Path | bytes:

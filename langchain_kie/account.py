@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pydantic import SecretStr
@@ -28,8 +28,8 @@ from langchain_kie._account.prices import KiePrice
 from langchain_kie._account.state import ModelList
 from langchain_kie._catalog import model_hint, spelling_of
 from langchain_kie._error_bodies import data_from_value
-from langchain_kie._http.response import HttpCall
-from langchain_kie._http.transport import Transport, transport_for
+from langchain_kie._http.response import HttpCall, SingleEvent, ValueT
+from langchain_kie._http.transport import transport_for
 from langchain_kie.errors import (
     KieConfigurationError,
     KieConnectionError,
@@ -44,14 +44,8 @@ from langchain_kie.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import httpx
-
-    from langchain_kie._http.pools import AsyncPool, Pool
+    from langchain_kie._http.transport import Transport
     from langchain_kie._json import Json
-    from langchain_kie._settings import AsyncHttpClient, HttpClient
-    from langchain_kie.rate_limiter import KieRateLimiter
-
-ValueT = TypeVar("ValueT")
 
 _TIMEOUT = 30.0
 """Seconds; these endpoints answer at once, other than those of chat."""
@@ -119,12 +113,12 @@ class KieAccount:
             timeout=_settings.checked_timeout(timeout) or _TIMEOUT,
             max_retries=max_retries,
             retry_on_timeout=True,
-            client=_settings.checked_client(http_client, "Client"),
-            async_client=_settings.checked_client(http_async_client, "AsyncClient"),
+            client=_settings.checked_sync_client(http_client),
+            async_client=_settings.checked_async_client(http_async_client),
         )
         self._transport = transport
         self._account = transport.account
-        self._paced = _PacedTransport.of(transport, state.process.limiter_of(self._account))
+        self._paced = replace(transport, limiter=state.process.value.limiter_of(self._account))
         self._cache_seconds = cache_seconds
 
     def __repr__(self) -> str:
@@ -163,8 +157,8 @@ class KieAccount:
             KieError: The request failed, and there is no old list.
         """
         if refresh:
-            state.process.listings.expire(self._account)
-        listing = state.process.listings.run(self._account, self._read_listing)
+            state.process.value.listings.expire(self._account)
+        listing = state.process.value.listings.run(self._account, self._read_listing)
         return _selected(listing.models, task_type, query)
 
     async def amodels(
@@ -172,8 +166,8 @@ class KieAccount:
     ) -> tuple[KieListedModel, ...]:
         """As `models`, without blocking the event loop."""
         if refresh:
-            state.process.listings.expire(self._account)
-        listing = await state.process.listings.arun(self._account, self._aread_listing)
+            state.process.value.listings.expire(self._account)
+        listing = await state.process.value.listings.arun(self._account, self._aread_listing)
         return _selected(listing.models, task_type, query)
 
     def price(self, model: str) -> KiePrice:
@@ -219,14 +213,14 @@ class KieAccount:
         try:
             listed = self._read(self._paced, "/api/v1/models", parse_models)
         except _SERVER_FAILURES as error:
-            return state.process.listings.old(self._account, error)
+            return state.process.value.listings.old(self._account, error)
         return ModelList(listed, self._cache_seconds)
 
     async def _aread_listing(self) -> ModelList:
         try:
             listed = await self._aread(self._paced, "/api/v1/models", parse_models)
         except _SERVER_FAILURES as error:
-            return state.process.listings.old(self._account, error)
+            return state.process.value.listings.old(self._account, error)
         return ModelList(listed, self._cache_seconds)
 
     def _read(
@@ -239,7 +233,7 @@ class KieAccount:
         """Send one request.
 
         Args:
-            transport: The one that keeps to the rate limit, or the other.
+            transport: The transport with the rate limit, or the one without.
             path: The path of the URL.
             parse: Reads the `data` of the answer.
             model: The model in the path, for errors.
@@ -264,42 +258,6 @@ class KieAccount:
             return answer.value
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer(Generic[ValueT]):
-    """The answer to a request, with what the transport requires of an event."""
-
-    value: ValueT
-    has_output: bool = True
-    has_finish_reason: bool = False
-    is_bare_end: bool = False
-    is_empty: bool = False
-    is_terminal: bool = True
-    is_last: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class _PacedTransport(Transport):
-    """A transport that waits before each request, also before retries."""
-
-    limiter: KieRateLimiter
-
-    @classmethod
-    def of(cls, transport: Transport, limiter: KieRateLimiter) -> _PacedTransport:
-        """The same transport with a limiter."""
-        settings = {name.name: getattr(transport, name.name) for name in fields(transport)}
-        return cls(**settings, limiter=limiter)
-
-    def _send(self, call: HttpCall[Any], pool: Pool | HttpClient) -> httpx.Response:
-        self.limiter.acquire()
-        return super()._send(call, pool)
-
-    async def _asend(
-        self, call: HttpCall[Any], pool: AsyncPool | AsyncHttpClient
-    ) -> httpx.Response:
-        await self.limiter.aacquire()
-        return await super()._asend(call, pool)
-
-
 def _path_of(model: str, what: str) -> str:
     """The path of a model's price or success rate; a slash in its name is not encoded.
 
@@ -311,10 +269,10 @@ def _path_of(model: str, what: str) -> str:
     return f"/api/v1/models/{quote(spelling_of(model))}/{what}"
 
 
-def _get_call(path: str, parse: Callable[[Any], ValueT]) -> HttpCall[_Answer[ValueT]]:
-    def parse_event(event: Json) -> _Answer[ValueT]:
+def _get_call(path: str, parse: Callable[[Any], ValueT]) -> HttpCall[SingleEvent[ValueT]]:
+    def parse_event(event: Json) -> SingleEvent[ValueT]:
         try:
-            return _Answer(parse(event["data"]))
+            return SingleEvent(parse(event["data"]))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise KieProtocolError(f"cannot read the answer of {path}: {error!r}") from None
 
@@ -323,7 +281,7 @@ def _get_call(path: str, parse: Callable[[Any], ValueT]) -> HttpCall[_Answer[Val
 
 @contextmanager
 def _account_errors(model: str | None) -> Iterator[None]:
-    """Name the model in errors; an address without these endpoints is not an unknown model."""
+    """Name the model in errors; a 404 of another server does not mean an unknown model."""
     try:
         yield
     except KieModelNotFoundError as error:

@@ -49,6 +49,8 @@ else:
 
 SchemaT = TypeVar("SchemaT")
 
+_IN_RANGE = AfterValidator(_settings.checked_range_field)
+
 content_blocks.register()
 
 
@@ -148,13 +150,9 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
         validate_default=True,
     )
     api: Api | None = None
-    temperature: Annotated[float | None, AfterValidator(_settings.checked_temperature)] = (
-        ModelOptions.temperature
-    )
-    top_p: Annotated[float | None, AfterValidator(_settings.checked_top_p)] = ModelOptions.top_p
-    max_tokens: Annotated[int | None, AfterValidator(_settings.checked_max_tokens)] = (
-        ModelOptions.max_tokens
-    )
+    temperature: Annotated[float | None, _IN_RANGE] = ModelOptions.temperature
+    top_p: Annotated[float | None, _IN_RANGE] = ModelOptions.top_p
+    max_tokens: Annotated[int | None, _IN_RANGE] = ModelOptions.max_tokens
     stop: list[str] | str | None = None
     reasoning_effort: str | None = ModelOptions.reasoning_effort
     include_thoughts: bool | None = ModelOptions.include_thoughts
@@ -422,7 +420,7 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
         @overload
         def with_structured_output(
             self,
-            schema: dict[str, Any] | type,
+            schema: dict[str, Any] | type | None = ...,
             *,
             method: Method | None = ...,
             include_raw: Literal[True],
@@ -433,7 +431,7 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
         @overload
         def with_structured_output(
             self,
-            schema: dict[str, Any] | type,
+            schema: dict[str, Any] | type | None = ...,
             *,
             method: Method | None = ...,
             include_raw: bool = ...,
@@ -444,7 +442,7 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
 
     def with_structured_output(
         self,
-        schema: dict[str, Any] | type,
+        schema: dict[str, Any] | type | None = None,
         *,
         method: Method | None = "json_schema",
         include_raw: bool = False,
@@ -455,7 +453,8 @@ class ChatKieGemini(LangChainHooks, BaseChatModel):
         """Make the model answer in a schema.
 
         Args:
-            schema: A pydantic class, a `TypedDict`, a JSON schema or an OpenAI function.
+            schema: A pydantic class, a `TypedDict`, a JSON schema, or an OpenAI function or
+                `response_format`; optional with `json_mode`.
             method: `json_schema`, the default and the same as `None`, lets KIE enforce the
                 schema; `function_calling` forces a call of a function with that schema;
                 `json_mode` only requests JSON, so the prompt must describe it.

@@ -149,8 +149,8 @@ def _is_cached(message: AIMessage) -> bool:
 
 
 _active: list[ContextVar[KieCreditsCallback | None]] = []
-"""The callbacks of nested `with` blocks, the outermost first. LangChain keeps each variable that
-it is given for ever, so they are created once for each depth."""
+"""The callbacks of nested `with` blocks, the outermost first. There is one variable for each depth,
+because LangChain never forgets a variable."""
 _active_lock = threading.Lock()
 
 
@@ -184,7 +184,7 @@ def get_kie_credits_callback() -> Iterator[KieCreditsCallback]:
 
 
 def _unused_variable() -> ContextVar[KieCreditsCallback | None]:
-    """The first variable that has no callback in this context."""
+    """The first variable that has no callback in this context; a new one if all have."""
     with _active_lock:
         for variable in _active:
             if variable.get() is None:

@@ -30,17 +30,18 @@ Knows statuses, codes and messages. Knows nothing of HTTP clients.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from langchain_core import exceptions as core
+from langchain_core.messages import BaseMessage
 from langchain_core.version import VERSION
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from langchain_core.messages import BaseMessage
-
 MAX_MESSAGE_CHARS = 300
+_TO_SPACE = dict.fromkeys(
+    [*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A)], " "
+)
+"""Control characters, line ends, and marks that change the direction of text."""
 UNLIMITED_RETRIES = 1_000_000
 
 HAS_REFUSALS = hasattr(core, "ModelRefusalError")
@@ -113,16 +114,6 @@ class KieError(core.ModelError):
         facts = [f"{name} {value}" for name, value in attributes.items() if value is not None]
         text = self.message.rstrip(".") + (f" ({', '.join(facts)})" if facts else "")
         return f"{text}. {self.hint}" if self.hint else text
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy with every attribute."""
-        return (_rebuild, (type(self), self.message, self.__dict__))
-
-
-def _rebuild(cls: type[KieError], message: str, attributes: dict[str, Any]) -> KieError:
-    error = cls(message)
-    error.__dict__.update(attributes)
-    return error
 
 
 class KieConfigurationError(KieError, core.ModelInvalidRequestError, ValueError, RuntimeError):
@@ -351,7 +342,11 @@ def error_for(
 
 
 def shortened(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
-    """Return the text, cut to `limit` characters."""
+    """Return the text as one line without control characters, cut to `limit` characters.
+
+    A server's text could otherwise write lines into a log, or change a terminal.
+    """
+    text = text[: limit + 1].translate(_TO_SPACE)
     return text[: limit - 1] + "…" if len(text) > limit else text
 
 

@@ -12,7 +12,6 @@ import re
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -27,9 +26,8 @@ from langchain_kie._conversation.media import (
     Media,
     media_from_data,
     media_from_url,
-    media_kind,
-    with_extension,
 )
+from langchain_kie._conversation.mime_types import media_kind, with_extension
 from langchain_kie._upload_stream import (
     File,
     FileReadError,
@@ -49,7 +47,7 @@ from langchain_kie.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from langchain_kie._http.response import HttpCall
+    from langchain_kie._http.response import HttpCall, SingleEvent
     from langchain_kie._json import Json
 
 logger = logging.getLogger(__name__)
@@ -151,8 +149,8 @@ class KieFiles:
             allow_http=allow_http,
             timeout=_settings.checked_timeout(timeout),
             max_retries=max_retries,
-            client=_settings.checked_client(http_client, "Client"),
-            async_client=_settings.checked_client(http_async_client, "AsyncClient"),
+            client=_settings.checked_sync_client(http_client),
+            async_client=_settings.checked_async_client(http_async_client),
         )
 
     @property
@@ -196,7 +194,7 @@ class KieFiles:
         with ExitStack() as stack, _upload_errors(file):
             call = _upload_call(file, name, mime_type, on_progress, stack)
             [receipt] = self._transport.stream(call)
-            return self._logged(receipt.file)
+            return self._logged(receipt.value)
 
     def _logged(self, file: KieFile) -> KieFile:
         """Log an upload, without the URL: who knows it can read the file."""
@@ -233,7 +231,7 @@ class KieFiles:
         with ExitStack() as stack, _upload_errors(file):
             call = await asyncio.to_thread(_upload_call, file, name, mime_type, on_progress, stack)
             [receipt] = [item async for item in self._transport.astream(call)]
-            return self._logged(receipt.file)
+            return self._logged(receipt.value)
 
 
 def media_block(
@@ -335,28 +333,19 @@ def _label(file: File) -> str:
     return os.path.basename(path) if isinstance(path, (str, os.PathLike)) else "the file"  # noqa: PTH119 - also text
 
 
-@dataclass(frozen=True, slots=True)
-class _Receipt:
-    """The answer to an upload, with what the transport requires of an event."""
-
-    file: KieFile
-    has_output: bool = True
-    has_finish_reason: bool = False
-    is_bare_end: bool = False
-    is_empty: bool = False
-    is_terminal: bool = True
-    is_last: bool = True
-
-
 def _upload_call(
     file: File,
     name: str | None,
     mime_type: str | None,
     on_progress: Progress | None,
     stack: ExitStack,
-) -> HttpCall[_Receipt]:
+) -> HttpCall[SingleEvent[KieFile]]:
     """The HTTP call that uploads a file; `stack` closes what it opens."""
-    from langchain_kie._http.response import HttpCall, MultipartBody  # noqa: PLC0415 - loads late
+    from langchain_kie._http.response import (  # noqa: PLC0415 - loads late
+        HttpCall,
+        MultipartBody,
+        SingleEvent,
+    )
 
     if name is not None and (not name.strip(". ") or not _FILE_NAME.fullmatch(name)):
         raise ValueError(f"{name!r} is not a valid file name")
@@ -375,11 +364,15 @@ def _upload_call(
         body = MultipartBody(fields, name, stream, mime_type)
     else:
         body = orjson.dumps({"fileUrl": file, **fields})
-    parse_event = partial(_parse_receipt, mime_type, stream.size if stream else None)
+    size = stream.size if stream else None
+
+    def parse_event(event: Json) -> SingleEvent[KieFile]:
+        return SingleEvent(_parse_receipt(mime_type, size, event))
+
     return HttpCall(None, path, body, parse_event)
 
 
-def _parse_receipt(mime_type: str, sent: int | None, data: Json) -> _Receipt:
+def _parse_receipt(mime_type: str, sent: int | None, data: Json) -> KieFile:
     """The uploaded file; KIE's pages disagree on the names of the fields (docs/wire.md 9).
 
     Args:
@@ -395,7 +388,7 @@ def _parse_receipt(mime_type: str, sent: int | None, data: Json) -> _Receipt:
     size = size if isinstance(size, int) else None
     if sent is not None and size is not None and size != sent:
         raise KieServerError(f"KIE stored {size:,} of {sent:,} bytes")
-    return _Receipt(KieFile(url, name, mime_type, size, _expiry(data.get("expiresAt"))))
+    return KieFile(url, name, mime_type, size, _expiry(data.get("expiresAt")))
 
 
 def _expiry(stated: Any) -> datetime:

@@ -9,6 +9,7 @@ import asyncio
 import threading
 import time
 from bisect import bisect_left, bisect_right, insort
+from functools import partial
 from typing import Any
 
 from langchain_core.rate_limiters import BaseRateLimiter
@@ -21,7 +22,7 @@ class KieRateLimiter(BaseRateLimiter):
 
     Up to `max_requests` start at once; each later one waits, in the order of arrival, until the
     one that came `max_requests` before it is `period` old. A waiting call wakes once in a period,
-    not more often. One that is cancelled gives its turn to those behind it.
+    not more often. If it is cancelled, later ones move forward.
 
     Share one limiter between all models that use the same account. It works in one process, in
     threads and event loops together; docs/rate-limits.md has one for several processes. Copies of
@@ -68,14 +69,14 @@ class KieRateLimiter(BaseRateLimiter):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the limits only."""
-        return _new, (self.max_requests, self.period, self.margin)
+        return partial(type(self), margin=self.margin), (self.max_requests, self.period)
 
     def __copy__(self) -> KieRateLimiter:
         """Share the limiter: the limit is that of the account."""
         return self
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> KieRateLimiter:
-        """Share the limiter, likewise."""
+        """Share the limiter, as `__copy__`."""
         return self
 
     def acquire(self, *, blocking: bool = True) -> bool:
@@ -95,7 +96,7 @@ class KieRateLimiter(BaseRateLimiter):
                 time.sleep(min(delay, self._window))
                 start = self._move(start)
         except BaseException:
-            self._give_back(start)
+            self._cancel(start)
             raise
         return True
 
@@ -116,7 +117,7 @@ class KieRateLimiter(BaseRateLimiter):
                 await asyncio.sleep(min(delay, self._window))
                 start = self._move(start)
         except BaseException:
-            self._give_back(start)
+            self._cancel(start)
             raise
         return True
 
@@ -131,7 +132,7 @@ class KieRateLimiter(BaseRateLimiter):
             return start
 
     def _move(self, start: float) -> float:
-        """Compute a turn again: others may have been given back, or started late."""
+        """Compute a start again: other requests may have been cancelled, or started late."""
         with self._lock:
             self._remove(start)
             now = self._forget_old()
@@ -140,29 +141,25 @@ class KieRateLimiter(BaseRateLimiter):
             insort(self._starts, start)
             return start
 
-    def _give_back(self, start: float) -> None:
+    def _cancel(self, start: float) -> None:
         with self._lock:
             self._remove(start)
 
     def _earliest(self, position: int, now: float) -> float:
-        """The earliest start of the turn at a position, after those before it."""
+        """The earliest start of the request at a position, after those before it."""
         before = self._starts[position - 1] if position else now
         if position >= self.max_requests:
             return max(now, before, self._starts[position - self.max_requests] + self._window)
         return max(now, before)
 
     def _remove(self, start: float) -> None:
-        """Remove a turn, unless it was forgotten because its caller did not start for so long."""
+        """Remove a start, unless it was removed as old because its caller waited too long."""
         position = bisect_left(self._starts, start)
         if self._starts[position : position + 1] == [start]:
             del self._starts[position]
 
     def _forget_old(self) -> float:
-        """Remove the turns that no longer matter; return the time."""
+        """Remove the starts that no longer matter; return the time."""
         now = time.monotonic()
         del self._starts[: bisect_right(self._starts, now - self._window)]
         return now
-
-
-def _new(max_requests: int, period: float, margin: float) -> KieRateLimiter:
-    return KieRateLimiter(max_requests, period, margin=margin)

@@ -30,7 +30,12 @@ STREAMS = [
     "native_call.sse",
     "chat_call.sse",
 ]
-DOCUMENTS = ["chat_whole.json", "chat_docs.json", "native_whole.json", "native_docs_call.json"]
+DOCUMENTS = [
+    "chat_completion.json",
+    "chat_docs.json",
+    "native_response.json",
+    "native_docs_call.json",
+]
 
 
 def fixture(name: str) -> bytes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langchain_kie._catalog import MODELS
+from langchain_kie._catalog import MODELS, Api
 
 if TYPE_CHECKING:
-    from langchain_kie._catalog import Api, ModelSpec
+    from langchain_kie._catalog import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _row(spec: ModelSpec) -> KieModel:
         name=spec.name,
         title=spec.title,
         apis=apis,
-        is_listed=any(row.is_listed for row in apis),
+        is_listed=spec.is_listed,
         default_effort=spec.default_effort,
         max_input_tokens=spec.max_input_tokens,
         max_output_tokens=spec.max_output_tokens,

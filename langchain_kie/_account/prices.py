@@ -50,7 +50,7 @@ def parse_price(text: str | None) -> KiePrice:
 
 
 def _side(text: str) -> tuple[float, float] | None:
-    """The credits and the dollars of one side; one follows from the other if it is missing."""
+    """The price of input or output, in credits and dollars; a missing one is computed."""
     in_credits, in_usd = _numbers(_CREDITS, text), _numbers(_USD, text)
     if len(in_credits) > 1 or len(in_usd) > 1 or not (in_credits or in_usd):
         return None

@@ -6,13 +6,12 @@ Knows time and threads. Knows nothing of requests.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._shared_work import SharedWork
+from langchain_kie._shared_work import PerProcess, SharedWork
 from langchain_kie._warnings import warn
 from langchain_kie.rate_limiter import KieRateLimiter
 
@@ -52,7 +51,7 @@ class ModelLists(SharedWork[str, ModelList]):
         self._stored: dict[str, ModelList] = {}
 
     def find(self, key: str) -> ModelList | None:
-        """The list, if it need not be read again."""
+        """The stored list, if it is not too old."""
         listing = self._stored.get(key)
         is_fresh = listing and time.monotonic() < listing.read_at + listing.seconds
         return listing if is_fresh else None
@@ -107,14 +106,4 @@ def _forget_oldest(stored: dict[str, Any]) -> None:
         del stored[next(iter(stored))]
 
 
-process = ProcessState()
-
-
-def _after_fork() -> None:
-    """Share nothing with the parent: its threads, which may be reading, do not exist here."""
-    global process  # noqa: PLW0603 - the state of this process
-    process = ProcessState()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+process = PerProcess(ProcessState)

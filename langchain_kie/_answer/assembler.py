@@ -9,14 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._answer.citations import (
-    CITATION_SPANS_KEY,
-    MERGED_KEYS,
-    citation_spans,
-    merge_metadata,
-)
 from langchain_kie._answer.content import AnswerContent
-from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, ToolCallDelta
+from langchain_kie._answer.event import LIMIT, ToolCallDelta
 from langchain_kie._answer.event_filter import EventFilter
 from langchain_kie._answer.held_text import (
     HeldText,
@@ -25,23 +19,15 @@ from langchain_kie._answer.held_text import (
     fitted_json,
     has_text_before_json,
 )
-from langchain_kie._answer.messages import (
-    PROVIDER,
-    REFUSAL_REASON,
-    last_chunk,
-    message_chunk,
-    refusal_message,
-)
-from langchain_kie._answer.token_counts import merge_counts, openai_token_usage
+from langchain_kie._answer.messages import last_chunk, message_chunk, refusal_message
+from langchain_kie._answer.metadata import AnswerMetadata
 from langchain_kie._answer.tool_calls import ToolCalls
-from langchain_kie._catalog import USD_PER_CREDIT
 from langchain_kie._conversation.cache import INVALID_ARGUMENTS_KEY
 from langchain_kie._conversation.thought_signatures import SignatureLog
 from langchain_kie._error_bodies import error_from_text, may_be_lost_file
 from langchain_kie._json import to_json
 from langchain_kie._warnings import warn
 from langchain_kie.errors import (
-    HAS_NORMALIZED_FINISH_REASONS,
     KieMediaNotSeenError,
     KieProtocolError,
     KieRefusalError,
@@ -50,7 +36,7 @@ from langchain_kie.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from langchain_core.messages import AIMessageChunk
     from langchain_core.messages.ai import UsageMetadata
@@ -111,10 +97,7 @@ class MessageAssembler:
         self._media_count = media_count
         self._min_prompt_tokens = min_prompt_tokens
         self._signatures = SignatureLog(model)
-        answer_names: Collection[str] = (answer_function,) if answer_function else ()
-        if schema_names:
-            offered = {function["name"] for function in functions}
-            answer_names = {*answer_names, *schema_names} - (offered - {answer_function})
+        answer_names = _answer_names(functions, answer_function, schema_names)
         self._tool_calls = ToolCalls(functions, answer_names, self._signatures)
         self._has_answer_function = answer_function is not None
         self._is_checked = checks_calls or required is not None
@@ -125,23 +108,19 @@ class MessageAssembler:
         self._answer: list[str] = []
         until_end = bool(self._has_answer_function or self._required is not None or answer_schema)
         self._held = None
-        self._is_loss_held = not (until_end or expects_json)
-        if not self._is_loss_held:
+        if until_end or expects_json:
             self._held = HeldText(has_text_before_json, until_end=until_end)
         elif media_count and detect_error_text:
-            self._held = HeldText(may_be_lost_file, until_end=False)
+            self._held = HeldText(may_be_lost_file, until_block=True)
         self._filter = EventFilter(self._text)
         self._refusal = ""
         self._content = AnswerContent(self._signatures)
-        self._usage: Json = {}
-        self._parse_usage: Callable[[Json], UsageMetadata] | None = None
-        self._finish_reason = STOP
-        self._metadata: Json = {"model_provider": PROVIDER, "model_name": model_name}
+        self._metadata = AnswerMetadata(model_name)
 
     @property
     def credits_consumed(self) -> float | None:
         """What KIE charged, in credits; `None` if it did not report that."""
-        reported: float | None = self._metadata.get("credits_consumed")
+        reported: float | None = self._metadata.values.get("credits_consumed")
         if not self.earlier_credits:
             return reported
         return round((reported or 0.0) + self.earlier_credits, 10)
@@ -149,7 +128,9 @@ class MessageAssembler:
     def feed(self, event: AnswerEvent) -> AIMessageChunk | None:
         """Return the chunk of an event, `None` if it has no output."""
         event = self._filter.apply(event)
-        self._record(event)
+        self._metadata.record(event)
+        if event.message_extra:
+            self._signatures.add_message_extra(event.message_extra)
         if not (event.outputs or event.reasoning or event.refusal):
             return None
         tool_call_chunks: dict[int, ToolCallChunk] = {}
@@ -179,7 +160,7 @@ class MessageAssembler:
             if isinstance(output, str):
                 content += self._hold_or_add(output, signature)
             elif isinstance(output, dict):
-                if self._held and self._is_loss_held:
+                if self._held and self._held.until_block:
                     content += self._release()
                 content.append(
                     self._content.add_block(output, signature, native_parts.get(position))
@@ -217,58 +198,61 @@ class MessageAssembler:
         Raises:
             KieError: The answer is one of KIE's error messages, or lacks what it must have.
         """
-        additional_kwargs: Json = {}
-        content: str | Json = ""
-        held = str(self._held or "")
-        texts = self._content.joined_texts()
+        if self._tool_calls.has_pieces:
+            is_cut = self._metadata.finish_reason == LIMIT
+            self._answer += self._tool_calls.end_pieces(is_cut=is_cut)
+        held, texts = str(self._held or ""), self._content.joined_texts()
         text = "".join(texts.values()) + held
         self._raise_if_error(text)
-        self._add_cost()
+        self._metadata.add_cost(self.credits_consumed)
         usage = self._checked_usage()
-        if self._finish_reason.is_refusal:
-            self._record_refusal()
-        is_refusal = self._finish_reason.is_refusal or self._refusal != ""
+        if self._metadata.finish_reason.is_refusal:
+            self._metadata.add_refusal_reason()
         calls = self._missing_calls(held, text) if self._is_checked else []
-        answer = "".join(self._answer)
-        if held and self._tool_calls.answer:
-            additional_kwargs["reasoning_content"] = held
-        elif held and not calls:
-            answer = held
-        if answer:
-            content = self._add_answer(answer)
+        content, thoughts = "", ""
+        if held or self._answer:
+            content, thoughts = self._held_content(held, has_calls=bool(calls))
             texts = self._content.joined_texts()
-        if not (self._content or self._tool_calls or held or answer or calls or is_refusal):
+        if not (self._content or self._tool_calls or held or self._is_refusal()):
             self._mark_if_billed(usage)
-        if spans := citation_spans(self._metadata, texts):
-            self._metadata[CITATION_SPANS_KEY] = spans
-        self._record_finish_reason()
+        self._metadata.add_citation_spans(texts)
+        self._add_finish_reason()
         closing_chunks = calls + self._tool_calls.closing_chunks()
+        text = "".join(texts.values())
+        additional_kwargs = self._signatures.additional_kwargs(
+            text if text == self._refusal else text + self._refusal
+        )
+        if thoughts:
+            additional_kwargs["reasoning_content"] = thoughts
         if self._tool_calls.invalid_arguments:
             additional_kwargs[INVALID_ARGUMENTS_KEY] = self._tool_calls.invalid_arguments
         return last_chunk(
             content if isinstance(content, str) else [content],
-            {**self._signatures.additional_kwargs(), **additional_kwargs},
-            self._metadata,
+            additional_kwargs,
+            self._metadata.values,
             closing_chunks,
             usage,
         )
 
-    def _record_finish_reason(self) -> None:
-        reason = self._finish_reason
-        if reason in {STOP, TOOL_CALLS}:
-            reason = TOOL_CALLS if self._tool_calls else STOP
-        if reason is STOP and self._refusal:
-            reason = BLOCKED
-        self._metadata["finish_reason"] = reason.word
-        if HAS_NORMALIZED_FINISH_REASONS:
-            self._metadata["normalized_finish_reason"] = reason.normalized
+    def _is_refusal(self) -> bool:
+        return self._metadata.finish_reason.is_refusal or self._refusal != ""
 
-    def _record_refusal(self) -> None:
-        """Add the reason for which the prompt or the answer was blocked to the metadata."""
-        native = self._metadata["native_finish_reason"]
-        feedback = self._metadata.get("prompt_feedback") or {}
-        key = "block_reason" if feedback.get("block_reason") == native else "finish_reason"
-        self._metadata[REFUSAL_REASON] = {key: native}
+    def _add_finish_reason(self) -> None:
+        has_calls, has_refusal = bool(self._tool_calls), self._refusal != ""
+        self._metadata.add_finish_reason(has_calls=has_calls, has_refusal=has_refusal)
+
+    def _held_content(self, held: str, *, has_calls: bool) -> tuple[Any, str]:
+        """The content of the last chunk, and the thoughts that it has.
+
+        Text before the call of the answer function is a thought. Text from which a tool call was
+        made is neither.
+        """
+        answer, thoughts = "".join(self._answer), ""
+        if held and self._tool_calls.answer:
+            thoughts = held
+        elif held and not has_calls:
+            answer = held
+        return self._add_answer(answer) if answer else "", thoughts
 
     def _raise_if_error(self, text: str) -> None:
         """Raise the error that the text or the finish reason of the answer reports, if any.
@@ -282,22 +266,23 @@ class MessageAssembler:
             error = error_from_text(text, model=self._model_name)
             if error:
                 raise error
-        if self._finish_reason.is_failed_call and not (text or self._content.block_count):
-            details = self._metadata.get("finish_message") or "the server did not explain it"
+        reason = self._metadata.finish_reason
+        if reason.is_failed_call and not (text or self._content.block_count):
+            details = self._metadata.values.get("finish_message") or "the server did not explain it"
             raise KieProtocolError(
-                f"the model's tool call failed ({self._finish_reason.word}): {details}",
+                f"the model's tool call failed ({reason.word}): {details}",
                 model=self._model_name,
                 is_retryable=True,
                 max_retries=0,
             )
 
     def _missing_calls(self, held: str, text: str) -> list[ToolCallChunk]:
-        """The tool call that stands in the text, if one is required and there is no usable one.
+        """The required tool call, made from the text if the answer has no usable call.
 
         Raises:
-            KieToolCallMissingError: The text is something else.
-            KieProtocolError: A tool call that nobody can execute stands in place of JSON; an
-                agent would end with it.
+            KieToolCallMissingError: The text is not JSON with the arguments of a required tool.
+            KieProtocolError: The answer must be JSON, but has a tool call that nobody can
+                execute; an agent would end with it.
         """
         if self._tool_calls.has_usable_call():
             return []
@@ -309,17 +294,19 @@ class MessageAssembler:
         return []
 
     def _required_call(self, held: str, text: str) -> list[ToolCallChunk]:
-        """The tool call that was required, if the text that is held is the JSON of its arguments.
+        """The required tool call, if the text that is held is the JSON of its arguments.
+
+        Args:
+            held: The text that is held.
+            text: The complete text, for the error message.
 
         Raises:
-            KieToolCallMissingError: It is something else; `text` is the complete text.
+            KieToolCallMissingError: The text is not the JSON of its arguments.
         """
         chunks: dict[int, ToolCallChunk] = {}
-        is_refusal = self._finish_reason.is_refusal or bool(self._refusal)
-        found = None
-        if not (self._tool_calls or is_refusal):
-            found = call_from_text(held, self._required or ())
-        if found:
+        is_refusal = self._is_refusal()
+        is_possible = not (self._tool_calls or is_refusal)
+        if is_possible and (found := call_from_text(held, self._required or ())):
             name, args = found
             delta = ToolCallDelta(name, to_json(args).decode(), is_complete=True)
             self._tool_calls.add(delta, 0, chunks)
@@ -328,13 +315,14 @@ class MessageAssembler:
         required = f"tool_choice requires a call of {names}, but"
         quoted = f"its answer: {shortened(text or self._refusal, _MAX_QUOTED_CHARS)!r}"
         if is_refusal:
-            self._record_finish_reason()
+            self._add_finish_reason()
+            metadata = self._metadata.values
             raise KieRefusalError(
-                f"{required} the model refused ({self._metadata['finish_reason']}); {quoted}",
-                raw_message=refusal_message(text, self._refusal, self._metadata),
+                f"{required} the model refused ({metadata['finish_reason']}); {quoted}",
+                raw_message=refusal_message(text, self._refusal, metadata),
                 model=self._model_name,
             )
-        if self._finish_reason == LIMIT:
+        if self._metadata.finish_reason == LIMIT:
             reason = "the answer was cut at max_tokens"
         else:
             reason = self._tool_calls.defect() or "the model ignored it"
@@ -350,23 +338,16 @@ class MessageAssembler:
         return self._content.text_content(text)
 
     def _mark_if_billed(self, usage: UsageMetadata | None) -> None:
-        """Mark an empty answer that was billed, with a warning: an agent would end with it.
+        """Mark an empty answer that was billed, and warn, because an agent would end with it.
 
-        Thoughts alone are no answer.
+        An answer that has only thoughts is empty, too.
         """
-        if not (self._finish_reason.is_normal or usage):
+        if not (self._metadata.finish_reason.is_normal or usage):
             return
         tokens = usage["total_tokens"] if usage else 0
-        self._metadata["empty_answer"] = True
+        self._metadata.values["empty_answer"] = True
         thoughts = " except for thoughts" if self.has_output else ""
         warn(f"{self._model_name}: the answer is empty{thoughts}, but {tokens} tokens were counted")
-
-    def _add_cost(self) -> None:
-        """Add the cost to the metadata; LangChain 1.8 cannot add floats in `usage_metadata`."""
-        credits_consumed = self.credits_consumed
-        if credits_consumed is not None:
-            self._metadata["credits_consumed"] = credits_consumed
-            self._metadata["cost_usd"] = round(credits_consumed * USD_PER_CREDIT, 10)
 
     def _checked_usage(self) -> UsageMetadata | None:
         """Add the token counts to the metadata, and check that they include the media.
@@ -374,11 +355,9 @@ class MessageAssembler:
         Raises:
             KieMediaNotSeenError: There are fewer prompt tokens than the media need.
         """
-        usage = self._parse_usage(self._usage) if self._parse_usage else None
-        if usage:
-            self._metadata["token_usage"] = openai_token_usage(usage)
+        usage = self._metadata.add_usage()
         if self._media_count:
-            self._metadata["media_count"] = self._media_count
+            self._metadata.values["media_count"] = self._media_count
         if usage and usage["input_tokens"] < self._min_prompt_tokens:
             raise KieMediaNotSeenError(
                 f"KIE counted {usage['input_tokens']} tokens for a prompt with "
@@ -387,23 +366,13 @@ class MessageAssembler:
             )
         return usage
 
-    def _record(self, event: AnswerEvent) -> None:
-        """Store the values that later events can replace."""
-        if event.parse_usage:
-            usage = event.usage
-            self._usage = merge_counts(self._usage, usage) if self._usage else usage
-            self._parse_usage = event.parse_usage
-        if event.message_extra:
-            self._signatures.add_message_extra(event.message_extra)
-        reason = event.finish_reason
-        if reason and (self._finish_reason.is_normal or not reason.is_normal):
-            self._finish_reason = reason
-            self._metadata["native_finish_reason"] = event.native_finish_reason
-        for key, value in event.metadata.items():
-            if key == "id":
-                if key not in self._metadata:
-                    self._metadata[key] = value
-            elif key in MERGED_KEYS:
-                self._metadata[key] = merge_metadata(key, self._metadata.get(key), value)
-            else:
-                self._metadata[key] = value
+
+def _answer_names(
+    functions: Sequence[Json], answer_function: str | None, schema_names: Collection[str]
+) -> Collection[str]:
+    """The names of calls whose arguments are the answer: none is that of another function."""
+    names = (answer_function,) if answer_function else ()
+    if not schema_names:
+        return names
+    offered = {function["name"] for function in functions}
+    return {*names, *schema_names} - (offered - {answer_function})

@@ -1,6 +1,6 @@
-"""Text that is not sent before it is known what it is.
+"""Text that is held until it is clear what it is, and functions that find JSON in it.
 
-Text may be JSON in a Markdown fence, or JSON that stands for a required tool call. No I/O.
+It may be JSON in a Markdown fence, or the arguments of a required tool call. No I/O.
 """
 
 from __future__ import annotations
@@ -30,12 +30,20 @@ class HeldText:
     """The pieces of a text that was not sent.
 
     Args:
+        may_hold: Whether it is held, given its first characters.
         until_end: Whether it is held in any case.
-        may_hold: Otherwise, whether it is held, given its first characters.
+        until_block: Whether it is sent when a block follows that is not text.
     """
 
-    def __init__(self, may_hold: Callable[[str], bool], *, until_end: bool) -> None:
+    def __init__(
+        self,
+        may_hold: Callable[[str], bool],
+        *,
+        until_end: bool = False,
+        until_block: bool = False,
+    ) -> None:
         self.until_end = until_end
+        self.until_block = until_block
         self._may_hold = may_hold
         self.pieces: list[tuple[str, str | None]] = []
         self._start = ""
@@ -58,7 +66,7 @@ def has_text_before_json(text: str) -> bool:
 
 
 def bare_json(text: str) -> str:
-    """JSON in a Markdown fence without the fence; other text unchanged."""
+    """Remove the Markdown fence around JSON; other text is unchanged."""
     inner = text.strip(_BLANK)
     if not inner.startswith(_FENCE):
         return text
@@ -68,7 +76,7 @@ def bare_json(text: str) -> str:
 
 
 def json_in_text(text: str) -> str:
-    """As `bare_json`; also an object or a list that is the only fenced block of a text."""
+    """As `bare_json`; also finds JSON that is the only fenced block of a longer text."""
     bare = bare_json(text)
     if bare is not text or parse_arguments(text) is not None:
         return bare
@@ -78,7 +86,7 @@ def json_in_text(text: str) -> str:
 
 
 def fitted_json(text: str, schema: Json | None) -> str:
-    """JSON without a fence and text around it, in the types of a schema; other text unchanged."""
+    """The JSON in a text, converted to the types of a schema; other text is unchanged."""
     bare = json_in_text(text)
     value = parse_arguments(bare) if schema else None
     if value is None:
@@ -94,26 +102,18 @@ def call_from_text(text: str, functions: Sequence[Json]) -> tuple[str, Json] | N
     if not isinstance(args, dict):
         return None
     named = args.get("arguments")
-    calls = [
-        (function["name"], fitted)
-        for function in functions
-        if (
-            fitted := _fitted(
-                named if isinstance(named, dict) and args.get("name") == function["name"] else args,
-                function.get("parameters") or {},
-            )
-        )
-        is not None
-    ]
+    calls: list[tuple[str, Json]] = []
+    for function in functions:
+        inner = named if isinstance(named, dict) and args.get("name") == function["name"] else args
+        fitted = _fitted(inner, function.get("parameters") or {})
+        calls += [] if fitted is None else [(function["name"], fitted)]
     return calls[0] if len(calls) == 1 else None
 
 
 def _fitted(args: Json, schema: Json) -> Json | None:
     """The arguments in the types of a schema, `None` if they do not match it."""
-    properties = schema.get("properties")
-    if isinstance(properties, dict) and not schema.get("additionalProperties"):
-        unknown = args.keys() - properties.keys()
-        if unknown:
-            return None
+    known = None if schema.get("additionalProperties") else schema.get("properties")
+    if isinstance(known, dict) and not args.keys() <= known.keys():
+        return None
     fitted, matches = fit(args, schema)
     return fitted if matches else None

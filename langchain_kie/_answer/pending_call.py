@@ -9,12 +9,12 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from langchain_kie._answer.partial_args import PartialArgs
 from langchain_kie._json import complete_escapes, parse_json, to_json
 from langchain_kie._json_schema.coerce import coerce
 
 if TYPE_CHECKING:
     from langchain_kie._answer.event import ToolCallDelta
-    from langchain_kie._answer.partial_args import PartialArgs
     from langchain_kie._json import Json
 
 _NO_ARGUMENTS = frozenset({"", "null", "[]", '""'})
@@ -107,6 +107,11 @@ class PendingCall:
     scanned_count: int = 0
     tail: str = ""
 
+    @property
+    def has_open_pieces(self) -> bool:
+        """Whether its arguments have JSON paths, and more of them can follow."""
+        return self.partial_args is not None and not self.is_complete
+
     def arguments(self) -> str:
         """Return the arguments so far."""
         return "".join(self.fragments)
@@ -119,18 +124,23 @@ class PendingCall:
         """
         if self.partial_args:
             self.partial_args.add(delta.partial_args or ())
-            if not delta.is_complete:
-                return ""
-            text = to_json(self.partial_args.args).decode()
-            args = text[:-1] if self.partial_args.is_open else text
-        elif not self.fragments and delta.args.strip() in _NO_ARGUMENTS:
+            return self.end_pieces() if delta.is_complete else ""
+        if not self.fragments and delta.args.strip() in _NO_ARGUMENTS:
             return ""
-        else:
-            args = delta.args
-            if "\\" in args or self.cut_escape:
-                args, self.cut_escape = complete_escapes(self.cut_escape + args)
-            if not self.fragments:
-                self.is_quoted = args.lstrip()[:1] == '"'
+        args = delta.args
+        if "\\" in args or self.cut_escape:
+            args, self.cut_escape = complete_escapes(self.cut_escape + args)
+        if not self.fragments:
+            self.is_quoted = args.lstrip()[:1] == '"'
+        self.fragments.append(args)
+        return args
+
+    def end_pieces(self, *, is_cut: bool = False) -> str:
+        """Return the arguments that came in pieces; no JSON if some are missing."""
+        self.is_complete = True
+        pieces = self.partial_args or PartialArgs()
+        text = to_json(pieces.args).decode()
+        args = text[:-1] if is_cut or pieces.is_open else text
         self.fragments.append(args)
         return args
 
@@ -138,8 +148,7 @@ class PendingCall:
         """Why nobody can execute the call, empty if it can be executed."""
         if self.schema is None:
             return f"the model called {self.name!r}, which it was not offered"
-        is_open = self.partial_args is not None and not self.is_complete
-        if is_open or not isinstance(arguments_value(self.arguments()), dict):
+        if not isinstance(arguments_value(self.arguments()), dict):
             return f"the arguments of its call of {self.name!r} are not complete JSON"
         return ""
 
@@ -150,7 +159,7 @@ class PendingCall:
         return not self.is_open() and parse_arguments(self.arguments()) is not None
 
     def is_open(self) -> bool:
-        """Whether its arguments have open brackets or strings; faster than parsing them."""
+        """Whether its arguments have an unclosed bracket or string; faster than parsing them."""
         self.nesting.scan("".join(self.fragments[self.scanned_count :]))
         self.scanned_count = len(self.fragments)
         return self.nesting.in_string or bool(self.nesting.open_brackets)

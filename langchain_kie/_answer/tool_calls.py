@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
-from langchain_kie._answer.event import ToolCallDelta
 from langchain_kie._answer.partial_args import PartialArgs
 from langchain_kie._answer.pending_call import PendingCall, arguments_value, unrepairable_suffix
 from langchain_kie._json_schema.keywords import type_names
@@ -18,6 +17,7 @@ from langchain_kie._json_schema.keywords import type_names
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from langchain_kie._answer.event import ToolCallDelta
     from langchain_kie._conversation.thought_signatures import SignatureLog
     from langchain_kie._json import Json
 
@@ -35,6 +35,7 @@ class ToolCalls:
         signatures: Stores the signatures and undocumented members of tool calls.
 
     Attributes:
+        has_pieces: Whether the arguments of a call came in pieces with JSON paths.
         answer: The first call of one of `answer_names`, if any.
         invalid_arguments: The arguments that are not an object, by the id of the call; complete
             after `closing_chunks`.
@@ -50,6 +51,7 @@ class ToolCalls:
         self._answer_names = answer_names
         self._signatures = signatures
         self._calls: list[PendingCall] = []
+        self.has_pieces = False
         self.answer: PendingCall | None = None
         self.invalid_arguments: dict[str, str] = {}
 
@@ -66,7 +68,7 @@ class ToolCalls:
         return any(call.name and not call.defect() for call in self._calls)
 
     def defect(self) -> str:
-        """Why the first call is of no use, empty if it is or if there is none."""
+        """Why nobody can execute the first call; empty if it is usable, or if there is none."""
         return next((call.defect() for call in self._calls if call.name), "")
 
     def add(self, delta: ToolCallDelta, text_length: int, chunks: dict[int, ToolCallChunk]) -> str:
@@ -84,7 +86,7 @@ class ToolCalls:
             The fragment's arguments, if they are text of the answer.
         """
         call, is_repeated = self._find_or_start(delta)
-        if is_repeated:
+        if call is None or is_repeated:
             return ""
         args = delta.args
         if "}{" in args or "} " in args or "}\n" in args:
@@ -119,6 +121,19 @@ class ToolCalls:
         if delta.signature:
             self._signatures.add_call(call.index, text_length, delta.signature)
 
+    def end_pieces(self, *, is_cut: bool) -> list[str]:
+        """End the calls whose arguments came in pieces without an end, before they are checked.
+
+        Args:
+            is_cut: Whether the answer was cut, so that pieces are missing.
+
+        Returns:
+            The arguments that are text of the answer.
+        """
+        open_calls = [call for call in self._calls if call.has_open_pieces]
+        ended = [(call, call.end_pieces(is_cut=is_cut)) for call in open_calls]
+        return [args for call, args in ended if call is self.answer]
+
     def closing_chunks(self) -> list[ToolCallChunk]:
         """Return the missing ids, and a suffix for arguments that are not an object.
 
@@ -130,9 +145,8 @@ class ToolCalls:
         chunks = []
         for call in [call for call in self._calls if call.name and not call.is_answer]:
             rest = ""
-            if call.partial_args and not call.is_complete:
-                end = ToolCallDelta(None, "", is_complete=True)
-                rest = call.emit_arguments(call.add_arguments(end))
+            if call.partial_args and not call.is_emitted:
+                rest = call.emit_arguments(call.arguments())
             elif call.cut_escape:
                 rest, call.cut_escape = call.cut_escape, ""
                 call.fragments.append(rest)
@@ -152,13 +166,20 @@ class ToolCalls:
             self._signatures.set_call_id(call.index, call.id, call.name, emitted, signed)
         return chunks
 
-    def _find_or_start(self, delta: ToolCallDelta) -> tuple[PendingCall, bool]:
+    def _find_or_start(self, delta: ToolCallDelta) -> tuple[PendingCall | None, bool]:
         """Return the call of a fragment, and whether the fragment only repeats the call.
+
+        There is no call for the end of arguments in pieces if none is open.
 
         The call is found by the server's index, else by its id, else it is the last one; but a
         new id, another name, or a name or an object after complete arguments starts a new call
         (docs/wire.md 5).
         """
+        if delta.is_complete and delta.args == "{}" and not delta.partial_args:
+            last = self._calls[-1:]
+            ended = [c for c in last if c.has_open_pieces and not c.differs_from(delta)]
+            if ended or delta.partial_args is not None:
+                return ended[0] if ended else None, False
         call = self._candidate(delta)
         if call is None or ((delta.id or delta.name) and call.differs_from(delta)):
             return self._start(delta, delta.name), False
@@ -204,6 +225,7 @@ class ToolCalls:
         )
         if name:
             self._set_name(call, name, is_complete=delta.is_complete)
+        self.has_pieces = self.has_pieces or delta.partial_args is not None
         self._calls.append(call)
         return call
 
@@ -225,7 +247,7 @@ class ToolCalls:
 
 
 def _is_text_only(schema: Json) -> bool:
-    """Whether every argument should be a string, and none can be null."""
+    """Whether a schema has only string arguments, none of which can be null."""
     return schema.keys().isdisjoint(_INDIRECT) and all(
         isinstance(inner, dict) and type_names(inner.get("type")) == ["string"]
         for inner in (schema.get("properties") or {}).values()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from copy import copy
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.load.load import ALL_SERIALIZABLE_MAPPINGS
 from langchain_core.messages import BaseMessage
@@ -19,8 +19,6 @@ from langchain_kie._chat_model.parameters import refuse_misplaced
 from langchain_kie._settings import ModelOptions, resolve_aliases, stop_list
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from langchain_core.language_models import LangSmithParams, LanguageModelInput
     from langchain_core.language_models.chat_models import BaseChatModel
     from langchain_core.prompt_values import PromptValue

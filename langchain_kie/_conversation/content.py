@@ -20,8 +20,8 @@ from langchain_kie._conversation.media import (
     Media,
     media_from_data,
     media_from_url,
-    media_kind,
 )
+from langchain_kie._conversation.mime_types import media_kind
 from langchain_kie._warnings import warn
 
 if TYPE_CHECKING:

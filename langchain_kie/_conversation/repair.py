@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from langchain_kie._json import Json
 
 NOT_CARRIED_OUT = "not carried out: the conversation went on without a result"
-"""The result of a tool call that has none."""
+"""The text of the result that is added to a tool call without one."""
 
 
 def repaired(messages: Sequence[BaseMessage]) -> list[BaseMessage] | None:
@@ -69,7 +69,7 @@ def _missing_results(calls: Sequence[Any], later: Sequence[BaseMessage]) -> Iter
 
 
 def _late_results(later: Sequence[BaseMessage]) -> set[str]:
-    """The ids of tool results that answer no call in these messages."""
+    """The ids of tool results that belong to no tool call in these messages."""
     found: set[str] = set()
     called: set[str | None] = set()
     for message in later:

@@ -7,6 +7,7 @@ survives LangChain's merging of chunks, v1 output, JSON, pickle and checkpoints:
     message.additional_kwargs["thought_signatures"] = {
         "gemini-3.5-flash": [
             {"type": "text", "start": 0, "end": 12, "signature": "..."},
+            {"type": "content", "digest": "..."},
             {"type": "tool_call", "id": "call_1", "at": 12, "signature": "...", "digest": "..."},
             {"type": "block", "index": "lc_block_0", "signature": "..."},
             {"type": "block", "index": "lc_block_1", "at": 12, "part": {"executableCode": {...}}},
@@ -18,11 +19,14 @@ survives LangChain's merging of chunks, v1 output, JSON, pickle and checkpoints:
 The key is the model that produced them, because other models cannot use them. `start`, `end`
 and `at` are positions in the text of the message. `index` is that of a content block which is not
 text. `part` is a native part of a server-side tool. `extra` has undocumented members of a tool call
-or message of `chat_completions`. `digest` is that of the call's name and arguments: a call that was
-changed since is sent without its old signature. `digests` has those of all calls of the message;
-if one was changed, `extra` is not sent back. Older messages have none. If arguments were
-converted to the types of the tool, `args` has the signed ones, as JSON text, because a checkpoint
-cannot store every integer; they are sent back instead. Pure; knows no API.
+or message of `chat_completions`.
+
+What was changed since is sent without its old signature. `digest` is that of the call's name and
+arguments, and in the `content` entry that of the text: after a change of the text, its signatures
+and positions are not used. `digests` has those of all calls of the message; if one was changed,
+or the text of a message without calls, `extra` is not sent back. Older messages have none. If
+arguments were converted to the types of the tool, `args` has the signed ones, as JSON text, because
+a checkpoint cannot store every integer; they are sent back instead. Pure; knows no API.
 """
 
 from __future__ import annotations
@@ -34,7 +38,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_kie._json import parse_json, without_surrogates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from langchain_core.messages import BaseMessage
 
@@ -107,19 +111,30 @@ class SignatureLog:
                     if signed_args is not None:
                         entry["args"] = signed_args
 
-    def additional_kwargs(self) -> Json:
-        """Return the member of the message; a call that was never named has no entry."""
+    def additional_kwargs(self, text: str) -> Json:
+        """Return the entry for the message; it leaves out tool calls that never got a name.
+
+        Args:
+            text: The text of the message, and its refusal.
+        """
         entries = [entry for entry in self._entries if not isinstance(entry.get("id"), int)]
+        if any(entry["type"] in {"text", "message"} or "at" in entry for entry in entries):
+            entries.append({"type": "content", "digest": text_digest(text)})
         return {STORE_KEY: {self._model: entries}} if entries else {}
 
 
 def digest_of(name: str, args: Any) -> str:
     """A short digest of the name and arguments of a tool call.
 
-    It does not depend on what storing changes: the order of members, 1.0 instead of 1, and text
-    that is not UTF-8.
+    It ignores what changes when a message is stored: the order of members, 1.0 instead of 1,
+    and text that is not UTF-8.
     """
     text = json.dumps([name, _with_integers(args)], sort_keys=True, ensure_ascii=False, default=str)
+    return text_digest(text)
+
+
+def text_digest(text: str) -> str:
+    """A short digest of a text, the same if half surrogate pairs were replaced."""
     return hashlib.sha256(without_surrogates(text).encode()).hexdigest()[:16]
 
 
@@ -173,13 +188,24 @@ def stored_extras(entries: Iterable[Json], calls: Iterable[Mapping[str, Any]]) -
     return extras
 
 
-def stored_message_extra(entries: Iterable[Json], calls: Iterable[Mapping[str, Any]]) -> Json:
+def is_text_unchanged(entries: Iterable[Json], text: str) -> bool:
+    """Whether a message has the text that it had as an answer, as far as that is stored."""
+    digests = [entry["digest"] for entry in entries if entry["type"] == "content"]
+    return not digests or text_digest(text) in digests
+
+
+def stored_message_extra(
+    entries: Sequence[Json], calls: Iterable[Mapping[str, Any]], text: str
+) -> Json:
     """The members that were next to the content of a message and have signatures.
 
-    They may be signatures of its calls; if one of these was changed, there are none.
+    They may be signatures of its calls; if one of these was changed, there are none. Those of a
+    message without calls are of its text.
     """
     extra: Json = {}
     by_id = {call["id"]: call for call in calls}
+    if not by_id and not is_text_unchanged(entries, text):
+        return {}
     for entry in entries:
         if entry["type"] == "message":
             for call_id, digest in entry.get("digests", {}).items():

@@ -117,7 +117,7 @@ def all_parts(turns: Sequence[Turn]) -> list[Part]:
 
 
 def _with_role(message: BaseMessage) -> tuple[str, BaseMessage]:
-    """The role of a message, and the message; a `ChatMessage` in the class for its role.
+    """The role of a message, and the message; a `ChatMessage` becomes the class for its role.
 
     Raises:
         ValueError: A message of this type or role cannot be sent.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import os
 import threading
 import time
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from urllib.request import getproxies
 
 import httpx
 
+from langchain_kie._shared_work import PerProcess
 from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
@@ -175,24 +175,14 @@ class _ProcessPools:
         ] = {}
 
 
-_process = _ProcessPools()
-
-
-def _after_fork() -> None:
-    """Drop the parent's connections: two processes must not read from one socket."""
-    global _process  # noqa: PLW0603 - the state of this process
-    _process = _ProcessPools()
+_process = PerProcess(_ProcessPools)
 
 
 @atexit.register
 def _at_exit() -> None:
     """Close the threads' connections; those of an event loop are closed when it ends."""
-    for pool in _process.of_threads.clear():
+    for pool in _process.value.of_threads.clear():
         pool.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 class pooled_transport:  # noqa: N801 - a context manager, named like those of contextlib
@@ -200,13 +190,13 @@ class pooled_transport:  # noqa: N801 - a context manager, named like those of c
 
     def __enter__(self) -> Pool:
         """Acquire a slot and return its pool."""
-        self._pools = _process.of_threads
+        self._pools = _process.value.of_threads
         self._slot = self._pools.acquire()
         return self._slot.pool
 
     def __exit__(self, ending: type[BaseException] | None, *_: object) -> None:
         """Release the slot, unless this process was forked and the pools are the parent's."""
-        if self._pools is _process.of_threads:
+        if self._pools is _process.value.of_threads:
             for pool in self._pools.release(self._slot, ending):
                 pool.close()
 
@@ -231,13 +221,13 @@ class async_pooled_transport:  # noqa: N801 - likewise
 
 async def _pools_of_running_loop() -> _Pools[AsyncPool]:
     loop = asyncio.get_running_loop()
-    entry = _process.of_loops.get(loop)
+    entry = _process.value.of_loops.get(loop)
     if entry is None:
-        for other in list(_process.of_loops):
+        for other in list(_process.value.of_loops):
             if other.is_closed():
-                _process.of_loops.pop(other, None)
+                _process.value.of_loops.pop(other, None)
         pools = _Pools(_open_async_pool)
-        entry = _process.of_loops[loop] = (pools, _close_with_loop(loop, pools))
+        entry = _process.value.of_loops[loop] = (pools, _close_with_loop(loop, pools))
         await anext(entry[1])
     return entry[0]
 
@@ -250,7 +240,7 @@ async def _close_with_loop(
     try:
         yield
     finally:
-        _process.of_loops.pop(loop, None)
+        _process.value.of_loops.pop(loop, None)
         for pool in pools.clear():
             await pool.aclose()
 
@@ -262,7 +252,7 @@ class HandshakeGuard:
     """
 
     async def __call__(self, event: str, info: dict[str, Any]) -> None:
-        """Remember the new connection, and close it if its handshake fails."""
+        """Store the new connection, and close it if its TLS handshake fails."""
         if event == "connection.connect_tcp.complete":
             self._stream = info["return_value"]
         elif event == "connection.start_tls.failed":

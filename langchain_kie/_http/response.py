@@ -70,6 +70,24 @@ class Decoded(Protocol):
 
 
 ItemT = TypeVar("ItemT", bound=Decoded)
+ValueT = TypeVar("ValueT")
+
+
+@dataclass(frozen=True, slots=True)
+class SingleEvent(Generic[ValueT]):
+    """An answer that is one JSON document, in the form that `ResponseReader` needs.
+
+    Attributes:
+        value: The decoded document.
+    """
+
+    value: ValueT
+    has_output: bool = True
+    has_finish_reason: bool = False
+    is_bare_end: bool = False
+    is_empty: bool = False
+    is_terminal: bool = True
+    is_last: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from langchain_kie._error_bodies import unreadable_body_error
-from langchain_kie._json import DIGITS_TO_ZEROS, LONG_INTEGER, parse_json, parse_next_json
+from langchain_kie._json import (
+    DIGITS_TO_ZEROS,
+    LONG_INTEGER,
+    MAX_DEPTH,
+    parse_json,
+    parse_next_json,
+)
 from langchain_kie.errors import KieProtocolError, shortened
 
 if TYPE_CHECKING:
@@ -129,11 +135,14 @@ class EventParser:
         if self._line:
             data = b"".join((*self._line, data))
             self._line.clear()  # a large event is not held twice
-        has_long_integer = data.translate(DIGITS_TO_ZEROS).find(LONG_INTEGER) >= 0
+        is_plain = data.translate(DIGITS_TO_ZEROS).find(LONG_INTEGER) < 0
+        is_long = data[2 * MAX_DEPTH : 2 * MAX_DEPTH + 1]
         *lines, rest = data.split(b"\n")
         del data
         self._line = [rest] if rest else []
-        values = self._parse_lines(lines, parse_json if has_long_integer else orjson.loads)
+        if is_plain and is_long and max(map(len, lines)) > 2 * MAX_DEPTH:
+            is_plain = all(line.count(b"[") + line.count(b"{") <= MAX_DEPTH for line in lines)
+        values = self._parse_lines(lines, orjson.loads if is_plain else parse_json)
         if values:
             self._has_events = True
         if not self._data:
@@ -187,7 +196,7 @@ class EventParser:
         return value
 
     def _parse_data(self, text: bytes) -> list[Any]:
-        """The value of the data of an event; nothing if it is empty."""
+        """Parse the data of an event; return an empty list if there is no data."""
         if text == b"[DONE]":
             return [DONE]
         if not text:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from langchain_kie._settings import AsyncHttpClient, HttpClient, Timeout
+    from langchain_kie.rate_limiter import KieRateLimiter
 
 DEFAULT_TIMEOUT = {"connect": 10, "read": 180, "write": 60, "pool": 60}
 """Seconds; KIE's slowest responses take minutes before their first byte (docs/wire.md 8)."""
@@ -68,9 +69,9 @@ class BearerAuth:
         return hashlib.sha256(self._key.get_secret_value().encode()).hexdigest()
 
     def redact(self, text: str) -> str:
-        """Replace the key in a text, also where the end of a shortened text cuts it.
+        """Replace the key in a text, also if a shortened text ends in the middle of the key.
 
-        A key that is too short to be a secret, as tests have, is replaced only as a word.
+        A key of fewer than 8 characters, as tests use, is replaced only as a separate word.
         """
         if len(self._key) < _MIN_SECRET_CHARS:
             key = re.escape(self._key.get_secret_value())
@@ -96,6 +97,7 @@ class Transport:
         headers: Additional headers.
         client: The user's client, `None` to use the shared pools.
         async_client: The user's async client, likewise.
+        limiter: Waited for before each request, also before retries; `None` for no limit.
     """
 
     base_url: str
@@ -106,6 +108,7 @@ class Transport:
     headers: Mapping[str, str] = field(default_factory=dict)
     client: HttpClient | None = None
     async_client: AsyncHttpClient | None = None
+    limiter: KieRateLimiter | None = None
 
     @property
     def account(self) -> str:
@@ -113,7 +116,7 @@ class Transport:
         return f"{self.base_url} {self.auth.digest}"
 
     def open(self) -> None:
-        """Open a connection pool, unless there is a client of the user.
+        """Open a connection pool, unless the user passed a client.
 
         Raises:
             KieConfigurationError: The environment's proxies or certificates cannot be used.
@@ -195,6 +198,8 @@ class Transport:
 
     def _send(self, call: HttpCall[Any], pool: Pool | HttpClient) -> httpx.Response:
         """Send the call once and return the open response."""
+        if self.limiter:
+            self.limiter.acquire()
         request = self._request(call, self.client)
         with self._mapping_network_errors(call, request):
             if isinstance(pool, httpx.HTTPTransport):
@@ -208,6 +213,8 @@ class Transport:
         self, call: HttpCall[Any], pool: AsyncPool | AsyncHttpClient
     ) -> httpx.Response:
         """Send the call once and return the open response."""
+        if self.limiter:
+            await self.limiter.aacquire()
         request = self._async_request(call, self.async_client)
         with self._mapping_network_errors(call, request):
             if isinstance(pool, httpx.AsyncHTTPTransport):

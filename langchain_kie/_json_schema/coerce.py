@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_kie._json import complete_escapes
 from langchain_kie._json_schema.keywords import (
     VALUE_CHECKS,
+    accepts_null,
     is_number,
     resolve_reference,
     type_names,
@@ -156,6 +157,8 @@ class _Coercion:
             types = [*types, "null"]
         matches = not types or _is_allowed(value, types, values)
         if types and (not matches or _is_placeholder(value, schema)):
+            if schema.get("format") in _FORMATS_OF_VALUES and is_number(value):
+                return value, True  # for pydantic, a number can be a time or an address
             value = _converted(value, types, values)
             matches = _is_allowed(value, types, values) and not _is_placeholder(value, schema)
         fits = True
@@ -200,9 +203,7 @@ class _Coercion:
         self._count_step(depth)
         if not isinstance(schema, dict):
             return False
-        if schema.get("nullable") is True or "null" in type_names(schema.get("type")):
-            return True
-        if None in _list_at(schema, "enum") or schema.get("const", "") is None:
+        if accepts_null(schema):
             return True
         keys = ("allOf", "anyOf", "oneOf")
         inner = chain(self._referenced(schema), *(_list_at(schema, key) for key in keys))

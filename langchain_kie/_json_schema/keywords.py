@@ -176,14 +176,20 @@ def walk_schemas(root: Any) -> Iterator[Schema]:
             pending += reversed(subschemas(schema))
 
 
-def has_nullable(root: Any) -> bool:
-    """Whether a schema, or one inside it, accepts null explicitly."""
-    return any(
+def accepts_null(schema: Schema) -> bool:
+    """Whether a schema accepts null explicitly; schemas inside it do not count."""
+    values = schema.get("enum")
+    return (
         schema.get("nullable") is True
         or "null" in type_names(schema.get("type"))
-        or (isinstance(schema.get("enum"), list) and None in schema["enum"])
-        for schema in walk_schemas(root)
+        or (isinstance(values, list) and None in values)
+        or schema.get("const", "") is None
     )
+
+
+def has_nullable(root: Any) -> bool:
+    """Whether a schema, or one inside it, accepts null explicitly."""
+    return any(map(accepts_null, walk_schemas(root)))
 
 
 def without_titles(schema: Any) -> Any:

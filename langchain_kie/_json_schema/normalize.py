@@ -103,7 +103,8 @@ def normalize_schema(schema: Schema) -> Schema:
             try:
                 return _Normalizer(schema, max_nodes, limits).normalize(schema)
             except _EndOfRecursionError as end:
-                return end.stub
+                stub = {} if "type" in schema else end.stub
+                return {**stub, **_split_types(_truncated(schema))}
     raise AssertionError("the last attempt truncates")  # pragma: no cover
 
 
@@ -376,9 +377,7 @@ def _applies(keyword: str, types: list[str]) -> bool:
 def _of_type(name: str, keywords: Schema) -> Schema | None:
     """A schema of one type with its keywords among `keywords`; `None` if no enum value fits."""
     branch = {
-        k: v
-        for k, v in keywords.items()
-        if k not in TYPE_SPECIFIC_KEYWORDS or _applies(k, [name])
+        k: v for k, v in keywords.items() if k not in TYPE_SPECIFIC_KEYWORDS or _applies(k, [name])
     }
     if "enum" in branch:
         types = {name, "integer"} if name == "number" else {name}

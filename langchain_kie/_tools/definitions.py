@@ -142,7 +142,7 @@ def _function(name: Any, description: str | None, schema: Any, strict: Any = Non
     if not isinstance(name, str) or not _LEGAL_NAME.fullmatch(name):
         raise ValueError(
             f"tool name {name!r} is invalid: Gemini requires a letter or _, then letters, digits "
-            "and _ . : - (ASCII), at most 128 characters"
+            f"and _ . : - (ASCII), at most 128 characters{_way_out(name)}"
         )
     if name in _BUILTIN_FUNCTION_NAMES:
         raise ValueError(f"a function cannot be named {name!r}: KIE reads it as a built-in tool")
@@ -152,6 +152,12 @@ def _function(name: Any, description: str | None, schema: Any, strict: Any = Non
         "strict": strict,
     }
     return {"name": name, **{key: value for key, value in members.items() if value is not None}}
+
+
+def _way_out(name: Any) -> str:
+    """What to do about the name of a generic class, which LangChain's `ToolStrategy` uses."""
+    generic = re.fullmatch(r"(\w+)\[.*\]", name) if isinstance(name, str) else None
+    return f"; use a subclass: class My{generic[1]}({name}): ..." if generic else ""
 
 
 def legal_name(title: str) -> str:
@@ -192,7 +198,7 @@ def to_object_schema(schema: Any, name: str) -> Json | None:
 
 
 def _merge_alternatives(schema: Json) -> Json:
-    """Alternative objects as one object, which has the properties of all."""
+    """Merge alternative objects into one object, which has the properties of all."""
     branches = [branch for branch in schema["anyOf"] if branch.get("type") == "object"]
     if len(branches) == 1:
         return {**branches[0], **{key: value for key, value in schema.items() if key != "anyOf"}}

@@ -1,4 +1,4 @@
-"""Ends an agent in which the model repeats a call that the agent rejects each time.
+"""Stops an agent whose model repeats a tool call that the agent rejects each time.
 
 LangChain's agents send the reason back and call the model again, up to 9,999 times (langchain
 1.5.2, langgraph 1.2.24). This module can go when they stop by themselves. Pure.
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from langchain_kie._conversation.cache import Turn
 
-_MAX_REJECTED = 3
+_MAX_SAME = 3
+_MAX_REJECTED = 6
+"""How often in succession the same calls, and any calls, may be rejected."""
+
 _REJECTION = re.compile(
     "Failed to parse structured output for tool"
     "|Model incorrectly returned multiple structured responses"
@@ -30,7 +33,7 @@ _MAX_QUOTED_CHARS = 200
 
 
 def raise_if_repeating(turns: Sequence[Turn], model_name: str) -> None:
-    """Refuse a conversation at whose end a model made the same rejected calls three times.
+    """Refuse a conversation that ends with rejected tool calls: the same three times, or any six.
 
     Args:
         turns: The conversation.
@@ -39,18 +42,23 @@ def raise_if_repeating(turns: Sequence[Turn], model_name: str) -> None:
     Raises:
         KieToolCallMissingError: It names the call and the last rejection; nothing was sent.
     """
-    if len(turns) < _MAX_REJECTED or not turns[-1].tools:
+    if len(turns) < _MAX_SAME or not turns[-1].tools:
         return
-    expected = _rejected_calls(turns[-1], model_name)
-    if not all(_rejected_calls(turn, model_name) == expected for turn in turns[-_MAX_REJECTED:]):
+    rejected = [_rejected_calls(turn, model_name) for turn in turns[-_MAX_REJECTED:]]
+    if not all(rejected[-_MAX_SAME:]):
         return
-    if expected:
-        name, reason = expected[0][0], _text(turns[-1].tools[0].parts)
-        raise KieToolCallMissingError(
-            f"the model called {name!r} {_MAX_REJECTED} times with the same arguments, and each "
-            f"call was rejected ({shortened(reason, _MAX_QUOTED_CHARS)!r}); nothing was sent",
-            model=model_name,
-        )
+    if all(calls == rejected[-1] for calls in rejected[-_MAX_SAME:]):
+        times = f"{_MAX_SAME} times with the same arguments"
+    elif len(rejected) == _MAX_REJECTED and all(rejected):
+        times = f"and others {_MAX_REJECTED} times"
+    else:
+        return
+    name, reason = rejected[-1][0][0], _text(turns[-1].tools[0].parts)
+    raise KieToolCallMissingError(
+        f"the model called {name!r} {times}, and each "
+        f"call was rejected ({shortened(reason, _MAX_QUOTED_CHARS)!r}); nothing was sent",
+        model=model_name,
+    )
 
 
 def _rejected_calls(turn: Turn, model_name: str) -> list[tuple[str, Any]]:

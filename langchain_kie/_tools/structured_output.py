@@ -1,50 +1,34 @@
-"""`with_structured_output`: the `response_format` of a schema, and the parsers of the answer.
+"""`with_structured_output`: a model that is bound to a schema, and connected to a parser.
 
-Knows LangChain's runnables and parsers. Knows nothing of request bodies.
+Knows LangChain's runnables. Knows nothing of request bodies.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from langchain_core.exceptions import OutputParserException
-from langchain_core.messages import BaseMessage, BaseMessageChunk
-from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap
 from langchain_core.utils.function_calling import convert_to_json_schema
-from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from typing_extensions import is_typeddict
 
-from langchain_kie._json import complete_escapes
-from langchain_kie._json_schema.coerce import NULL_TEXTS, fit
-from langchain_kie._json_schema.combine import as_json_text
 from langchain_kie._settings import Method
+from langchain_kie._tools.answer_parser import StructuredOutputParser
 from langchain_kie._tools.definitions import legal_name, normalize_tool, pydantic_schema
 from langchain_kie._tools.typed_dicts import typed_dict_schema
-from langchain_kie.errors import ModelRefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from langchain_core.language_models import BaseChatModel
     from langchain_core.output_parsers import BaseOutputParser
 
-METHODS: tuple[Method, ...] = get_args(Method)
+    from langchain_kie._json import Json
 
-_ENDINGS: Mapping[str | None, str] = {
-    "length": "the answer was cut at max_tokens",
-    "content_filter": "the answer was blocked ({})",
-}
-"""The finish reasons that explain why an answer cannot be parsed."""
+METHODS: tuple[Method, ...] = get_args(Method)
 
 DEFAULT_NAME = "structured_output"
 
-_FENCED = re.compile(r"```(?:json)?\s*\n(.*)```", re.DOTALL | re.IGNORECASE)
 _FUNCTION_KEYS = frozenset({"parameters", "input_schema", "inputSchema", "function"})
 
 
@@ -59,15 +43,33 @@ def build_response_format(schema: dict[str, Any] | type, strict: bool | None) ->
     Raises:
         ValueError: A `response_format` of the type `json_schema` has no schema.
     """
+    schema, strict = _from_openai(schema, strict)
     if isinstance(schema, dict) and schema.get("type") in {"json_schema", "json_object", "text"}:
-        given = (schema.get("json_schema") or {}).get("schema")
-        if schema["type"] == "json_schema" and not isinstance(given, dict):
+        inner = schema.get("json_schema") or {}
+        if schema["type"] == "json_schema" and not isinstance(inner.get("schema"), dict):
             raise ValueError("a response_format of type json_schema needs json_schema.schema")
-        return schema
+        name = inner.get("name")
+        if not isinstance(name, str) or legal_name(name) == name:
+            return schema
+        return {**schema, "json_schema": {**inner, "name": legal_name(name)}}
     json_schema = _to_json_schema(schema)
-    name = str(json_schema.get("title") or DEFAULT_NAME)
+    name = legal_name(str(json_schema.get("title") or DEFAULT_NAME))
     inner = {"name": name, "schema": json_schema} | ({} if strict is None else {"strict": strict})
     return {"type": "json_schema", "json_schema": inner}
+
+
+def _from_openai(schema: Any, strict: bool | None) -> tuple[Any, bool | None]:
+    """The schema in OpenAI's `{"name": ..., "schema": ..., "strict": ...}`, and its `strict`.
+
+    Anything else is returned unchanged.
+    """
+    if not (isinstance(schema, dict) and isinstance(schema.get("schema"), dict)):
+        return schema, strict
+    if "name" not in schema or not schema.keys().isdisjoint({"type", "properties", "$ref"}):
+        return schema, strict
+    named = {"title": schema["name"], "description": schema.get("description")}
+    inner = {key: value for key, value in named.items() if value} | schema["schema"]
+    return inner, schema.get("strict") if strict is None else strict
 
 
 def _to_json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
@@ -77,229 +79,31 @@ def _to_json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
     of a dict, and replaces the recursive references of a class by `{}`. It can be used for both
     once it keeps these.
     """
-    if isinstance(schema, type) and is_basemodel_subclass(schema):
+    if isinstance(schema, dict):
+        return schema if _FUNCTION_KEYS.isdisjoint(schema) else convert_to_json_schema(schema)
+    if _is_model_class(schema):
         return {"title": schema.__name__, **pydantic_schema(schema)}
     if is_typeddict(schema):
-        return typed_dict_schema(cast("type", schema))
-    if isinstance(schema, dict) and _FUNCTION_KEYS.isdisjoint(schema):
-        return schema
+        return typed_dict_schema(schema)
     return convert_to_json_schema(schema)
 
 
-def _as_tool(schema: dict[str, Any] | type) -> Any:
-    """A schema as a tool; a title that no function can have, such as `Page[int]`, is changed."""
-    if isinstance(schema, dict):
-        is_function = "name" in schema or not _FUNCTION_KEYS.isdisjoint(schema)
-        json_schema = {} if is_function else schema
-    else:
-        json_schema = _to_json_schema(schema) if is_basemodel_subclass(schema) else {}
-    title = json_schema.get("title")
-    if not isinstance(title, str) or legal_name(title) == title:
-        return schema
-    return {**json_schema, "title": legal_name(title)}
+def _answer_function(schema: dict[str, Any] | type) -> Json:
+    """The function whose arguments are the answer.
 
-
-class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
-    """Parses an answer that is one complete JSON value, and converts it to the schema's types.
-
-    LangChain's parsers (seen in langchain-core 1.7.2) complete a truncated answer and return it
-    like a complete one, end a stream of any other text without an error, and return `None` for a
-    missing function call. This class can be replaced by theirs once they raise in these cases.
+    A title that is not a legal name of a function, such as `Page[int]`, is changed.
     """
-
-    json_schema: dict[str, Any]
-    """The schema of the answer."""
-
-    model_class: Any = None
-    """The pydantic class, of version 1 or 2, that is returned; `None` for a dict."""
-
-    function_name: str | None = None
-    """The function whose arguments are the answer; `None` if the answer is text."""
-
-    tool_names: tuple[str, ...] = ()
-    """The other functions, which the model may call instead of answering."""
-
-    def parse(self, text: str) -> Any:
-        """Parse the text of an answer; as `parse_result`."""
-        return self.parse_result([Generation(text=text)])
-
-    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
-        """Parse an answer, or the part of it that has arrived.
-
-        Args:
-            result: The generations, of which the first is parsed.
-            partial: Whether the answer may be incomplete.
-
-        Returns:
-            The JSON value, or an instance of `model_class`; `None` for an answer that only calls
-            other tools, and for an incomplete answer that cannot be parsed yet.
-
-        Raises:
-            OutputParserException: `partial` is False, and the answer is not complete JSON, does
-                not match the schema, or does not call the function.
-            ModelRefusalError: `partial` is False, and the model refused (langchain-core 1.7.5).
-        """
-        text, message = result[0].text, getattr(result[0], "message", None)
-        calls = getattr(message, "tool_calls", [])
-        answers = [call["args"] for call in calls if call["name"] == self.function_name]
-        if not partial and message is not None:
-            _raise_if_refused(message)
-        uses_tool = any(call["name"] in self.tool_names for call in calls)
-        try:
-            if answers:
-                return self._validate(answers[0], partial=partial)
-            return self._parse_text(text, partial=partial)
-        except Exception as error:
-            if partial or (uses_tool and not answers):
-                return None
-            if not isinstance(error, (ValueError, RecursionError)):  # of a validator of the class
-                raise
-            text = as_json_text(answers[0]) if answers else text
-            reason = self._reason(error, text, message)
-            raise OutputParserException(reason, llm_output=text) from error
-
-    def _parse_text(self, text: str, *, partial: bool) -> Any:
-        """Parse JSON text, which must fit the schema if a function call was expected.
-
-        KIE was seen to ignore a required function call and to answer in text.
-
-        Raises:
-            ValueError: The text is not complete JSON, or does not match the schema.
-        """
-        text = complete_escapes(text)[0].strip()
-        if partial:
-            value = parse_json_markdown(text)
-        else:
-            fenced = None if text[:1] in {"{", "["} else _FENCED.search(text)
-            value = json.loads(fenced[1] if fenced else text, strict=False)
-        return self._validate(value, partial=partial, must_fit=self.function_name is not None)
-
-    def _validate(self, value: Any, *, partial: bool, must_fit: bool = False) -> Any:
-        """Fit a value to the schema; `must_fit` rejects one that does not match its types.
-
-        Raises:
-            ValueError: The value does not match.
-        """
-        value, fits = fit(value, self.json_schema, is_partial=partial)
-        if must_fit and not (isinstance(value, dict) and (fits or partial)):
-            raise ValueError(f"it is {as_json_text(value)}")
-        if self.model_class is None:
-            return value
-        validate = getattr(self.model_class, "model_validate", None) or self.model_class.parse_obj
-        try:
-            return validate(value)
-        except ValueError as error:
-            with_nulls = value if partial else _with_nulls(value, error)
-            if with_nulls is value:
-                raise
-            with suppress(ValueError):
-                return validate(with_nulls)
-            raise
-
-    def _reason(self, error: Exception, text: str, message: Any) -> str:
-        """Why an answer cannot be parsed."""
-        metadata = getattr(message, "response_metadata", {})
-        if ending := _ENDINGS.get(metadata.get("finish_reason")):
-            return ending.format(metadata.get("native_finish_reason"))
-        if invalid := getattr(message, "invalid_tool_calls", None):
-            return f"the arguments of the call of {invalid[0]['name']!r} are not complete JSON"
-        if calls := getattr(message, "tool_calls", []):
-            names = [call["name"] for call in calls]
-            if self.function_name not in names:
-                return f"the answer calls {names[0]!r}, which the model was not offered"
-        if not text.strip():
-            return "the answer is empty"
-        if isinstance(error, json.JSONDecodeError):
-            call = f"has no call of {self.function_name!r} and " if self.function_name else ""
-            return f"the answer {call}is not complete JSON ({error})"
-        return f"the answer does not match the schema: {error}"
-
-    def _transform(self, input: Iterator[str | BaseMessage]) -> Iterator[Any]:  # noqa: A002
-        """Yield each new partial result; at the end, parse the complete answer as `invoke`."""
-        received: Any = None
-        latest: Any = _NOTHING
-        for chunk in input:
-            received = _add_chunk(received, chunk)
-            parsed = self.parse_result([received], partial=True)
-            if parsed is not None and parsed != latest:
-                latest = parsed
-                yield parsed
-        final = self.parse_result([received or Generation(text="")])
-        if final != latest:
-            yield final
-
-    async def _atransform(
-        self,
-        input: AsyncIterator[str | BaseMessage],  # noqa: A002
-    ) -> AsyncIterator[Any]:
-        received: Any = None
-        latest: Any = _NOTHING
-        async for chunk in input:
-            received = _add_chunk(received, chunk)
-            parsed = await self.aparse_result([received], partial=True)
-            if parsed is not None and parsed != latest:
-                latest = parsed
-                yield parsed
-        final = await self.aparse_result([received or Generation(text="")])
-        if final != latest:
-            yield final
+    is_function = isinstance(schema, dict) and not (_FUNCTION_KEYS | {"name"}).isdisjoint(schema)
+    if _is_model_class(schema) or (isinstance(schema, dict) and not is_function):
+        json_schema = _to_json_schema(schema)
+        title = json_schema.get("title")
+        if isinstance(title, str) and legal_name(title) != title:
+            schema = {**json_schema, "title": legal_name(title)}
+    return cast("Json", normalize_tool(schema)[0]["function"])
 
 
-def _with_nulls(value: Any, error: ValueError) -> Any:
-    """A value with null for each text in place of null that its class did not accept.
-
-    KIE's models write such a text where they cannot write null. Some schemas do not show that it
-    is not valid: that of a `Decimal` accepts any text.
-    """
-    errors: Any = getattr(error, "errors", list)()
-    with_nulls = value
-    for path in {tuple(one["loc"]) for one in errors}:
-        with_nulls = _with_null_at(with_nulls, path)
-    return with_nulls
-
-
-def _with_null_at(value: Any, path: tuple[Any, ...]) -> Any:
-    """A value with null at the end of a path if a text in place of null is there."""
-    if isinstance(value, str) and value in NULL_TEXTS:
-        return None
-    if not path or not isinstance(value, (dict, list)):
-        return value
-    key, *rest = path
-    if (isinstance(value, dict) and key not in value) or (
-        isinstance(value, list) and not isinstance(key, int)
-    ):
-        return _with_null_at(value, tuple(rest))  # the name of an alternative
-    inner = _with_null_at(value[key], tuple(rest))
-    if inner is value[key]:
-        return value
-    copied = value.copy()
-    copied[key] = inner
-    return copied
-
-
-_NOTHING = object()
-
-
-def _raise_if_refused(message: BaseMessage) -> None:
-    """Raise for a message with a `refusal` block, which only newer LangChain versions have.
-
-    Raises:
-        ModelRefusalError: There is one.
-    """
-    for block in message.content_blocks:
-        if block["type"] == "refusal":
-            raise ModelRefusalError.from_refusal(block, raw_message=message)
-
-
-def _add_chunk(received: Any, chunk: str | BaseMessage) -> Any:
-    """The generation received so far; a complete message replaces it."""
-    if isinstance(chunk, str):
-        added: Any = GenerationChunk(text=chunk)
-    elif isinstance(chunk, BaseMessageChunk):
-        added = ChatGenerationChunk(message=chunk)
-    else:
-        return ChatGeneration(message=chunk)
-    return added if received is None else received + added
+def _is_model_class(schema: Any) -> bool:
+    return isinstance(schema, type) and is_basemodel_subclass(schema)
 
 
 def _traced_schema(schema: Any, json_schema: dict[str, Any]) -> Any:
@@ -319,7 +123,7 @@ def _traced_schema(schema: Any, json_schema: dict[str, Any]) -> Any:
 
 def bind_schema(
     model: BaseChatModel,
-    schema: dict[str, Any] | type,
+    schema: dict[str, Any] | type | None,
     method: Method,
     strict: bool | None,
     tools: Sequence[Any],
@@ -329,7 +133,7 @@ def bind_schema(
 
     Args:
         model: The model.
-        schema: The schema of the answer.
+        schema: The schema of the answer; `None` for any JSON object with `json_mode`.
         method: How the model is made to answer in it.
         strict: Sent with the schema.
         tools: The tools that the model may call instead of answering.
@@ -340,36 +144,39 @@ def bind_schema(
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
-    function: dict[str, Any] = {}
+    if schema is None and method != "json_mode":
+        raise ValueError(f"method={method!r} needs a schema; only json_mode does not")
+    if isinstance(schema, dict) and schema.get("type") == "json_schema":
+        schema = schema.get("json_schema")
+    schema, strict = _from_openai({} if schema is None else schema, strict)
+    function: Json = {}
+    tools = [normalized for tool in tools for normalized in normalize_tool(tool)]
+    names = [tool["function"]["name"] for tool in tools if tool["type"] == "function"]
     if method == "function_calling":
-        tool = _as_tool(schema)
-        function = normalize_tool(tool)[0]["function"]
+        function = _answer_function(schema)
         json_schema = function.get("parameters") or {}
+        tools = [{"type": "function", "function": function}, *tools]
+        form: Json = {"tool_choice": function["name"]}
     else:
         json_schema = _to_json_schema(schema)
+        is_json_mode, json_object = method == "json_mode", {"type": "json_object"}
+        response_format = json_object if is_json_mode else build_response_format(schema, strict)
+        form = {"response_format": response_format}
     traced = _traced_schema(schema, {"title": function.get("name", ""), **json_schema})
     format_of_call = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
-    options: dict[str, Any] = {
+    options: Json = {
         "strict": strict,
         "ls_structured_output_format": format_of_call,
         "require_tool_call": False,  # the parser reports a missing call
         **kwargs,
     }
-    formatted = [n for tool in tools for n in normalize_tool(tool)]
-    names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
-    if function:
-        bound = model.bind_tools([tool, *tools], tool_choice=function["name"], **options)
-    else:
-        is_json_mode, json_object = method == "json_mode", {"type": "json_object"}
-        response_format = json_object if is_json_mode else build_response_format(schema, strict)
-        bound = model.bind_tools(tools, response_format=response_format, **options)
     parser = StructuredOutputParser(
         json_schema=json_schema,
-        model_class=schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None,
+        model_class=schema if _is_model_class(schema) else None,
         function_name=function.get("name"),
         tool_names=tuple(names),
     )
-    return bound, parser
+    return model.bind_tools(tools, **form, **options), parser
 
 
 def pipe_to_parser(

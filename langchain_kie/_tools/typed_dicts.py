@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _new_typed_dict: Any = TypedDict
 _MARKERS: dict[Any, bool | None] = {Required: True, NotRequired: False, ReadOnly: None}
-"""What marks a key, and whether it is then required; `None` if that stays as it is."""
+"""The markers of a key, and whether it is then required; `None` leaves that unchanged."""
 
 
 def typed_dict_schema(typed_dict: type) -> Json:
@@ -72,7 +72,7 @@ def _convert_typed_dict(typed_dict: Any, converted: dict[Any, Any]) -> Any:
     description, descriptions = _docstring(typed_dict)
     annotations: dict[str, Any] = {}
     required: set[str] = set()
-    for name, hint in _hints(typed_dict).items():
+    for name, hint in get_type_hints(typed_dict, include_extras=True).items():
         is_required, inner = name in typed_dict.__required_keys__, hint
         while (origin := get_origin(inner)) in _MARKERS:
             marked, inner = _MARKERS[origin], get_args(inner)[0]
@@ -86,16 +86,6 @@ def _convert_typed_dict(typed_dict: Any, converted: dict[Any, Any]) -> Any:
     new.__doc__ = description
     new.__module__, new.__qualname__ = typed_dict.__module__, typed_dict.__qualname__
     return new
-
-
-def _hints(typed_dict: Any) -> dict[str, Any]:
-    """The annotations; also of a class that is local to a function, as far as they are types."""
-    try:
-        return get_type_hints(typed_dict, include_extras=True)
-    except NameError:
-        if all(isinstance(hint, type) for hint in typed_dict.__annotations__.values()):
-            return dict(typed_dict.__annotations__)
-        raise
 
 
 def _with_field(annotation: Any, description: str | None) -> tuple[Any, bool]:

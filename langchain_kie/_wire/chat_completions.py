@@ -134,7 +134,8 @@ def _message(turn: Turn, target: ResolvedModel) -> Json:
         message["name"] = turn.name
     if turn.signatures:
         entries = turn.signatures.get(target.name, ())
-        message |= stored_message_extra(entries, [tool.call for tool in turn.tools])
+        text = "".join(part for part in turn.parts if isinstance(part, str))
+        message |= stored_message_extra(entries, [tool.call for tool in turn.tools], text)
     return message
 
 

@@ -314,7 +314,8 @@ def _parse_part(part: Json | None, parsed: AnswerEvent) -> None:
     _parse_part({name: part[name] for name in _TEXT_MEMBERS if name in part}, parsed)
     signature = part.get("thoughtSignature") or part.get("thought_signature")
     others = {name: value for name, value in part.items() if name != "text" and value is not None}
-    call = others.pop("functionCall", None) or others.pop("function_call", None)
+    other_call = others.pop("function_call", None)
+    call = others.pop("functionCall", other_call)
     if call is not None:
         outputs.append(_tool_call_delta(call, signature))
         outputs += _content_blocks(others)
@@ -333,7 +334,10 @@ def _parse_part(part: Json | None, parsed: AnswerEvent) -> None:
 
 
 def _tool_call_delta(call: Json, signature: str | None) -> ToolCallDelta:
-    """A function call; Vertex AI can send its arguments in pieces with JSON paths."""
+    """A function call; Vertex AI can send its arguments in pieces with JSON paths.
+
+    An empty object is the end of such a call.
+    """
     partial_args = call.get("partialArgs")
     will_continue = bool(call.get("willContinue"))
     if will_continue or not call:

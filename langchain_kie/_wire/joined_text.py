@@ -108,7 +108,7 @@ class _Run:
 
 
 def _replaces(counts: Any, old: Any) -> bool:
-    """Whether no count of `old` matters any more: zeros and unreadable counts replace nothing."""
+    """Whether `counts` replaces every count of `old`; only positive integers replace a count."""
     if counts is None or old is None:
         return counts is old
     if not (isinstance(counts, dict) and isinstance(old, dict) and counts.keys() >= old.keys()):
@@ -117,7 +117,7 @@ def _replaces(counts: Any, old: Any) -> bool:
 
 
 def _plain(event: Any) -> _Plain | None:
-    """Where an event has its text, `None` if it has anything else that counts."""
+    """Where the text of an event is; `None` if the event must not be joined."""
     if event.__class__ is not dict or not _NOT_JOINED.isdisjoint(event):
         return None
     if "choices" in event:

@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from langchain_kie._conversation.media import Media
-from langchain_kie._conversation.thought_signatures import sign_call
+from langchain_kie._conversation.thought_signatures import is_text_unchanged, sign_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,8 @@ def model_parts(
     """Return the parts of a model's turn.
 
     Text between signed parts becomes one part. A tool call without a signature follows the call
-    before it, as in a parallel batch. Without signatures, tool calls are last.
+    before it, as in a parallel batch. Without signatures, or if the text was changed since, tool
+    calls are last, and the text has no signatures.
 
     Args:
         parts: The text and media of the message.
@@ -71,6 +72,7 @@ def _signed_parts(
     end. Removes these calls from `calls`; modifies `blocks`.
     """
     position = 0
+    is_unchanged = is_text_unchanged(entries, text)
     for entry in entries:
         if "part" in entry:
             at = min(entry["at"], len(text))
@@ -79,11 +81,12 @@ def _signed_parts(
             continue
         signature = {"thoughtSignature": entry["signature"]}
         match entry["type"]:
-            case "text" if position <= entry["start"] <= entry["end"] <= len(text):
+            case "text" if is_unchanged and position <= entry["start"] <= entry["end"] <= len(text):
                 start, position = entry["start"], entry["end"]
                 yield (start, math.inf), position, {"text": text[start:position], **signature}
             case "tool_call" if entry["id"] in dict(calls):
-                position = max(position, min(entry["at"], len(text)))
+                at = entry["at"] if is_unchanged else len(text)
+                position = max(position, min(at, len(text)))
                 call_id = None
                 while call_id != entry["id"]:
                     call_id, call = calls.pop(0)

@@ -106,7 +106,7 @@ def _working(findings: Findings) -> int:
 
 
 def _stream_setting(findings: Findings) -> dict[str, Any]:
-    """`stream_invoke`, where only one of the two ways to answer works."""
+    """`stream_invoke`, if only one of streamed and complete answers works."""
     works = {
         name: findings[name].outcome in _GOOD
         for name in ("stream", "no_stream")
@@ -116,7 +116,7 @@ def _stream_setting(findings: Findings) -> dict[str, Any]:
 
 
 def _is_about_calls(finding: Finding) -> bool:
-    """Whether it tells of this kind of call, not of the key, the rate or the limit of credits."""
+    """Whether a finding depends on the kind of call, not on the key, the rate or the credits."""
     return finding.outcome != "skipped" and finding.facts.get("error") not in _ERROR_NOTES
 
 

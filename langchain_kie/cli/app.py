@@ -49,8 +49,46 @@ EmulatorSettings = Annotated[
         help="A setting of the emulator, such as hang_on_stream_false=true. Can be repeated.",
     ),
 ]
+BaseUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url", metavar="URL", help="The URL of the API. Default: KIE_BASE_URL, else KIE."
+    ),
+]
+AllowHttpOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-http",
+        help="Allow http for another host than this machine; sends the key without encryption.",
+    ),
+]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON, too.")
+]
+ModelsOption = Annotated[
+    str, typer.Option("--models", metavar="NAMES", help="Models, separated by commas.")
+]
+ApisOption = Annotated[
+    str | None,
+    typer.Option(
+        "--api",
+        metavar="NAMES",
+        help=f"APIs, separated by commas: {', '.join(APIS)}. Default: those of each model.",
+    ),
+]
+QuestionsOption = Annotated[
+    str | None,
+    typer.Option("--questions", metavar="NAMES", help="Only these questions. Default: all."),
+]
+CreditsOption = Annotated[
+    float, typer.Option(min=0, help="Send no call after this many credits (0.005 USD each).")
+]
+WaitOption = Annotated[
+    float, typer.Option(min=0.1, help="Seconds to wait for an answer that does not stream.")
+]
+RecordOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Record requests and responses, without key and balance."),
 ]
 
 
@@ -80,34 +118,15 @@ def _options(
 @app.command()
 def doctor(
     *,
-    model_names: Annotated[
-        str, typer.Option("--models", metavar="NAMES", help="Models, separated by commas.")
-    ] = DEFAULT_MODELS,
-    apis: Annotated[
-        str | None,
-        typer.Option(
-            "--api",
-            metavar="NAMES",
-            help=f"APIs, separated by commas: {', '.join(APIS)}. Default: those of each model.",
-        ),
-    ] = None,
-    names: Annotated[
-        str | None,
-        typer.Option("--questions", metavar="NAMES", help="Only these questions. Default: all."),
-    ] = None,
-    max_credits: Annotated[
-        float, typer.Option(min=0, help="Send no call after this many credits (0.005 USD each).")
-    ] = 10.0,
-    wait: Annotated[
-        float, typer.Option(min=0.1, help="Seconds to wait for an answer that does not stream.")
-    ] = 60.0,
+    model_names: ModelsOption = DEFAULT_MODELS,
+    apis: ApisOption = None,
+    names: QuestionsOption = None,
+    max_credits: CreditsOption = 10.0,
+    wait: WaitOption = 60.0,
     json_file: JsonOption = None,
-    record: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Record requests and responses, without key and balance."
-        ),
-    ] = None,
+    record: RecordOption = None,
+    base_url: BaseUrlOption = None,
+    allow_http: AllowHttpOption = False,
     emulator: EmulatorOption = False,
     emulator_settings: EmulatorSettings = None,
 ) -> None:
@@ -116,7 +135,8 @@ def doctor(
     from langchain_kie.cli.cassettes import Recorder  # noqa: PLC0415
 
     console = Console()
-    with _reported(), _connected(emulator, emulator_settings) as (connection, key):
+    url = {"base_url": base_url, "allow_http": allow_http}
+    with _reported(), _connected(url, emulator, emulator_settings) as (connection, key):
         plan = examination.Plan(
             models=_names(model_names),
             apis=_checked("api", _names(apis), APIS),
@@ -140,6 +160,8 @@ def list_models(
         bool, typer.Option("--offline", help="Do not read KIE's list of models.")
     ] = False,
     json_file: JsonOption = None,
+    base_url: BaseUrlOption = None,
+    allow_http: AllowHttpOption = False,
     emulator: EmulatorOption = False,
     emulator_settings: EmulatorSettings = None,
 ) -> None:
@@ -147,12 +169,13 @@ def list_models(
     from langchain_kie.cli.listing import rows_of, table_of  # noqa: PLC0415
 
     console = Console()
+    url = {"base_url": base_url, "allow_http": allow_http}
     with _reported():
         _check_output(json_file, None)
         live = None
         has_key = emulator or bool(os.environ.get("KIE_API_KEY"))
         if has_key and not offline:
-            with _connected(emulator, emulator_settings) as (connection, _):
+            with _connected(url, emulator, emulator_settings) as (connection, _):
                 account = KieAccount(**connection)
                 live = account.models(task_type="Chat", query="gemini")
         rows = rows_of(live)
@@ -164,10 +187,15 @@ def list_models(
 
 @app.command("credits")
 def show_credits(
-    *, emulator: EmulatorOption = False, emulator_settings: EmulatorSettings = None
+    *,
+    base_url: BaseUrlOption = None,
+    allow_http: AllowHttpOption = False,
+    emulator: EmulatorOption = False,
+    emulator_settings: EmulatorSettings = None,
 ) -> None:
     """Print the balance of the account."""
-    with _reported(), _connected(emulator, emulator_settings) as (connection, _):
+    url = {"base_url": base_url, "allow_http": allow_http}
+    with _reported(), _connected(url, emulator, emulator_settings) as (connection, _):
         balance = KieAccount(**connection).credits()
         typer.echo(f"{balance:,.2f} credits ({balance * _USD_PER_CREDIT:,.2f} USD)")
 
@@ -182,13 +210,16 @@ def chat(
     effort: Annotated[str | None, typer.Option(help="How much to think, such as low.")] = None,
     system: Annotated[str | None, typer.Option(help="A system message.")] = None,
     thoughts: Annotated[bool, typer.Option(help="Show the thoughts.")] = True,
+    base_url: BaseUrlOption = None,
+    allow_http: AllowHttpOption = False,
     emulator: EmulatorOption = False,
     emulator_settings: EmulatorSettings = None,
 ) -> None:
     """Chat with a model. Ctrl-C stops an answer, Ctrl-D ends."""
     from langchain_kie.cli.chat import converse  # noqa: PLC0415
 
-    with _reported(), _connected(emulator, emulator_settings) as (connection, _):
+    url = {"base_url": base_url, "allow_http": allow_http}
+    with _reported(), _connected(url, emulator, emulator_settings) as (connection, _):
         _checked("api", [api] if api else [], APIS)
         settings: dict[str, Any] = {**connection, "api": api, "reasoning_effort": effort}
         chat_model = ChatKieGemini(model=model, include_thoughts=thoughts, **settings)
@@ -223,22 +254,27 @@ def _print_warning(message: Warning | str, *_args: Any, **_kwargs: Any) -> None:
 
 @contextmanager
 def _connected(
+    url: dict[str, Any],
     emulator: bool,
     settings: Sequence[str] | None,
 ) -> Iterator[tuple[dict[str, Any], str]]:
     """Keywords that connect to KIE or to an emulator, and the key.
 
     Raises:
-        KieConfigurationError: There is no key, or a setting of the emulator does not exist.
+        KieConfigurationError: There is no key, a setting of the emulator does not exist, or
+            there is a URL beside the emulator.
     """
+    given = {name: value for name, value in url.items() if value}
     if not emulator:
         key = os.environ.get("KIE_API_KEY")
         if settings:
             raise KieConfigurationError("--emulator-setting needs --emulator")
         if not key:
             raise KieConfigurationError("set KIE_API_KEY, or use --emulator")
-        yield {}, key
+        yield given, key
         return
+    if given:
+        raise KieConfigurationError("--base-url and --allow-http cannot be used with --emulator")
     from langchain_kie.cli.emulated import emulator_with  # noqa: PLC0415 - needs an extra
 
     with emulator_with(settings or ()) as server:

@@ -65,7 +65,7 @@ class Redactor:
         return answer if data is None else answer | {"data": _BALANCE if float(data) > 0 else 0.0}
 
     def _without_file(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Replace the address of an uploaded file, also in what follows."""
+        """Replace the URL of an uploaded file, also in later requests and responses."""
         data = answer.get("data")
         if data is None:
             return answer
@@ -105,7 +105,7 @@ class Recorder:
 
     @contextmanager
     def question(self, name: str) -> Iterator[None]:
-        """Record the exchanges of a `with` block in one file; none without exchanges."""
+        """Record the requests of a `with` block in one file; without requests, write no file."""
         self._exchanges.clear()
         try:
             yield

@@ -10,11 +10,10 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
-
 from langchain_kie import KieConfigurationError
 from langchain_kie.cli import questions
 from langchain_kie.emulator import Answer, Emulator, ToolCall, default_respond
+from langchain_kie.emulator.json_schema import is_valid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,8 +69,8 @@ def _structured(value: dict[str, Any], request: ChatRequest) -> Answer:
 
 
 def _fitted(value: Any, schema: dict[str, Any]) -> Any:
-    """The value, with something else where it is null and the schema does not allow that."""
-    if value is None and not Draft202012Validator(schema).is_valid(None):
+    """The value, with a default in place of each null that the schema does not allow."""
+    if value is None and not is_valid(schema, None):
         return 0 if schema.get("type") == "integer" else ""
     if isinstance(value, dict):
         declared = schema.get("properties", {})

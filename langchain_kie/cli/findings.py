@@ -28,7 +28,7 @@ REFUSALS = (KieModelNotFoundError, KiePermissionDeniedError)
 """After these, no other call of the model on this API can succeed, unless one did before."""
 
 NO_CALLS = frozenset({"key", "catalogue"})
-"""Findings that say nothing of calls."""
+"""Findings that do not come from calls of a model."""
 
 
 @dataclass(frozen=True, slots=True)

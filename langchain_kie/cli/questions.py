@@ -59,7 +59,7 @@ _CLEARLY_MORE = 1.5
 
 
 def spelling_on(model: str, api: str) -> str:
-    """KIE's spelling of a model on an API; another name unchanged."""
+    """How KIE spells a model on an API; other names are unchanged."""
     rows = (row for listed in models() if listed.name == model for row in listed.apis)
     return next((row.model for row in rows if row.api == api), model)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -90,13 +91,13 @@ def as_json(
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "max_credits": limit,
         "credits_used": round(used, 4),
-        "key": _members(key),
+        "key": asdict(key),
         "findings": [
             {
                 "model": row.target.model.model,
                 "api": row.target.api,
                 "question": row.question.name,
-                **_members(row.finding),
+                **asdict(row.finding),
             }
             for row in rows
         ],
@@ -104,13 +105,4 @@ def as_json(
             {"model": each.model, "settings": dict(each.settings), "notes": list(each.notes)}
             for each in advice
         ],
-    }
-
-
-def _members(finding: Finding) -> dict[str, Any]:
-    return {
-        "outcome": finding.outcome,
-        "detail": finding.detail,
-        "seconds": finding.seconds,
-        "facts": dict(finding.facts),
     }

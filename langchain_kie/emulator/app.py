@@ -55,7 +55,7 @@ _NATIVE_METHODS = {"streamGenerateContent": True, "generateContent": False}
 
 def build_app(state: ServerState) -> Starlette:
     """Build the ASGI application."""
-    fetcher = UrlFetcher(state.settings)
+    fetcher = UrlFetcher(state.settings, state.files)
 
     def endpoint(
         handle: Callable[[Request, Any, ServerState, UrlFetcher], Awaitable[Response]],

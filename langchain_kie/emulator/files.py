@@ -35,10 +35,15 @@ class StoredFile:
 
 
 class FileStore:
-    """Files by their upload paths, which are never used as paths on the disk."""
+    """Files by their upload paths, which are never used as paths on the disk.
+
+    Attributes:
+        paths: The upload paths by the URLs that were returned; also those of expired files.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.paths: dict[str, str] = {}
         self._files: dict[str, StoredFile] = {}
         self._directory: TemporaryDirectory[str] | None = None
         self._serials: Iterator[int] = itertools.count()
@@ -68,6 +73,7 @@ class FileStore:
 
     def close(self) -> None:
         """Delete all files."""
+        self.paths.clear()
         self._files.clear()
         if self._directory is not None:
             self._directory.cleanup()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
-
+from langchain_kie.emulator.json_schema import is_valid as _is_valid
 from langchain_kie.emulator.schemas import IGNORED_NULLABLE, resolve_pointer
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ class _Filler:
         return {key: values[key] for key in keys if key in values}
 
     def _is_wanted(self, declared: Any, name: str) -> bool:
-        """Tell whether to set an optional property."""
+        """Return whether to set an optional property."""
         is_wanted = self._every and IGNORED_NULLABLE not in self._resolve(declared)
         return is_wanted or self._values.labelled(name) is not None
 
@@ -167,10 +166,6 @@ def _type_of(schema: Schema) -> str:
         declared = next((kind for kind in declared if kind != "null"), "null")
     kinds = (kind for keyword, kind in _KEYWORD_TYPES.items() if keyword in schema)
     return str(declared or next(kinds, "string"))
-
-
-def _is_valid(schema: Schema, value: Any) -> bool:
-    return Draft202012Validator(schema).is_valid(value)
 
 
 def _number_of(text: str) -> int | float | None:

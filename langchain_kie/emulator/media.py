@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ipaddress
 import re
@@ -19,11 +20,13 @@ from langchain_kie.emulator.errors import INLINE_TOO_LARGE, MIME_NOT_SUPPORTED, 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from langchain_kie.emulator.files import FileStore
     from langchain_kie.emulator.settings import Settings
 
 _ACCEPTED_TYPES = ("image/", "audio/", "video/", "text/", "application/pdf")
 _FETCH_SECONDS = 5.0
 _MAX_BYTES = 100 * 1024 * 1024
+_TOO_LARGE = "HTTP 413: Request Entity Too Large"
 _MAX_PAGES = 20
 _MAX_INLINE_CHARACTERS = 2_360_000
 """In September 2026, data URLs of this length were accepted, and of 2,676,538 rejected."""
@@ -35,14 +38,19 @@ class FetchError(Exception):
 
 
 class UrlFetcher:
-    """Fetches URLs: the given ones from memory or disk, and those of loopback hosts over HTTP.
+    """Fetches URLs: given ones and uploads from memory or disk, others of this machine over HTTP.
+
+    The host of an upload's URL is the one that the client used, which may be a name that this
+    machine does not have, such as `http://emulator:8787` with a port that is mapped.
 
     Args:
         settings: The given URLs, and what happens to files that cannot be downloaded.
+        files: The uploads.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, files: FileStore) -> None:
         self._settings = settings
+        self._files = files
 
     async def media_file(self, url: str) -> MediaFile:
         """Read the file of a `data:` or HTTP(S) URL.
@@ -81,6 +89,8 @@ class UrlFetcher:
         source = None if given is None else given.get(url)
         if source is not None:
             return _read(url, source)
+        if url in self._files.paths:
+            return await self._uploaded(self._files.paths[url])
         if not _is_loopback(url):
             status = "429: Too Many Requests" if _YOUTUBE.match(url) else "403: Forbidden"
             raise FetchError(f"HTTP {status}")
@@ -92,6 +102,20 @@ class UrlFetcher:
                 return await _download(response)
         except (httpx.HTTPError, httpx.InvalidURL):
             raise FetchError("HTTP 502: Bad Gateway") from None
+
+    async def _uploaded(self, path: str) -> tuple[str, bytes]:
+        """Read an upload, as its URL does.
+
+        Raises:
+            FetchError: If it has expired, or has more than 100 MiB.
+        """
+        file = self._files.find(path)
+        if file is None:
+            raise FetchError("HTTP 404: Not Found")
+        if file.size > _MAX_BYTES:
+            raise FetchError(_TOO_LARGE)
+        data = await asyncio.to_thread(file.location.read_bytes)
+        return media_types.guess_from_name(path), data
 
 
 def from_base64(mime_type: str, data: str) -> MediaFile:
@@ -169,5 +193,5 @@ async def _download(response: httpx.Response) -> tuple[str, bytes]:
     async for piece in response.aiter_bytes():
         data += piece
         if len(data) > _MAX_BYTES:
-            raise FetchError("HTTP 413: Request Entity Too Large")
+            raise FetchError(_TOO_LARGE)
     return response.headers.get("content-type", media_types.UNKNOWN), bytes(data)

@@ -93,7 +93,7 @@ def extension_of(mime_type: str) -> str:
 
 
 def contradicts(mime_type: str, data: bytes) -> bool:
-    """Tell whether the first bytes belong to another top-level type than `mime_type`."""
+    """Return whether the first bytes belong to another top-level type than `mime_type`."""
     if mime_type == "application/pdf" and b"%PDF-" not in data[:_PDF_HEAD_LENGTH]:
         return True
     expected = {_top_level(possible) for possible in _types_of(data)}

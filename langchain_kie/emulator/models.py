@@ -138,5 +138,5 @@ def gateway_endpoint(name: Any) -> Endpoint | None:
 
 
 def is_known_model(name: str) -> bool:
-    """Tell whether chat completions accept `name` as the `model` of a body (docs/wire.md 1)."""
+    """Return whether chat completions accept `name` as the `model` of a body (docs/wire.md 1)."""
     return any(name.removesuffix(suffix) in _NAMES for suffix in _PLAYGROUND_SUFFIXES)

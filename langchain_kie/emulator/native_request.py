@@ -257,7 +257,7 @@ def _check_order(contents: list[dict[str, Any]]) -> None:
 
 
 def _matches(responses: list[dict[str, Any]], calls: list[dict[str, Any]]) -> bool:
-    """Tell whether responses match calls by name, and by id where both have ids."""
+    """Return whether responses match calls by name, and by id where both have ids."""
     if Counter(r["name"] for r in responses) != Counter(c["name"] for c in calls):
         return False
     identified = {call["id"] for call in calls if call.get("id")}
@@ -292,7 +292,7 @@ def _check_signatures(contents: list[dict[str, Any]], model: str) -> None:
 
 
 def _has_valid_signature(part: dict[str, Any], models: AbstractSet[str]) -> bool:
-    """Tell whether one of `models` issued the signature of this part."""
+    """Return whether one of `models` issued the signature of this part."""
     signature = part["thoughtSignature"]
     if "functionCall" in part:
         return any(is_call_signature(signature, model, _read_call(part)) for model in models)

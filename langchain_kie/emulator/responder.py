@@ -19,12 +19,19 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie.emulator.conversation import Answer, CodeRun, Grounding, Support, ToolCall
+from langchain_kie.emulator.conversation import (
+    Answer,
+    ChatRequest,
+    CodeRun,
+    Grounding,
+    Support,
+    ToolCall,
+)
 from langchain_kie.emulator.instances import fill
 from langchain_kie.emulator.prompt_values import PromptValues, expression_in, texts_in
 
 if TYPE_CHECKING:
-    from langchain_kie.emulator.conversation import ChatRequest, MediaFile, Tool, WebPage
+    from langchain_kie.emulator.conversation import MediaFile, Tool, WebPage
 
 _PARAGRAPHS = {"none": 0, "low": 1, "medium": 2, "high": 3}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W_]+")
@@ -142,7 +149,7 @@ def _match(tool: Tool, words: dict[str, int]) -> tuple[int, int]:
 
 
 def _is_named(tool: Tool, words: dict[str, int], prompt: str) -> bool:
-    """Tell whether the prompt has the words of the name, or an expression that the tool takes."""
+    """Return whether the prompt has the words of the name, or an expression that the tool takes."""
     takes_expression = "expression" in tool.parameters.get("properties", {})
     is_expression = takes_expression and expression_in(prompt) is not None
     return _match(tool, words)[0] == 0 or is_expression

@@ -94,5 +94,5 @@ def check_effort(endpoint: Endpoint, effort: str | None, field: str) -> str:
 
 
 def is_error_text(text: str) -> bool:
-    """Tell whether the text of a function's result reports an error."""
+    """Return whether the text of a function's result reports an error."""
     return text.lower().lstrip(' {"').startswith("error")

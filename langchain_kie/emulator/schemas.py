@@ -9,10 +9,8 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-
 from langchain_kie.emulator.errors import bad_request, unprocessable
+from langchain_kie.emulator.json_schema import schema_error
 
 if TYPE_CHECKING:
     from langchain_kie.emulator.conversation import Schema
@@ -21,7 +19,7 @@ _VALUE_KEYWORDS = frozenset({"const", "default", "enum", "example", "examples"})
 """Keywords whose content is a value, not a schema."""
 
 IGNORED_NULLABLE = "x-ignored-nullable"
-"""A keyword for what is declared `nullable`, if the emulator ignores that."""
+"""Marks a schema as `nullable` where the emulator ignores `nullable`."""
 
 _EMPTY_OBJECT: Schema = {"type": "object", "const": {}}
 
@@ -42,10 +40,8 @@ def check_chat_schema(schema: Schema, path: str, *, answer: bool) -> None:
         ApiError: If KIE rejects it.
     """
     _check_types(schema, path, answer=answer)
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise bad_request(f"Invalid schema at '{path}': {error.message[:200]}") from None
+    if error := schema_error(schema):
+        raise bad_request(f"Invalid schema at '{path}': {error[:200]}")
     _check_limits(schema)
     for reference in _references(schema):
         if not _has_target(schema, reference):

@@ -6,20 +6,16 @@ import logging
 import socket
 import threading
 import time
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Self
+from dataclasses import fields
+from typing import Self
 
 import uvicorn
 
 from langchain_kie.emulator.answering import ConnectionCutError
 from langchain_kie.emulator.app import build_app
-from langchain_kie.emulator.conversation import Failure
+from langchain_kie.emulator.conversation import AnyAnswer, Failure
 from langchain_kie.emulator.settings import Settings
-from langchain_kie.emulator.state import ServerState
-
-if TYPE_CHECKING:
-    from langchain_kie.emulator.conversation import AnyAnswer
-    from langchain_kie.emulator.state import ReceivedRequest
+from langchain_kie.emulator.state import ReceivedRequest, ServerState
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
@@ -28,11 +24,10 @@ _BACKLOG = 2048
 
 
 def _is_no_cut(record: logging.LogRecord) -> bool:
-    """Tell whether a log record of uvicorn is about something else than a cut that was wanted."""
+    """Return whether a log record of uvicorn is about something else than a cut that was wanted."""
     return not (record.exc_info and isinstance(record.exc_info[1], ConnectionCutError))
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
 class Emulator(Settings):
     """A local HTTP server that behaves like KIE.ai's Gemini API.
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-    from pathlib import Path
-
-    from langchain_kie.emulator.conversation import Respond
+from langchain_kie.emulator.conversation import Respond
 
 DEFAULT_API_KEY = "kie-emulator-key"
 
@@ -108,3 +106,6 @@ class Settings:
     ignore_nullable: bool = False
     ignore_tool_choice: Literal["prose", "json", "fenced"] | None = None
     tool_call_format: ToolCallFormat = ToolCallFormat()
+
+    def __post_init__(self) -> None:
+        """Do nothing; the constructor of `Emulator` is the one of this class and calls it."""

@@ -39,12 +39,12 @@ def sign_text(model: str, text: str) -> str:
 
 
 def is_call_signature(signature: str, model: str, call: ToolCall) -> bool:
-    """Tell whether `signature` was issued for this very call, or is a documented placeholder."""
+    """Return whether `signature` was issued for this very call, or is a documented placeholder."""
     return signature in BYPASSES or _standard(signature) == sign_call(model, call)
 
 
 def is_text_signature(signature: str, model: str) -> bool:
-    """Tell whether `signature` was issued for a text of `model`, or is a documented placeholder."""
+    """Return whether `signature` was issued for a text of `model`, or is a known placeholder."""
     if signature in BYPASSES:
         return True
     try:

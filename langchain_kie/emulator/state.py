@@ -96,7 +96,7 @@ class ServerState:
         return {k: v for k, v in request.headers.items() if k not in _SECRET_HEADERS}
 
     def is_authorized(self, request: Request) -> bool:
-        """Tell whether a request has the key."""
+        """Return whether a request has the key."""
         given = request.headers.get("authorization", "").encode()
         return hmac.compare_digest(given, f"Bearer {self.settings.api_key}".encode())
 

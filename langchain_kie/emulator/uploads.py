@@ -110,6 +110,8 @@ async def _save(request: Request, upload: _Upload, state: ServerState) -> dict[s
         raise ApiError(code, _MESSAGES.get(code, "File upload failed"))
     path = f"{_USER_FOLDER}/{upload.folder}/{name}"
     file = await state.files.save(path, _check(upload, name))
+    url = f"{request.base_url}{quote(path)}"
+    state.files.paths[url] = path
     uploaded_at = file.uploaded_at.isoformat(timespec="milliseconds")
     return {
         "success": True,
@@ -119,7 +121,7 @@ async def _save(request: Request, upload: _Upload, state: ServerState) -> dict[s
             "success": True,
             "fileName": name,
             "filePath": path,
-            "downloadUrl": f"{request.base_url}{quote(path)}",
+            "downloadUrl": url,
             "fileSize": file.size,
             "mimeType": mime_type,
             "uploadedAt": uploaded_at.replace("+00:00", "Z"),

@@ -31,6 +31,8 @@ REVIEWS = {
 }
 KILL_AFTER = 16
 CONCURRENCY = 6
+KIE_LIMIT = 20
+"""Requests in 10 seconds."""
 LIMIT = 300
 """Seconds after which a test has failed."""
 
@@ -72,11 +74,11 @@ def start(tmp_path):
     folder = tempfile.mkdtemp(prefix="ray-")  # short, because Ray puts sockets there
     environment = os.environ | {"RAY_TMPDIR": folder, "PYTHONPATH": str(ROOT)}
 
-    def start_run():
+    def start_run(**options):
         log = (tmp_path / "log").open("w")
         runs.append(
             subprocess.Popen(
-                command(tmp_path / "answers.sqlite"),
+                command(tmp_path / "answers.sqlite", **options),
                 cwd=ROOT,
                 env=environment,
                 stdout=log,
@@ -97,15 +99,16 @@ def start(tmp_path):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def command(output):
+def command(output, **changes):
     options = {
         "workers": 1,
-        "batch-size": 40,
-        "max-concurrency": CONCURRENCY,
-        "max-requests": 1000,
+        "batch_size": 40,
+        "max_concurrency": CONCURRENCY,
+        "max_requests": 1000,
+        **changes,
     }
     program = [sys.executable, "-m", "examples.batch", "--output", str(output)]
-    return program + [f"--{name}={value}" for name, value in options.items()]
+    return program + [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
 
 
 def stored_answers(path):
@@ -147,6 +150,40 @@ def test_a_run_that_was_killed_goes_on_without_paying_twice(kie_emulator, tmp_pa
     assert kie_emulator.credits_charged - known == pytest.approx(price * len(lost))
     assert f"24 answered, 0 failed, {KILL_AFTER} answered before." in text
     assert kie_emulator.api_key not in text
+
+
+class Clock:
+    """The emulator's clock, which starts at the first request that exceeds the rate limit."""
+
+    def __init__(self, emulator):
+        self.emulator = emulator
+        self.started = None
+
+    def __call__(self):
+        if len(self.emulator.requests) <= KIE_LIMIT:
+            return 0.0
+        self.started = self.started or time.monotonic()
+        return time.monotonic() - self.started
+
+
+def test_calls_that_kie_limits_are_waited_for(kie_emulator, tmp_path, start):
+    """All are sent at once; what was rejected is sent once more, after KIE's 10 seconds."""
+    kie_emulator.respond = account = Account()
+    kie_emulator.clock, kie_emulator.rate_limit = Clock(kie_emulator), True
+    output, log = tmp_path / "answers.sqlite", tmp_path / "log"
+    status = start(max_concurrency=len(REVIEWS)).wait(LIMIT)
+    text = log.read_text()
+    assert status == 0, text
+    assert stored_answers(output) == set(REVIEWS.values())
+    assert Counter(account.answered) == Counter(REVIEWS.values()), "each is paid once"
+    bodies = [request.body for request in kie_emulator.requests]
+    prompts = [body["contents"][0]["parts"][0]["text"] for body in bodies]
+    sent = Counter(REVIEWS[prompt.partition("\n\n")[2]] for prompt in prompts)
+    assert set(sent.values()) == {1, 2}
+    assert sum(times == 1 for times in sent.values()) >= KIE_LIMIT
+    assert f"{len(REVIEWS)} answered, 0 failed, 0 answered before." in text
+    known = float(re.search(r"40 answers for ([\d.]+) credits", text)[1])
+    assert known == pytest.approx(kie_emulator.credits_charged)
 
 
 # --- the parts, without Ray ------------------------------------------------------------------

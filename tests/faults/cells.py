@@ -246,8 +246,9 @@ def _check_connections(server: ScriptedServer) -> None:
     """Check that no connection is left in use, on the server and in the shared pools."""
     _wait_until(lambda: not server.busy_connections)
     assert server.busy_connections == 0, "a connection is left open"
-    of_loops = [pools for pools, _ in _pools._process.of_loops.values()]
-    slots = [slot for pools in (_pools._process.of_threads, *of_loops) for slot in pools._slots]
+    process = _pools._process.value
+    of_loops = [pools for pools, _ in process.of_loops.values()]
+    slots = [slot for pools in (process.of_threads, *of_loops) for slot in pools._slots]
     transports: list[Any] = [slot.pool for slot in slots]
     busy = [c for pool in transports for c in pool._pool.connections if not c.is_idle()]
     assert not busy, f"in use: {busy}"

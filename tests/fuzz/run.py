@@ -38,6 +38,8 @@ def targets() -> dict[str, Callable[[], object]]:
 
     found: dict[str, Callable[[], object]] = {}
     for module in pkgutil.iter_modules(fuzz.__path__):
+        if not module.name.startswith("test_"):
+            continue
         for name, value in vars(importlib.import_module(f"fuzz.{module.name}")).items():
             if hasattr(value, "hypothesis"):
                 value.hypothesis.inner_test = counted(name, value.hypothesis.inner_test)

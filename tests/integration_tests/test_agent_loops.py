@@ -186,11 +186,14 @@ REJECTED = "Error: Failed to parse structured output for tool 'Stay': days.\n Pl
 CALL = {"name": "Stay", "args": BAD, "id": "1"}
 
 
-def _turns(*results: str, model_name: str = "gemini-3-flash", **result: Any) -> list[Any]:
-    """The same call for each result."""
+def _turns(
+    *results: str, model_name: str = "gemini-3-flash", days: int = 0, **result: Any
+) -> list[Any]:
+    """The same call for each result; with `days`, the calls alternate between so many."""
     messages: list[Any] = [HumanMessage("?")]
     for number, text in enumerate(results):
-        call = {**CALL, "id": str(number)}
+        args = {**BAD, "days": -(number % days)} if days else BAD
+        call = {**CALL, "args": args, "id": str(number)}
         metadata = {"model_name": model_name}
         messages.append(AIMessage("", tool_calls=[call], response_metadata=metadata))
         messages.append(ToolMessage(text, tool_call_id=str(number), **result))
@@ -204,6 +207,8 @@ def _turns(*results: str, model_name: str = "gemini-3-flash", **result: Any) -> 
         _turns("ok", REJECTED, REJECTED),
         _turns("Error: no connection", "Error: no connection", "Error: no connection"),
         _turns("timeout", "timeout", "timeout", status="error"),
+        _turns(*[REJECTED] * 5, days=2),
+        _turns(*[REJECTED] * 3, "timeout", *[REJECTED] * 3, days=7),
         _turns(REJECTED, REJECTED, REJECTED, model_name="gemini-3.1-pro"),
         [*_turns(REJECTED, REJECTED, REJECTED), HumanMessage("Try again.")],
         [*_turns(REJECTED, REJECTED), HumanMessage("Again."), *_turns(REJECTED)[1:]],
@@ -222,3 +227,13 @@ def test_the_third_rejection_of_the_same_call_is_the_last(count: int) -> None:
         with pytest.raises(KieToolCallMissingError, match=r"'Stay' 3 times.*days"):
             model.invoke(_turns(*[REJECTED] * count))
         assert not server.requests
+
+
+@pytest.mark.parametrize("days", [2, 7])
+def test_an_agent_ends_at_the_sixth_rejection_of_calls_that_differ(days: int) -> None:
+    bodies = [answer("chat_completions", "", ("Stay", BAD | {"days": ~n})) for n in range(days)]
+    with server_sending(*bodies * 7) as server:
+        agent = create_agent(model_at(server), response_format=ToolStrategy(Stay))
+        with pytest.raises(KieToolCallMissingError, match=r"'Stay' and others 6 times.*days"):
+            agent.invoke(QUESTION)
+        assert len(server.requests) == 6

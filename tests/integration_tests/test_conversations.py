@@ -1,9 +1,9 @@
 """Histories of every kind, on both APIs, over two turns.
 
 The emulator checks that a request is valid. The tests check that it contains every text, tool
-call, tool result and media part of the history. Simple histories are in `wire/test_requests.py`,
+call, tool result and media part of the history. Simple histories are in `wire/test_messages.py`,
 with their exact requests, and in `fuzz/test_requests.py`; histories that cannot be sent are in
-`wire/test_requests.py` and `conversation/test_turns.py`.
+`wire/test_messages.py` and `conversation/test_turns.py`.
 """
 
 from __future__ import annotations

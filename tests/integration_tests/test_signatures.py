@@ -7,16 +7,11 @@ is also compared with the signatures of the answer.
 
 from __future__ import annotations
 
-import copy
 import json
-import pickle
-from functools import reduce
-from operator import add
 
 import call_modes
 import orjson
 import pytest
-from call_modes import with_fields
 from checkpoint_reader import (
     conversation,
     followed_up,
@@ -27,18 +22,13 @@ from checkpoint_reader import (
 )
 from langchain.agents import create_agent
 from langchain.agents.middleware import ClearToolUsesEdit, ContextEditingMiddleware
-from langchain_core.caches import BaseCache
-from langchain_core.load import dumps, loads
 from langchain_core.messages import (
     AIMessage,
     HumanMessage,
-    SystemMessage,
     ToolMessage,
-    message_to_dict,
-    messages_from_dict,
-    trim_messages,
 )
 from langgraph.checkpoint.sqlite import SqliteSaver
+from message_carriers import CALL_MODES, CARRIERS, FORMS, TOOL_PROMPT
 from scripted_server import sse
 
 from langchain_kie import ChatKieGemini
@@ -47,122 +37,8 @@ from langchain_kie.emulator.signatures import sign_call, sign_text
 
 MODEL = "gemini-3.5-flash"
 SPELLING = "gemini-3-5-flash"
-TOOL_PROMPT = "What is the weather in Oslo and in Rome?"
 TEXT_PROMPT = "Write a poem about rain."
 PLACEHOLDER = "skip_thought_signature_validator"
-
-
-# --- how a message is obtained, and how it is carried ------------------------------------------
-
-
-class JsonCache(BaseCache):
-    """A cache that stores JSON, as one outside the process does."""
-
-    def __init__(self):
-        self.stored = {}
-        self.hits = 0
-
-    def lookup(self, prompt, llm_string):
-        found = self.stored.get((prompt, llm_string))
-        self.hits += found is not None
-        return found and [loads(one, allowed_objects="all") for one in found]
-
-    def update(self, prompt, llm_string, return_val):
-        self.stored[prompt, llm_string] = [dumps(one) for one in return_val]
-
-    def clear(self, **kwargs):
-        self.stored.clear()
-
-
-async def chunk_sum(model, prompt):
-    return reduce(add, model.stream(prompt))
-
-
-async def v1_events(model, prompt):
-    return await call_modes.events(call_modes.v1(model), prompt)
-
-
-async def v1_aevents(model, prompt):
-    return await call_modes.aevents(call_modes.v1(model), prompt)
-
-
-async def _cached(model, prompt, call_mode=call_modes.invoke):
-    cache = JsonCache()
-    first, second = [await call_mode(with_fields(model, cache=cache), prompt) for _ in range(2)]
-    assert cache.hits == 1
-    assert second.content == first.content
-    return second
-
-
-async def cache_hit(model, prompt):
-    return await _cached(model, prompt)
-
-
-async def acache_hit(model, prompt):
-    return await _cached(model, prompt, call_modes.ainvoke)
-
-
-async def v1_cache_hit(model, prompt):
-    return await _cached(call_modes.v1(model), prompt)
-
-
-async def streaming_cache_hit(model, prompt):
-    return await _cached(with_fields(model, streaming=True), prompt)
-
-
-CALL_MODES = [
-    *call_modes.CALL_MODES,
-    chunk_sum,
-    v1_events,
-    v1_aevents,
-    cache_hit,
-    acache_hit,
-    v1_cache_hit,
-    streaming_cache_hit,
-]
-# These give every form of a message; only with these are all carriers tried.
-FORMS = {
-    call_modes.invoke,
-    chunk_sum,
-    call_modes.v1_invoke,
-    call_modes.v1_stream,
-    call_modes.events,
-    v1_events,
-    cache_hit,
-}
-
-
-def trimmed(message):
-    """The message from a longer history that was trimmed."""
-    old = [SystemMessage("Be kind."), HumanMessage("Hello."), AIMessage("Hi.")]
-    history = trim_messages(
-        [*old, HumanMessage(TOOL_PROMPT), message],
-        max_tokens=3,
-        token_counter=len,
-        strategy="last",
-        include_system=True,
-        start_on="human",
-    )
-    assert [m.type for m in history[:2]] == ["system", "human"]
-    return history[-1]
-
-
-def through_json(value):
-    return orjson.loads(orjson.dumps(value))
-
-
-CARRIERS = {
-    "nothing": lambda m: m,
-    "dumps and loads": lambda m: loads(dumps(m), allowed_objects="messages"),
-    "message_to_dict": lambda m: messages_from_dict([through_json(message_to_dict(m))])[0],
-    "model_dump_json": lambda m: type(m).model_validate_json(m.model_dump_json()),
-    "model_dump": lambda m: type(m)(**m.model_dump()),
-    "pickle": lambda m: pickle.loads(pickle.dumps(m)),
-    "deepcopy": copy.deepcopy,
-    "model_copy": lambda m: m.model_copy(),
-    "trim_messages": trimmed,
-    "another name": lambda m: m.model_copy(update={"name": "agent", "id": "other"}),
-}  # fmt: skip
 
 
 # --- on the emulator -------------------------------------------------------------------------
@@ -432,7 +308,7 @@ def as_answered(part):
 
 
 def native_bodies(parts):
-    """The same answer whole in one event, and in an event for each part."""
+    """The same answer in one event, and in an event for each part."""
     last = {"usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1}}
     parts = [as_answered(part) for part in parts]
 
@@ -446,14 +322,14 @@ def native_bodies(parts):
 
 
 def chat_bodies(calls):
-    """The same calls in a whole answer, in a chunk for each, and in pieces."""
+    """The same calls in a chat completion, in a chunk for each, and in pieces."""
     message = {"role": "assistant", "content": "", "tool_calls": calls}
     usage = {"usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     yield orjson.dumps({"choices": [choice], **usage})
     end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}], **usage}
-    whole = [{"index": i, **call} for i, call in enumerate(calls)]
-    yield sse(*({"choices": [{"index": 0, "delta": {"tool_calls": [c]}}]} for c in whole), end)
+    complete = [{"index": i, **call} for i, call in enumerate(calls)]
+    yield sse(*({"choices": [{"index": 0, "delta": {"tool_calls": [c]}}]} for c in complete), end)
     pieces = []
     for i, call in enumerate(calls):
         arguments = call["function"]["arguments"]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
-from datetime import date
-from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, TypeVar
 
 import pytest
-from call_modes import model_at, model_reading, server_sending
+from answer_events import call_event, native_event, server_of, text_answer, text_event
+from call_modes import model_at, server_sending
 from langchain.agents import create_agent
 from langchain.agents.structured_output import (
     ProviderStrategy,
@@ -18,7 +17,7 @@ from langchain.agents.structured_output import (
 )
 from langchain_core.exceptions import OutputParserException
 from pydantic import BaseModel, Field, model_validator
-from scripted_server import ScriptedServer, sse
+from scripted_server import sse
 from typing_extensions import TypedDict
 
 from langchain_kie import ChatKieGemini, KieServerError, KieToolCallMissingError
@@ -32,6 +31,13 @@ class Weather(BaseModel):
 
     city: str
     sky: str = Field(description="What the sky looks like")
+
+
+class WeatherDict(TypedDict):
+    """The weather of a city."""
+
+    city: str
+    sky: str
 
 
 def get_weather(city: str) -> str:
@@ -60,6 +66,72 @@ async def test_an_agent_without_tools_returns_structured_output(name, strategy):
     question = {"messages": [{"role": "user", "content": "Describe the weather of Lisbon."}]}
     result = await agent.ainvoke(question)
     assert isinstance(result["structured_response"], Weather)
+
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """A page. The name of a class such as `Page[int]` is the name of no function."""
+
+    number: int
+    items: list[T]
+
+
+class IntPage(Page[int]):
+    """A page of numbers."""
+
+
+@pytest.mark.parametrize("strategy", [ProviderStrategy, ToolStrategy, lambda schema: schema])
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+async def test_an_agent_gets_json_in_the_types_of_the_schema(api, strategy):
+    """None of the fields can be null, so a stream would deliver the text as it arrives."""
+    text = text_event('```json\n{"number": "3", "items": "[1]"}\n```')
+    with server_of(text) as server:
+        agent = create_agent(model_at(server, api=api), response_format=strategy(IntPage))
+        question = {"messages": [("user", "?")]}
+        for state in (agent.invoke(question), await agent.ainvoke(question)):
+            assert state["structured_response"] == IntPage(number=3, items=[1])
+
+
+NUMBERED = "Get the weather of Lisbon, then a page with the number 3."
+
+
+@pytest.mark.parametrize("schema", [Page[int], Page[Page[int]], IntPage])
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+async def test_a_generic_class_is_a_schema(api, schema):
+    model = ChatKieGemini(model="gemini-3-flash", api=api)
+    for method in ("json_schema", "function_calling"):
+        chain = model.with_structured_output(schema, method=method)
+        pages = [chain.invoke(NUMBERED), await chain.ainvoke(NUMBERED)]
+        pages += [
+            [*chain.stream(NUMBERED)][-1],
+            [page async for page in chain.astream(NUMBERED)][-1],
+        ]
+        assert {type(page) for page in pages} == {schema}
+        assert {page.number for page in pages} == {3}
+    question = {"messages": [("user", NUMBERED)]}
+    strategies = [ProviderStrategy(schema), schema]
+    for strategy in [*strategies, ToolStrategy(schema)] if schema is IntPage else strategies:
+        agent = create_agent(model, [get_weather], response_format=strategy)
+        states = [agent.invoke(question), await agent.ainvoke(question)]
+        states += [[*agent.stream(question, stream_mode="values")][-1]]
+        assert {type(state["structured_response"]) for state in states} == {schema}
+        assert {state["structured_response"].number for state in states} == {3}
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+async def test_a_generic_class_as_a_tool_is_refused_with_the_way_out(api):
+    """LangChain names the tool `Page[int]` (langchain 1.5.2); nothing is sent."""
+    with server_of() as server:
+        model = model_at(server, api=api)
+        agent = create_agent(model, [get_weather], response_format=ToolStrategy(Page[int]))
+        question = {"messages": [("user", NUMBERED)]}
+        with pytest.raises(ValueError, match=r"use a subclass: class MyPage\(Page\[int\]\)"):
+            agent.invoke(question)
+        with pytest.raises(ValueError, match=r"use a subclass: class MyPage\(Page\[int\]\)"):
+            [state async for state in agent.astream(question)]
+        assert server.requests == []
 
 
 class Risk(BaseModel):
@@ -109,24 +181,18 @@ def test_partial_results_are_streamed(api):
     assert parts[-1].keys() == {"title", "type"}
 
 
-def _server(*events: dict[str, Any]) -> ScriptedServer:
-    return server_sending(sse(*events, "[DONE]"))
-
-
-def _event(text: str, **members: Any) -> dict[str, Any]:
-    return {"choices": [{"delta": {"content": text, **members}, "finish_reason": "stop"}]}
-
-
 def test_json_in_thoughts_is_not_the_answer():
     thoughts = 'I will say {"city": "Oslo"}.'
-    with _server(_event('{"city":"Rome","sky":"blue"}', reasoning_content=thoughts)) as server:
+    with server_of(
+        text_event('{"city":"Rome","sky":"blue"}', reasoning_content=thoughts)
+    ) as server:
         answer = model_at(server).with_structured_output(Weather).invoke("?")
     assert answer == Weather(city="Rome", sky="blue")
 
 
 def test_an_empty_answer_is_a_parsing_error():
     usage = {"usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
-    with _server(_event("") | usage) as server, pytest.raises(OutputParserException):
+    with server_of(text_event("") | usage) as server, pytest.raises(OutputParserException):
         model_at(server).with_structured_output(Weather).invoke("?")
 
 
@@ -140,23 +206,20 @@ FAILED_ANSWERS = [
     ('{"city": "Oslo", "sk', "stop", "not complete JSON"),
     ('{"city": "Oslo", "sk', "length", "cut at max_tokens"),
     ('```json\n{"city": "Oslo", "sk', "length", "cut at max_tokens"),
+    ('{"city": "Oslo"', "stop", "not complete JSON"),
     (f"{GOOD}{GOOD}", "stop", "not complete JSON"),
 ]
 
 
-def _text_answer(text: str, finish_reason: str) -> dict[str, Any]:
-    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-    choice = {"delta": {"content": text}, "finish_reason": finish_reason}
-    return {"choices": [choice], "usage": usage}
-
-
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("schema", [Weather, WEATHER_DICT], ids=["class", "dict"])
+@pytest.mark.parametrize(
+    "schema", [Weather, WEATHER_DICT, WeatherDict], ids=["class", "dict", "TypedDict"]
+)
 @pytest.mark.parametrize(("text", "finish_reason", "match"), FAILED_ANSWERS)
 async def test_an_answer_that_is_not_json_is_the_same_error_in_every_call_mode(
     text, finish_reason, match, schema, method
 ):
-    with _server(_text_answer(text, finish_reason)) as server:
+    with server_of(text_answer(text, finish_reason)) as server:
         chain = model_at(server).with_structured_output(schema, method=method)
         with pytest.raises(OutputParserException, match=match):
             chain.invoke("?")
@@ -178,22 +241,21 @@ async def test_an_answer_that_is_not_json_is_the_same_error_in_every_call_mode(
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("text", ['{"city": "Oslo"}', '{"city": "Oslo", "sky": 5.5e1, "x": "'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"city": "Oslo"}',
+        '{"city": "Oslo", "sky": ["blue"]}',
+        '{"city": "Oslo", "sky": 5.5e1, "x": "',
+        "[]",
+    ],
+)
 def test_json_that_does_not_match_is_the_same_error_with_every_method(method, text):
-    with _server(_text_answer(text, "stop")) as server:
+    with server_of(text_answer(text, "stop")) as server:
         chain = model_at(server).with_structured_output(Weather, method=method)
         for ask in (chain.invoke, lambda prompt: list(chain.stream(prompt))):
             with pytest.raises(OutputParserException):
                 ask("?")
-
-
-def _call_event(name: str, arguments: str, finish_reason: str = "tool_calls") -> dict[str, Any]:
-    call = {"index": 0, "id": "c1", "function": {"name": name, "arguments": arguments}}
-    return {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": finish_reason}]}
-
-
-def _native_event(text: str) -> dict[str, Any]:
-    return {"candidates": [{"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}]}
 
 
 OSLO = '{"city": "Oslo", "sky": "blue"}'
@@ -203,7 +265,7 @@ OSLO = '{"city": "Oslo", "sky": "blue"}'
 @pytest.mark.parametrize(("name", "api", "spelling"), SPELLINGS, ids="-".join)
 async def test_an_agent_ends_after_one_answer_without_the_required_call(name, api, spelling, text):
     """docs/wire.md 2: a forced tool choice was seen to be ignored."""
-    event = _native_event(text) if api == "generate_content" else _event(text)
+    event = native_event(text) if api == "generate_content" else text_event(text)
     question = {"messages": [{"role": "user", "content": "Describe the weather."}]}
     with server_sending(sse(event)) as server:
         model = model_at(server, model=spelling, api=api)
@@ -227,7 +289,7 @@ async def test_an_agent_ends_after_one_answer_without_the_required_call(name, ap
     ],
 )
 def test_a_call_that_does_not_match_is_a_parsing_error(arguments, finish_reason, match):
-    with _server(_call_event("Weather", arguments, finish_reason)) as server:
+    with server_of(call_event("Weather", arguments, finish_reason)) as server:
         model = model_at(server)
         chain = model.with_structured_output(Weather, method="function_calling")
         with pytest.raises(OutputParserException, match=match):
@@ -238,12 +300,13 @@ def test_a_call_that_does_not_match_is_a_parsing_error(arguments, finish_reason,
         result = raw.invoke("?")
     assert isinstance(result["parsing_error"], OutputParserException)
     assert result["parsed"] is None
+    assert len(result["raw"].tool_calls + result["raw"].invalid_tool_calls) == 1
 
 
 @pytest.mark.parametrize("text", [GOOD, f"```json\n{GOOD}\n```", f"Here:\n```\n{GOOD}\n```"])
 @pytest.mark.parametrize("schema", [Weather, WEATHER_DICT], ids=["class", "dict"])
 async def test_json_text_in_place_of_the_call_is_accepted(schema, text):
-    with _server(_event(text)) as server:
+    with server_of(text_event(text)) as server:
         chain = model_at(server).with_structured_output(schema, method="function_calling")
         streamed = [part async for part in chain.astream("?")]
         values = [chain.invoke("?"), await chain.ainvoke("?"), [*chain.stream("?")][-1]]
@@ -253,7 +316,7 @@ async def test_json_text_in_place_of_the_call_is_accepted(schema, text):
 
 @pytest.mark.parametrize("text", ['{"city": "Oslo"}', "[]", '"Oslo"', '{"city": 1.5, "sky": []}'])
 def test_json_text_of_another_form_is_not_the_call(text):
-    with _server(_event(text)) as server:
+    with server_of(text_event(text)) as server:
         chain = model_at(server).with_structured_output(WEATHER_DICT, method="function_calling")
         with pytest.raises(OutputParserException, match="does not match the schema"):
             chain.invoke("?")
@@ -261,7 +324,7 @@ def test_json_text_of_another_form_is_not_the_call(text):
 
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 async def test_a_call_of_another_tool_is_no_error(method):
-    with _server(_call_event("get_weather", '{"city": "Oslo"}')) as server:
+    with server_of(call_event("get_weather", '{"city": "Oslo"}')) as server:
         options = {"method": method, "tools": [get_weather]}
         chain = model_at(server).with_structured_output(Weather, **options)
         assert chain.invoke("?") is None
@@ -279,7 +342,7 @@ async def test_a_call_of_another_tool_is_no_error(method):
     [*((method, None) for method in METHODS), *((m, [get_weather]) for m in METHODS[:2])],
 )
 async def test_a_call_of_an_unknown_function_is_a_parsing_error(method, tools):
-    with _server(_call_event("fly", '{"city": "Oslo"}')) as server:
+    with server_of(call_event("fly", '{"city": "Oslo"}')) as server:
         chain = model_at(server).with_structured_output(Weather, method=method, tools=tools)
         for call in (chain.invoke, lambda prompt: list(chain.stream(prompt))):
             with pytest.raises(OutputParserException, match="'fly', which the model was not off"):
@@ -289,8 +352,8 @@ async def test_a_call_of_an_unknown_function_is_a_parsing_error(method, tools):
 
 
 def test_json_text_with_a_call_of_a_tool_is_the_answer():
-    call = _call_event("get_weather", '{"city": "Oslo"}')
-    with _server(_event(GOOD), call) as server:
+    call = call_event("get_weather", '{"city": "Oslo"}')
+    with server_of(text_event(GOOD), call) as server:
         chain = model_at(server).with_structured_output(Weather, tools=[get_weather])
         assert chain.invoke("?") == Weather(city="Oslo", sky="blue")
 
@@ -312,7 +375,7 @@ class Picky(BaseModel):
 def test_a_validator_that_raises_for_a_part_of_the_answer_is_asked_again():
     pieces = [{"choices": [{"delta": {"content": piece}}]} for piece in ('{"city": ', '"Oslo"')]
     for rest, is_valid in ((', "sky": "blue"}', True), (', "sky": "a very long answer"}', False)):
-        with _server(*pieces, _event(rest)) as server:
+        with server_of(*pieces, text_event(rest)) as server:
             chain = model_at(server).with_structured_output(Picky)
             with nullcontext() if is_valid else pytest.raises(RuntimeError, match="too long"):
                 assert list(chain.stream("?")) == [Picky(city="Oslo", sky="blue")]
@@ -320,194 +383,13 @@ def test_a_validator_that_raises_for_a_part_of_the_answer_is_asked_again():
 
 @pytest.mark.parametrize("schema", [Weather, WEATHER_DICT], ids=["class", "dict"])
 def test_no_method_is_the_default_one(schema):
-    with _server(_event(GOOD)) as server:
+    with server_of(text_event(GOOD)) as server:
         model = model_at(server)
         assert model.with_structured_output(schema, method=None).invoke("?")
         model.with_structured_output(schema).invoke("?")
         first, second = (request.json for request in server.requests)
     assert first == second
     assert first["response_format"]["type"] == "json_schema"
-
-
-class Kind(Enum):
-    """A kind."""
-
-    SMALL = "small"
-    LARGE = "large"
-
-
-class Part(BaseModel):
-    """A part."""
-
-    name: str
-    count: int | None
-
-
-class Order(BaseModel):
-    """An order, with every kind of property that may be null."""
-
-    name: str
-    age: int | None
-    rate: float | None = None
-    level: Literal["low", "high"] | None
-    kind: Kind | None
-    due: date | None
-    parts: list[Part] | None
-    first: Part | None
-    tags: list[str | None]
-    amount: int | str
-    choice: Part | Kind
-    scores: dict[str, int]
-
-
-FULL_ORDER: dict[str, Any] = {
-    "name": "n",
-    "age": 3,
-    "rate": 0.5,
-    "level": "low",
-    "kind": Kind.LARGE,
-    "due": date(2026, 1, 2),
-    "parts": [Part(name="p", count=1), Part(name="q", count=None)],
-    "first": Part(name="f", count=None),
-    "tags": ["a", None],
-    "amount": 5,
-    "choice": Part(name="c", count=2),
-    "scores": {"x": 1},
-}
-PLAIN_ORDER = Order(**FULL_ORDER).model_dump(mode="json")
-NULLABLE = ["age", "rate", "level", "kind", "due", "parts", "first"]
-NO_NULLS = Order(**FULL_ORDER | dict.fromkeys(NULLABLE))
-ORDERS: dict[str, tuple[dict[str, Any], Order]] = {
-    "complete": (PLAIN_ORDER, Order(**FULL_ORDER)),
-    "null": (PLAIN_ORDER | dict.fromkeys(NULLABLE), NO_NULLS),
-    "absent": ({k: v for k, v in PLAIN_ORDER.items() if k not in NULLABLE}, NO_NULLS),
-    "empty text": (PLAIN_ORDER | dict.fromkeys(NULLABLE, ""), NO_NULLS),
-    "the text null": (PLAIN_ORDER | dict.fromkeys(NULLABLE, "null"), NO_NULLS),
-    "nested": (
-        PLAIN_ORDER | {"parts": [{"name": "p"}, {"name": "q", "count": ""}], "first": {"name": ""}},
-        Order(**FULL_ORDER | {
-            "parts": [Part(name="p", count=None), Part(name="q", count=None)],
-            "first": Part(name="", count=None),
-        }),
-    ),
-    "texts for numbers": (
-        PLAIN_ORDER | {"age": "3", "rate": "0.5", "scores": {"x": "1"}}, Order(**FULL_ORDER)
-    ),
-    "no map": (PLAIN_ORDER | {"scores": {}}, Order(**FULL_ORDER | {"scores": {}})),
-}  # fmt: skip
-
-
-def _order_server(api: str, method: str, answer: dict[str, Any]) -> ScriptedServer:
-    """A server that answers as KIE does: with JSON text, or with a call."""
-    arguments = json.dumps(answer)
-    if api == "generate_content":
-        call = {"functionCall": {"name": "Order", "args": answer}}
-        part = {"text": arguments} if method == "json_schema" else call
-        candidate = {"content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}
-        return server_sending(sse(json.dumps({"candidates": [candidate]})))
-    if method == "json_schema":
-        return _server(_event(arguments))
-    return _server(_call_event("Order", arguments))
-
-
-@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
-@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
-@pytest.mark.parametrize(("answer", "expected"), ORDERS.values(), ids=ORDERS)
-async def test_values_that_may_be_null_are_read_as_the_server_writes_them(
-    api, method, answer, expected
-):
-    with _order_server(api, method, answer) as server:
-        chain = model_at(server, api=api).with_structured_output(Order, method=method)
-        streamed = [part async for part in chain.astream("?")]
-        values = [chain.invoke("?"), await chain.ainvoke("?"), [*chain.stream("?")][-1]]
-    assert [*values, streamed[-1]] == [expected] * 4
-
-
-@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
-@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
-@pytest.mark.parametrize("strategy", [ToolStrategy(Order), ProviderStrategy(Order), Order])
-@pytest.mark.parametrize("name", ORDERS)
-async def test_the_text_for_an_agent_has_the_types_of_the_schema(api, method, strategy, name):
-    """LangChain validates it itself, and not with this package's parser."""
-    answer, expected = ORDERS[name]
-    question = {"messages": [{"role": "user", "content": "Order."}]}
-    with _order_server(api, method, answer) as server:
-        agent = create_agent(model_at(server, api=api), [get_weather], response_format=strategy)
-        states = [agent.invoke(question), await agent.ainvoke(question)]
-        modes = ["messages", "values"]  # with `messages`, the model streams
-        states.append([*agent.stream(question, stream_mode=modes)][-1][1])
-        assert len(server.requests) == 3
-    assert [state["structured_response"] for state in states] == [expected] * 3
-
-
-@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
-async def test_text_in_the_types_of_a_schema_is_the_same_in_a_stream(api):
-    text = f"```json\n{json.dumps({'name': 'b', 'kind': ''})}\n```"
-    event = _native_event(text) if api == "generate_content" else _event(text)
-    with server_sending(sse(event)) as server:
-        model = model_at(server, api=api).bind_tools([], response_format=Box)
-        texts = ["".join(chunk.text for chunk in model.stream("?"))]
-        texts += ["".join([chunk.text async for chunk in model.astream("?")])]
-        texts += [model.invoke("?").text, (await model.ainvoke("?")).text]
-        assert texts == ['{"name":"b","kind":null,"parts":null}'] * 4
-        model = model_at(server, api=api).bind_tools([], response_format=Weather)
-        assert model.invoke("?").text == text[8:-4]
-
-
-def test_text_is_streamed_as_it_comes_if_nothing_can_be_null():
-    pieces = [{"choices": [{"delta": {"content": piece}}]} for piece in ('{"city": ', '"Oslo"')]
-    reads = [sse(piece) for piece in (*pieces, _event("}"))]
-    model = model_reading(*reads).bind_tools([], response_format=Weather)
-    assert [chunk.text for chunk in model.stream("?")][:2] == ['{"city": ', '"Oslo"']
-
-
-@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
-@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
-@pytest.mark.parametrize(
-    "wrong", [{"parts": [None, None]}, {"name": None}, {"scores": None}, {"amount": None}]
-)
-def test_values_that_may_not_be_null_are_an_error(api, method, wrong):
-    with _order_server(api, method, PLAIN_ORDER | wrong) as server:
-        chain = model_at(server, api=api).with_structured_output(Order, method=method)
-        with pytest.raises(OutputParserException, match="does not match the schema"):
-            chain.invoke("?")
-
-
-@pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
-@pytest.mark.parametrize("digits", ["12345678901234567890123", "-98765432109876543210"])
-def test_integers_in_json_text_keep_their_digits(api, digits):
-    order = {**PLAIN_ORDER, "amount": int(digits), "scores": {"x": digits}}
-    with _order_server(api, "json_schema", order) as server:
-        chain = model_at(server, api=api).with_structured_output(Order)
-        answers = [chain.invoke("?"), *chain.stream("?")]
-    for answer in (answers[0], answers[-1]):
-        assert answer.amount == int(digits)
-        assert answer.scores == {"x": int(digits)}
-
-
-class Box(BaseModel):
-    """A box, without a map, which no `response_format` can carry."""
-
-    name: str
-    kind: Kind | None
-    parts: list[Part] | None
-
-
-def test_natively_the_model_never_has_to_write_null():
-    with _order_server("generate_content", "json_schema", {"name": "b"}) as server:
-        model = model_at(server, api="generate_content")
-        assert model.with_structured_output(Box).invoke("?") == Box(name="b", kind=None, parts=None)
-        config = server.requests[0].json["generationConfig"]
-        model.bind_tools([Box]).invoke("?")
-        [tools] = server.requests[1].json["tools"]
-    [function] = tools["functionDeclarations"]
-    assert config.keys() == {"responseMimeType", "responseSchema"}
-    for schema in (config["responseSchema"], function["parameters"]):
-        assert schema["required"] == ["name"]
-        assert schema["properties"]["kind"]["enum"] == ["small", "large"]
-        assert "Leave out" in schema["properties"]["kind"]["description"]
-        assert schema["properties"]["parts"]["items"]["required"] == ["name"]
-        assert '"NULL"' not in json.dumps(schema)
 
 
 @pytest.mark.parametrize("piece", [1, 5, 1000])
@@ -522,7 +404,7 @@ def test_arguments_of_the_answer_function_stream_as_text(piece):
     first = {"index": 0, "id": "c1", "function": {"name": "report", "arguments": cuts[0]}}
     rest = [{"index": 0, "function": {"arguments": cut}} for cut in cuts[1:]]
     events = [{"choices": [{"delta": {"tool_calls": [call]}}]} for call in (first, *rest)]
-    with _server(*events, {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}) as server:
+    with server_of(*events, {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}) as server:
         model = model_at(server).bind_tools([], response_format=schema)
         message = model.invoke("?")
         streamed = list(model.stream("?"))
@@ -540,7 +422,7 @@ class Node(BaseModel):
 
 
 def test_a_recursive_class_is_a_schema():
-    with _server(_event('{"name":"root","kids":[{"name":"leaf"}]}')) as server:
+    with server_of(text_event('{"name":"root","kids":[{"name":"leaf"}]}')) as server:
         answer = model_at(server).with_structured_output(Node).invoke("?")
         sent = server.requests[0].json["response_format"]["json_schema"]["schema"]
     assert answer == Node(name="root", kids=[Node(name="leaf")])
@@ -559,7 +441,7 @@ def test_a_recursive_class_is_a_schema():
     ],
 )
 def test_a_schema_without_properties_at_the_root_is_sent_completely(schema):
-    with _server(_event("[]")) as server:
+    with server_of(text_event("[]")) as server:
         model_at(server).with_structured_output(schema).invoke("?")
         sent = server.requests[0].json["response_format"]["json_schema"]["schema"]
     assert sent.keys() & {"anyOf", "items"}
@@ -572,7 +454,7 @@ def test_text_next_to_the_answer_function_is_not_the_answer():
         "properties": {"type": {"type": "string"}, "n": {"type": "integer"}},
     }
     call = {"index": 0, "id": "c", "function": {"name": "a", "arguments": '{"type":"x","n":2.0}'}}
-    with _server(_event("Here it is."), _event("", tool_calls=[call])) as server:
+    with server_of(text_event("Here it is."), text_event("", tool_calls=[call])) as server:
         chain = model_at(server).with_structured_output(schema, include_raw=True)
         result = chain.invoke("?")
         parts = list(model_at(server).with_structured_output(schema).stream("?"))
@@ -584,6 +466,6 @@ def test_text_next_to_the_answer_function_is_not_the_answer():
 
 @pytest.mark.parametrize("tools", [[], [get_weather]], ids=["no tools", "tools"])
 def test_an_error_text_instead_of_the_answer_is_an_error(tools):
-    event = _event("Server exception, please try again later")
-    with _server(event) as server, pytest.raises(KieServerError):
+    event = text_event("Server exception, please try again later")
+    with server_of(event) as server, pytest.raises(KieServerError):
         model_at(server).bind_tools(tools, response_format=Weather).invoke("?")

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import http.server
 import os
+import socket
 import subprocess
 import sys
 import textwrap
 import threading
 import time
-from typing import TYPE_CHECKING, Self
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
+import pytest
 from scripted_server import sse
 
+from langchain_kie._settings import _warn_of_http, checked_base_url
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from scripted_server import ScriptedServer
 
@@ -68,6 +73,22 @@ class Echo:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+@contextmanager
+def named_host(base_url: str) -> Iterator[str]:
+    """The URL of a server of this machine with a host name that is not of this machine."""
+
+    def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        return resolve("127.0.0.1" if name == "emulator" else host, *args, **kwargs)
+
+    checked_base_url.cache_clear()
+    _warn_of_http.cache_clear()
+    resolve = socket.getaddrinfo
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", getaddrinfo)
+        yield base_url.replace("127.0.0.1", "emulator")
 
 
 def run_script(script: str, *args: str, base_url: str = "", flags: tuple[str, ...] = ()) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
-import pickle
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -17,7 +15,6 @@ import pytest
 from call_modes import KEY
 from scripted_server import Scripted, ScriptedServer
 
-import langchain_kie
 from langchain_kie import (
     KieAccount,
     KieAuthenticationError,
@@ -27,7 +24,6 @@ from langchain_kie import (
     KieError,
     KieInvalidRequestError,
     KieListedModel,
-    KieModel,
     KieModelNotFoundError,
     KiePrice,
     KieProtocolError,
@@ -37,7 +33,6 @@ from langchain_kie import (
 )
 from langchain_kie._account import state
 from langchain_kie._account.prices import parse_price
-from langchain_kie._catalog import MODELS, resolve
 from langchain_kie.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -68,7 +63,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(rate_limiter, "time", clock)
     monkeypatch.setattr(rate_limiter, "asyncio", SimpleNamespace(sleep=clock.asleep))
     monkeypatch.setattr(state, "time", clock)
-    monkeypatch.setattr(state, "process", state.ProcessState())
+    monkeypatch.setattr(state.process, "value", state.ProcessState())
     return clock
 
 
@@ -457,50 +452,3 @@ def test_settings_come_from_the_environment(
 def test_invalid_settings_are_named(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(KieConfigurationError, match=named):
         KieAccount(**{"api_key": KEY, **settings})
-
-
-# --- the table that ships ---------------------------------------------------------------------
-
-
-def test_the_table_has_every_model_and_spelling() -> None:
-    rows = langchain_kie.models()
-    assert [row.name for row in rows] == [spec.name for spec in MODELS]
-    for row in rows:
-        assert resolve(row.name).api == row.apis[0].api
-        for api in row.apis:
-            resolved = resolve(api.model)
-            assert (resolved.name, resolved.api) in {
-                (row.name, api.api),
-                (row.name, row.apis[0].api),
-            }
-            assert resolve(row.name, api.api).route.model == api.model
-    flash = next(row for row in rows if row.name == "gemini-3.5-flash")
-    assert flash.is_listed
-    assert [(api.api, api.model) for api in flash.apis] == [
-        ("generate_content", "gemini-3-5-flash"),
-        ("chat_completions", "gemini-3-5-flash-openai"),
-    ]
-    assert flash.apis[0].efforts == ("low", "high")
-    assert flash.apis[0].documented == ("functions", "search")
-    assert flash.max_input_tokens == 1_048_576
-    assert not next(row for row in rows if row.name == "gemini-3-flash").is_listed
-
-
-def test_the_table_agrees_with_the_live_list(emulator: Emulator) -> None:
-    live = {model.model for model in account_at(emulator).models(task_type="Chat")}
-    shipped = {api.model for row in langchain_kie.models() for api in row.apis if api.is_listed}
-    assert shipped == live
-
-
-def test_rows_are_values() -> None:
-    rows: tuple[KieModel, ...] = langchain_kie.models()
-    assert pickle.loads(pickle.dumps(rows)) == copy.deepcopy(rows) == rows
-    assert len({*rows}) == len(rows)
-
-
-def test_names_of_the_package_are_imported_when_they_are_used() -> None:
-    for name in langchain_kie.__all__:
-        assert getattr(langchain_kie, name) is not None
-        assert name in dir(langchain_kie)
-    with pytest.raises(AttributeError, match="KieNothing"):
-        _ = langchain_kie.KieNothing

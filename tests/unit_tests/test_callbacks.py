@@ -23,7 +23,7 @@ from langchain_kie import ChatKieGemini, KieError
 if TYPE_CHECKING:
     from langchain_core.outputs import LLMResult
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 
 
 def new_model(**fields: Any) -> ChatKieGemini:
@@ -119,7 +119,7 @@ async def test_callbacks_receive_the_error_after_the_tokens_before_it() -> None:
 
 
 def test_the_trace_has_the_model_of_the_call() -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         recorder = CallbackRecorder()
         model_at(server).invoke(
             "hi", {"callbacks": [recorder]}, model="gemini-3.1-pro", temperature=0.2

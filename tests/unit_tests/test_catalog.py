@@ -66,7 +66,7 @@ def test_every_name_of_a_model_goes_to_its_url(
         cases[friendly, "generate_content"] = native_path(native)
         cases[slug, "generate_content"] = native_path(native)
         cases[native, "chat_completions"] = chat_path(slug)
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         for (name, api), path in cases.items():
             server.requests.clear()
             answer = model_at(server, model=name, api=api).invoke("hi")
@@ -86,7 +86,7 @@ def test_every_name_of_a_model_goes_to_its_url(
 )
 def test_an_unlisted_name_or_api_is_sent_unchanged(name, api, path) -> None:
     warnings.simplefilter("ignore")
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         model_at(server, model=name, api=api).invoke("hi")
         assert server.requests[0].path == path
 
@@ -145,7 +145,7 @@ def test_an_unlisted_gemini_name_gets_signatures_bypassed_natively() -> None:
     ]
     sent = []
     for name in ("gemini-9-9-flash", "gemini-3-8-flash", "gemini-9-ultra"):
-        with server_sending(fixture("native_whole.json")) as server, warnings.catch_warnings():
+        with server_sending(fixture("native_response.json")) as server, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model_at(server, model=name, api="generate_content").invoke(history)
             sent.append(server.requests[0].json["contents"][1]["parts"])
@@ -157,7 +157,7 @@ def test_an_unlisted_gemini_name_gets_signatures_bypassed_natively() -> None:
 @pytest.mark.parametrize("name", ["gemini-3-flash", "google/gemini-exp-1206", "any thing", "gpt-5"])
 def test_the_gateway_takes_any_name_in_the_body(name: str) -> None:
     """wire.md 1-7: relays that offer Gemini at this path."""
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         model_at(server, model=name, api="gateway").invoke("hi")
         (request,) = server.requests
         assert request.path == "/v1/chat/completions"
@@ -165,7 +165,7 @@ def test_the_gateway_takes_any_name_in_the_body(name: str) -> None:
 
 
 def test_a_model_of_the_body_wins_over_none_only_when_the_user_gives_it() -> None:
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         model_at(server, model_kwargs={"model": "gemini-3-5-flash-thinking"}).invoke("hi")
         assert server.requests[0].json["model"] == "gemini-3-5-flash-thinking"
 

@@ -20,7 +20,7 @@ from langchain_kie import (
     KieConfigurationError,
 )
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 
 
 def new_model(**fields: Any) -> ChatKieGemini:
@@ -86,7 +86,7 @@ def test_an_unknown_argument_warns_at_its_line_and_is_sent() -> None:
         model = new_model(seed=7, typo=1)
     assert caught[0].filename == __file__
     assert model.model_kwargs == {"seed": 7, "typo": 1}
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         model.model_copy(update={"base_url": server.base_url}).invoke("hi")
         assert server.requests[0].json["seed"] == 7
 
@@ -137,7 +137,7 @@ def test_a_deep_copy_is_independent_and_shares_the_clients() -> None:
 
 
 def test_a_copy_with_an_update_is_another_model() -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         first = model_at(server)
         second = first.model_copy(update={"model": "gemini-3.1-pro", "temperature": 0.1})
         second.invoke("hi")
@@ -150,7 +150,7 @@ def test_a_copy_with_an_update_is_another_model() -> None:
 
 
 def test_configurable_fields_choose_model_and_temperature_per_call() -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         chosen = model_at(server).configurable_fields(
             model=ConfigurableField("model"), temperature=ConfigurableField("t")
         )

@@ -15,7 +15,7 @@ from pydantic import SecretStr, ValidationError
 
 from langchain_kie import ChatKieGemini, KieConfigurationError
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 OTHERS = [
     {"model": "gemini-2.5-pro"},
     {"model_name": "gemini-3.1-pro"},
@@ -116,7 +116,7 @@ def test_a_copy_shares_what_it_does_not_change_unless_it_is_deep() -> None:
 
 def test_a_copy_after_a_call_is_traced_as_itself() -> None:
     """langchain-core caches the serialised model in the model (1.8.3)."""
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         model = model_at(server)
         model.invoke("hi")
         changed = model.model_copy(update={"model": "gemini-3.1-pro"})
@@ -126,7 +126,7 @@ def test_a_copy_after_a_call_is_traced_as_itself() -> None:
 
 @pytest.mark.parametrize("fields", [{}, {"temperature": 0.5, "model_kwargs": {"seed": 1}}])
 async def test_calls_do_not_change_the_hash_of_a_model(fields: dict[str, Any]) -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         model = model_at(server, **fields)
         before = pickle.dumps(model)  # `joblib.hash` and caches use it
         model.invoke("hi")
@@ -136,7 +136,7 @@ async def test_calls_do_not_change_the_hash_of_a_model(fields: dict[str, Any]) -
 
 
 async def test_generate_names_the_model() -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         model = model_at(server)
         prompt = [HumanMessage("hi")]
         for result in (model.generate([prompt, prompt]), await model.agenerate([prompt])):

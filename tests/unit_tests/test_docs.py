@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -79,6 +80,18 @@ def test_code_uses_models_that_kie_lists(page):
     code = "".join(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
     listed = {model.name for model in models() if model.is_listed}
     assert set(re.findall(r'"(?:kie:)?(gemini-[\w.-]+)"', code)) <= listed
+
+
+def test_each_threat_has_tests_that_exist():
+    lines = (ROOT / "SECURITY.md").read_text().splitlines()
+    threats = [line.split("|")[1:-1] for line in lines if line.startswith("| ")][1:]
+    assert len(threats) > 20
+    for threat, _, tests in threats:
+        named = re.findall(r"`([^`]+)::(\w+)`", tests)
+        assert named, threat
+        for path, name in named:
+            module = ast.parse((ROOT / "tests" / path).read_text())
+            assert name in {getattr(node, "name", None) for node in module.body}, f"{path}::{name}"
 
 
 def test_the_table_of_models_is_the_catalog():

@@ -12,8 +12,18 @@ from typing import Any
 import orjson
 import pytest
 
+from langchain_kie import KieProtocolError
 from langchain_kie._conversation.media import _is_base64
-from langchain_kie._json import PIECE_BYTES, LongText, RawJson, json_list, to_json, to_json_pieces
+from langchain_kie._http.sse import EventParser
+from langchain_kie._json import (
+    PIECE_BYTES,
+    LongText,
+    RawJson,
+    json_list,
+    parse_json,
+    to_json,
+    to_json_pieces,
+)
 
 LONG = base64.b64encode(bytes(PIECE_BYTES)).decode()
 ROWS: dict[str, tuple[Any, Any]] = {
@@ -51,6 +61,41 @@ def test_the_pieces_are_the_json(value: Any, expected: Any) -> None:
 def test_what_cannot_be_encoded_is_an_error() -> None:
     with pytest.raises(ValueError, match="set"):
         to_json_pieces({"a": LongText("", "x"), "b": {1}})
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["[{}]", '{{"a":{}}}', '{{"n":12345678901234567890,"a":{}}}', '{{"half":"\\ud83dx","a":{}}}'],
+)
+def test_json_may_be_nested_to_a_limit(form: str) -> None:
+    """Deeper JSON is an error before anything that is recursive reads it."""
+    allowed, deep, deeper = (
+        form.format("[" * levels + "]" * levels).encode() for levels in (199, 200, 5000)
+    )
+    value = parse_json(allowed)
+    assert json.loads(to_json(value)) == value
+    for text in (deep, deeper):
+        assert EventParser().feed(b"data: " + allowed + b"\n\n") == [value]
+        for values in (
+            EventParser().feed(b"data: " + text + b"\n\n"),
+            [*(document := EventParser()).feed(b" " + text), *document.close()],
+        ):
+            assert [type(value) for value in values] == [KieProtocolError]
+        with pytest.raises(ValueError):
+            parse_json(text)
+
+
+def test_many_brackets_are_not_deep() -> None:
+    for text in (json.dumps("[" * 1000), json.dumps([[]] * 1000), json.dumps([{"a": {}}] * 1000)):
+        assert parse_json(text.encode()) == json.loads(text)
+
+
+def test_a_value_that_is_nested_too_deeply_cannot_be_sent() -> None:
+    value: Any = None
+    for _ in range(5000):
+        value = [value]
+    with pytest.raises(ValueError, match="nested too deeply"):
+        to_json(value)
 
 
 RFC_4648 = re.compile("(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", re.ASCII)

@@ -65,3 +65,22 @@ def test_check_is_the_core(tmp_path):
     paths = [line for line in run.stdout.splitlines() if line.startswith("tests/")]
     assert len(paths) > 5
     assert all((ROOT / path).exists() for path in paths)
+
+
+def test_audit_checks_each_file_of_tested_versions(tmp_path):
+    """The other files too after one with a vulnerability."""
+    script = f"""echo "$2"; echo '{{"skip_reason": ""}}' > {tmp_path}/venv/audit.json
+        test "$2" != constraints.txt"""
+    run = make("-s", "audit", f"VENV={environment(tmp_path / 'venv', **{'pip-audit': script})}")
+    files = [ROOT / "constraints.txt", *ROOT.glob("[a-z]*/constraints.txt")]
+    names = [str(path.relative_to(ROOT)) for path in files]
+    lines = run.stdout.splitlines()
+    assert len(names) == 3
+    assert sorted(lines) == sorted([*names, *(f"{name}: not checked: 1." for name in names)])
+    assert run.returncode != 0
+
+
+def test_audit_says_that_no_package_was_checked(tmp_path):
+    run = make("-s", "audit", f"VENV={environment(tmp_path / 'venv', **{'pip-audit': 'exit 1'})}")
+    assert run.stdout.count("no package was checked") == 3
+    assert run.returncode == 0

@@ -20,7 +20,7 @@ from langchain_kie._parameter_names import looks_secret
 if TYPE_CHECKING:
     from scripted_server import ScriptedServer
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 VALUE = "hunter2-hunter2"
 
 SECRET = [
@@ -50,7 +50,7 @@ class Recorder(BaseCallbackHandler):
 
 @pytest.fixture(scope="module")
 def server() -> Any:
-    with server_sending(WHOLE) as started:
+    with server_sending(COMPLETION) as started:
         yield started
 
 
@@ -132,7 +132,7 @@ def test_what_only_a_model_can_have_reaches_no_binding_and_no_trace(options, ser
 
 def test_a_schema_with_a_property_that_names_a_secret_is_sent() -> None:
     schema = {"type": "object", "properties": {"password": {"type": "string"}}}
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         model_at(server, model_kwargs={"x_schema": schema}).invoke("hi")
         assert server.requests[0].json["x_schema"] == schema
         model_at(server).bind_tools([{"title": "f", "description": "d", **schema}]).invoke("hi")
@@ -179,7 +179,7 @@ def test_an_option_of_a_call_in_the_constructor_says_where_it_belongs(name: str)
     ids=str,
 )
 def test_a_value_that_changes_nothing_is_not_sent(options: dict[str, Any]) -> None:
-    with server_sending(WHOLE) as server, warnings.catch_warnings():
+    with server_sending(COMPLETION) as server, warnings.catch_warnings():
         warnings.simplefilter("error")
         model_at(server, **options).invoke("hi")
         model_at(server).invoke("hi", **options)
@@ -200,7 +200,7 @@ def test_a_value_that_changes_nothing_is_not_sent(options: dict[str, Any]) -> No
     ids=str,
 )
 def test_an_unknown_name_warns_at_the_user_s_line_and_is_sent(options, hint: str) -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         with pytest.warns(UserWarning, match=re.escape(hint)) as caught:
             model = model_at(server, **options)
         assert caught[0].filename == str(Path(call_modes.__file__))
@@ -212,7 +212,7 @@ def test_an_unknown_name_warns_at_the_user_s_line_and_is_sent(options, hint: str
 
 
 def test_openai_s_newer_name_is_an_alias() -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         model_at(server, max_completion_tokens=7).invoke("hi")
         model_at(server).invoke("hi", max_completion_tokens=8)
         assert [orjson.loads(r.body)["max_tokens"] for r in server.requests] == [7, 8]

@@ -14,7 +14,7 @@ from langchain.chat_models import base, init_chat_model
 import langchain_kie
 from langchain_kie import ChatKieGemini, KieConfigurationError, register
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
@@ -37,7 +37,7 @@ def test_init_chat_model_finds_a_model_by_name() -> None:
 
 async def test_an_agent_finds_a_model_by_name(monkeypatch) -> None:
     register()
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         monkeypatch.setenv("KIE_BASE_URL", server.base_url)
         monkeypatch.setenv("KIE_API_KEY", "k")
         agent = create_agent("kie:gemini-3-flash", [])

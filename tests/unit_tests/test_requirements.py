@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
@@ -59,3 +61,27 @@ def test_the_documented_versions_of_other_libraries_are_the_tested_ones() -> Non
     tested = pins("constraints.txt")
     assert len(documented) > 15
     assert documented == {name: tested[name] for name in documented}
+
+
+def add_needed(name: str, extra: str, found: set[tuple[str, str]]) -> None:
+    """Add a package and what it needs, as installed here: names, each with an extra."""
+    if (canonicalize_name(name), extra) in found:
+        return
+    found.add((canonicalize_name(name), extra))
+    for requirement in map(Requirement, distribution(name).requires or ()):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            for one in ("", *requirement.extras):
+                add_needed(requirement.name, one, found)
+
+
+def test_the_demo_needs_at_most_40_packages() -> None:
+    """`make demo` installs the package with the extra `emulator`."""
+    found: set[tuple[str, str]] = set()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for line in [*project["dependencies"], *project["optional-dependencies"]["emulator"]]:
+        add_needed(Requirement(line).name, "", found)
+    assert (
+        '".[emulator]"' in (ROOT / "Makefile").read_text().partition("\n$(DEMO)/.ready:")[2][:200]
+    )
+    names = {name for name, _ in found} | {project["name"]}
+    assert len(names) <= 40, sorted(names)

@@ -27,16 +27,16 @@ from langchain_kie import (
     KieServerError,
 )
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 
 
 async def test_batch_returns_answers_in_order_and_can_return_errors() -> None:
     bad = Scripted([b'{"code":401,"msg":"Unauthorized"}'])
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         assert [m.text for m in model_at(server).batch(["a", "b", "c"])] == ["pong"] * 3
         assert [m.text for m in await model_at(server).abatch(["a", "b"])] == ["pong"] * 2
         assert len(server.requests) == 5
-    with ScriptedServer(Scripted([WHOLE]), bad) as server:
+    with ScriptedServer(Scripted([COMPLETION]), bad) as server:
         config = {"max_concurrency": 1}
         results = model_at(server).batch(["a", "b"], config, return_exceptions=True)
         assert results[0].text == "pong"
@@ -62,7 +62,7 @@ async def test_a_cached_answer_equals_the_first_and_sends_no_request(name: str) 
 
 def test_cache_entries_depend_on_model_and_options_but_not_on_the_key() -> None:
     cache = InMemoryCache()
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         model_at(server, cache=cache).invoke("hi")
         model_at(server, cache=cache, model="gemini-3.1-pro").invoke("hi")
         model_at(server, cache=cache, reasoning_effort="low").invoke("hi")
@@ -73,7 +73,7 @@ def test_cache_entries_depend_on_model_and_options_but_not_on_the_key() -> None:
 
 async def test_with_retry_and_with_fallbacks_handle_kie_errors() -> None:
     busy = Scripted([b'{"code":429,"msg":"Too many requests"}'])
-    with ScriptedServer(busy, Scripted([WHOLE])) as server:
+    with ScriptedServer(busy, Scripted([COMPLETION])) as server:
         again = model_at(server).with_retry(
             retry_if_exception_type=(KieRateLimitError,),
             wait_exponential_jitter=False,
@@ -81,7 +81,7 @@ async def test_with_retry_and_with_fallbacks_handle_kie_errors() -> None:
         )
         assert again.invoke("hi").text == "pong"
         assert len(server.requests) == 2
-    with ScriptedServer(busy) as server, server_sending(WHOLE) as other:
+    with ScriptedServer(busy) as server, server_sending(COMPLETION) as other:
         safe = model_at(server).with_fallbacks(
             [model_at(other)], exceptions_to_handle=(KieRateLimitError,)
         )
@@ -104,7 +104,7 @@ def test_a_rate_limiter_is_acquired_before_each_call() -> None:
             return True
 
     limiter = Counting()
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         limited = model_at(server, rate_limiter=limiter)
         limited.invoke("hi")
         [*limited.stream("hi")]
@@ -121,7 +121,7 @@ def test_a_chain_and_a_stream_return_the_text() -> None:
 
 
 def test_disable_streaming_makes_a_stream_one_chunk() -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         chunks = [*model_at(server, disable_streaming=True).stream("hi")]
         assert server.requests[0].json["stream"] is False
     assert len(chunks) == 1

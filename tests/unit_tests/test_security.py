@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import copy
+import gzip
 import io
 import logging
+import re
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
+from call_modes import (
+    BASIC_CALL_MODES,
+    fixture,
+    model_at,
+    response_reader,
+    server_sending,
+)
 from key_leaks import SECRET_KEY, check_error
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.load import dumpd, dumps
@@ -149,6 +159,57 @@ async def test_no_failure_shows_the_key_in_errors_logs_or_traces(name: str, no_s
     assert not [event for event in recorder.events if SECRET_KEY in event]
 
 
+_CONTROLS = "a\nRetry\r\x1b[31mb\x00\x9bc\u202ed\u2028e\x7f"
+CONTROL_ROWS: dict[str, Scripted] = {
+    "in an error": Scripted([orjson.dumps({"code": 500, "msg": _CONTROLS})]),
+    "in an event": Scripted([sse({"error": {"message": _CONTROLS, "code": 429}})]),
+    "in a status's body": Scripted([_CONTROLS.encode()], status=503),
+    "in a name": Scripted([sse({_CONTROLS: 1})]),
+    "in text that is not JSON": Scripted([b"<b>" + _CONTROLS.encode()]),
+    "in a title": Scripted([f"<html><title>{_CONTROLS}</title>".encode()], status=524),
+    "in an invalid header": _raw(f"HTTP/1.1 200 OK\r\n\x1b[31m {_CONTROLS}\r\n\r\n"),
+    "in an encoding": Scripted([], headers={"Content-Encoding": "a\tb"}),
+}
+
+
+@pytest.mark.parametrize("name", CONTROL_ROWS)
+async def test_an_error_is_one_line_without_control_characters(name, no_sleep, caplog) -> None:
+    """A server can neither write lines into a log nor change a terminal."""
+    with ScriptedServer(CONTROL_ROWS[name]) as server:
+        for call_mode in BASIC_CALL_MODES:
+            with pytest.raises(KieError) as caught:
+                await call_mode(model_at(server, max_retries=1))
+            assert str(caught.value).isprintable()
+    assert all(r.getMessage().isprintable() for r in caplog.records if "kie" in r.name)
+
+
+def test_of_a_compressed_error_only_the_start_is_decompressed() -> None:
+    bomb = gzip.compress(bytes(100_000_000), 1)
+    for status in (200, 500):
+        reader = response_reader(status=status, headers={"content-encoding": "gzip"})
+        tracemalloc.start()
+        for start in range(0, len(bomb), 65_536):
+            reader.feed(bomb[start : start + 65_536])
+        with pytest.raises(KieError):
+            reader.close()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 1_000_000
+
+
+async def test_no_log_line_of_the_package_has_a_prompt_or_an_answer(no_sleep, caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    busy = Scripted([orjson.dumps({"code": 500, "msg": "Busy"})])
+    answer = Scripted([sse({"choices": [{"delta": {"content": "ANSWER"}}]}, "[DONE]")])
+    for call_mode in BASIC_CALL_MODES:
+        with ScriptedServer(busy, answer) as server:
+            await call_mode(model_at(server, max_retries=1), "PROMPT")
+            assert b"PROMPT" in server.requests[0].body
+    lines = [record.getMessage() for record in caplog.records]
+    assert len([line for line in lines if line.startswith("retry 1")]) == len(BASIC_CALL_MODES)
+    assert not [line for line in lines if "PROMPT" in line or "ANSWER" in line]
+
+
 async def test_a_successful_call_shows_the_key_in_no_trace() -> None:
     recorder = Recorder()
     with server_sending(fixture("shape_a.sse")) as server:
@@ -208,7 +269,7 @@ def test_a_key_of_a_wrong_type_is_rejected_and_not_shown(key: Any) -> None:
 @pytest.mark.parametrize("form", ["{}", "{}\n", " {}", "\t{}\r\n"])
 def test_white_space_around_a_key_is_removed_wherever_the_key_is_from(form, monkeypatch) -> None:
     key = form.format(SECRET_KEY)
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         monkeypatch.setenv("KIE_API_KEY", key)
         monkeypatch.setenv("KIE_BASE_URL", server.base_url)
         model_at(server, api_key=key).invoke("hi")
@@ -227,7 +288,7 @@ def test_a_base_url_from_the_environment_is_checked(url: str, monkeypatch) -> No
 
 
 async def test_a_model_without_a_key_sends_nothing() -> None:
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         model = ChatKieGemini(model="gemini-3-flash", base_url=server.base_url)
         for call_mode in BASIC_CALL_MODES:
             with pytest.raises(KieConfigurationError, match="KIE_API_KEY"):
@@ -236,7 +297,7 @@ async def test_a_model_without_a_key_sends_nothing() -> None:
 
 
 async def test_a_redirect_is_an_error_and_neither_key_nor_prompt_follow_it() -> None:
-    with server_sending(fixture("chat_whole.json")) as other:
+    with server_sending(fixture("chat_completion.json")) as other:
         headers = {"Location": other.base_url}
         with server_sending(b"", status=308, headers=headers) as server:
             async with httpx.AsyncClient(follow_redirects=True) as async_client:
@@ -255,13 +316,16 @@ async def test_a_redirect_is_an_error_and_neither_key_nor_prompt_follow_it() -> 
 
 def test_a_header_of_the_user_does_not_replace_the_key() -> None:
     headers = {"authorization": "Bearer other"}
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         model_at(server, api_key=SECRET_KEY, default_headers=headers).invoke("hi")
         assert server.requests[0].headers["authorization"] == f"Bearer {SECRET_KEY}"
 
 
 async def test_the_url_of_a_message_is_never_fetched() -> None:
-    with server_sending(b"\x89PNG") as other, server_sending(fixture("chat_whole.json")) as server:
+    with (
+        server_sending(b"\x89PNG") as other,
+        server_sending(fixture("chat_completion.json")) as server,
+    ):
         block = {"type": "image_url", "image_url": {"url": f"{other.base_url}/cat.png"}}
         for call_mode in BASIC_CALL_MODES:
             await call_mode(model_at(server), [HumanMessage([block])])
@@ -274,3 +338,12 @@ def test_an_echoed_key_is_redacted_where_the_end_of_a_message_cuts_it(length: in
     with server_sending(body) as server, pytest.raises(KieError) as caught:
         model_at(server, api_key=SECRET_KEY).invoke("hi")
     assert SECRET_KEY[:6] not in str(caught.value)
+
+
+def test_no_recording_of_the_repository_has_a_key() -> None:
+    recordings = [*Path(__file__).parents[1].glob("integration_tests/cassettes/**/*.yaml")]
+    assert recordings
+    for recording in recordings:
+        text = recording.read_text()
+        assert "accept-encoding" in text  # headers are recorded
+        assert not re.search("authorization|cookie|bearer|sk-", text, re.IGNORECASE)

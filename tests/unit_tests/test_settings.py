@@ -13,7 +13,7 @@ from langchain_kie import ChatKieGemini, KieAccount, KieConfigurationError, KieF
 from langchain_kie._chat_model.call import files_of, transport_of
 from langchain_kie._settings import DEFAULT_UPLOAD_URL, upload_url_for
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_setting_that_cannot_work_is_refused_by_name(settings: dict[str, Any],
 def test_a_closed_client_is_refused_by_name() -> None:
     client = httpx.Client()
     client.close()
-    with server_sending(WHOLE) as server, pytest.raises(KieConfigurationError, match="closed"):
+    with server_sending(COMPLETION) as server, pytest.raises(KieConfigurationError, match="closed"):
         model_at(server, http_client=client).invoke("hi")
 
 
@@ -67,7 +67,7 @@ def test_a_closed_client_is_refused_by_name() -> None:
     ids=str,
 )
 def test_an_option_that_cannot_work_is_refused_by_name(options: dict[str, Any], named) -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         with pytest.raises((ValueError, KieConfigurationError), match=named):
             model_at(server).invoke("hi", **options)
         assert server.requests == []
@@ -79,7 +79,7 @@ def test_an_option_that_cannot_work_is_refused_by_name(options: dict[str, Any], 
     ids=str,
 )
 def test_a_malformed_block_is_refused_by_its_type(block: dict[str, Any]) -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         with pytest.raises(ValueError, match="input_audio"):
             model_at(server).invoke([HumanMessage([{"type": "text", "text": "hi"}, block])])
         assert server.requests == []
@@ -95,13 +95,13 @@ def test_a_malformed_block_is_refused_by_its_type(block: dict[str, Any]) -> None
     ],
 )
 def test_stop_of_a_call_replaces_stop_of_the_model(model_stop, call_stop, sent) -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         model_at(server, stop=model_stop).invoke("hi", stop=call_stop)
         assert server.requests[0].json.get("stop") == sent
 
 
 def test_model_kwargs_are_merged_into_the_body() -> None:
-    body = fixture("native_whole.json")
+    body = fixture("native_response.json")
     extra = {"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}, "cachedContent": "c"}
     with server_sending(body) as server:
         model = model_at(
@@ -122,13 +122,13 @@ def test_model_kwargs_are_merged_into_the_body() -> None:
 
 @pytest.mark.parametrize(("given", "sent"), [("HIGH", "high"), ("low", "low")])
 def test_an_effort_may_be_in_capitals(given: str, sent: str) -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         model_at(server, reasoning_effort=given).invoke("hi")
         assert server.requests[0].json["reasoning_effort"] == sent
 
 
 def test_the_gateway_accepts_any_reasoning_effort() -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         model = model_at(server, model="gemini-2.5-flash", api="gateway")
         model.invoke("hi", reasoning_effort="ultra")
         assert server.requests[0].json["reasoning_effort"] == "ultra"
@@ -186,7 +186,7 @@ def test_the_end_of_a_base_url_that_names_an_endpoint_is_removed(given: str, url
 @pytest.mark.parametrize("end", ["/v1", "/gemini-3-pro/v1", "/v1/chat/completions", "/gemini/v1"])
 @pytest.mark.parametrize("api", ["chat_completions", "gateway"])
 def test_a_call_reaches_its_endpoint_whatever_the_end_of_the_base_url(end: str, api) -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         url = f"{server.base_url}/relay{end}"
         ChatKieGemini(model="gemini-3-pro", api_key="k", base_url=url, api=api).invoke("hi")
         slug = "/gemini-3-pro" if api == "chat_completions" else ""

@@ -39,6 +39,7 @@ AWAITED = {
     "response.close": "response.aclose",
     "pool.send": "pool.send",
     "pool.handle_request": "pool.handle_async_request",
+    "self.limiter.acquire": "self.limiter.aacquire",
     "_upload_call": "_upload_call",
 }
 """Calls outside the pairs that an async twin must await, here or in a thread, and their names."""

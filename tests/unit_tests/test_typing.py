@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 import typing
+from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,6 @@ from call_modes import KEY, fixture, model_at, server_sending
 from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage, trim_messages
 
-import langchain_kie
 from langchain_kie import ChatKieGemini
 from langchain_kie._chat_model.parameter_types import Parameters
 from langchain_kie._settings import ALIASES, ModelOptions
@@ -24,7 +25,12 @@ from langchain_kie._settings import ALIASES, ModelOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
+PUBLIC_MODULES = [
+    *("langchain_kie", "langchain_kie.account", "langchain_kie.chat_models"),
+    *("langchain_kie.credits", "langchain_kie.emulator", "langchain_kie.errors"),
+    *("langchain_kie.files", "langchain_kie.rate_limiter", "pytest_langchain_kie"),
+]
 FOLDER = Path(__file__).parents[1] / "type_checks"
 MYPY = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", "/dev/null"]
 PYRIGHT = [
@@ -58,29 +64,56 @@ def test_the_typed_constructor_has_every_field_and_alias() -> None:
     assert typed == {*ChatKieGemini.model_fields, *ALIASES} - {"model", "model_name"}
 
 
-def public_functions() -> dict[str, Callable[..., Any]]:
-    """The functions of the package, and the methods that its classes define, by name."""
-    found: dict[str, Callable[..., Any]] = {}
-    for name in langchain_kie.__all__:
-        value = getattr(langchain_kie, name)
-        if isinstance(value, type):
-            members = {f"{name}.{n}": getattr(value, n) for n in vars(value) if n[0] != "_"}
-            found |= {n: member for n, member in members.items() if callable(member)}
-        elif callable(value):
-            found[name] = value
+def is_public(name: str) -> bool:
+    return not name.startswith("_") or name.startswith("__")
+
+
+def with_members(cls: type) -> dict[str, Callable[..., Any]]:
+    """A class, and the methods and properties that this package defines for it, by name."""
+    found: dict[str, Callable[..., Any]] = {cls.__name__: cls}
+    classes = [c for c in cls.__mro__ if c.__module__.startswith("langchain_kie")]
+    for name, value in chain.from_iterable(vars(c).items() for c in classes):
+        function = value.fget if isinstance(value, property) else value
+        function = inspect.unwrap(getattr(function, "__func__", function))
+        if inspect.isfunction(function) and is_public(name):
+            found.setdefault(f"{cls.__name__}.{name}", function)
     return found
 
 
-@pytest.mark.parametrize("function", public_functions().values(), ids=public_functions())
-def test_the_hints_of_a_public_function_resolve_at_run_time(function: Callable[..., Any]) -> None:
-    assert "return" in typing.get_type_hints(function)
+def public_objects() -> dict[str, Callable[..., Any]]:
+    """The functions, classes, methods and properties of the public modules, by name."""
+    found: dict[str, Callable[..., Any]] = {}
+    for module in map(import_module, PUBLIC_MODULES):
+        values = vars(module).items()
+        defined = [n for n, v in values if getattr(v, "__module__", "") == module.__name__]
+        for name in filter(is_public, getattr(module, "__all__", defined)):
+            value = getattr(module, name)
+            found |= with_members(value) if isinstance(value, type) else {name: value}
+    return {name: value for name, value in found.items() if callable(value)}
+
+
+PUBLIC = public_objects()
+
+
+@pytest.mark.parametrize("value", PUBLIC.values(), ids=PUBLIC)
+def test_the_hints_of_a_public_object_resolve_at_run_time(value: Callable[..., Any]) -> None:
+    typing.get_type_hints(value)
+
+
+def test_each_kind_of_public_object_is_checked() -> None:
+    assert {
+        *("ChatKieGemini.bind_tools", "ChatKieGemini.__deepcopy__", "KieAccount.__init__"),
+        *("KieModelApi.__init__", "KieRefusalError.__init__", "error_for", "register"),
+        *("Emulator.__init__", "Emulator.answer", "Emulator.requests", "default_respond"),
+        *("Answer", "kie_emulator", "kie_model", "KieFiles.upload", "KieError.__str__"),
+    } <= PUBLIC.keys()
 
 
 async def test_a_model_with_fallbacks_works_where_a_model_does() -> None:
     """With `bind_tools`, schemas, agents and `trim_messages`; the first model always fails."""
     tool = {"title": "f", "description": "f", "type": "object", "properties": {}}
     schema = {"title": "P", "type": "object", "properties": {"a": {"type": "integer"}}}
-    with server_sending(b"", status=500) as failing, server_sending(WHOLE) as server:
+    with server_sending(b"", status=500) as failing, server_sending(COMPLETION) as server:
         model = model_at(failing).with_fallbacks([model_at(server)])
         bound = model.bind_tools([tool])
         agent = create_agent(model, [tool])

@@ -48,7 +48,7 @@ BUSY = failure(500, "Internal server error")
 @pytest.fixture
 def chat() -> Iterator[ScriptedServer]:
     """A chat API that answers everything."""
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         yield server
 
 
@@ -203,7 +203,7 @@ def test_evicted_file_is_uploaded_again(emulator: Emulator) -> None:
 def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The calls that wait for the upload of another call, or use its file."""
     calls: list[Any] = []
-    get_or_start = uploads_module._cache.get_or_start
+    get_or_start = uploads_module._uploaded.value.get_or_start
 
     def recorded(key: Any, loop: Any) -> Any:
         pending, is_mine = get_or_start(key, loop)
@@ -211,7 +211,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             calls.append(pending)
         return pending, is_mine
 
-    monkeypatch.setattr(uploads_module._cache, "get_or_start", recorded)
+    monkeypatch.setattr(uploads_module._uploaded.value, "get_or_start", recorded)
     return calls
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import pytest
 from scripted_server import Scripted
 
 from langchain_kie import KieFile, KieFiles
@@ -24,6 +25,7 @@ MEDIA = Path(__file__).parents[1] / "integration_tests" / "media"
 PNG = (MEDIA / "diagram.png").read_bytes()
 KEY = "sk-CANARY-0123456789"
 STORED_AT = "https://files.example/kieai/1/langchain-kie/a.png"
+MEGABYTE = 1024 * 1024
 SECONDS = 300
 """How long a test waits for what must happen: no machine is so slow."""
 
@@ -57,6 +59,15 @@ async def upload(files: KieFiles, *args: Any, **kwargs: Any) -> KieFile:
 
 async def aupload(files: KieFiles, *args: Any, **kwargs: Any) -> KieFile:
     return await files.aupload(*args, **kwargs)
+
+
+UPLOADS = pytest.mark.parametrize("upload_mode", [upload, aupload])
+
+
+def empty(path: Path) -> Path:
+    """An empty file in a folder."""
+    (path / "a.png").write_bytes(b"")
+    return path / "a.png"
 
 
 class HeldBack:

@@ -11,7 +11,7 @@ from call_modes import BASIC_CALL_MODES, CALL_MODES, blocks_of, model_at, server
 from langchain_core.messages import AIMessage
 from scripted_server import sse
 
-from langchain_kie._conversation.thought_signatures import digest_of
+from langchain_kie._conversation.thought_signatures import digest_of, text_digest
 from langchain_kie.errors import HAS_REFUSALS
 
 if TYPE_CHECKING:
@@ -138,6 +138,10 @@ def signed(model: str, *entries: dict[str, Any]) -> dict[str, Any]:
 
 def signed_text(start: int, end: int, signature: str) -> dict[str, Any]:
     return {"type": "text", "start": start, "end": end, "signature": signature}
+
+
+def signed_content(text: str) -> dict[str, Any]:
+    return {"type": "content", "digest": text_digest(text)}
 
 
 def signed_call(

@@ -14,7 +14,8 @@ from langchain_kie import (
     KieProtocolError,
     KieServerError,
 )
-from langchain_kie._answer import assembler, content_blocks
+from langchain_kie._answer import content_blocks
+from langchain_kie._answer import metadata as metadata_module
 from langchain_kie._answer.event import AnswerEvent, FinishReason
 from langchain_kie._wire import chat_completions, generate_content, parse_event
 from unit_tests.answer.rows import (
@@ -340,10 +341,10 @@ async def test_newer_versions_of_langchain_get_a_normalized_word(
 ) -> None:
     body, expected = NORMALIZED[name]
     with server_sending(body) as server:
-        monkeypatch.setattr(assembler, "HAS_NORMALIZED_FINISH_REASONS", True)
+        monkeypatch.setattr(metadata_module, "HAS_NORMALIZED_FINISH_REASONS", True)
         message = await call_mode(model_at(server))
         assert message.response_metadata["normalized_finish_reason"] == expected
-        monkeypatch.setattr(assembler, "HAS_NORMALIZED_FINISH_REASONS", False)
+        monkeypatch.setattr(metadata_module, "HAS_NORMALIZED_FINISH_REASONS", False)
         message = await call_mode(model_at(server))
         assert "normalized_finish_reason" not in message.response_metadata
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+import pytest
+from call_modes import BASIC_CALL_MODES, model_at, server_sending
 from scripted_server import sse
 
+from langchain_kie import KieToolCallMissingError
 from unit_tests.answer.rows import (
     F1,
     F2,
@@ -13,6 +17,7 @@ from unit_tests.answer.rows import (
     Row,
     check_every_call_mode,
     each,
+    ended,
     native,
     native_row,
 )
@@ -48,6 +53,25 @@ NATIVE_PARTIAL = [
         "arguments in pieces", *PARTIAL, native({"functionCall": {}}), calls=[PARTIAL_CALL]
     ),
     partial_row("arguments in pieces, without an end", *PARTIAL, calls=[PARTIAL_CALL]),
+    partial_row(
+        "arguments in pieces that end with the name",
+        *PARTIAL,
+        native({"functionCall": {"name": "f"}}),
+        calls=[PARTIAL_CALL],
+    ),
+    partial_row(
+        "an end without a call before it, and one that is repeated",
+        native({"functionCall": {}}),
+        native({"functionCall": {"name": "f", "args": {"i": 1}, "id": "c1"}}),
+        *[native({"functionCall": {}})] * 2,
+        calls=[F1],
+    ),
+    native_row(
+        "arguments in pieces, cut at max_tokens between two of them",
+        sse(*PARTIAL, native(finish="MAX_TOKENS")),
+        invalid=[("f", orjson.dumps(PARTIAL_CALL[1]).decode()[:-1])],
+        metadata=ended("length", "MAX_TOKENS"),
+    ),
     partial_row(
         "two calls whose arguments come in pieces",
         *PARTIAL,
@@ -106,3 +130,50 @@ NATIVE_PARTIAL = [
 async def test_arguments_in_pieces_are_the_same_in_every_call_mode(row: Row) -> None:
     """Each piece is placed by its path."""
     await check_every_call_mode(row)
+
+
+ENDS = {
+    "an empty call": [native({"functionCall": {}})],
+    "an empty call in another spelling": [native({"function_call": {}})],
+    "the name": [native({"functionCall": {"name": "f"}})],
+    "none": [],
+}
+SCHEMA = {"title": "f", "type": "object", "properties": {"city": {"type": "string"}}}
+FUNCTION = {"name": "f", "parameters": SCHEMA}
+OTHER = {"name": "g", "parameters": {"type": "object", "properties": {}}}
+OSLO_IN_PIECES = [*PARTIAL[:3], pieces(piece("$.city", willContinue=False))]
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+async def test_a_required_call_can_have_arguments_in_pieces(end: list[dict[str, Any]]) -> None:
+    with server_sending(sse(*OSLO_IN_PIECES, *end, STOPPED)) as server:
+        for api in ("generate_content", "chat_completions", "gateway"):
+            model = model_at(server, api=api)
+            for choice in (None, "any", "f"):
+                bound = model.bind_tools([FUNCTION], tool_choice=choice)
+                for call_mode in BASIC_CALL_MODES:
+                    message = await call_mode(bound)
+                    assert [call["args"] for call in message.tool_calls] == [{"city": "Oslo"}]
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+async def test_the_answer_can_be_a_call_with_arguments_in_pieces(end: list[dict[str, Any]]) -> None:
+    """Of the answer function, or of the name of the schema."""
+    with server_sending(sse(*OSLO_IN_PIECES, *end, STOPPED)) as server:
+        model = model_at(server, api="generate_content")
+        for tools in ([], [OTHER]):
+            for bound in (
+                model.bind_tools(tools, response_format=SCHEMA),
+                model.bind_tools(tools, response_format=SCHEMA, require_tool_call=False),
+            ):
+                for call_mode in BASIC_CALL_MODES:
+                    message = await call_mode(bound)
+                    assert (message.text, message.tool_calls) == ('{"city":"Oslo"}', [])
+
+
+async def test_a_required_call_that_is_cut_between_two_pieces_is_missing() -> None:
+    with server_sending(sse(*OSLO_IN_PIECES, native(finish="MAX_TOKENS"))) as server:
+        model = model_at(server, api="generate_content").bind_tools([FUNCTION], tool_choice="any")
+        for call_mode in BASIC_CALL_MODES:
+            with pytest.raises(KieToolCallMissingError, match="cut at max_tokens"):
+                await call_mode(model)

@@ -10,7 +10,14 @@ from call_modes import BASIC_CALL_MODES, events_of, model_at, model_reading, ser
 from scripted_server import sse
 
 from langchain_kie import KieProtocolError, KieServerError, KieToolCallMissingError
-from unit_tests.answer.rows import completion, delta, fragment, native, signed_text
+from unit_tests.answer.rows import (
+    completion,
+    delta,
+    fragment,
+    native,
+    signed_content,
+    signed_text,
+)
 
 CHAT, NATIVE = "gemini-3-flash", "gemini-3.5-flash"
 
@@ -150,7 +157,7 @@ async def test_signed_text_before_a_required_call_keeps_its_signature() -> None:
     for message in await answers(body, NATIVE, tool_choice="any"):
         assert message.content == "Hm. Wait."
         entries = message.additional_kwargs["thought_signatures"]["gemini-3.5-flash"]
-        assert entries == [signed_text(4, 9, "S==")]
+        assert entries == [signed_text(4, 9, "S=="), signed_content("Hm. Wait.")]
 
 
 async def test_a_choice_that_requires_nothing_leaves_the_text() -> None:

@@ -81,8 +81,8 @@ async def test_a_tool_that_takes_only_text_gets_text(sent, expected, size) -> No
     first, *rest = (sent[i : i + size] for i in range(0, len(sent), size))
     pieces = [fragment(None, piece, index=0) for piece in rest]
     chat = fragments(fragment("f", first, index=0, id="c1"), *pieces)
-    whole = completion(content="", tool_calls=[fragment("f", sent, id="c1")])
-    for body in (chat, whole, native_call(json.loads(sent))):
+    at_once = completion(content="", tool_calls=[fragment("f", sent, id="c1")])
+    for body in (chat, at_once, native_call(json.loads(sent))):
         with server_sending(body) as server:
             model = bound_to(server, a="string", b="string", c="string")
             for call_mode in BASIC_CALL_MODES:
@@ -98,6 +98,19 @@ async def test_arguments_that_are_cut_in_a_number_are_invalid(sent: str, start: 
     with server_sending(chat) as server:
         for call_mode in BASIC_CALL_MODES:
             message = await call_mode(bound_to(server, a="string", b="string"))
+            assert not message.tool_calls
+            (call,) = message.invalid_tool_calls
+            assert call["args"].startswith(sent)
+
+
+@pytest.mark.parametrize("name", ["a", "other"])
+async def test_arguments_that_are_nested_too_deeply_are_invalid(name: str) -> None:
+    """Nothing that keeps messages could write them."""
+    sent = f'{{"n": "1", "{name}": {"[" * 1000}{"]" * 1000}}}'
+    chat = fragments(fragment("f", sent, index=0, id="c1"))
+    with server_sending(chat) as server:
+        for call_mode in BASIC_CALL_MODES:
+            message = await call_mode(bound_to(server, n="integer", a="array"))
             assert not message.tool_calls
             (call,) = message.invalid_tool_calls
             assert call["args"].startswith(sent)
@@ -167,12 +180,12 @@ STREAMED: dict[str, bytes] = {
 async def test_a_call_is_streamed_as_its_name_and_then_its_arguments(body: bytes) -> None:
     """As AG-UI reads a stream: one call a chunk, and nothing next to it."""
     with server_sending(body) as server:
-        whole = model_at(server).invoke("hi")
+        complete = model_at(server).invoke("hi")
         for call_mode in (call_modes.stream, call_modes.astream):
             chunks: list[Any] = []
             message = await call_mode(model_at(server), "hi", chunks)
-            assert message.tool_calls == whole.tool_calls
-            assert message.text == whole.text == "a"
+            assert message.tool_calls == complete.tool_calls
+            assert message.text == complete.text == "a"
             assert "".join(c.text for c in chunks if not c.tool_call_chunks) == "a"
             read: dict[str, list[Any]] = {}
             for chunk in chunks:

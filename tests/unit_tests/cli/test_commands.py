@@ -18,7 +18,7 @@ import pytest
 from langchain_kie import __version__, models
 from langchain_kie.emulator import Answer, Emulator, Failure
 from unit_tests.cli.command_line import MODEL, run, run_process
-from unit_tests.loopback import MAX_WAIT
+from unit_tests.loopback import MAX_WAIT, named_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +90,43 @@ def test_an_error_is_one_line(emulator: Emulator, monkeypatch: pytest.MonkeyPatc
     assert result.output.startswith("error: ")
     assert result.output.count("\n") == 1
     assert "sk-0123" not in result.output
+
+
+NEEDS_URL = [
+    ["models"],
+    ["credits"],
+    ["chat"],
+    ["doctor", "--models", MODEL, "--questions", "stream"],
+]
+
+
+@pytest.mark.parametrize("command", NEEDS_URL, ids=lambda command: command[0])
+def test_http_to_another_machine_must_be_allowed(
+    command: list[str], emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator.api_key = f"key-of-{command[0]}"  # a process keeps the list of models of a key
+    monkeypatch.setenv("KIE_API_KEY", emulator.api_key)
+    monkeypatch.delenv("KIE_BASE_URL")
+    with named_host(emulator.base_url) as url:
+        refused = run(*command, "--base-url", url, stdin="Say 'hello'.\n")
+        assert refused.exit_code == 2
+        assert "error: base_url must use https" in refused.output
+        assert "allow_http=True allows http" in refused.output
+        assert emulator.requests == []
+        with pytest.warns(UserWarning, match="sent to emulator without encryption"):
+            allowed = run(*command, "--base-url", url, "--allow-http", stdin="Say 'hello'.\n")
+        assert allowed.exit_code == 0, allowed.output
+        hosts = {request.headers["host"] for request in emulator.requests}
+        assert hosts == {url.removeprefix("http://")}
+        monkeypatch.setenv("KIE_BASE_URL", url)
+        assert run(*command, "--allow-http", stdin="Say 'hello'.\n").exit_code == 0
+
+
+@pytest.mark.parametrize("option", [["--base-url", "https://host"], ["--allow-http"]])
+def test_the_emulator_has_its_url(option: list[str]) -> None:
+    result = run("credits", "--emulator", *option)
+    assert result.exit_code == 2
+    assert "cannot be used with --emulator" in result.output
 
 
 # --- chat --------------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ UNKNOWN = {"unknown type": {"type": "hologram", "url": URL}, "no type": {"hologr
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[ScriptedServer]:
-    with server_sending(fixture("chat_whole.json")) as started:
+    with server_sending(fixture("chat_completion.json")) as started:
         yield started
 
 

@@ -76,7 +76,7 @@ def test_model_estimates_messages_and_tools_without_a_request() -> None:
     call = {"name": "f", "args": {}, "id": "c0"}
     with_result = [AIMessage("", tool_calls=[call]), ToolMessage([image], tool_call_id="c0")]
     tool = {"name": "f", "description": "y" * 400, "parameters": {"type": "object"}}
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         model = model_at(server)
         messages = [HumanMessage([{"type": "text", "text": "x" * 4_000}, image])]
         counted = model.get_num_tokens_from_messages(messages)
@@ -105,7 +105,7 @@ def test_model_estimates_messages_and_tools_without_a_request() -> None:
     ],
 )
 def test_a_wide_character_is_a_token(text: str, tokens: int) -> None:
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         model = model_at(server)
     assert model.get_num_tokens(text) == tokens
     of_blank = model.get_num_tokens_from_messages([HumanMessage("")])

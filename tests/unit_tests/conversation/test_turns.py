@@ -1,6 +1,6 @@
 """Tool results that belong to no tool call, and messages that cannot be sent.
 
-What a whole request looks like is tested in `wire/test_requests.py`.
+What a complete request looks like is tested in `wire/test_messages.py`.
 """
 
 from __future__ import annotations

@@ -5,11 +5,15 @@ from __future__ import annotations
 import httpx
 import pytest
 from call_modes import BASIC_CALL_MODES, ainvoke, fixture, invoke, model_at, server_sending
+from langchain_core.messages import HumanMessage
 from scripted_server import Scripted, ScriptedServer
 
-from unit_tests.loopback import run_script
+from langchain_kie import ChatKieGemini, KieAccount, KieConfigurationError, media_block
+from langchain_kie.emulator import Emulator
+from unit_tests.loopback import named_host, run_script
+from unit_tests.upload_server import unique_png
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 
 
 def test_importing_and_constructing_loads_neither_an_http_client_nor_a_server() -> None:
@@ -32,7 +36,7 @@ def test_importing_and_constructing_loads_neither_an_http_client_nor_a_server() 
     assert run_script(script).splitlines() == core.splitlines() * 2
 
 
-@pytest.mark.parametrize("name", ["shape_a.sse", "native.sse", "chat_whole.json"])
+@pytest.mark.parametrize("name", ["shape_a.sse", "native.sse", "chat_completion.json"])
 async def test_one_connection_serves_one_call_after_another(name: str) -> None:
     for call_mode in BASIC_CALL_MODES:
         with server_sending(fixture(name)) as server:
@@ -47,14 +51,14 @@ async def test_one_connection_serves_one_call_after_another(name: str) -> None:
 @pytest.mark.parametrize("call_mode", [invoke, ainvoke])
 async def test_accounts_that_share_connections_share_no_cookies(call_mode) -> None:
     headers = {"Content-Type": "application/json", "Set-Cookie": "session=of-a; Path=/"}
-    with ScriptedServer(Scripted([WHOLE], headers=headers)) as server:
+    with ScriptedServer(Scripted([COMPLETION], headers=headers)) as server:
         await call_mode(model_at(server, api_key="key-a"))
         await call_mode(model_at(server, api_key="key-b"))
         assert "cookie" not in server.requests[1].headers
 
 
 async def test_no_compressed_response_is_requested() -> None:
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         for call_mode in BASIC_CALL_MODES:
             await call_mode(model_at(server))
         assert {r.headers["accept-encoding"] for r in server.requests} == {"identity"}
@@ -71,7 +75,7 @@ async def test_clients_of_the_user_are_used_and_left_open() -> None:
     async def arecord(request: httpx.Request) -> None:
         paths.append(request.url.path)
 
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         with httpx.Client(event_hooks={"request": [record]}) as client:
             model = model_at(server, http_client=client)
             model.invoke("hi")
@@ -83,3 +87,27 @@ async def test_clients_of_the_user_are_used_and_left_open() -> None:
             [chunk async for chunk in model.astream("hi")]
             assert not async_client.is_closed
     assert len(paths) == 4
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+async def test_http_to_another_machine_works_if_it_is_allowed(api: str) -> None:
+    """As `http://emulator:8787` of a compose file: calls, uploads and the account."""
+    image = media_block(unique_png(1_000))
+    with Emulator() as emulator, named_host(emulator.base_url) as url:
+        key = emulator.api_key
+        settings = {"model": "gemini-3-flash", "api": api, "base_url": url, "api_key": key}
+        with pytest.raises(KieConfigurationError, match="allow_http=True allows http"):
+            ChatKieGemini(**settings)
+        assert emulator.requests == []
+        with pytest.warns(UserWarning, match="sent to emulator without encryption"):
+            model = ChatKieGemini(**settings, allow_http=True, media_upload="always")
+        for call_mode in BASIC_CALL_MODES:
+            message = await call_mode(model, [HumanMessage(["Say 'hello'.", image])])
+            assert "hello" in message.text
+        assert KieAccount(base_url=url, api_key=key, allow_http=True).credits() > 0
+        assert await KieAccount(base_url=url, api_key=key, allow_http=True).acredits() > 0
+        paths = [request.path for request in emulator.requests]
+        assert len(paths) == len(BASIC_CALL_MODES) + 3
+        assert paths.count("/api/file-stream-upload") == 1
+        hosts = {request.headers["host"] for request in emulator.requests}
+        assert hosts == {url.removeprefix("http://")}

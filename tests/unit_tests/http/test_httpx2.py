@@ -15,16 +15,16 @@ from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie import KieAccount, KieConfigurationError, KieError
 from langchain_kie._http.transport import DEFAULT_TIMEOUT
-from unit_tests.loopback import TEXT_EVENTS, all_closed, run_script
+from unit_tests.loopback import PRELUDE, TEXT_EVENTS, all_closed, run_script
 from unit_tests.upload_server import STORED_AT, aupload, files_at, receipt, unique_png, upload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-WHOLE = {
-    "chat_completions": fixture("chat_whole.json"),
-    "gateway": fixture("chat_whole.json"),
-    "generate_content": fixture("native_whole.json"),
+RESPONSES = {
+    "chat_completions": fixture("chat_completion.json"),
+    "gateway": fixture("chat_completion.json"),
+    "generate_content": fixture("native_response.json"),
 }
 STREAMED = {
     "chat_completions": fixture("shape_a.sse"),
@@ -45,8 +45,8 @@ async def clients_of(library: Any, **options: Any) -> AsyncIterator[dict[str, An
             }
 
 
-@pytest.mark.parametrize("bodies", [WHOLE, STREAMED], ids=["whole", "streamed"])
-@pytest.mark.parametrize("api", WHOLE)
+@pytest.mark.parametrize("bodies", [RESPONSES, STREAMED], ids=["one response", "streamed"])
+@pytest.mark.parametrize("api", RESPONSES)
 async def test_a_client_of_httpx2_gives_the_message_that_the_pools_give(api, bodies) -> None:
     with server_sending(bodies[api]) as server:
         async with clients_of(httpx2) as clients:
@@ -102,7 +102,7 @@ async def test_an_error_of_httpx2_is_the_error_that_httpx_gives(fault: Scripted)
 
 
 async def test_httpx2_over_tls_and_to_nobody() -> None:
-    with ScriptedServer(Scripted([WHOLE["gateway"]]), tls=server_tls()) as server:
+    with ScriptedServer(Scripted([RESPONSES["gateway"]]), tls=server_tls()) as server:
         async with clients_of(httpx2, verify=client_tls()) as clients:
             for call_mode in CALL_MODES[:4]:
                 assert (await call_mode(model_at(server, **clients))).text == "pong"
@@ -138,7 +138,7 @@ async def test_the_account_is_read_with_httpx2() -> None:
 def test_a_closed_client_or_one_of_the_other_kind_is_refused_by_name() -> None:
     client = httpx2.Client()
     client.close()
-    with server_sending(WHOLE["gateway"]) as server:
+    with server_sending(RESPONSES["gateway"]) as server:
         with pytest.raises(KieConfigurationError, match="closed"):
             model_at(server, http_client=client).invoke("hi")
         for name, wrong in (("http_client", httpx2.AsyncClient()), ("http_async_client", client)):
@@ -150,7 +150,7 @@ def test_a_client_s_own_subclass_is_a_client() -> None:
     class Mine(httpx2.Client):
         pass
 
-    with server_sending(WHOLE["gateway"]) as server, Mine() as client:
+    with server_sending(RESPONSES["gateway"]) as server, Mine() as client:
         assert model_at(server, http_client=client).invoke("hi").text == "pong"
 
 
@@ -159,7 +159,7 @@ def test_a_timeout_of_httpx2_is_sent_as_it_is() -> None:
 
     def respond(request: httpx2.Request) -> httpx2.Response:
         seen.append(request.extensions["timeout"])
-        return httpx2.Response(200, content=WHOLE["gateway"])
+        return httpx2.Response(200, content=RESPONSES["gateway"])
 
     transport = httpx2.MockTransport(respond)
     with ScriptedServer() as server, httpx2.Client(transport=transport) as client:
@@ -173,7 +173,7 @@ def test_a_timeout_of_httpx2_is_sent_as_it_is() -> None:
 
 @pytest.mark.parametrize("alias", ["import httpx2; httpx2.alias_httpx()", ""])
 def test_the_package_works_where_httpx_is_an_alias_of_httpx2(alias: str) -> None:
-    with server_sending(WHOLE["gateway"]) as server:
+    with server_sending(RESPONSES["gateway"]) as server:
         output = run_script(f"""
             {alias}
             import asyncio, sys
@@ -202,3 +202,36 @@ def test_httpx2_is_optional() -> None:
         print(len(network_errors()))
     """)
     assert output.split() == ["4"]
+
+
+UNREAD = """
+import httpx2
+model.http_async_client = httpx2.AsyncClient()
+stream = model.astream("hi")
+
+async def main():
+    async for _ in stream:
+        break
+    {end}
+
+asyncio.run(main())
+print("ok")
+"""
+
+
+@pytest.mark.parametrize(
+    "answer", [Scripted([STREAMED["gateway"]]), FAULTS["silent after a chunk"]]
+)
+def test_a_stream_that_is_closed_logs_nothing_when_the_event_loop_ends(answer: Scripted) -> None:
+    """docs/performance.md; the message for a stream that is left open is httpx2's (2.16)."""
+    with ScriptedServer(answer) as server:
+        closed = PRELUDE + UNREAD.format(end="await stream.aclose()")
+        assert run_script(closed, base_url=server.base_url) == "ok\n"
+        with pytest.raises(AssertionError, match="asynchronous generator is already running"):
+            run_script(PRELUDE + UNREAD.format(end="pass"), base_url=server.base_url)
+
+
+def test_a_stream_that_is_read_logs_nothing_when_the_event_loop_ends() -> None:
+    with server_sending(STREAMED["gateway"]) as server:
+        read = PRELUDE + UNREAD.format(end="[chunk async for chunk in stream]")
+        assert run_script(read, base_url=server.base_url) == "ok\n"

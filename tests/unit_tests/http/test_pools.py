@@ -23,14 +23,15 @@ from unit_tests.loopback import TEXT_EVENTS, all_closed, until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 STALLED_TEXT = Scripted(TEXT_EVENTS, ending="stall")
 
 
 def slots() -> list[Any]:
     """Return the slots of the shared pools, of threads and of every event loop."""
-    of_loops = [pools for pools, _ in _pools._process.of_loops.values()]
-    return [slot for pools in (_pools._process.of_threads, *of_loops) for slot in pools._slots]
+    process = _pools._process.value
+    of_loops = [pools for pools, _ in process.of_loops.values()]
+    return [slot for pools in (process.of_threads, *of_loops) for slot in pools._slots]
 
 
 def in_use() -> list[Any]:
@@ -167,7 +168,7 @@ async def test_tasks_cancelled_at_any_moment_leave_nothing_in_use() -> None:
         assert in_use() == []
         del jobs, results, errors
         gc.collect()
-        pools, _ = _pools._process.of_loops[asyncio.get_running_loop()]
+        pools, _ = _pools._process.value.of_loops[asyncio.get_running_loop()]
         for pool in pools.clear():
             await pool.aclose()
         await all_closed(server)
@@ -189,7 +190,7 @@ async def test_a_task_cancelled_in_a_tls_handshake_closes_its_connection() -> No
 
 async def test_a_task_cancelled_while_it_waits_for_a_connection_takes_none() -> None:
     limits = httpx.Limits(max_connections=1)
-    with ScriptedServer(STALLED_TEXT, Scripted([WHOLE])) as server:
+    with ScriptedServer(STALLED_TEXT, Scripted([COMPLETION])) as server:
         async with httpx.AsyncClient(limits=limits) as client:
             model = model_at(server, http_async_client=client)
             first: Any = model.astream("hi")
@@ -226,7 +227,7 @@ def closed_pools(monkeypatch) -> set[Any]:
 
 
 async def test_the_pool_of_a_cancelled_call_is_not_used_again(closed_pools) -> None:
-    with ScriptedServer(STALLED_TEXT, Scripted([WHOLE])) as server:
+    with ScriptedServer(STALLED_TEXT, Scripted([COMPLETION])) as server:
         model = model_at(server)
         async with _pools.async_pooled_transport() as pool:
             task = asyncio.ensure_future(model.ainvoke("hi"))

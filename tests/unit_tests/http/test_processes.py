@@ -19,7 +19,7 @@ from unit_tests.loopback import PRELUDE, TEXT_EVENTS, Echo, run_script
 STRICT = ("-W", "error::ResourceWarning")
 """Flags of a Python that reports every socket, file and event loop left open."""
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 
 
 # --- many calls at once -----------------------------------------------------------------------
@@ -37,7 +37,7 @@ def test_fifty_threads_share_a_model_and_leave_no_thread_or_call() -> None:
             assert [*pool.map(ask, prompts)] == [(prompt, prompt) for prompt in prompts]
         left = [t for t in threading.enumerate() if "process_request_thread" not in t.name]
         assert len(left) <= before
-    assert not any(slot.calls for slot in _pools._process.of_threads._slots)
+    assert not any(slot.calls for slot in _pools._process.value.of_threads._slots)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_thousand_calls_at_once_end_and_leave_nothing_open() -> None:
             answers = await asyncio.gather(*(model.ainvoke(f"p{i}") for i in range(1000)))
             assert [a.text for a in answers] == [f"p{i}" for i in range(1000)]
             assert len(asyncio.all_tasks()) == 1
-            ((pools, _),) = _pools._process.of_loops.values()
+            ((pools, _),) = _pools._process.value.of_loops.values()
             kept = [len(s.pool._pool.connections) for s in pools._slots]
             assert max(kept) <= _pools.CALLS_PER_POOL and len(kept) <= _pools.MAX_POOLS
             assert not any(s.calls for s in pools._slots)
@@ -132,7 +132,7 @@ def test_a_model_works_in_event_loops_one_after_another_and_at_once() -> None:
             assert all(asyncio.run(ask_often(model, name)))
         both = pool.map(lambda name: asyncio.run(ask_often(model, name)), "de")
         assert all(map(all, both))
-    assert not [loop for loop in _pools._process.of_loops if loop.is_closed()]
+    assert not [loop for loop in _pools._process.value.of_loops if loop.is_closed()]
 
 
 def test_loops_closed_by_hand_keep_at_most_the_connections_of_one_loop() -> None:
@@ -143,12 +143,12 @@ def test_loops_closed_by_hand_keep_at_most_the_connections_of_one_loop() -> None
             loop = asyncio.new_event_loop()
             loop.run_until_complete(model.ainvoke("hi"))
             loop.close()
-            assert len(_pools._process.of_loops) == 1
+            assert len(_pools._process.value.of_loops) == 1
         asyncio.run(model.ainvoke("hi"))
-        assert not _pools._process.of_loops
+        assert not _pools._process.value.of_loops
         print("done")
     """)
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         assert run_script(script, base_url=server.base_url) == "done\n"
 
 

@@ -10,13 +10,14 @@ from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from langchain_kie._http import pools as _pools
 from unit_tests.loopback import PRELUDE, run_script
 
-WHOLE = fixture("chat_whole.json")
+COMPLETION = fixture("chat_completion.json")
 
 
 @pytest.mark.parametrize(
     ("form", "excluded", "is_used"),
     [
         ("http://{}", "", True),
+        ("http://user:pass-word@{}", "", True),
         ("{}", "other.invalid", True),
         ("http://{}", "kie.invalid", False),
         ("http://{}", "a.example, .kie.invalid", False),
@@ -29,9 +30,11 @@ def test_a_proxy_of_the_environment_is_used(form, excluded, is_used, monkeypatch
         try:
             model.invoke("hi")
         except Exception as error:
+            import traceback
+            assert "pass-word" not in "".join(traceback.format_exception(error)) + repr(error)
             print(type(error).__name__)
     """)
-    with server_sending(WHOLE) as proxy:
+    with server_sending(b"", status=407) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", form.format(proxy.base_url.removeprefix("http://")))
         monkeypatch.setenv("NO_PROXY", excluded)
         assert run_script(script, base_url="https://api.kie.invalid") == "KieConnectionError\n"
@@ -51,7 +54,7 @@ def test_a_corrected_environment_is_read_again() -> None:
                 except Exception as error:
                     print(type(error).__name__)
     """)
-    with server_sending(WHOLE) as proxy:
+    with server_sending(COMPLETION) as proxy:
         out = run_script(script, proxy.base_url, base_url="https://api.kie.invalid")
         assert out.split() == ["KieConfigurationError"] * 2 + ["KieConnectionError"] * 2
         assert [request.method for request in proxy.requests] == ["CONNECT"] * 2
@@ -77,20 +80,20 @@ def test_an_invalid_environment_is_a_configuration_error(name: str, value: str) 
                 assert "pass" not in str(error)
                 print(sys.argv[2] in str(error))
     """)
-    with server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as server:
         assert run_script(script, name, value, base_url=server.base_url) == "True\nTrue\n"
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
 async def test_calls_on_this_machine_use_no_proxy(name: str, monkeypatch) -> None:
-    with server_sending(WHOLE) as proxy, server_sending(WHOLE) as server:
+    with server_sending(COMPLETION) as proxy, server_sending(COMPLETION) as server:
         monkeypatch.setenv(name, proxy.base_url)
-        monkeypatch.setattr(_pools, "_process", _pools._ProcessPools())
+        monkeypatch.setattr(_pools._process, "value", _pools._ProcessPools())
         for call_mode in BASIC_CALL_MODES:
             await call_mode(model_at(server))
         assert (len(proxy.requests), len(server.requests)) == (0, 4)
-        for pool in _pools._process.of_threads.clear():
+        for pool in _pools._process.value.of_threads.clear():
             pool.close()
-        for pools, _ in _pools._process.of_loops.values():
+        for pools, _ in _pools._process.value.of_loops.values():
             for async_pool in pools.clear():
                 await async_pool.aclose()

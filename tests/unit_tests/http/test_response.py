@@ -167,6 +167,12 @@ async def test_a_real_end_costs_no_wait(event) -> None:
 ZEROS = {"prompt_tokens": 0, "completion_tokens": 0, "completion_tokens_details": {"audio": 0}}
 NATIVE_ZEROS = {"promptTokenCount": 0, "totalTokenCount": 0}
 FREE: list[dict[str, Any]] = [
+    {"choices": []},
+    {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]},
+    {"choices": [{"message": {"content": None}}]},
+    {"choices": [{"delta": {}, "finish_reason": "stop"}]},
+    {"candidates": []},
+    {"candidates": [{"content": {"parts": []}, "finishReason": "STOP"}]},
     {"choices": [], "usage": ZEROS},
     {"choices": [], "usage": ZEROS, "credits_consumed": 0},
     {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}], "usage": ZEROS},
@@ -178,6 +184,7 @@ FREE: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("body", FREE, ids=str)
 async def test_an_empty_answer_that_cost_nothing_is_retried(body, no_sleep) -> None:
+    """wire.md 7-22."""
     for sent in (orjson.dumps(body), sse(body, "[DONE]")):
         with server_sending(sent) as server:
             for call_mode in BASIC_CALL_MODES:

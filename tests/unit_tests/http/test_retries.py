@@ -156,7 +156,7 @@ async def test_each_retry_is_one_request_one_wait_and_one_warning(
 
 @pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
 async def test_a_successful_retry_returns_the_answer(call_mode, no_sleep) -> None:
-    with ScriptedServer(BUSY, Scripted([fixture("chat_whole.json")])) as server:
+    with ScriptedServer(BUSY, Scripted([fixture("chat_completion.json")])) as server:
         assert (await call_mode(model_at(server, max_retries=2))).text == "pong"
     assert (len(server.requests), len(no_sleep)) == (2, 1)
 

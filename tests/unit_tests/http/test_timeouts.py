@@ -59,7 +59,7 @@ async def test_a_timeout_is_set_for_a_model_or_for_a_call(limit: Any, expected: 
     def respond(request: httpx.Request) -> httpx.Response:
         assert request.extensions["timeout"] == expected
         assert b"timeout" not in request.content
-        return httpx.Response(200, content=fixture("chat_whole.json"))
+        return httpx.Response(200, content=fixture("chat_completion.json"))
 
     transport = httpx.MockTransport(respond)
     with ScriptedServer() as server, httpx.Client(transport=transport) as client:

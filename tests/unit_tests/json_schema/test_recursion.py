@@ -242,6 +242,12 @@ def test_a_recursive_keyword_of_another_type_is_left_out(keyword: dict[str, Any]
     assert normalize_schema({"type": "object", **keyword}) == {"type": "object"}
 
 
+def test_a_circle_of_references_keeps_the_type_next_to_it() -> None:
+    circle = {"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#"}}}
+    assert normalize_schema({"type": "object", **circle}) == {"type": "object"}
+    assert to_gemini_schema({"type": "object", **circle})["type"] == "OBJECT"
+
+
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 @pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
 @pytest.mark.parametrize("name", CLASSES)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ScriptedServer]:
-    with server_sending(fixture("chat_whole.json")) as answering:
+    with server_sending(fixture("chat_completion.json")) as answering:
         yield answering
 
 

@@ -20,6 +20,7 @@ from unit_tests.answer.rows import (
     fragment,
     native,
     signed,
+    signed_content,
     usage,
 )
 
@@ -69,7 +70,7 @@ RECORDED = [
     ),
     Row(
         "a completion",
-        fixture("chat_whole.json"),
+        fixture("chat_completion.json"),
         text="pong",
         usage=usage(8, 107, reasoning=106),
         metadata=ended("stop", id="chatcmpl-pong", credits_consumed=0.01),
@@ -185,7 +186,8 @@ SIGNED = {"google": {"thought_signature": "S=="}}
 
 
 def kept(**members: object) -> dict:
-    return signed("gemini-3-flash", {"type": "message", "extra": members})
+    """What an answer with the text "a" keeps."""
+    return signed("gemini-3-flash", {"type": "message", "extra": members}, signed_content("a"))
 
 
 OTHER_SERVERS = [

@@ -34,7 +34,7 @@ ROWS = [
     native_row("a completion instead of a native answer", HI, text="hi", metadata=chat.STOP),
     Row(
         "a native answer instead of a completion",
-        fixture("native_whole.json"),
+        fixture("native_response.json"),
         text="pong",
         usage=generate.RECORDED[2].usage,
         metadata=generate.RECORDED[2].metadata,

@@ -15,6 +15,7 @@ from unit_tests.answer.rows import (
     native_row,
     signed,
     signed_call,
+    signed_content,
     signed_text,
     usage,
 )
@@ -30,11 +31,11 @@ PNG = {"mimeType": "image/png", "data": "iVBORw0KGgo="}
 IMAGE = {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}
 
 
-def documented_signature(at: int) -> dict:
-    """The signature of the documented function call, after `at` characters of text."""
+def documented_signature(text: str) -> dict:
+    """The signature of the documented function call, after `text`."""
     args = {"location": "Beijing"}
-    entry = signed_call("gp737npz", at, "Es8CCswCAb4example", args, "get_weather_forecast")
-    return signed("gemini-3-flash", entry)
+    entry = signed_call("gp737npz", len(text), "Es8CCswCAb4example", args, "get_weather_forecast")
+    return signed("gemini-3-flash", entry, signed_content(text))
 
 
 RECORDED = [
@@ -45,7 +46,11 @@ RECORDED = [
         reasoning="**Weighing it**",
         usage=usage(109, 1996, reasoning=770),
         metadata=ended("stop", "STOP", credits_consumed=0.66),
-        extra=signed(MODEL, signed_text(16, 16, "RW1wdHlQYXJ0U2lnbmF0dXJl==")),
+        extra=signed(
+            MODEL,
+            signed_text(16, 16, "RW1wdHlQYXJ0U2lnbmF0dXJl=="),
+            signed_content("The sky is blue."),
+        ),
     ),
     native_row(
         "two function calls, the first of them signed",
@@ -58,12 +63,12 @@ RECORDED = [
         ],
         usage=usage(109, 95, reasoning=55),
         metadata=ended("tool_calls", "STOP", credits_consumed=0.02, **CALL_METADATA),
-        extra=documented_signature(11),
+        extra=documented_signature("One moment."),
         model=CALL_MODEL,
     ),
     native_row(
         "without a stream",
-        fixture("native_whole.json"),
+        fixture("native_response.json"),
         text="pong",
         usage=usage(88, 49, reasoning=48),
         metadata=ended("stop", "STOP", credits_consumed=0.01),
@@ -74,7 +79,7 @@ RECORDED = [
         calls=[("get_weather_forecast", {"location": "Beijing"}, "gp737npz")],
         usage=usage(252, 73, reasoning=55),
         metadata=ended("tool_calls", "STOP", credits_consumed=0.01, **CALL_METADATA),
-        extra=documented_signature(0),
+        extra=documented_signature(""),
         model=CALL_MODEL,
     ),
 ]
@@ -88,7 +93,7 @@ PARTS = [
         ),
         text="x",
         reasoning="ab",
-        extra=signed(MODEL, signed_text(0, 0, "T1==")),
+        extra=signed(MODEL, signed_text(0, 0, "T1=="), signed_content("x")),
     ),
     native_row(
         "signed text, and a signature in snake case",
@@ -98,7 +103,12 @@ PARTS = [
             native({"text": "ef"}, {"thought_signature": "S2=="}, finish="STOP"),
         ),
         text="abcdef",
-        extra=signed(MODEL, signed_text(2, 4, "S1=="), signed_text(6, 6, "S2==")),
+        extra=signed(
+            MODEL,
+            signed_text(2, 4, "S1=="),
+            signed_text(6, 6, "S2=="),
+            signed_content("abcdef"),
+        ),
     ),
     native_row(
         "code that Gemini ran",
@@ -240,7 +250,7 @@ MIXED_PARTS = [
         text="Wait.",
         calls=[("f", {"i": 1}, "c1")],
         metadata=ended("tool_calls", "STOP"),
-        extra=signed(MODEL, signed_call("c1", 5, "S==", {"i": 1})),
+        extra=signed(MODEL, signed_call("c1", 5, "S==", {"i": 1}), signed_content("Wait.")),
     ),
     native_row(
         "a function call next to a thought",
@@ -289,7 +299,7 @@ MIXED_PARTS = [
             native({"text": "ab"}), native({"text": None, "thoughtSignature": "S=="}, finish="STOP")
         ),
         text="ab",
-        extra=signed(MODEL, signed_text(2, 2, "S==")),
+        extra=signed(MODEL, signed_text(2, 2, "S=="), signed_content("ab")),
     ),
     native_row(
         "unknown members",

@@ -268,7 +268,7 @@ async def test_a_stream_of_the_gateway_requests_its_usage(
 def test_native_calls_without_parallel_tool_calls_do_not_warn(caplog) -> None:
     """langgraph-supervisor (0.0.31) sets it on every model."""
     caplog.set_level("DEBUG")
-    with server_sending(fixture("native_whole.json")) as server:
+    with server_sending(fixture("native_response.json")) as server:
         model = model_at(server, api="generate_content")
         tool = {"name": "f", "description": "f", "parameters": {"type": "object"}}
         model.bind_tools([tool], parallel_tool_calls=False).invoke("hi")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
@@ -30,6 +31,8 @@ from unit_tests.wire.request_sender import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scripted_server import ScriptedServer
 
 
@@ -178,6 +181,68 @@ def test_a_message_without_its_blocks_sends_no_server_tools(send: RequestSender)
     assert sent == [text("ab")]
 
 
+def set_content(content: Any) -> Callable[[AIMessage], None]:
+    return lambda message: setattr(message, "content", content)
+
+
+SIGNED_TEXT = [{"text": "ab", **SIGNED}, text("cd"), native_call("c0", 0, "S=="), text("ef")]
+
+EDITED: dict[str, tuple[list[Json], Callable[[AIMessage], None], list[Json]]] = {
+    "the same text, in blocks": (
+        SIGNED_TEXT,
+        set_content([text("abc") | {"type": "text"}, "def"]),
+        SIGNED_TEXT,
+    ),
+    "a longer text": (
+        SIGNED_TEXT,
+        set_content("[REDACTED] and more"),
+        [text("[REDACTED] and more"), native_call("c0", 0, "S==")],
+    ),
+    "a text of the same length": (
+        SIGNED_TEXT,
+        set_content("ab**ef"),
+        [text("ab**ef"), native_call("c0", 0, "S==")],
+    ),
+    "no text": (SIGNED_TEXT, set_content(""), [native_call("c0", 0, "S==")]),
+    "text where there was none": (
+        [native_call("c0", 0, "S=="), native_call("c1", 1)],
+        set_content("ab"),
+        [text("ab"), native_call("c0", 0, "S=="), native_call("c1", 1)],
+    ),
+    "a text and a call": (
+        SIGNED_TEXT,
+        lambda message: (
+            message.tool_calls[0]["args"].update(i=9) or setattr(message, "content", "x")
+        ),
+        [text("x"), native_call("c0", 9, BYPASS)],
+    ),
+}
+"""The parts of an answer, what is changed in the message, and the parts of the next request."""
+
+
+@pytest.mark.parametrize(("parts", "edit", "expected"), EDITED.values(), ids=EDITED)
+def test_a_part_that_was_edited_is_sent_without_its_signature(
+    parts: list[Json],
+    edit: Callable[[AIMessage], None],
+    expected: list[Json],
+    send: RequestSender,
+) -> None:
+    """wire.md 6-1: a signature belongs to its part, unchanged."""
+    body = sse(*map(native, parts), native(text(""), finish="STOP"))
+    with server_sending(body) as server:
+        model = model_at(server, model=NATIVE)
+        answers = [model.invoke("hi"), reduce(add, model.stream("hi"))]
+    for answer in answers:
+        results = [ToolMessage("ok", tool_call_id=call["id"]) for call in answer.tool_calls]
+        history = [HI, answer, *results, HumanMessage("go on")]
+        for _ in range(3):  # noted, kept, used
+            send(history, model=NATIVE)
+        edit(answer)
+        for history_now in (history, deepcopy(history)):
+            sent = send(history_now, model=NATIVE)["contents"][1]
+            assert sent == {"role": "model", "parts": expected}
+
+
 def changed(message: AIMessage, args: Json) -> AIMessage:
     calls = [{**call, "args": args} for call in message.tool_calls]
     return message.model_copy(update={"tool_calls": calls})
@@ -301,8 +366,8 @@ def test_a_call_of_another_function_is_sent_without_its_signature(send: RequestS
 def test_a_changed_call_of_an_older_message_keeps_its_signature(send: RequestSender) -> None:
     hi, answer, result = signed_history("gemini-3.5-flash")
     assert isinstance(answer, AIMessage)
-    (entry,) = answer.additional_kwargs["thought_signatures"]["gemini-3.5-flash"]
-    del entry["digest"]
+    entry, _ = entries = answer.additional_kwargs["thought_signatures"]["gemini-3.5-flash"]
+    del entry["digest"], entries[1]
     sent = send([hi, changed(answer, {"i": 1}), result], model=NATIVE)["contents"][1]["parts"]
     assert sent == [native_call("c0", 1, "S==")]
 
@@ -338,13 +403,23 @@ MESSAGE_MEMBERS: list[Json] = [
 
 
 @pytest.mark.parametrize("members", MESSAGE_MEMBERS, ids=str)
-def test_a_signature_next_to_text_is_sent_back(members: Json, send: RequestSender) -> None:
+def test_a_signature_next_to_text_is_sent_back_until_that_is_changed(
+    members: Json, send: RequestSender
+) -> None:
     """In a message that follows its pieces, it is a repetition."""
     first, last = delta(content="ab", **members), delta("stop")
-    whole = completion(content="ab", **members).decode()
-    for events in ([first, last], [whole], [first, whole]):
-        _, sent = replayed(sse(*events), CHAT, send)
+    message = completion(content="ab", **members).decode()
+    for events in ([first, last], [message], [first, message]):
+        answer, sent = replayed(sse(*events), CHAT, send)
         assert sent["messages"][1] == {"role": "assistant", "content": "ab", **members}
+        answer.content = "a*"
+        sent = send([HI, answer, HumanMessage("go on")])
+        assert sent["messages"][1] == {"role": "assistant", "content": "a*"}
+
+
+def test_a_signature_next_to_a_refusal_is_sent_back(send: RequestSender) -> None:
+    _, sent = replayed(sse(delta("stop", refusal="No.", **google("S=="))), CHAT, send)
+    assert sent["messages"][1] == {"role": "assistant", "content": "No.", **google("S==")}
 
 
 @pytest.mark.parametrize("model", [CHAT, "gateway"])
@@ -364,6 +439,9 @@ def test_a_signature_next_to_calls_is_sent_back_until_one_is_changed(
         assert {key: first.get(key) for key in members} == members
         for number in range(2):
             edited = answer.model_copy(deep=True)
+            edited.content = "The text has no signature."
+            _, sent, *_ = send([HI, edited, *results], model=name, fields=fields)["messages"]
+            assert {key: sent.get(key) for key in members} == members
             edited.tool_calls[number]["args"] = {"i": 9}
             _, sent, *_ = send([HI, edited, *results], model=name, fields=fields)["messages"]
             assert sent.keys() == {"role", "content", "tool_calls"}

@@ -154,7 +154,7 @@ def test_combinations_that_kie_documents_as_impossible_are_rejected(send: Reques
 
 @pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
 def test_a_bound_tool_that_is_modified_is_sent_modified(api: str) -> None:
-    with server_sending(fixture("chat_whole.json")) as server:
+    with server_sending(fixture("chat_completion.json")) as server:
         offered = [{"name": "f", "parameters": {}}, {"name": "g"}]
         model = model_at(server, api=api).bind_tools(offered)
         bound = model.kwargs["tools"]
@@ -177,9 +177,17 @@ FORMAT = {
 }
 
 
-@pytest.mark.parametrize("given", [SCHEMA, FORMAT], ids=["schema", "response_format"])
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (SCHEMA, "find"),
+        (FORMAT, "find"),
+        ({**SCHEMA, "title": "Page[int]"}, "Page_int_"),
+        ({**FORMAT, "json_schema": {"name": "Page[int]", "schema": SCHEMA}}, "Page_int_"),
+    ],
+)
 def test_a_response_format_is_sent_in_the_format_of_each_api(
-    given: Json, send: RequestSender
+    given: Json, name: str, send: RequestSender
 ) -> None:
     """wire.md 2.4-7, 2.4-8: natively only `responseSchema` is honoured."""
     before = copy.deepcopy(given)
@@ -189,7 +197,7 @@ def test_a_response_format_is_sent_in_the_format_of_each_api(
     ):
         assert body["response_format"]["type"] == "json_schema"
         inner = body["response_format"]["json_schema"]
-        assert inner["name"] == "find"
+        assert inner["name"] == name
         assert inner["schema"]["properties"] == SCHEMA["properties"]
     config = send([HI], model=NATIVE, response_format=given)["generationConfig"]
     assert config["responseMimeType"] == "application/json"

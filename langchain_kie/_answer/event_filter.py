@@ -131,7 +131,12 @@ class EventFilter:
     def _remove_repeated(self, event: AnswerEvent) -> None:
         """Remove what a complete message repeats of the pieces that came before it."""
         new = self._new_text(event.outputs) if event.outputs else None
-        event.outputs = [output for output in event.outputs if type(output) not in self._seen]
+        # A call with an id is compared with the calls that came before it.
+        event.outputs = [
+            output
+            for output in event.outputs
+            if type(output) not in self._seen or getattr(output, "id", None)
+        ]
         if new is not None:
             others = [output for output in event.outputs if not isinstance(output, str)]
             event.outputs = [*([new] if new else []), *others]

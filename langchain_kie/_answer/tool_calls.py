@@ -187,7 +187,11 @@ class ToolCalls:
             return call, False
         args = delta.args
         starts_object = "{" in args and args.lstrip()[0] == "{"
-        is_object = delta.is_complete or starts_object or args == "null"
+        is_object = delta.is_complete or starts_object
+        if args == "null":  # of another call, or the end of a stream of fragments
+            is_object = bool(delta.name) and (not delta.id or delta.id != call.native_id)
+            if not is_object and call.has_complete_arguments():
+                return call, True
         if call.is_quoted and not is_object:
             is_object = args.lstrip()[:1] == '"'
         if is_object and call.is_repeated_by(delta):
@@ -206,13 +210,10 @@ class ToolCalls:
             candidates = [call for call in candidates if call.native_id == delta.id]
         elif delta.is_complete and delta.partial_args is None:
             return None
-        if not candidates and delta.id:
-            same_id = [call for call in self._calls if call.native_id == delta.id]
-            candidates = [
-                call
-                for call in same_id
-                if not call.differs_from(delta) and call.is_repeated_by(delta)
-            ]
+        if delta.id and (not candidates or candidates[-1].differs_from(delta)):
+            repeated = [call for call in self._calls if _may_be(call, delta)]
+            repeated = [call for call in repeated if call.is_repeated_by(delta)]
+            candidates = repeated or candidates
         return candidates[-1] if candidates else None
 
     def _start(self, delta: ToolCallDelta, name: str | None) -> PendingCall:
@@ -244,6 +245,12 @@ class ToolCalls:
         if call_id and all(call.id != call_id for call in self._calls):
             return call_id
         return f"call_{uuid.uuid4().hex}"
+
+
+def _may_be(call: PendingCall, delta: ToolCallDelta) -> bool:
+    """Whether a fragment with an id can be of a call: of the same id, or of one without both."""
+    is_unnumbered = call.native_id is None and call.native_index is None
+    return not call.differs_from(delta) and (call.native_id == delta.id or is_unnumbered)
 
 
 def _is_text_only(schema: Json) -> bool:

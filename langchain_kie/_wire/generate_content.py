@@ -340,7 +340,9 @@ def _tool_call_delta(call: Json, signature: str | None) -> ToolCallDelta:
     """
     partial_args = call.get("partialArgs")
     will_continue = bool(call.get("willContinue"))
-    if will_continue or not call:
+    if call.get("args") and not partial_args:  # they are complete
+        partial_args, will_continue = None, False
+    elif will_continue or not call:
         partial_args = partial_args or []
     return ToolCallDelta(
         name=call.get("name") or None,

@@ -108,6 +108,15 @@ NATIVE_PARTIAL = [
         )
         for path in ("$", "$.a.b", "$.a[0]", "$[0]")
     ),
+    *(
+        partial_row(
+            f"complete arguments next to {[*members]}",
+            native({"functionCall": {"name": "f", "args": {"i": 1}, "id": "c1", **members}}),
+            native({"functionCall": {}}),
+            calls=[F1],
+        )
+        for members in ({"willContinue": True}, {"partialArgs": []})
+    ),
     native_row(
         "a call that never has a name",
         sse(native({"functionCall": {"args": {"i": 1}}}), native({"text": "a"}, finish="STOP")),

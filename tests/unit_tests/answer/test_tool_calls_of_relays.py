@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 from scripted_server import sse
 
@@ -25,6 +27,16 @@ QUOTED = orjson.dumps('{"i":1}').decode()
 OSLO, ROME = '{"city":"Oslo"}', '{"city":"Rome"}'
 HALVES = r'{"a":"\ud83c\uD83C\uDF24\udf24\\ud83c","b":"\ud83c"}'
 CITIES = [("f", {"city": "Oslo"}, "c1"), ("f", {"city": "Rome"}, None)]
+TWO = [("f", {"city": "Oslo"}, "c1"), ("f", {"city": "Rome"}, "c2")]
+
+
+def two_calls(index: int | None) -> list[dict[str, Any]]:
+    """Two calls; the index of the second."""
+    indexes = [{}, {}] if index is None else [{"index": 0}, {"index": index}]
+    calls = zip((OSLO, ROME), ("c1", "c2"), indexes, strict=True)
+    return [fragment("f", args, id=call_id, **members) for args, call_id, members in calls]
+
+
 OTHER_SERVERS = [
     *(
         chat_row(
@@ -64,6 +76,40 @@ OTHER_SERVERS = [
         "an object after an object, with the same id",
         fragments(fragment("f", OSLO, index=0, id="c1"), fragment("f", ROME, index=0, id="c1")),
         calls=CITIES,
+    ),
+    chat_row(
+        "null after complete arguments",
+        fragments(
+            fragment("f", OSLO, index=0, id="c1"),
+            fragment(None, "null", index=0),
+            fragment("f", "null", index=0, id="c1"),
+        ),
+        calls=CITIES[:1],
+    ),
+    *(
+        chat_row(
+            f"two calls, and both again with the index 0, the second at first with {index}",
+            fragments(*two_calls(index), *two_calls(0)),
+            calls=TWO,
+        )
+        for index in (0, 1)
+    ),
+    chat_row(
+        "a message that has the arguments, and another call",
+        sse(
+            delta(tool_calls=[fragment("f", "", index=0, id="c1")]),
+            orjson.loads(completion("tool_calls", tool_calls=two_calls(None))),
+        ),
+        calls=TWO,
+    ),
+    chat_row(
+        "a call in the old form, then in the new one",
+        sse(
+            delta(function_call={"name": "f", "arguments": OSLO}),
+            delta(tool_calls=[fragment("f", OSLO, index=0, id="c1")]),
+            delta("tool_calls"),
+        ),
+        calls=[("f", {"city": "Oslo"}, None)],
     ),
     chat_row(
         "a call that is null",

@@ -14,6 +14,12 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
         "flat['items'] = None",
     ): "what is no schema is read as a schema of any value",
     (
+        "_conversation/turns.py",
+        "if role := _ROLE_BY_CLASS.get(cls) or _role_of(cls):",
+        "_ROLE_BY_CLASS.get(cls) or _role_of(cls)",
+        "_role_of(cls)",
+    ): "only faster",
+    (
         "_answer/content.py",
         'index = f"lc_block_{self.block_count}"',
         "'lc_block_'",

@@ -47,7 +47,12 @@ ROOMS = {
     "_wire": ("wire", "answer", "tools"),
     "_answer": ("answer", "test_error_bodies.py"),
     "_json_schema": ("json_schema", "tools"),
-    "_conversation": ("conversation", "wire/test_messages.py", "wire/test_signatures.py"),
+    "_conversation": (
+        "conversation",
+        "wire/test_messages.py",
+        "wire/test_signatures.py",
+        "test_uploads.py",
+    ),
     "_http": ("http", "test_calls.py", "answer/test_unusual_answers.py"),
 }
 SLOW = (
@@ -320,7 +325,10 @@ def test_room(room: str, part: str, options: argparse.Namespace) -> bool:
     for change, result in _run_all(changes, seconds, options.processes, newer):
         results[result] += 1
         if results.total() % 20 == 0:
-            print(f"{results.total()} of {len(changes)} after {time.monotonic() - start:.0f} s")
+            print(
+                f"{results.total()} of {len(changes)} after {time.monotonic() - start:.0f} s",
+                flush=True,
+            )
         if result != "killed":
             print(f"{result}: {change}  ({len(change.tests)} tests)", flush=True)
     killed = results["killed"] + results["timeout"]

@@ -215,20 +215,12 @@ def _upload_source(part: Media) -> Path | bytes:
 def _content_key(part: Media, files: KieFiles) -> _ContentKey:
     """Two uploads with the same account, MIME type and content are the same."""
     if part.path is None:
-        digest = part.digests[0] if part.digests else _data_digest(part)
+        digest = str(part.digest())
     else:
         stat = part.path.stat()
         version = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         digest = _file_digest(part.path, version)
     return (files.account, part.mime_type, digest)
-
-
-def _data_digest(part: Media) -> str:
-    hasher = hashlib.sha256()
-    for piece in part.decoded():
-        hasher.update(piece)
-    part.digests.append(hasher.hexdigest())
-    return part.digests[0]
 
 
 @lru_cache(maxsize=_MAX_FILES)

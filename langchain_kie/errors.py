@@ -212,9 +212,10 @@ class KieConnectionError(KieError, core.ModelConnectionError):
 
 
 class KieStreamInterruptedError(KieConnectionError):
-    """A stream ended before the answer was complete."""
+    """A response ended before the answer was complete, also inside its first event."""
 
-    hint = "KIE may have billed the answer, so the call is not retried after its first event."
+    default_max_retries = 0
+    hint = "KIE may have billed the answer, so the call is not retried."
 
 
 class _Rule(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._answer.content import AnswerContent
+from langchain_kie._answer.content import AnswerContent, joined_content
 from langchain_kie._answer.event import LIMIT, ToolCallDelta
 from langchain_kie._answer.event_filter import EventFilter
 from langchain_kie._answer.held_text import (
@@ -97,7 +97,9 @@ class MessageAssembler:
         self._media_count = media_count
         self._min_prompt_tokens = min_prompt_tokens
         self._signatures = SignatureLog(model)
-        answer_names = _answer_names(functions, answer_function, schema_names)
+        answer_names: Collection[str] = ()
+        if answer_function or schema_names:
+            answer_names = _answer_names(functions, answer_function, schema_names)
         self._tool_calls = ToolCalls(functions, answer_names, self._signatures)
         self._has_answer_function = answer_function is not None
         self._is_checked = checks_calls or required is not None
@@ -173,7 +175,7 @@ class MessageAssembler:
                     self._answer.append(answer)
                 elif answer:
                     content.append(self._content.add_text(answer, None))
-        return content if self._content.block_count else "".join(content)
+        return joined_content(content) if self._content.block_count else "".join(content)
 
     def _hold_or_add(self, text: str, signature: str | None) -> list[Any]:
         """Add text, unless it is held; return what can be sent."""
@@ -198,9 +200,9 @@ class MessageAssembler:
         Raises:
             KieError: The answer is one of KIE's error messages, or lacks what it must have.
         """
-        if self._tool_calls.has_pieces:
+        if self._tool_calls.needs_end:
             is_cut = self._metadata.finish_reason == LIMIT
-            self._answer += self._tool_calls.end_pieces(is_cut=is_cut)
+            self._answer += self._tool_calls.end_calls(is_cut=is_cut)
         held, texts = str(self._held or ""), self._content.joined_texts()
         text = "".join(texts.values()) + held
         self._raise_if_error(text)
@@ -214,14 +216,12 @@ class MessageAssembler:
             content, thoughts = self._held_content(held, has_calls=bool(calls))
             texts = self._content.joined_texts()
         if not (self._content or self._tool_calls or held or self._is_refusal()):
-            self._mark_if_billed(usage)
+            self._mark_as_empty(usage)
         self._metadata.add_citation_spans(texts)
-        self._add_finish_reason()
+        has_calls, has_refusal = bool(self._tool_calls), self._refusal != ""
+        self._metadata.add_finish_reason(has_calls=has_calls, has_refusal=has_refusal)
         closing_chunks = calls + self._tool_calls.closing_chunks()
-        text = "".join(texts.values())
-        additional_kwargs = self._signatures.additional_kwargs(
-            text if text == self._refusal else text + self._refusal
-        )
+        additional_kwargs = self._signatures.additional_kwargs(texts, self._refusal)
         if thoughts:
             additional_kwargs["reasoning_content"] = thoughts
         if self._tool_calls.invalid_arguments:
@@ -236,10 +236,6 @@ class MessageAssembler:
 
     def _is_refusal(self) -> bool:
         return self._metadata.finish_reason.is_refusal or self._refusal != ""
-
-    def _add_finish_reason(self) -> None:
-        has_calls, has_refusal = bool(self._tool_calls), self._refusal != ""
-        self._metadata.add_finish_reason(has_calls=has_calls, has_refusal=has_refusal)
 
     def _held_content(self, held: str, *, has_calls: bool) -> tuple[Any, str]:
         """The content of the last chunk, and the thoughts that it has.
@@ -258,7 +254,8 @@ class MessageAssembler:
         """Raise the error that the text or the finish reason of the answer reports, if any.
 
         Raises:
-            KieError: The text is one of KIE's error messages, or the model's only tool call failed.
+            KieError: The text is one of KIE's error messages, or the model wrote only a tool call
+                that failed.
         """
         if self._tool_calls:
             return
@@ -270,7 +267,7 @@ class MessageAssembler:
         if reason.is_failed_call and not (text or self._content.block_count):
             details = self._metadata.values.get("finish_message") or "the server did not explain it"
             raise KieProtocolError(
-                f"the model's tool call failed ({reason.word}): {details}",
+                f"the model could not complete its answer ({reason.word}): {details}",
                 model=self._model_name,
                 is_retryable=True,
                 max_retries=0,
@@ -284,10 +281,12 @@ class MessageAssembler:
             KieProtocolError: The answer must be JSON, but has a tool call that nobody can
                 execute; an agent would end with it.
         """
+        if self._required is not None:
+            names = [function["name"] for function in self._required]
+            is_called = self._tool_calls.has_usable_call(names)
+            return [] if is_called else self._required_call(held, text)
         if self._tool_calls.has_usable_call():
             return []
-        if self._required is not None:
-            return self._required_call(held, text)
         if self._tool_calls:
             defect = self._tool_calls.defect()
             raise KieProtocolError(f"the answer must be JSON, but {defect}", model=self._model_name)
@@ -315,7 +314,8 @@ class MessageAssembler:
         required = f"tool_choice requires a call of {names}, but"
         quoted = f"its answer: {shortened(text or self._refusal, _MAX_QUOTED_CHARS)!r}"
         if is_refusal:
-            self._add_finish_reason()
+            has_calls, has_refusal = bool(self._tool_calls), self._refusal != ""
+            self._metadata.add_finish_reason(has_calls=has_calls, has_refusal=has_refusal)
             metadata = self._metadata.values
             raise KieRefusalError(
                 f"{required} the model refused ({metadata['finish_reason']}); {quoted}",
@@ -337,17 +337,17 @@ class MessageAssembler:
         self._release()
         return self._content.text_content(text)
 
-    def _mark_if_billed(self, usage: UsageMetadata | None) -> None:
-        """Mark an empty answer that was billed, and warn, because an agent would end with it.
+    def _mark_as_empty(self, usage: UsageMetadata | None) -> None:
+        """Mark an empty answer, and warn, because an agent would end with it.
 
         An answer that has only thoughts is empty, too.
         """
-        if not (self._metadata.finish_reason.is_normal or usage):
-            return
-        tokens = usage["total_tokens"] if usage else 0
         self._metadata.values["empty_answer"] = True
         thoughts = " except for thoughts" if self.has_output else ""
-        warn(f"{self._model_name}: the answer is empty{thoughts}, but {tokens} tokens were counted")
+        details = f"{usage['total_tokens'] if usage else 0} tokens were counted"
+        if not self._metadata.finish_reason.is_normal:
+            details = f"{details}, and it ended with {self._metadata.finish_reason.word}"
+        warn(f"{self._model_name}: the answer is empty{thoughts}, but {details}")
 
     def _checked_usage(self) -> UsageMetadata | None:
         """Add the token counts to the metadata, and check that they include the media.

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._answer.citations import FIRST_TEXT
+from langchain_kie._conversation.media import media_from_data
 
 if TYPE_CHECKING:
     from langchain_kie._conversation.thought_signatures import SignatureLog
     from langchain_kie._json import Json
+
+
+def joined_content(content: list[Any]) -> list[Any]:
+    """The content of a chunk, in which texts that follow each other are one.
+
+    A block of the next chunk is merged into the first block with the same index, not into the
+    last one (langchain-core 1.8.3, `merge_lists`). Remove this when it takes the last one.
+    """
+    joined: list[Any] = []
+    for item in content:
+        last = joined[-1] if joined else None
+        if isinstance(item, str) and isinstance(last, str):
+            joined[-1] = last + item
+        elif isinstance(item, dict) and isinstance(last, dict) and item["index"] == last["index"]:
+            joined[-1] = {**last, "text": last["text"] + item["text"]}
+        else:
+            joined.append(item)
+    return joined
 
 
 class AnswerContent:
@@ -66,12 +86,19 @@ class AnswerContent:
         self._replays_tools = self._replays_tools or bool(signature)
         if native_part and (self._replays_tools or block["type"] == "non_standard"):
             self._replays_tools = True
-            self._signatures.add_part(index, self.text_length, native_part)
+            self._signatures.add_part(index, native_part)
         elif signature:
-            self._signatures.add_block(index, signature)
+            self._signatures.add_block(index, signature, _data_digest(block))
         if block["type"] == "server_tool_call":
             self._server_call_id = block["id"] or f"{block['name']}_{self.block_count}"
             block = {**block, "id": self._server_call_id}
         elif block["type"] == "server_tool_result":
             block = {**block, "tool_call_id": block["tool_call_id"] or self._server_call_id}
         return {**block, "index": index}
+
+
+def _data_digest(block: Json) -> str | None:
+    """The digest of a block's base64 data, if it can be sent back."""
+    with suppress(ValueError, LookupError):
+        return media_from_data(block["base64"], block["mime_type"], block["type"], None).digest()
+    return None

@@ -23,7 +23,7 @@ class FinishReason(NamedTuple):
         word: LangChain's word.
         is_refusal: Whether the prompt or the answer was blocked.
         is_normal: Whether it is a normal end; without output, such an answer is empty.
-        is_failed_call: Whether the model tried to call a function, and failed.
+        is_failed_call: Whether the model failed to call a function, or to write its answer.
     """
 
     word: str
@@ -161,10 +161,11 @@ class AnswerEvent:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no output, no costs, and at most a normal finish reason."""
+        """Whether it has no output, no costs, and no finish reason that explains it."""
+        reason = self.finish_reason
         return not (
             self.has_output
             or self.parse_usage
             or self.metadata.get("credits_consumed")
-            or (self.finish_reason and not self.finish_reason.is_normal)
+            or (reason and (not reason.is_normal or reason == LIMIT))
         )

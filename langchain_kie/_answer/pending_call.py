@@ -63,7 +63,7 @@ class PendingCall:
         index: Its position among the tool calls of the answer.
         native_index: The index that the server sends with its fragments.
         native_id: The id that the server sent.
-        id: The server's id, or a generated one.
+        id: The server's id, or a generated one; set when its name is emitted.
         name: The name of the function.
         schema: The schema of its arguments, if the function is known.
         is_buffered: Whether its arguments are emitted only when they are complete.
@@ -88,7 +88,7 @@ class PendingCall:
     index: int
     native_index: int | str | None
     native_id: str | None
-    id: str | None
+    id: str | None = None
     name: str = ""
     schema: Json | None = None
     is_buffered: bool = False
@@ -124,9 +124,9 @@ class PendingCall:
         """
         if self.partial_args:
             self.partial_args.add(delta.partial_args or ())
-            return self.end_pieces() if delta.is_complete else ""
+            return self.end_arguments() if delta.is_complete else ""
         if not self.fragments and delta.args.strip() in _NO_ARGUMENTS:
-            return ""
+            return self.end_arguments() if delta.is_complete else ""
         args = delta.args
         if "\\" in args or self.cut_escape:
             args, self.cut_escape = complete_escapes(self.cut_escape + args)
@@ -135,12 +135,16 @@ class PendingCall:
         self.fragments.append(args)
         return args
 
-    def end_pieces(self, *, is_cut: bool = False) -> str:
-        """Return the arguments that came in pieces; no JSON if some are missing."""
+    def end_arguments(self, *, is_cut: bool = False) -> str:
+        """Add and return the arguments that came in pieces; no JSON if some are missing.
+
+        Without pieces, there are no arguments.
+        """
         self.is_complete = True
         pieces = self.partial_args or PartialArgs()
         text = to_json(pieces.args).decode()
-        args = text[:-1] if is_cut or pieces.is_open else text
+        is_cut = (is_cut and self.partial_args is not None) or pieces.is_open
+        args = text[:-1] if is_cut else text
         self.fragments.append(args)
         return args
 

@@ -35,7 +35,7 @@ class ToolCalls:
         signatures: Stores the signatures and undocumented members of tool calls.
 
     Attributes:
-        has_pieces: Whether the arguments of a call came in pieces with JSON paths.
+        needs_end: Whether a call started without arguments, so that `end_calls` has work to do.
         answer: The first call of one of `answer_names`, if any.
         invalid_arguments: The arguments that are not an object, by the id of the call; complete
             after `closing_chunks`.
@@ -51,7 +51,9 @@ class ToolCalls:
         self._answer_names = answer_names
         self._signatures = signatures
         self._calls: list[PendingCall] = []
-        self.has_pieces = False
+        self._without_arguments: PendingCall | None = None
+        self._waiting: dict[int, ToolCallChunk] = {}
+        self.needs_end = False
         self.answer: PendingCall | None = None
         self.invalid_arguments: dict[str, str] = {}
 
@@ -63,18 +65,33 @@ class ToolCalls:
         """Whether a fragment belongs to a call whose arguments are the answer."""
         return self.answer is not None or delta.name in self._answer_names
 
-    def has_usable_call(self) -> bool:
-        """Whether there is a call of an offered function with a JSON object as arguments."""
-        return any(call.name and not call.defect() for call in self._calls)
+    def has_usable_call(self, names: Collection[str] | None = None) -> bool:
+        """Whether there is a call of an offered function with a JSON object as arguments.
+
+        Args:
+            names: The functions that count, `None` for all.
+        """
+        return any(
+            call.name and (names is None or call.name in names) and not call.defect()
+            for call in self._calls
+        )
 
     def defect(self) -> str:
-        """Why nobody can execute the first call; empty if it is usable, or if there is none."""
-        return next((call.defect() for call in self._calls if call.name), "")
+        """Why the first call is not the right one; empty if there is none."""
+        return next(
+            (
+                call.defect() or f"the model called {call.name!r} instead"
+                for call in self._calls
+                if call.name
+            ),
+            "",
+        )
 
     def add(self, delta: ToolCallDelta, text_length: int, chunks: dict[int, ToolCallChunk]) -> str:
         """Add a tool call or a fragment to the chunks of its event; a call has one chunk there.
 
-        A call without a name is emitted once its name is known. If a fragment has the arguments
+        A call without a name is emitted once its name is known; if it has no id then, one is
+        generated, and one that comes later is ignored. If a fragment has the arguments
         of several calls, each object is a call.
 
         Args:
@@ -95,6 +112,8 @@ class ToolCalls:
                 return "".join(self.add(one, text_length, chunks) for one in deltas)
         args = call.add_arguments(delta)
         call.is_complete = call.is_complete or delta.is_complete
+        call.native_id = call.native_id or delta.id
+        self.needs_end = self.needs_end or not call.fragments
         if delta.name and not call.name:
             self._set_name(call, delta.name, is_complete=delta.is_complete)
             args = call.arguments()
@@ -104,16 +123,38 @@ class ToolCalls:
             self._store_extras(call, delta, text_length)
         if not call.name:
             return ""
+        if self._without_arguments:
+            chunks = self._chunks_or_waiting(call, chunks)
         chunk = chunks.get(call.index) or tool_call_chunk(args="", index=call.index)
         if not call.is_announced:
-            call.is_announced = True
-            chunk["name"], chunk["id"] = call.name, call.id
-        if delta.id and not call.id:
-            call.native_id, call.id = delta.id, self._unique_id(delta.id)
-            chunk["id"] = call.id
+            self._announce(call, chunk)
         chunk["args"] = (chunk["args"] or "") + call.emit_arguments(args)
         chunks[call.index] = chunk
         return ""
+
+    def _announce(self, call: PendingCall, chunk: ToolCallChunk) -> None:
+        call.is_announced, call.id = True, self._unique_id(call.native_id)
+        chunk["name"], chunk["id"] = call.name, call.id
+        if not (call.fragments or self._without_arguments):
+            self._without_arguments = call
+
+    def _chunks_or_waiting(
+        self, call: PendingCall, chunks: dict[int, ToolCallChunk]
+    ) -> dict[int, ToolCallChunk]:
+        """Return where to add a chunk of a call.
+
+        While a call has no arguments, the calls after it wait: it may end as `{}`, and a reader
+        may take all arguments for those of the last name.
+        """
+        if call is self._without_arguments:
+            if call.fragments:
+                self._without_arguments = None
+                chunks.setdefault(call.index, tool_call_chunk(args="", index=call.index))
+                chunks.update(self._waiting)
+                self._waiting.clear()
+            return chunks
+        has_started = call.is_announced and call.index not in self._waiting
+        return chunks if has_started else self._waiting
 
     def _store_extras(self, call: PendingCall, delta: ToolCallDelta, text_length: int) -> None:
         if delta.extra:
@@ -121,8 +162,8 @@ class ToolCalls:
         if delta.signature:
             self._signatures.add_call(call.index, text_length, delta.signature)
 
-    def end_pieces(self, *, is_cut: bool) -> list[str]:
-        """End the calls whose arguments came in pieces without an end, before they are checked.
+    def end_calls(self, *, is_cut: bool) -> list[str]:
+        """Complete the calls without arguments, and those whose pieces have no end.
 
         Args:
             is_cut: Whether the answer was cut, so that pieces are missing.
@@ -130,12 +171,18 @@ class ToolCalls:
         Returns:
             The arguments that are text of the answer.
         """
-        open_calls = [call for call in self._calls if call.has_open_pieces]
-        ended = [(call, call.end_pieces(is_cut=is_cut)) for call in open_calls]
-        return [args for call, args in ended if call is self.answer]
+        answer = []
+        for call in [call for call in self._calls if call.name and not call.fragments]:
+            args = call.end_arguments(is_cut=is_cut)
+            if not call.is_answer:
+                chunk = self._waiting.get(call.index) or tool_call_chunk(args="", index=call.index)
+                self._waiting[call.index] = {**chunk, "args": call.emit_arguments(args)}
+            elif call is self.answer:
+                answer.append(args)
+        return answer
 
     def closing_chunks(self) -> list[ToolCallChunk]:
-        """Return the missing ids, and a suffix for arguments that are not an object.
+        """Return the arguments that were held, and a suffix for those that are not an object.
 
         When LangChain adds chunks, it repairs truncated JSON (seen in langchain-core 1.7.2), so
         that a tool would run with part of its arguments. The suffix makes them an invalid tool
@@ -144,23 +191,20 @@ class ToolCalls:
         """
         chunks = []
         for call in [call for call in self._calls if call.name and not call.is_answer]:
-            rest = ""
-            if call.partial_args and not call.is_emitted:
-                rest = call.emit_arguments(call.arguments())
-            elif call.cut_escape:
-                rest, call.cut_escape = call.cut_escape, ""
+            rest, call.cut_escape = call.cut_escape, ""
+            if rest:
                 call.fragments.append(rest)
             arguments = call.arguments()
             parsed = arguments_value(arguments)
-            is_broken = not isinstance(parsed, dict)
-            new_id = None if call.id else self._unique_id(None)
-            if is_broken or new_id or rest:
-                call.id = call.id or new_id
-                if is_broken and call.id:
+            if not isinstance(parsed, dict):
+                if call.id:
                     self.invalid_arguments[call.id] = arguments
                 rest = rest if call.is_emitted else arguments[call.held_from :]
-                args = rest + (unrepairable_suffix(arguments) if is_broken else "")
-                chunks.append(tool_call_chunk(args=args, id=new_id, index=call.index))
+                rest += unrepairable_suffix(arguments)
+            if rest or call.index in self._waiting:
+                chunk = self._waiting.get(call.index) or tool_call_chunk(args="", index=call.index)
+                chunk["args"] = (chunk["args"] or "") + rest
+                chunks.append(chunk)
             is_converted = call.emitted_args is not None
             emitted, signed = (call.emitted_args, arguments) if is_converted else (parsed, None)
             self._signatures.set_call_id(call.index, call.id, call.name, emitted, signed)
@@ -187,14 +231,13 @@ class ToolCalls:
             return call, False
         args = delta.args
         starts_object = "{" in args and args.lstrip()[0] == "{"
-        is_object = delta.is_complete or starts_object
-        if args == "null":  # of another call, or the end of a stream of fragments
-            is_object = bool(delta.name) and (not delta.id or delta.id != call.native_id)
-            if not is_object and call.has_complete_arguments():
-                return call, True
+        is_object = delta.is_complete or starts_object or args == "null"
+        is_nothing = args == "null" and not (delta.name and delta.id != call.native_id)
         if call.is_quoted and not is_object:
             is_object = args.lstrip()[:1] == '"'
-        if is_object and call.is_repeated_by(delta):
+        if (is_object and call.is_repeated_by(delta)) or (
+            is_nothing and call.has_complete_arguments()
+        ):
             return call, True
         is_named = delta.name and call.name and not (delta.id and call.native_id)
         if (is_object or is_named) and call.has_complete_arguments():
@@ -221,12 +264,10 @@ class ToolCalls:
             index=len(self._calls),
             native_index=delta.index,
             native_id=delta.id,
-            id=self._unique_id(delta.id) if delta.id or delta.is_complete else None,
             partial_args=None if delta.partial_args is None else PartialArgs(),
         )
         if name:
             self._set_name(call, name, is_complete=delta.is_complete)
-        self.has_pieces = self.has_pieces or delta.partial_args is not None
         self._calls.append(call)
         return call
 

@@ -18,6 +18,7 @@ import orjson
 
 from langchain_kie._conversation.content import parse_content, repaired_for_langchain
 from langchain_kie._conversation.media import Media
+from langchain_kie._conversation.repair import function_call_of
 from langchain_kie._conversation.thought_signatures import STORE_KEY, stored_signatures
 from langchain_kie._json import ONLY_JSON_TYPES
 from langchain_kie._warnings import warnings_given
@@ -92,7 +93,8 @@ class Turn:
         parts: Its text and media.
         name: The name of the message.
         signatures: Its thought signatures, by model.
-        has_server_tools: Whether its content has blocks of server-side tools.
+        server_tools: The blocks of server-side tools that a signature can belong to, by index,
+            each with its position in the text.
         tools: Its tool calls with their tool results, in the order of the calls.
         model_name: The model that made its tool calls.
         forms: Its JSON, by what it depends on; `None` if it is not to be kept.
@@ -102,7 +104,7 @@ class Turn:
     parts: list[Part]
     name: str | None = None
     signatures: Mapping[str, Sequence[Json]] | None = None
-    has_server_tools: bool = False
+    server_tools: Mapping[str, tuple[int, Json]] | None = None
     tools: Sequence[ToolTurn] = ()
     forms: Forms | None = None
     model_name: str | None = None
@@ -110,7 +112,7 @@ class Turn:
     def copy(self, parts: list[Part], tools: Sequence[ToolTurn] = ()) -> Turn:
         """The turn with other parts and tools."""
         return Turn(
-            *(self.role, parts, self.name, self.signatures, self.has_server_tools),
+            *(self.role, parts, self.name, self.signatures, self.server_tools),
             *(tools, self.forms, self.model_name),
         )
 
@@ -160,10 +162,12 @@ class ParsedMessage:
                 turn.parts.append(refusal)
         if state[2] and (signatures := stored_signatures(message)):
             turn.signatures = signatures
-            turn.has_server_tools = _has_server_tools(content)
+            turn.server_tools = _server_tools(content)
         if role == "assistant" and (state[3] or state[4]):
             self.has_calls = True
             turn.model_name = message.response_metadata.get("model_name")
+        elif state[2] and (function := function_call_of(message)):
+            raise ValueError(f"the function call {function['name']!r} is no tool call")
 
     def new_turn(self) -> Turn:
         """The turn, without tools; with media, a copy, because uploads change them."""
@@ -316,10 +320,17 @@ def _size(value: Any) -> int:
     return sum(map(_size, value))
 
 
-def _has_server_tools(content: Any) -> bool:
-    return isinstance(content, list) and any(
-        isinstance(block, dict) and block.get("type") in _SERVER_TOOL_BLOCKS for block in content
-    )
+def _server_tools(content: Any) -> dict[str, tuple[int, Json]]:
+    """The blocks of server-side tools, by index, each with the length of the text before it."""
+    found: dict[str, tuple[int, Json]] = {}
+    position = 0
+    for block in content if isinstance(content, list) else ():
+        text = block.get("text") if isinstance(block, dict) else block
+        if isinstance(block, dict) and block.get("type") in _SERVER_TOOL_BLOCKS:
+            found[str(block.get("index"))] = (position, block)
+        elif isinstance(text, str):
+            position += len(text)
+    return found
 
 
 def _json_of(message: BaseMessage, state: tuple[Any, ...]) -> bytes:
@@ -331,8 +342,8 @@ def _json_of(message: BaseMessage, state: tuple[Any, ...]) -> bytes:
     kwargs, metadata = state[2], message.response_metadata
     values = (*state[1:], metadata.get("model_name"))
     if isinstance(kwargs, dict) and kwargs:
-        used = [kwargs.get(key) for key in (STORE_KEY, INVALID_ARGUMENTS_KEY, "refusal")]
-        provider = metadata.get("model_provider") if used[0] else None
+        used = [*map(kwargs.get, (STORE_KEY, "function_call", INVALID_ARGUMENTS_KEY, "refusal"))]
+        provider = metadata.get("model_provider") if used[0] or used[1] else None
         values = (state[1], used, provider, *state[3:], metadata.get("model_name"))
     return orjson.dumps(values, option=ONLY_JSON_TYPES)
 

@@ -6,6 +6,7 @@ Pure: opens no file, fetches no URL and knows nothing of content blocks.
 from __future__ import annotations
 
 import binascii
+import hashlib
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
@@ -78,7 +79,7 @@ class Media:
         path: A local file that the caller passed to `media_block`.
         size: Bytes, if known.
         index: The `index` of the content block, which identifies it within an answer.
-        digests: The SHA-256 of the data, once it is computed; copies share it.
+        digests: The result of `digest`, once it is computed; copies share it.
     """
 
     kind: str
@@ -105,6 +106,15 @@ class Media:
         data = self.data or ""
         for at in range(self.start, len(data), _BASE64_SLICE):
             yield binascii.a2b_base64(data[at : at + _BASE64_SLICE])
+
+    def digest(self) -> str | None:
+        """The SHA-256 of the data, computed once; `None` if there is no data."""
+        if not self.digests and self.data is not None:
+            hasher = hashlib.sha256()
+            for piece in self.decoded():
+                hasher.update(piece)
+            self.digests.append(hasher.hexdigest())
+        return self.digests[0] if self.digests else None
 
     def replace_with_url(self, url: str) -> None:
         """Replace the data or the path with the URL of the uploaded file."""

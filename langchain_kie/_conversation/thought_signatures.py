@@ -9,8 +9,8 @@ survives LangChain's merging of chunks, v1 output, JSON, pickle and checkpoints:
             {"type": "text", "start": 0, "end": 12, "signature": "..."},
             {"type": "content", "digest": "..."},
             {"type": "tool_call", "id": "call_1", "at": 12, "signature": "...", "digest": "..."},
-            {"type": "block", "index": "lc_block_0", "signature": "..."},
-            {"type": "block", "index": "lc_block_1", "at": 12, "part": {"executableCode": {...}}},
+            {"type": "block", "index": "lc_block_0", "signature": "...", "digest": "..."},
+            {"type": "block", "index": "lc_block_1", "part": {"executableCode": {...}}},
             {"type": "tool_call", "id": "call_1", "extra": {"extra_content": {...}}},
             {"type": "message", "extra": {"extra_content": {...}}, "digests": {"call_1": "..."}},
         ]
@@ -21,18 +21,20 @@ and `at` are positions in the text of the message. `index` is that of a content 
 text. `part` is a native part of a server-side tool. `extra` has undocumented members of a tool call
 or message of `chat_completions`.
 
-What was changed since is sent without its old signature. `digest` is that of the call's name and
-arguments, and in the `content` entry that of the text: after a change of the text, its signatures
-and positions are not used. `digests` has those of all calls of the message; if one was changed,
-or the text of a message without calls, `extra` is not sent back. Older messages have none. If
-arguments were converted to the types of the tool, `args` has the signed ones, as JSON text, because
-a checkpoint cannot store every integer; they are sent back instead. Pure; knows no API.
+What was changed since is sent without its old signature. `digest` is that of a block's data, of the
+call's name and arguments, or in the `content` entry that of the text: after a change of the text,
+its signatures and positions are not used. `digests` has those of all calls of the message; if one
+was changed, or the text of a message without calls, `extra` is not sent back. Older messages have
+none. If arguments were converted to the types of the tool, `args` has the signed ones, as JSON
+text, because a checkpoint cannot store every integer; they are sent back instead. Pure; knows no
+API.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._json import parse_json, without_surrogates
@@ -71,13 +73,14 @@ class SignatureLog:
         """Add the signature of the text between two positions, which may be equal."""
         self._entries.append({"type": "text", "start": start, "end": end, "signature": signature})
 
-    def add_block(self, index: str, signature: str) -> None:
-        """Add the signature of a content block that is not text."""
-        self._entries.append({"type": "block", "index": index, "signature": signature})
+    def add_block(self, index: str, signature: str, digest: str | None) -> None:
+        """Add the signature of a content block that is not text, and the digest of its data."""
+        entry = {"type": "block", "index": index, "signature": signature}
+        self._entries.append({**entry, "digest": digest} if digest else entry)
 
-    def add_part(self, index: str, at: int, part: Json) -> None:
-        """Add a native part of a server-side tool, which came after `at` characters of text."""
-        self._entries.append({"type": "block", "index": index, "at": at, "part": part})
+    def add_part(self, index: str, part: Json) -> None:
+        """Add a native part of a server-side tool."""
+        self._entries.append({"type": "block", "index": index, "part": deepcopy(part)})
 
     def add_message_extra(self, extra: Json) -> None:
         """Add members of the message, once."""
@@ -111,15 +114,20 @@ class SignatureLog:
                     if signed_args is not None:
                         entry["args"] = signed_args
 
-    def additional_kwargs(self, text: str) -> Json:
+    def additional_kwargs(self, texts: Mapping[str, str], refusal: str) -> Json:
         """Return the entry for the message; it leaves out tool calls that never got a name.
 
         Args:
-            text: The text of the message, and its refusal.
+            texts: The text blocks of the message.
+            refusal: Its refusal, which can be its only text.
         """
+        if not self._entries:
+            return {}
         entries = [entry for entry in self._entries if not isinstance(entry.get("id"), int)]
         if any(entry["type"] in {"text", "message"} or "at" in entry for entry in entries):
-            entries.append({"type": "content", "digest": text_digest(text)})
+            text = "".join(texts.values())
+            digest = text_digest(text if text == refusal else text + refusal)
+            entries.append({"type": "content", "digest": digest})
         return {STORE_KEY: {self._model: entries}} if entries else {}
 
 

@@ -13,6 +13,7 @@ from langchain_core.messages import (
     AIMessage,
     BaseMessage,
     ChatMessage,
+    FunctionMessage,
     HumanMessage,
     SystemMessage,
     ToolMessage,
@@ -125,6 +126,8 @@ def _with_role(message: BaseMessage) -> tuple[str, BaseMessage]:
     cls: Any = message.__class__
     if role := _ROLE_BY_CLASS.get(cls) or _role_of(cls):
         return role, message
+    if isinstance(message, FunctionMessage):
+        raise ValueError(f"the function message {message.name!r} follows no call of this function")
     cls = _CLASS_BY_CHAT_ROLE.get(message.role) if isinstance(message, ChatMessage) else None
     if cls is None:
         kind = getattr(message, "role", message.type)

@@ -64,11 +64,13 @@ def to_kie_error(
     timeouts: Mapping[str, float | None],
     retry_on_timeout: bool,
     after_first_item: bool,
+    may_be_billed: bool,
 ) -> KieError:
     """Convert a network error.
 
     A timeout after the request was sent is retried only with `retry_on_timeout`, because KIE
-    may have billed the call. A rejected certificate and a proxy's 4xx are never retried.
+    may have billed the call. A connection that was lost after a part of the answer, a rejected
+    certificate and a proxy's 4xx are never retried.
     """
     names = class_names(error)
     if "TimeoutException" in names:
@@ -88,7 +90,7 @@ def to_kie_error(
     what = shortened(f"{type(error).__name__}: {root}" if str(root) else type(error).__name__)
     if names & _NOT_RETRIED:
         return KieProtocolError(what, model=model, max_retries=0)
-    if after_first_item:
+    if may_be_billed:
         return KieStreamInterruptedError(f"the connection was lost: {what}", model=model)
     is_final = "CERTIFICATE_VERIFY_FAILED" in what or what.startswith("ProxyError: 4")
     return KieConnectionError(what, model=model, max_retries=0 if is_final else None)

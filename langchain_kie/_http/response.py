@@ -180,6 +180,12 @@ class ResponseReader(Generic[ItemT]):
         return self._buffered is None
 
     @property
+    def may_be_billed(self) -> bool:
+        """Whether a part of an answer was received, also if it is no item yet."""
+        is_cut = self._parser.is_in_event() or (self._is_compressed and bool(self._error_body))
+        return self.has_items or (self._call.model is not None and is_cut)
+
+    @property
     def is_complete(self) -> bool:
         """Whether later network errors can be ignored.
 
@@ -228,7 +234,9 @@ class ResponseReader(Generic[ItemT]):
         self.raise_if_failed()
         if not self.has_items:
             error: KieError = KieEmptyResponseError("KIE sent an empty response")
-            if self._unknown_object is not None and not self._buffered:
+            if self._parser.ends_in_event and not self.has_terminal_event:
+                error = KieStreamInterruptedError("the stream ended inside its first event")
+            elif self._unknown_object is not None and not self._buffered:
                 error = unknown_object_error(self._unknown_object)
             raise self._with_context(error)
         has_finish_reason = self._last_item is not None and self._last_item.has_finish_reason

@@ -47,10 +47,12 @@ class EventParser:
 
     Attributes:
         is_document: Whether the body is one JSON document; `None` until that is known.
+        ends_in_event: Whether the body ended inside an event, which was ignored.
     """
 
     def __init__(self) -> None:
         self.is_document: bool | None = None
+        self.ends_in_event = False
         self._head = b""
         self._size = 0
         self._document = bytearray()
@@ -96,13 +98,23 @@ class EventParser:
             except ValueError as error:
                 return [KieProtocolError(f"the response is not JSON: {error}")]
             return value if isinstance(value, list) else [value]
-        self._ends_with_cr = False
-        values = self._feed_stream(b"\n") if self._line else []
-        # The last event may lack its blank line. If it is not complete, it is ignored.
-        values += [v for v in self._feed_stream(b"\n") if isinstance(v, (dict, list, Done))]
+        values: list[Any] = []
+        if self._line or self._data:
+            is_in_event, self._ends_with_cr = self.is_in_event(), False
+            values = self._feed_stream(b"\n") if self._line else []
+            # The last event may lack its blank line. If it is not complete, it is ignored.
+            values += [v for v in self._feed_stream(b"\n") if isinstance(v, (dict, list, Done))]
+            self.ends_in_event = is_in_event and not values
         if self._has_events or self._starts_like_stream():
             return values
         return [unreadable_body_error(self._head)]
+
+    def is_in_event(self) -> bool:
+        """Return whether a part of an event or of a document was received, but not its end."""
+        if self.is_document:
+            return not self.has_document()
+        line = b"".join(self._line)
+        return any(self._data) or (line.startswith(b"data:") and bool(line[5:].strip()))
 
     def has_document(self) -> bool:
         """Return whether a complete JSON document was received."""
@@ -142,7 +154,7 @@ class EventParser:
         self._line = [rest] if rest else []
         if is_plain and is_long and max(map(len, lines)) > 2 * MAX_DEPTH:
             is_plain = all(line.count(b"[") + line.count(b"{") <= MAX_DEPTH for line in lines)
-        values = self._parse_lines(lines, orjson.loads if is_plain else parse_json)
+        values = self._parse_lines(lines, orjson.loads if is_plain else self._parse_exactly)
         if values:
             self._has_events = True
         if not self._data:
@@ -186,14 +198,17 @@ class EventParser:
                 open_data.append(b"")
         return values
 
+    def _parse_exactly(self, text: bytes) -> Any:
+        """Parse JSON for which orjson needs help, such as one half of a surrogate pair."""
+        value, self._half_pair = parse_next_json(text, self._half_pair)
+        return value
+
     def _repaired(self, text: bytes) -> Any:
         """The value of an event for which orjson needs help; `None` if it is not complete."""
         try:
-            value, half = parse_next_json(text, self._half_pair)
+            return self._parse_exactly(text)
         except ValueError:
             return None
-        self._half_pair = half
-        return value
 
     def _parse_data(self, text: bytes) -> list[Any]:
         """Parse the data of an event; return an empty list if there is no data."""
@@ -202,8 +217,7 @@ class EventParser:
         if not text:
             return []
         try:
-            value, self._half_pair = parse_next_json(text, self._half_pair)
+            return [self._parse_exactly(text)]
         except ValueError as error:
             quoted = shortened(text.decode("utf-8", "replace"), _MAX_QUOTED_CHARS)
             return [KieProtocolError(f"an event is not JSON ({error}): {quoted}")]
-        return [value]

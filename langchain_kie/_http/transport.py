@@ -313,6 +313,7 @@ class Transport:
                 timeouts=request.extensions.get("timeout", {}),
                 retry_on_timeout=self.retry_on_timeout,
                 after_first_item=bool(reader and reader.has_items),
+                may_be_billed=bool(reader and reader.may_be_billed),
             ) from error
 
 

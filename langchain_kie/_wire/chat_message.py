@@ -47,12 +47,14 @@ def parse_message(message: Json, parsed: AnswerEvent) -> None:
 
 
 def _parse_content_part(part: str | Json, parsed: AnswerEvent) -> None:
-    """Parse a part of a content that is a list: text, a thought or an image (docs/wire.md 3)."""
+    """Parse a part of a content that is a list (docs/wire.md 3)."""
     if isinstance(part, str) or part is None:
         if part:
             parsed.outputs.append(part)
     elif part.get("type") in _THOUGHT_TYPES:
         parsed.reasoning += _thought_text(part)
+    elif part.get("type") == "refusal":
+        parsed.refusal += common.require_text(part.get("refusal") or part.get("text") or "")
     elif part.get("text"):
         parsed.outputs.append(common.require_text(part["text"]))
     elif part.get("image_url"):

@@ -84,6 +84,9 @@ FINISH_REASONS = {
     "LANGUAGE": FILTERED,
     "MALFORMED_FUNCTION_CALL": FinishReason("malformed_function_call", is_failed_call=True),
     "UNEXPECTED_TOOL_CALL": FinishReason("unexpected_tool_call", is_failed_call=True),
+    "TOO_MANY_TOOL_CALLS": FinishReason("too_many_tool_calls", is_failed_call=True),
+    "MISSING_THOUGHT_SIGNATURE": FinishReason("missing_thought_signature", is_failed_call=True),
+    "MALFORMED_RESPONSE": FinishReason("malformed_response", is_failed_call=True),
 }
 """Others, such as `OTHER`, have no equivalent in LangChain."""
 
@@ -165,11 +168,7 @@ def _model_parts(turn: Turn, target: ResolvedModel) -> list[Json]:
     """The parts of a model's turn, with the signatures that the model needs."""
     calls = [(tool.call["id"] or tool.id, _function_call(tool)) for tool in turn.tools]
     entries = turn.signatures.get(target.name, ()) if turn.signatures else ()
-    if (
-        entries and not turn.has_server_tools
-    ):  # the parts of server tools are only sent with their blocks
-        entries = [entry for entry in entries if "part" not in entry]
-    parts = model_parts(turn.parts, calls, entries, _native_part)
+    parts = model_parts(turn, calls, entries, _native_part)
     if calls and target.spec and target.spec.replays_signatures:
         _, first = calls[0]
         first.setdefault("thoughtSignature", PLACEHOLDER_SIGNATURE)
@@ -366,7 +365,7 @@ def _content_blocks(part: Json) -> Iterator[Json]:
         yield {
             "type": "server_tool_call",
             "id": code.get("id"),
-            "name": "code_execution",
+            "name": "code_interpreter",  # as langchain-core calls it, also for Gemini
             "args": {"code": code.get("code"), "language": code.get("language")},
         }
     if result := part.get("codeExecutionResult"):

@@ -86,7 +86,8 @@ def expected_outcome(fault: Fault, point: Point, answer: Answer, call_mode: str)
     """Retry before the first item, raise until the answer is complete, then ignore the fault.
 
     The first item of a stream is its first piece that is not only a role; the one of a document
-    is the document. A truncated document cannot be parsed.
+    is the document. A part of the first item may have been billed, so that a response that ends
+    there is not retried. A truncated document cannot be parsed.
     """
     effect = fault.effect
     labels = [label for label, _ in point.complete_pieces(answer)]
@@ -106,6 +107,9 @@ def expected_outcome(fault: Fault, point: Point, answer: Answer, call_mode: str)
         kind = "breaks"
     elif kind == "ends" and answer.is_document and point.prefix(answer):
         return Expected((KieProtocolError,), 0)
+    is_in_item = answer.is_document or point.inside
+    if kind in {"ends", "breaks"} and point.stage == "body" and is_in_item and point.prefix(answer):
+        return Expected((KieStreamInterruptedError,), 0)
     return Expected(*_BEFORE_FIRST_ITEM[kind])
 
 

@@ -143,13 +143,14 @@ def _ai_messages(draw: st.DrawFn, history: History) -> list[BaseMessage]:
     entries = [{"type": "text", "start": 0, "end": 1, "signature": draw(SIGNATURE)}]
     entries += [{"type": "tool_call", "id": i, "at": 0, "signature": "c"} for i in ids]
     signed = {"thought_signatures": {"gemini-9": entries}} if draw(st.booleans()) else {}
+    copied = {"function_call": {"name": "f"}} if ids else {}
     origin = draw(st.sampled_from(["kie", "openai"]))
     message = AIMessage(
         content,
         tool_calls=calls,
         name=draw(st.none() | IDENTIFIER),
         response_metadata={"model_provider": origin},
-        additional_kwargs={"refusal": "no", "function_call": {"name": "f"}, **signed},
+        additional_kwargs={"refusal": "no", **signed, **copied},
     )
     results: list[BaseMessage] = []
     for i in draw(st.permutations(ids)):

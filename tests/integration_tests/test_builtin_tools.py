@@ -71,7 +71,7 @@ async def test_code_execution_is_a_server_tool_call(call_mode, version):
     message = await answer_with(*NATIVE, "code_execution", prompt, call_mode, version)
     (call,) = blocks(message, "server_tool_call")
     (result,) = blocks(message, "server_tool_result")
-    assert call["name"] == "code_execution"
+    assert call["name"] == "code_interpreter"
     assert "6" in call["args"]["code"]
     assert result["tool_call_id"] == call["id"]
     assert result["status"] == "success"

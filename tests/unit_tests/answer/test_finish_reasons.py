@@ -33,6 +33,12 @@ from unit_tests.answer.rows import (
 )
 
 RATINGS = [{"blocked": True}]
+
+
+def refusal_part(text: str | None) -> dict[str, str | None]:
+    return {"type": "refusal", "refusal": text}
+
+
 FEEDBACK = {
     "blockReason": "PROHIBITED_CONTENT",
     "safetyRatings": RATINGS,
@@ -100,6 +106,38 @@ ENDINGS = [
         extra={"refusal": "I will not."},
         **blocked("content_filter", text="I will not.", id="x"),
     ),
+    *(
+        Row(
+            f"a refusal as a part of the content, {name}",
+            body,
+            extra={"refusal": "I will not."},
+            metadata=ended("content_filter", "stop", id="x"),
+            refusal={"refusal": "I will not."},
+        )
+        for name, body in {
+            "at once": completion(content=[refusal_part("I will not.")]),
+            "in pieces": sse(
+                delta(content=[refusal_part("I will ")]),
+                delta(content=refusal_part("not.")),
+                delta("stop"),
+                "[DONE]",
+            ),
+            "in two parts": completion(
+                content=[refusal_part("I will "), refusal_part("not."), refusal_part(None)]
+            ),
+            "and as a member": completion(
+                content=[refusal_part("I will not.")], refusal="I will not."
+            ),
+        }.items()
+    ),
+    Row(
+        "text before a refusal as a part",
+        completion(content=[{"type": "text", "text": "Hm. "}, refusal_part("I will not.")]),
+        text="Hm. ",
+        extra={"refusal": "I will not."},
+        metadata=ended("content_filter", "stop", id="x"),
+        refusal={"refusal": "I will not."},
+    ),
     Row(
         "content_filter after text",
         sse(delta(content="Once"), delta("content_filter"), "[DONE]"),
@@ -136,10 +174,32 @@ ENDINGS = [
         orjson.dumps({"candidates": [{"finishReason": "BLOCKLIST", "finishMessage": "a word"}]}),
         **blocked("BLOCKLIST", text="a word", finish_message="a word"),
     ),
+    *(
+        native_row(
+            f"{reason} before the first word",
+            orjson.dumps({"candidates": [{"finishReason": reason}]}),
+            metadata=ended(word, reason, empty_answer=True),
+        )
+        for reason, word in (
+            ("OTHER", "other"),
+            ("LANGUAGE", "content_filter"),
+            ("NEW_REASON", "new_reason"),
+            ("MAX_TOKENS", "length"),
+        )
+    ),
+    *(
+        Row(
+            f"{word} in a chunk, before the first word",
+            sse(delta(), delta(word), "[DONE]"),
+            metadata=ended(word.lower(), word, id="x", empty_answer=True),
+        )
+        for word in ("length", "OTHER")
+    ),
     native_row(
-        "a reason without an equivalent, before the first word",
-        orjson.dumps({"candidates": [{"finishReason": "OTHER"}]}),
-        metadata=ended("other", "OTHER"),
+        "thoughts, and OTHER",
+        sse(native({"thought": True, "text": "hm"}), native(finish="OTHER")),
+        reasoning="hm",
+        metadata=ended("other", "OTHER", empty_answer=True),
     ),
     native_row(
         "a failed function call after text",
@@ -205,6 +265,14 @@ async def test_an_ending_is_the_same_in_every_call_mode(row: Row) -> None:
     await check_every_call_mode(row)
 
 
+FAILURES = (
+    "MALFORMED_FUNCTION_CALL",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+    "MISSING_THOUGHT_SIGNATURE",
+    "MALFORMED_RESPONSE",
+)
+
 # The word that a server sends, LangChain's word, and whether it is a refusal.
 WORDS: list[tuple[str, str, bool]] = [
     ("stop", "stop", False),
@@ -229,10 +297,9 @@ WORDS: list[tuple[str, str, bool]] = [
         )
     ),
     *((word, "content_filter", False) for word in ("LANGUAGE", "NO_IMAGE", "IMAGE_OTHER")),
-    ("MALFORMED_FUNCTION_CALL", "malformed_function_call", False),
-    ("UNEXPECTED_TOOL_CALL", "unexpected_tool_call", False),
+    *((word, word.lower(), False) for word in FAILURES),
 ]
-OTHERS = ["TOO_MANY_TOOL_CALLS", "OTHER", "new"]
+OTHERS = ["OTHER", "new"]
 
 
 def parsed(word: str, *, is_native: bool) -> AnswerEvent:
@@ -254,7 +321,7 @@ def test_a_word_has_one_meaning_on_every_api_and_in_every_case(
         assert (event.finish_reason.word, event.finish_reason.is_refusal) == (expected, is_refusal)
         assert event.native_finish_reason == spelling
         assert event.is_terminal
-        assert event.is_empty == (expected in {"stop", "length", "tool_calls"})
+        assert event.is_empty == (expected in {"stop", "tool_calls"})
 
 
 CODE = {"executableCode": {"language": "PYTHON", "code": "1"}}
@@ -370,12 +437,17 @@ FAILED: dict[str, tuple[bytes, type[KieError], str]] = {
             KieProtocolError,
             f"{word.lower()}.*print",
         )
-        for word in ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL")
+        for word in FAILURES
     },
+    "a failed call on chat_completions": (
+        sse(delta("TOO_MANY_TOOL_CALLS"), "[DONE]"),
+        KieProtocolError,
+        "too_many_tool_calls.*did not explain",
+    ),
     "a failed call after a thought": (
         sse(native({"text": "hm", "thought": True}), native(finish="MALFORMED_FUNCTION_CALL")),
         KieProtocolError,
-        "tool call failed",
+        "could not complete its answer",
     ),
     "an error in a choice": (
         sse({"choices": [{"index": 0, "error": {"code": 502, "message": "Upstream failed"}}]}),

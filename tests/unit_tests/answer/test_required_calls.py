@@ -160,6 +160,42 @@ async def test_signed_text_before_a_required_call_keeps_its_signature() -> None:
         assert entries == [signed_text(4, 9, "S=="), signed_content("Hm. Wait.")]
 
 
+def answer_calling(name: str, *calls: tuple[str, str]) -> bytes:
+    """An answer of an API that calls these functions with these arguments."""
+    if name == NATIVE:
+        parts = [{"functionCall": {"name": f, "args": orjson.loads(args)}} for f, args in calls]
+        return sse(native(*parts, finish="STOP"))
+    pieces = [fragment(f, args, index=n, id=f"c{n}") for n, (f, args) in enumerate(calls)]
+    return sse(*(delta(tool_calls=[piece]) for piece in pieces), delta("tool_calls"), "[DONE]")
+
+
+BASE = ("rate", '{"base":"NOK"}')
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+@pytest.mark.parametrize("choice", ["weather", ["weather", "now"], ["now"]])
+async def test_a_call_of_a_function_that_was_not_chosen_is_an_error(choice: Any, api: str) -> None:
+    names = choice if isinstance(choice, list) else [choice]
+    name = NATIVE if api == "generate_content" else CHAT
+    with server_sending(answer_calling(name, BASE)) as server:
+        model = model_at(server, model=name, api=api, max_retries=3)
+        for call_mode in BASIC_CALL_MODES:
+            match = f"a call of {', '.join(names)}, but the model called 'rate' instead"
+            with pytest.raises(KieToolCallMissingError, match=match):
+                await call_mode(model.bind_tools(TOOLS, tool_choice=choice))
+            options = {"tool_choice": choice, "require_tool_call": False}
+            message = await call_mode(model.bind_tools(TOOLS, **options))
+            assert [call["name"] for call in message.tool_calls] == ["rate"]
+        assert len(server.requests) == 2 * len(BASIC_CALL_MODES)
+
+
+@pytest.mark.parametrize("name", [CHAT, NATIVE])
+async def test_a_call_next_to_the_required_one_is_no_error(name: str) -> None:
+    body = answer_calling(name, BASE, ("weather", '{"city":"Oslo"}'))
+    for message in await answers(body, name, tool_choice="weather"):
+        assert [call["name"] for call in message.tool_calls] == ["rate", "weather"]
+
+
 async def test_a_choice_that_requires_nothing_leaves_the_text() -> None:
     for choice in (None, "auto"):
         for message in await answers(completion(content=FENCED), CHAT, tool_choice=choice):
@@ -240,6 +276,18 @@ async def test_a_call_with_the_name_of_the_schema_is_the_answer(name: str, schem
             assert message.content == REPORT
             assert message.tool_calls == message.invalid_tool_calls == []
             assert message.response_metadata["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("tools", [(), TOOLS])
+async def test_an_answer_without_arguments_is_an_empty_object(tools: Any) -> None:
+    body = sse(delta(tool_calls=[fragment("report", "", index=0, id="c1")]), delta("tool_calls"))
+    for name, answer in (
+        (CHAT, body),
+        (CHAT, completion(content="", tool_calls=[fragment("report", "null", id="c1")])),
+        (NATIVE, sse(native({"functionCall": {"name": "report"}}, finish="STOP"))),
+    ):
+        for message in await answers(answer, name, tools, response_format=SCHEMA):
+            assert (message.content, message.tool_calls) == ("{}", [])
 
 
 async def test_a_call_with_another_name_or_of_a_tool_is_not_the_answer() -> None:

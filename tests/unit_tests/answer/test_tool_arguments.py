@@ -152,6 +152,15 @@ CALL_A, CALL_B = (
     {"functionCall": {"name": "f", "args": {"city": city}, "id": city[0]}}
     for city in ("Oslo", "Rome")
 )
+PIECES = [
+    native({"functionCall": {**call, "willContinue": True}})
+    for call in (
+        {"name": "f"},
+        {"partialArgs": [{"jsonPath": "$.city", "stringValue": "Os", "willContinue": True}]},
+        {"partialArgs": [{"jsonPath": "$.city", "stringValue": "lo"}]},
+    )
+]
+END_OF_PIECES = native({"functionCall": {}})
 STREAMED: dict[str, bytes] = {
     "native, one event": sse(native(WAIT, {"text": "a"}, CALL_A, CALL_B, finish="STOP")),
     "native, two events": sse(native({**CALL_A, "text": "a"}), native(CALL_B, finish="STOP")),
@@ -173,6 +182,38 @@ STREAMED: dict[str, bytes] = {
         delta(tool_calls=[fragment("f", ROME, index=1, id="R")]),
         delta("tool_calls"),
     ),
+    "chat, fragments without ids": sse(
+        delta(content="a"),
+        delta(tool_calls=[fragment("f", '{"city":', index=0)]),
+        delta(tool_calls=[fragment(None, '"Oslo"}', index=0)]),
+        delta(tool_calls=[fragment("f", ROME, index=1, id="")]),
+        delta("tool_calls"),
+    ),
+    "chat, ids after the names": sse(
+        delta(content="a"),
+        delta(tool_calls=[fragment("f", '{"city":', index=0)]),
+        delta(tool_calls=[fragment(None, '"Oslo"}', index=0, id="O")]),
+        delta(tool_calls=[fragment("f", "", index=1)]),
+        delta(tool_calls=[fragment(None, ROME, index=1, id="R")]),
+        delta("tool_calls"),
+    ),
+    "chat, neither ids nor indexes": sse(
+        delta(content="a"),
+        delta(tool_calls=[fragment("f", OSLO)]),
+        delta(tool_calls=[fragment("f", ROME)]),
+        delta("tool_calls"),
+    ),
+    "native, without ids": sse(
+        native({"text": "a"}),
+        native({"functionCall": {"name": "f", "args": {"city": "Oslo"}}}),
+        native({"functionCall": {"name": "f", "args": {"city": "Rome"}}}, finish="STOP"),
+    ),
+    "native, pieces without ids": sse(
+        native({"text": "a"}),
+        *PIECES,
+        END_OF_PIECES,
+        native({"functionCall": {"name": "f", "args": {"city": "Rome"}}}, finish="STOP"),
+    ),
 }
 
 
@@ -184,7 +225,7 @@ async def test_a_call_is_streamed_as_its_name_and_then_its_arguments(body: bytes
         for call_mode in (call_modes.stream, call_modes.astream):
             chunks: list[Any] = []
             message = await call_mode(model_at(server), "hi", chunks)
-            assert message.tool_calls == complete.tool_calls
+            assert _without_ids(message.tool_calls) == _without_ids(complete.tool_calls)
             assert message.text == complete.text == "a"
             assert "".join(c.text for c in chunks if not c.tool_call_chunks) == "a"
             read: dict[str, list[Any]] = {}
@@ -198,9 +239,82 @@ async def test_a_call_is_streamed_as_its_name_and_then_its_arguments(body: bytes
                     assert not call["args"]
                     current = read[call["id"]] = [call["name"], ""]
                 else:
+                    assert call["id"] is None
                     current[1] += call["args"]
-            found = {k: (name, orjson.loads(args)) for k, (name, args) in read.items()}
-            assert found == {"O": ("f", {"city": "Oslo"}), "R": ("f", {"city": "Rome"})}
+            found = [(k, name, orjson.loads(args)) for k, (name, args) in read.items()]
+            assert found == [(c["id"], c["name"], c["args"]) for c in message.tool_calls]
+            assert [args["city"] for _, _, args in found] == ["Oslo", "Rome"]
+
+
+def _without_ids(calls: list[Any]) -> list[Any]:
+    """Calls without the ids that are generated for each answer."""
+    return [
+        {k: v for k, v in call.items() if k != "id" or not v.startswith("call_")} for call in calls
+    ]
+
+
+def native_now(**members: Any) -> bytes:
+    return sse(native({"functionCall": {"name": "now", **members}}, finish="STOP"))
+
+
+NOW, LATER = fragment("now", "", index=0, id="N"), fragment("f", OSLO, index=1, id="O")
+EMPTY: dict[str, tuple[bytes, list[str]]] = {
+    "chat, empty": (fragments(NOW), ["{}"]),
+    "chat, null": (fragments(fragment("now", "null", index=0)), ["{}"]),
+    "chat, absent": (fragments(fragment("now", index=0)), ["{}"]),
+    "chat, an object": (fragments(fragment("now", "{}", index=0)), ["{}"]),
+    "chat, a completion": (completion(tool_calls=[NOW, LATER]), ["{}", OSLO]),
+    "chat, before another call": (fragments(NOW, LATER), ["{}", OSLO]),
+    "chat, after another call": (fragments(LATER, NOW), [OSLO, "{}"]),
+    "chat, several": (fragments(NOW, {**NOW, "index": 3, "id": "M"}, LATER), ["{}", "{}", OSLO]),
+    "chat, not yet": (
+        fragments(
+            {**LATER, "function": {"name": "f", "arguments": ""}},
+            fragment("g", "", index=2, id="R"),
+            fragment(None, OSLO, index=1),
+            fragment(None, ROME, index=2),
+        ),
+        [OSLO, ROME],
+    ),
+    "chat, not yet, in the other order": (
+        fragments(
+            {**LATER, "function": {"name": "f", "arguments": ""}},
+            fragment("g", "", index=2, id="R"),
+            fragment(None, ROME, index=2),
+            fragment(None, OSLO, index=1),
+        ),
+        [OSLO, ROME],
+    ),
+    "native, an object": (native_now(args={}), ["{}"]),
+    "native, absent": (native_now(), ["{}"]),
+    "native, pieces": (sse(*PIECES[:1], END_OF_PIECES, native(finish="STOP")), ["{}"]),
+    "native, pieces without an end": (sse(*PIECES[:1], native(finish="STOP")), ["{}"]),
+}
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+@pytest.mark.parametrize(("body", "expected"), EMPTY.values(), ids=EMPTY)
+async def test_the_streamed_arguments_of_a_call_are_json(body, expected, api) -> None:
+    """Of one without arguments, too; a reader may not have the indexes."""
+    with server_sending(body) as server:
+        for model in (model_at(server, api=api), bound_to(server, city="string")):
+            for call_mode in (call_modes.stream, call_modes.astream):
+                chunks: list[Any] = []
+                message = await call_mode(model, "hi", chunks)
+                calls = [call for chunk in chunks for call in chunk.tool_call_chunks]
+                read: list[str] = []
+                for call in calls:
+                    if call["name"]:
+                        read.append("")
+                    read[-1] += call["args"]
+                assert read == expected
+                assert [call["args"] for call in message.tool_calls] == [*map(orjson.loads, read)]
+                names = [call["name"] for call in calls if call["name"]]
+                assert [call["name"] for call in message.tool_calls] == names
+            for call_mode in BASIC_CALL_MODES[:2]:
+                message = await call_mode(model)
+                assert [call["args"] for call in message.tool_calls] == [*map(orjson.loads, read)]
+                assert [call["name"] for call in message.tool_calls] == names
 
 
 async def test_a_call_that_was_text_is_streamed_as_its_name_and_then_its_arguments() -> None:

@@ -97,7 +97,21 @@ CHAT = [
     ),
     chat_row(
         "an id in a later fragment",
-        fragments(fragment("f", '{"i', index=0), fragment(None, '":1}', index=0, id="c1")),
+        fragments(
+            fragment("f", '{"i', index=0),
+            fragment(None, '":', index=0, id="c1"),
+            fragment(None, "1}", index=0, id="c1"),
+        ),
+        calls=GENERATED[:1],
+    ),
+    chat_row(
+        "an id before the name",
+        fragments(fragment(None, '{"i', index=0, id="c1"), fragment("f", '":1}', index=0)),
+        calls=[F1],
+    ),
+    chat_row(
+        "an id with the name, after the start of the arguments",
+        fragments(fragment(None, '{"i', index=0), fragment("f", '":1}', index=0, id="c1")),
         calls=[F1],
     ),
     chat_row(

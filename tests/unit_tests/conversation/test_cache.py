@@ -155,6 +155,9 @@ CHANGES: dict[str, Callable[[list[BaseMessage]], None]] = {
     "block that is added": on(5, lambda m: m.content.append({"type": "text", "text": "!"})),
     "block that is replaced": on(5, lambda m: m.content.__setitem__(0, "text")),
     "text of an AI message's block": on(6, lambda m: m.content[0].update(text="That is")),
+    "function call": on(
+        6, lambda m: m.additional_kwargs.update(function_call={"name": "f", "arguments": "{}"})
+    ),
     "id, which is not sent": set_field(2, "id", "other"),
     "artifact, which is not sent": set_field(3, "artifact", {"a": 1}),
     "a message that is removed": lambda messages: messages.__delitem__(1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import textwrap
 from pathlib import Path
 
@@ -68,6 +69,15 @@ DATA_URLS = {
 def test_data_url_becomes_data(url: str) -> None:
     media = media_from_url(url, None, "file")
     assert (media.kind, media.mime_type, media.base64) == ("image", "image/png", PNG_BASE64)
+
+
+def test_the_digest_is_that_of_the_data_also_after_an_upload() -> None:
+    part = media_from_data(PNG_BASE64, None, "image", None)
+    assert part.digest() == hashlib.sha256(PNG).hexdigest()
+    copy = part.copy()
+    copy.replace_with_url("https://files.example/a.png")
+    assert copy.digest() == part.digest()
+    assert media_from_url("https://files.example/a.png", None, "image").digest() is None
 
 
 def test_data_url_with_percent_encoded_text_becomes_data() -> None:

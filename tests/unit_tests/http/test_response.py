@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from call_modes import (
 from scripted_server import Scripted, ScriptedServer, sse
 
 from langchain_kie import (
+    KieAccount,
     KieEmptyResponseError,
     KieError,
     KieProtocolError,
@@ -69,6 +71,52 @@ def test_a_document_cut_at_any_byte_is_a_protocol_error(name: str) -> None:
     reader.feed(body)
     assert reader.is_complete
     assert len(reader.close()) == 1
+
+
+_GZIP = gzip.compress(fixture("chat_completion.json"))
+STARTS: list[tuple[bytes, bool]] = [
+    (b"", True),
+    (b": here\n\n: still here\n", True),
+    (b"data:", True),
+    (b'data: {"cho', False),
+    (b'data:{"cho\n', False),
+    (b": here\n\ndata: {\ndata: ", False),
+    (b'event: message\r\ndata: {"cand', False),
+    (b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\n', True),
+    (b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\ndata: {"cho', False),
+    (b'{"usage":{"total_tokens":15},"credits_consumed":0.5,"choices":[{"index":0,"mess', False),
+    (b'[{"candidates":[', False),
+    (_GZIP[:40], False),
+]
+"""Starts of a body, and whether the call is retried when the connection is lost after them."""
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+@pytest.mark.parametrize("ending", ["fin-mid-chunk", "rst"])
+@pytest.mark.parametrize(("start", "is_retried"), STARTS, ids=range(len(STARTS)))
+async def test_a_call_is_not_retried_once_a_part_of_its_answer_arrived(
+    start: bytes, is_retried: bool, ending: Any, api: str, no_sleep
+) -> None:
+    """It may have been billed."""
+    lost = Scripted([start] if start else [], ending=ending, pause=0.02)
+    answer = Scripted([fixture("chat_completion.json")])
+    for call_mode in BASIC_CALL_MODES:
+        with ScriptedServer(lost, answer) as server:
+            model = model_at(server, model="gemini-3.8-flash", api=api, max_retries=2)
+            if is_retried:
+                assert (await call_mode(model)).text == "pong"
+            else:
+                with pytest.raises(KieStreamInterruptedError, match="may have billed") as caught:
+                    await call_mode(model)
+                assert (caught.value.is_retryable, caught.value.partial) == (True, False)
+            assert len(server.requests) == 1 + is_retried
+
+
+def test_a_request_that_costs_nothing_is_retried_after_a_part_of_its_answer(no_sleep) -> None:
+    body = b'{"code":200,"data":5.5}'
+    lost = Scripted([body[:9]], ending="fin-mid-chunk")
+    with ScriptedServer(lost, Scripted([body])) as server:
+        assert KieAccount(api_key="k", base_url=server.base_url).credits() == 5.5
 
 
 # --- output after a finish reason --------------------------------------------------------------

@@ -64,6 +64,12 @@ def ai_calls(*ids: str, text: str = "", **fields: Any) -> AIMessage:
     return AIMessage(content=text, tool_calls=calls, **fields)
 
 
+def function_call(arguments: str) -> AIMessage:
+    """An AI message with a call in OpenAI's older form."""
+    call = {"name": "f", "arguments": arguments}
+    return AIMessage("", additional_kwargs={"function_call": call})
+
+
 def chat_call(call_id: str, i: int, **extra: Any) -> Json:
     function = {"name": "f", "arguments": f'{{"i":{i}}}'}
     return {"id": call_id, "type": "function", "function": function, **extra}

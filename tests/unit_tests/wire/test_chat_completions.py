@@ -395,6 +395,16 @@ OTHER_SERVERS = [
         blocks=[A_BLOCK, PNG_BLOCK, PNG_BLOCK],
     ),
     Row(
+        "two texts after an image in one chunk, and another one in the next",
+        sse(
+            delta(content=[A_BLOCK, A_BLOCK, image(PNG), A_BLOCK, {"type": "text", "text": "b"}]),
+            delta(content="c"),
+            delta("stop"),
+        ),
+        text="aaabc",
+        blocks=[{"type": "text", "text": "aa"}, PNG_BLOCK, {"type": "text", "text": "abc"}],
+    ),
+    Row(
         "log probabilities in each chunk",
         sse(
             *(

@@ -17,6 +17,7 @@ from call_modes import (
 from scripted_server import Scripted, ScriptedServer, sse
 
 from unit_tests.answer.rows import (
+    NATIVE_STOP,
     Row,
     check,
     check_every_call_mode,
@@ -30,6 +31,16 @@ from unit_tests.wire import test_chat_completions as chat
 from unit_tests.wire import test_generate_content as generate
 
 HI = completion(content="hi")
+LONG_ID = b"chatcmpl-2026112903123456789"
+HALVES = (
+    b'data: {"choices":[{"index":0,"delta":{"content":"a\\ud83c"}}],"x":"ID"}\n\n'
+    b'data: {"choices":[{"index":0,"delta":{"content":"\\udf24b"}}],"x":"ID"}\n\n'
+) + sse(delta("stop"))
+NATIVE_HALVES = (
+    b'data: {"candidates":[{"content":{"parts":[{"text":"a\\ud83c"}]}}],"responseId":"ID"}\n\n'
+    b'data: {"candidates":[{"content":{"parts":[{"text":"\\udf24b"}]},"finishReason":"STOP"}],'
+    b'"responseId":"ID"}\n\n'
+)
 ROWS = [
     native_row("a completion instead of a native answer", HI, text="hi", metadata=chat.STOP),
     Row(
@@ -47,6 +58,17 @@ ROWS = [
     Row("in 'data' of an event", sse({"code": 0, "data": delta("stop", content="hi")}), "hi"),
     Row("after a byte order mark", b"\xef\xbb\xbf" + HI, "hi"),
     Row("after white space", b"\r\n \t" + HI, "hi"),
+    Row("a surrogate pair in two events", HALVES.replace(b"ID", b"7"), "a🌤b"),
+    Row("a surrogate pair in two events with a long id", HALVES.replace(b"ID", LONG_ID), "a🌤b"),
+    *(
+        native_row(
+            f"a native surrogate pair in two events with the id {answer_id.decode()}",
+            NATIVE_HALVES.replace(b"ID", answer_id),
+            text="a🌤b",
+            metadata={**NATIVE_STOP, "id": answer_id.decode()},
+        )
+        for answer_id in (b"7", LONG_ID)
+    ),
     Row(
         "events after [DONE], which are ignored",
         sse(delta("stop", content="a"), "[DONE]", "nonsense", {"code": 500, "msg": "late"}),

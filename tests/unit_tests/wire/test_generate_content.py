@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import orjson
 from call_modes import fixture
 from scripted_server import sse
@@ -122,13 +124,13 @@ PARTS = [
         blocks=[
             {
                 "type": "server_tool_call",
-                "id": "code_execution_1",
-                "name": "code_execution",
+                "id": "code_interpreter_1",
+                "name": "code_interpreter",
                 "args": {"code": "print(6*7)", "language": "PYTHON"},
             },
             {
                 "type": "server_tool_result",
-                "tool_call_id": "code_execution_1",
+                "tool_call_id": "code_interpreter_1",
                 "status": "success",
                 "output": "42\n",
             },
@@ -145,11 +147,43 @@ PARTS = [
         text="Here:  Done.",
         blocks=[{"type": "text", "text": "Here: "}, IMAGE, {"type": "text", "text": " Done."}],
     ),
+    *(
+        native_row(
+            f"two texts after an image in one event, another one in the next, after {before + first}",
+            sse(
+                native(*before),
+                native(*first, {"inlineData": PNG}, {"text": "one "}, {"text": "two "}),
+                native({"text": "three"}, finish="STOP"),
+            ),
+            text=f"{text}one two three",
+            reasoning=reasoning,
+            blocks=[
+                *([{"type": "reasoning", "reasoning": reasoning}] if reasoning else []),
+                *([{"type": "text", "text": text}] if text else []),
+                IMAGE,
+                {"type": "text", "text": "one two three"},
+            ],
+        )
+        for before, first, text, reasoning in (
+            ([], [], "", ""),
+            ([], [{"text": "a "}, {"text": "b "}], "a b ", ""),
+            ([{"text": "zero "}], [], "zero ", ""),
+            ([{"text": "hm", "thought": True}], [{"text": "a "}, {"text": "b "}], "a b ", "hm"),
+        )
+    ),
     native_row(
         "a signed image",
         sse(native({"inlineData": PNG, "thoughtSignature": "S~1"}, finish="STOP")),
         blocks=[IMAGE],
-        extra=signed(MODEL, {"type": "block", "index": "lc_block_0", "signature": "S~1"}),
+        extra=signed(
+            MODEL,
+            {
+                "type": "block",
+                "index": "lc_block_0",
+                "signature": "S~1",
+                "digest": hashlib.sha256(b"\x89PNG\r\n\x1a\n").hexdigest(),
+            },
+        ),
     ),
     native_row(
         "grounding metadata, complete in the last event",
@@ -207,13 +241,13 @@ CODE = {"executableCode": {"language": "PYTHON", "code": "1+1"}}
 RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}
 CODE_BLOCK = {
     "type": "server_tool_call",
-    "id": "code_execution_1",
-    "name": "code_execution",
+    "id": "code_interpreter_1",
+    "name": "code_interpreter",
     "args": {"code": "1+1", "language": "PYTHON"},
 }
 RESULT_BLOCK = {
     "type": "server_tool_result",
-    "tool_call_id": "code_execution_1",
+    "tool_call_id": "code_interpreter_1",
     "status": "success",
     "output": "2",
 }
@@ -228,6 +262,15 @@ def code_row(name: str, *parts: dict, text: str = "", blocks: list) -> Row:
 
 
 MIXED_PARTS = [
+    native_row(
+        "code and two texts in one event, and a text in the next",
+        sse(
+            native(CODE, {"text": "one "}, {"text": "two "}),
+            native({"text": "three"}, finish="STOP"),
+        ),
+        text="one two three",
+        blocks=[CODE_BLOCK, {"type": "text", "text": "one two three"}],
+    ),
     *(
         native_row(
             f"a function call next to {members}",

@@ -19,7 +19,16 @@ from langchain_core.messages import (
 
 from langchain_kie import ChatKieGemini, KieConfigurationError
 from langchain_kie.emulator import Emulator
-from unit_tests.wire.request_sender import CHAT, GATEWAY, HI, NATIVE, Json, RequestSender, ai_calls
+from unit_tests.wire.request_sender import (
+    CHAT,
+    GATEWAY,
+    HI,
+    NATIVE,
+    Json,
+    RequestSender,
+    ai_calls,
+    function_call,
+)
 
 REJECTED: list[tuple[str, list[BaseMessage], str]] = [
     ("no messages", [], "no user or assistant"),
@@ -37,7 +46,12 @@ REJECTED: list[tuple[str, list[BaseMessage], str]] = [
      "tool call 'c0' is answered twice"),
     ("a call at the end", [HI, ai_calls("c-open")], "c-open"),
     ("an unknown role", [ChatMessage(role="narrator", content="x")], "narrator"),
-    ("a function message", [HI, FunctionMessage("x", name="f")], "function"),
+    ("a function message", [HI, FunctionMessage("x", name="f")],
+     "function message 'f' follows no call"),
+    ("a function message of another call",
+     [HI, ai_calls("c0"), ToolMessage("x", tool_call_id="c0"), FunctionMessage("x", name="g")],
+     "function message 'g' follows no call"),
+    ("a function call at the end", [HI, function_call("{}")], r"\(f\) needs a tool result"),
     ("a remove message", [HI, RemoveMessage(id="1")], "remove"),
 ]  # fmt: skip
 

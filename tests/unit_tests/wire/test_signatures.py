@@ -44,12 +44,20 @@ def replayed(body: bytes, name: str, send: RequestSender) -> tuple[AIMessage, Js
     return answer, send([HI, answer, *results, HumanMessage("go on")], model=name)
 
 
-CODE = {"executableCode": {"language": "PYTHON", "code": "1+1"}}
-RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}
+def code(written: str) -> Json:
+    return {"executableCode": {"language": "PYTHON", "code": written}}
+
+
+def code_result(outcome: str, output: str) -> Json:
+    return {"codeExecutionResult": {"outcome": f"OUTCOME_{outcome}", "output": output}}
+
+
+CODE, RESULT = code("1+1"), code_result("OK", "2")
 SEARCH = {"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "args": {"queries": ["a"]}, "id": "s1"}}
 FOUND = {"toolResponse": {"toolType": "GOOGLE_SEARCH_WEB", "response": {}, "id": "s1"}}
 PNG = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}
 SENT_PNG = {"inline_data": {"mime_type": "image/png", "data": "iVBORw0KGgo="}}
+LARGER_PNG = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgr/+w=="}}
 SIGNED = {"thoughtSignature": "S=="}
 
 REPLAYED: dict[str, tuple[list[Json], list[Json] | None]] = {
@@ -181,13 +189,31 @@ def test_a_message_without_its_blocks_sends_no_server_tools(send: RequestSender)
     assert sent == [text("ab")]
 
 
-def set_content(content: Any) -> Callable[[AIMessage], None]:
+def set_content(content: Any) -> Callable[[Any], Any]:
     return lambda message: setattr(message, "content", content)
 
 
+def set_block(number: int, **members: Any) -> Callable[[Any], Any]:
+    return lambda message: message.content[number].update(members)
+
+
+def remove_block(number: int) -> Callable[[Any], Any]:
+    return lambda message: message.content.pop(number)
+
+
+def edit_texts(message: Any) -> None:
+    message.content[0], message.content[3]["text"] = "a", "efgh"
+
+
+def edit_query(message: Any) -> None:
+    message.content[0]["value"]["toolCall"]["args"]["queries"].append("b")
+
+
+SIGNED_CODE = [text("ab"), {**CODE, **SIGNED}, {**RESULT, **SIGNED}, text("cd")]
+SIGNED_SEARCH = [{**SEARCH, **SIGNED}, {**FOUND, **SIGNED}, text("ab")]
 SIGNED_TEXT = [{"text": "ab", **SIGNED}, text("cd"), native_call("c0", 0, "S=="), text("ef")]
 
-EDITED: dict[str, tuple[list[Json], Callable[[AIMessage], None], list[Json]]] = {
+EDITED: dict[str, tuple[list[Json], Callable[[Any], Any], list[Json]]] = {
     "the same text, in blocks": (
         SIGNED_TEXT,
         set_content([text("abc") | {"type": "text"}, "def"]),
@@ -204,6 +230,69 @@ EDITED: dict[str, tuple[list[Json], Callable[[AIMessage], None], list[Json]]] = 
         [text("ab**ef"), native_call("c0", 0, "S==")],
     ),
     "no text": (SIGNED_TEXT, set_content(""), [native_call("c0", 0, "S==")]),
+    "code": (
+        SIGNED_CODE,
+        lambda message: message.content[1]["args"].update(code="1+2"),
+        [text("ab"), code("1+2"), *SIGNED_CODE[2:]],
+    ),
+    "the name of code, as other versions have it": (
+        SIGNED_CODE,
+        set_block(1, name="code_execution"),
+        SIGNED_CODE,
+    ),
+    "code without arguments": (
+        SIGNED_CODE,
+        set_block(1, args={}),
+        [text("ab"), code(""), *SIGNED_CODE[2:]],
+    ),
+    "the text before and after code": (
+        SIGNED_CODE,
+        edit_texts,
+        [text("a"), *SIGNED_CODE[1:3], text("efgh")],
+    ),
+    "an output of code": (
+        SIGNED_CODE,
+        set_block(2, output="[cleared]"),
+        [*SIGNED_CODE[:2], code_result("OK", "[cleared]"), text("cd")],
+    ),
+    "an output of code, which becomes JSON": (
+        SIGNED_CODE,
+        set_block(2, output=[{"a": 1}], status="error"),
+        [*SIGNED_CODE[:2], code_result("FAILED", '[{"a":1}]'), text("cd")],
+    ),
+    "a result of code that is removed": (
+        SIGNED_CODE,
+        remove_block(2),
+        [*SIGNED_CODE[:2], text("cd")],
+    ),
+    "a query of a server-side tool": (
+        SIGNED_SEARCH,
+        edit_query,
+        [
+            {"toolCall": {**SEARCH["toolCall"], "args": {"queries": ["a", "b"]}}},
+            *SIGNED_SEARCH[1:],
+        ],
+    ),
+    "a result of a server-side tool": (
+        SIGNED_SEARCH,
+        set_block(1, value={"toolResponse": {"id": "s1"}, **SIGNED}),
+        [SIGNED_SEARCH[0], {"toolResponse": {"id": "s1"}}, text("ab")],
+    ),
+    "a result of a server-side tool that is no part": (
+        SIGNED_SEARCH,
+        set_block(1, value="[cleared]"),
+        [SIGNED_SEARCH[0], text("ab")],
+    ),
+    "an image": (
+        [{**PNG, **SIGNED}],
+        set_block(0, base64="iVBORw0KGgox"),
+        [{"inline_data": {"mime_type": "image/png", "data": "iVBORw0KGgox"}}],
+    ),
+    "an image, in the other alphabet": (
+        [{**LARGER_PNG, **SIGNED}],
+        set_block(0, base64="iVBORw0KGgr_-w"),
+        [{"inline_data": {"mime_type": "image/png", "data": "iVBORw0KGgr/+w=="}, **SIGNED}],
+    ),
     "text where there was none": (
         [native_call("c0", 0, "S=="), native_call("c1", 1)],
         set_content("ab"),
@@ -223,7 +312,7 @@ EDITED: dict[str, tuple[list[Json], Callable[[AIMessage], None], list[Json]]] = 
 @pytest.mark.parametrize(("parts", "edit", "expected"), EDITED.values(), ids=EDITED)
 def test_a_part_that_was_edited_is_sent_without_its_signature(
     parts: list[Json],
-    edit: Callable[[AIMessage], None],
+    edit: Callable[[Any], Any],
     expected: list[Json],
     send: RequestSender,
 ) -> None:

@@ -45,7 +45,7 @@ TESTS = ROOT / "tests" / "unit_tests"
 # The tests of each room, its folder first; those of memory, pools and processes are slow.
 ROOMS = {
     "_wire": ("wire", "answer", "tools"),
-    "_answer": ("answer", "test_error_bodies.py"),
+    "_answer": ("answer", "test_error_bodies.py", "wire/test_signatures.py"),
     "_json_schema": ("json_schema", "tools"),
     "_conversation": (
         "conversation",

@@ -102,7 +102,7 @@ bench: $(BENCH)/.ready ## Measure CPU and memory, compared with other packages (
 $(LOAD)/.ready: pyproject.toml constraints.txt
 	$(call install,$(LOAD),-c constraints.txt -e . --group load)
 
-load: $(LOAD)/.ready ## Send 100,000 calls through one process in each of four ways (LOAD_ARGS="--ways asyncio --calls 1000")
+load: $(LOAD)/.ready ## Send 100,000 calls through one process in each of four modes (LOAD_ARGS="--modes asyncio --calls 1000")
 	@$(LOAD)/bin/python -m benchmarks.load $(LOAD_ARGS)
 
 peers: $(BENCH)/.ready ## Compare what this package and others make of the same answers

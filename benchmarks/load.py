@@ -1,6 +1,6 @@
 """Sends many calls, then many streams at once, through one process, and checks that it stays flat.
 
-`python -m benchmarks.load` starts a server and a client process for each way and API, one after
+`python -m benchmarks.load` starts a server and a client process for each mode and API, one after
 the other, and prints a table. It exits with 1 if a call failed or something was left over.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks import server
 
-WAYS = ("threads", "asyncio", "uvloop", "gevent")
+MODES = ("threads", "asyncio", "uvloop", "gevent")
 APIS = ("chat_completions", "generate_content")
 MAX_GROWTH_MB = 10
 """Memory that may be added after the first calls, and by streams after the first ones."""
@@ -25,7 +25,7 @@ KEPT_CONNECTIONS = 8
 """Idle connections that one pool keeps."""
 
 COLUMNS = {
-    "way": "way",
+    "mode": "mode",
     "api": "API",
     "calls": "calls",
     "errors": "errors",
@@ -55,13 +55,13 @@ def failures(row: dict[str, Any], *, asked: int) -> list[str]:
         f"memory after calls: {row['rss']}": after_calls - warm <= MAX_GROWTH_MB,
         f"memory after streams: {row['rss']}": after_more - after_streams <= MAX_GROWTH_MB,
     }
-    return [f"{row['way']} {row['api']}: {text}" for text, holds in checks.items() if not holds]
+    return [f"{row['mode']} {row['api']}: {text}" for text, holds in checks.items() if not holds]
 
 
-def measure(way: str, api: str, options: argparse.Namespace) -> dict[str, Any]:
-    """The figures of one way and API, in a new process."""
+def measure(mode: str, api: str, options: argparse.Namespace) -> dict[str, Any]:
+    """The figures of one mode and API, in a new process."""
     with server.running() as url:
-        command = [sys.executable, "-m", "benchmarks.load_worker", way, api, url]
+        command = [sys.executable, "-m", "benchmarks.load_worker", mode, api, url]
         numbers = map(str, (options.calls, options.at_once, options.streams))
         run = subprocess.run([*command, *numbers], stdout=subprocess.PIPE, check=True)  # noqa: S603
     row: dict[str, Any] = json.loads(run.stdout)
@@ -78,9 +78,9 @@ def cell(value: Any) -> str:
 
 
 def main() -> int:
-    """Run all ways on all APIs."""
+    """Run all modes on all APIs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     parser.add_argument("--apis", nargs="+", choices=APIS, default=APIS)
     parser.add_argument("--calls", type=int, default=100_000)
     parser.add_argument("--at-once", type=int, default=50, help="calls in progress")
@@ -92,9 +92,9 @@ def main() -> int:
     print(f"Python {sys.version.split()[0]},", ", ".join(f"{n} {version(n)}" for n in names))
     print("|", " | ".join(COLUMNS.values()), "|\n|" + "---|" * len(COLUMNS), flush=True)
     failed = []
-    for way in options.ways:
+    for mode in options.modes:
         for api in options.apis:
-            row = measure(way, api, options)
+            row = measure(mode, api, options)
             print("|", " | ".join(cell(row[name]) for name in COLUMNS), "|", flush=True)
             failed += failures(row, asked=options.calls)
     print(*failed, sep="\n")

@@ -1,4 +1,4 @@
-"""The client process of `benchmarks.load`: one way of concurrency, one API. Prints JSON."""
+"""The client process of `benchmarks.load`: one mode of concurrency, one API. Prints JSON."""
 
 from __future__ import annotations
 
@@ -183,11 +183,11 @@ class Tasks:
         self._runner.close()
 
 
-def caller(way: str, models: dict[str, ChatKieGemini], figures: Figures) -> Threads | Tasks:
-    """The calls of a way."""
-    if way in {"threads", "gevent"}:
+def caller(mode: str, models: dict[str, ChatKieGemini], figures: Figures) -> Threads | Tasks:
+    """The calls of a mode."""
+    if mode in {"threads", "gevent"}:
         return Threads(models, figures)
-    if way == "uvloop":
+    if mode == "uvloop":
         import uvloop
 
         return Tasks(models, figures, uvloop.new_event_loop)
@@ -199,7 +199,7 @@ def milliseconds(seconds: array[float], percent: int) -> float:
     return quantiles(seconds, n=100)[percent - 1] * 1000 if len(seconds) > 1 else 0.0
 
 
-def main(way: str, api: str, url: str, calls: int, at_once: int, streams: int) -> dict[str, Any]:
+def main(mode: str, api: str, url: str, calls: int, at_once: int, streams: int) -> dict[str, Any]:
     """Run the phases: calls to warm up, the calls, the streams, the streams once more."""
     figures = Figures()
     models = {
@@ -210,7 +210,7 @@ def main(way: str, api: str, url: str, calls: int, at_once: int, streams: int) -
     }
     socket.getaddrinfo("127.0.0.1", 80)  # gevent starts a thread for it, and keeps it
     figures.note()
-    sender = caller(way, models, figures)
+    sender = caller(mode, models, figures)
     sender.calls(WARM_UP, at_once)
     figures.note()
     started, cpu = time.perf_counter(), time.process_time()
@@ -227,7 +227,7 @@ def main(way: str, api: str, url: str, calls: int, at_once: int, streams: int) -
     sender.close()
     figures.note()
     return {
-        "way": way,
+        "mode": mode,
         "api": api,
         "calls": len(seconds),
         "errors": figures.errors.total(),
@@ -244,5 +244,5 @@ def main(way: str, api: str, url: str, calls: int, at_once: int, streams: int) -
 
 
 if __name__ == "__main__":
-    way, api, url, *numbers = sys.argv[1:]
-    print(json.dumps(main(way, api, url, *map(int, numbers))))
+    mode, api, url, *numbers = sys.argv[1:]
+    print(json.dumps(main(mode, api, url, *map(int, numbers))))

@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo chat documents batch emulator bench peers check test test_lowest docs docs_serve lint format typing unit_test audit faults chaos fuzz fuzz_guided load \
-	integration_test ecosystem_test example_test chat_picture clean
+	coverage mutation integration_test ecosystem_test example_test chat_picture clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,6 +13,9 @@ MINUTES ?= 5
 SEEDS ?= 20
 START ?= 0
 CHAOS_ARGS ?=
+ROOM ?=
+SAMPLE ?= 0
+SEED ?= 1
 LOWEST := $(VENV)/lowest
 BENCH := $(VENV)/bench
 BENCH_ARGS ?=
@@ -180,6 +183,15 @@ $(FUZZ)/.ready: pyproject.toml constraints.txt
 
 fuzz_guided: $(FUZZ)/.ready ## Fuzz the parsers, guided by their coverage (MINUTES=...); needs Atheris
 	$(ON_EMULATOR) PYTHONPATH=tests $(FUZZ)/bin/python -m fuzz.guided --minutes $(MINUTES)
+
+# Without the tests that count calls, time or bytes, and those of other programs.
+coverage: $(READY) ## Measure which lines and branches of the core the tests reach
+	$(ON_EMULATOR) $(BIN)/pytest tests/unit_tests tests/faults tests/fuzz -q -n auto --cov --cov-report=term \
+		$(addprefix --ignore tests/unit_tests/,cli emulator http/test_memory.py test_cost.py test_docs.py test_makefile.py test_typing.py) $(TEST_ARGS)
+
+# Takes hours without SAMPLE, so CI does not run it.
+mutation: $(READY) ## Check that the tests notice changes of the code (ROOM=_wire, SAMPLE=200 mutants, SEED=1)
+	$(ON_EMULATOR) PYTHONPATH=tests $(BIN)/python -m mutation.run $(if $(ROOM),--room $(ROOM)) --sample $(SAMPLE) --seed $(SEED)
 
 integration_test: $(READY) ## Run the integration tests: on KIE with KIE_API_KEY, else on the emulator
 	$(BIN)/pytest tests/integration_tests $(if $(KIE_API_KEY),,-n auto) $(TEST_ARGS)

@@ -203,6 +203,7 @@ async def test_a_named_code_counts_more_than_the_status(status, code, cls, no_sl
 ENVELOPES: list[dict[str, Any]] = [
     *({"code": code} for code in ("success", "SUCCESS", "ok", "0", "200", 0, 200, 200.0, None)),
     {"success": True},
+    {"code": True},
     {"success": True, "code": "ok", "msg": "success", "error": None},
     {"success": True, "message": "ok", "error": ""},
 ]

@@ -193,7 +193,7 @@ async def test_a_support_without_valid_positions_is_cited_without_them(call_mode
 @pytest.mark.parametrize(
     "metadata",
     [
-        grounding([{"segment": {"endIndex": 2}, "groundingChunkIndices": [7, -1, "0", None]}]),
+        grounding([{"segment": {"endIndex": 2}, "groundingChunkIndices": [2, 7, -1, "0", None]}]),
         grounding([{"groundingChunkIndices": 0}, None, "odd"], chunks=(None, {}, {"web": None})),
         {"groundingSupports": "odd", "groundingChunks": 3, "webSearchQueries": {"a": 1}},
         ["odd"],

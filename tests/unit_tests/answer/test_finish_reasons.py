@@ -39,7 +39,12 @@ def refusal_part(text: str | None) -> dict[str, str | None]:
     return {"type": "refusal", "refusal": text}
 
 
-FEEDBACK = {"blockReason": "PROHIBITED_CONTENT", "safetyRatings": RATINGS}
+FEEDBACK = {
+    "blockReason": "PROHIBITED_CONTENT",
+    "safetyRatings": RATINGS,
+    "blockReasonMessage": "m",
+}
+SENT_FEEDBACK = {"block_reason": "PROHIBITED_CONTENT", "safety_ratings": RATINGS}
 NO_BLOCK = "BLOCK_REASON_UNSPECIFIED"
 ENDINGS = [
     Row(
@@ -248,7 +253,7 @@ ENDINGS = [
         **blocked(
             "PROHIBITED_CONTENT",
             "block_reason",
-            prompt_feedback={"block_reason": "PROHIBITED_CONTENT", "safety_ratings": RATINGS},
+            prompt_feedback={**SENT_FEEDBACK, "block_reason_message": "m"},
         ),
     ),
 ]
@@ -334,6 +339,7 @@ RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}
         ({**native(CODE, finish="STOP"), "credits_consumed": 0.1}, True, True),
         (native(finish="FINISH_REASON_UNSPECIFIED"), False, False),
         ({"promptFeedback": {"blockReason": NO_BLOCK}}, False, False),
+        ({"promptFeedback": {"blockReason": "BLOCKED_REASON_UNSPECIFIED"}}, False, False),
         (delta("null", content="a"), False, True),
         (delta("stop"), True, False),
         (delta(reasoning="a"), False, True),

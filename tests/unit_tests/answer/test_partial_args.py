@@ -99,6 +99,17 @@ NATIVE_PARTIAL = [
     ),
     *(
         partial_row(
+            f"the path {path!r} after a number",
+            PARTIAL[0],
+            pieces(piece("$.a", "numberValue", 1)),
+            pieces(piece(path, "numberValue", 2)),
+            native({"functionCall": {}}),
+            invalid=[("f", '{"a":1')],
+        )
+        for path in ("$", "$.a.b", "$.a[0]", "$[0]")
+    ),
+    *(
+        partial_row(
             f"complete arguments next to {[*members]}",
             native({"functionCall": {"name": "f", "args": {"i": 1}, "id": "c1", **members}}),
             native({"functionCall": {}}),

@@ -171,6 +171,11 @@ OTHER_SERVERS = [
         invalid=[("f", '{"i')],
     ),
     chat_row(
+        "braces in a text, then another object",
+        fragments(fragment("f", '{"a":"}{"}{"a":"b"}', index=0, id="c1")),
+        calls=[("f", {"a": "}{"}, "c1"), ("f", {"a": "b"}, None)],
+    ),
+    chat_row(
         "braces in a text, which are no other object",
         fragments(
             fragment("f", '{"a": "}{", "b": [{}', index=0, id="c1"),

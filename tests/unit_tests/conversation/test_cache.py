@@ -255,3 +255,13 @@ def test_objects_that_may_change_are_read_each_time() -> None:
     assert '"a"' in body("chat_completions", [message])
     block["text"] = "b"
     assert '"b"' in body("chat_completions", [message])
+
+
+def test_only_messages_that_must_be_converted_count() -> None:
+    text, blocks = HumanMessage("abc"), HumanMessage([{"type": "text", "text": "abc"}])
+    assert cache.size_to_convert([text]) == len("abc")
+    sizes = cache.size_to_convert([text, blocks])
+    model = ChatKieGemini(model=MODEL, api_key="k")
+    prepare(model, [text, blocks], None, {}).build(stream=False)
+    assert cache.size_to_convert([text]) == 0
+    assert cache.size_to_convert([text, blocks]) == sizes - len("abc")

@@ -16,7 +16,7 @@ from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from langchain_kie import media_block
-from langchain_kie._conversation.content import parse_content
+from langchain_kie._conversation.content import parse_content, repaired_for_langchain
 from langchain_kie._conversation.media import Media
 
 if TYPE_CHECKING:
@@ -94,6 +94,10 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "media", "file_uri": URL, "video_metadata": {"fps": 1}},
         "video_metadata cannot be sent; send only that section of the video",
     ),
+    "section of a video, in camel case": (
+        {"type": "media", "file_uri": URL, "videoMetadata": {"fps": 1}},
+        "videoMetadata cannot be sent",
+    ),
 }
 MALFORMED: dict[str, dict[str, Any]] = {
     "no data": {"type": "image"},
@@ -165,6 +169,25 @@ def test_tool_result_sends_an_unknown_block_as_json(block: dict[str, Any]) -> No
     assert orjson.loads(str(text)) == orjson.loads(orjson.dumps(block, default=str))
 
 
+def test_text_is_one_part_and_empty_text_is_none() -> None:
+    assert parse_content(HumanMessage("a")) == ["a"]
+    assert parse_content(HumanMessage("")) == []
+
+
+def test_tool_result_sends_text_that_is_not_utf8_escaped() -> None:
+    (text,) = parse_content(ToolMessage([{"type": "hologram", "a": "\ud800"}], tool_call_id="c0"))
+    assert str(text).encode() == b'{"type": "hologram", "a": "\\ud800"}'
+
+
+def test_data_in_a_list_of_a_rejected_block_are_not_sent() -> None:
+    block = {"type": "image", "url": "ftp://a.example/b", "more": [{"base64": "x", "a": "y" * 999}]}
+    with pytest.warns(UserWarning, match="not an http"):
+        (text,) = parse_content(ToolMessage([block], tool_call_id="c0"))
+    (more,) = orjson.loads(str(text))["block"]["more"]
+    assert more.keys() == {"a"}
+    assert len(more["a"]) < 999
+
+
 def test_error_does_not_show_the_content() -> None:
     secret = "c2VjcmV0" * 1000
     for block in (
@@ -224,6 +247,80 @@ def test_text_of_a_document_is_sent_as_text(block: dict[str, Any], text: str | N
 def test_media_block_with_text_is_sent_as_media() -> None:
     block = {"type": "image", "url": URL, "mime_type": "image/png", "text": "a cat"}
     assert parse_content(HumanMessage([block])) == [Media("image", "image/png", url=URL)]
+
+
+CSV = base64.b64encode(b"a,b").decode()
+AUDIO = base64.b64encode((MEDIA / "tone.wav").read_bytes()).decode()
+IMAGE, TABLE = Media("image", "image/png", data=PNG_BASE64), Media("file", "text/csv", data=CSV)
+FORMS: list[tuple[dict[str, Any], list[Any]]] = [
+    ({"type": "output_text", "text": "body"}, ["body"]),
+    ({"type": "input_text", "text": "body"}, ["body"]),
+    ({"type": "input_file", "file_data": CSV, "filename": "a.csv"}, [TABLE]),
+    ({"type": "input_file", "file_url": f"{URL}.csv"},
+     [Media("file", "text/csv", url=f"{URL}.csv")]),
+    ({"type": "file", "file": {"file_data": CSV, "filename": "a.csv"}}, [TABLE]),
+    ({"type": "input_image", "image_url": f"{URL}.png"},
+     [Media("image", "image/png", url=f"{URL}.png")]),
+    ({"type": "input_audio", "input_audio": {"data": AUDIO, "format": "wav"}},
+     [Media("audio", "audio/wav", data=AUDIO)]),
+    ({"type": "input_audio", "input_audio": {"data": AUDIO}},
+     [Media("audio", "audio/wav", data=AUDIO)]),
+    ({"type": "input_audio", "input_audio": {"data": CSV, "format": "mp3"}},
+     [Media("audio", "audio/mpeg", data=CSV)]),
+    ({"type": "image_generation_call", "result": PNG_BASE64}, [IMAGE]),
+    ({"type": "image_generation_call", "result": CSV}, [Media("image", "image/png", data=CSV)]),
+    ({"type": "image_generation_call", "result": CSV, "output_format": "webp"},
+     [Media("image", "image/webp", data=CSV)]),
+    ({"type": "image_generation_call", "status": "failed"}, []),
+    ({"inline_data": {"data": CSV, "display_name": "a.csv"}}, [TABLE]),
+    ({"inlineData": {"data": CSV, "displayName": "a.csv"}}, [TABLE]),
+    ({"inline_data": {"data": CSV, "mime_type": "text/csv"}}, [TABLE]),
+    ({"type": "inlineData", "inlineData": {"data": CSV, "mimeType": "text/csv"}}, [TABLE]),
+    ({"type": "media", "data": CSV, "mime_type": "text/csv"}, [TABLE]),
+    ({"file_data": {"file_uri": URL, "mime_type": "video/mp4"}},
+     [Media("video", "video/mp4", url=URL)]),
+    ({"fileData": {"fileUri": URL, "mimeType": "video/mp4"}},
+     [Media("video", "video/mp4", url=URL)]),
+    ({"type": "document", "source": {"type": "url", "url": URL, "media_type": "application/pdf"}},
+     [Media("pdf", "application/pdf", url=URL)]),
+    ({"type": "document", "title": "a.csv", "source": {"type": "base64", "data": CSV}}, [TABLE]),
+    ({"type": "search_result", "title": "t", "source": "s",
+      "content": [{"type": "text", "text": "body"}]}, ["t", "s", "body"]),
+    ({"type": "search_result", "title": "", "content": "body"}, ["body"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("block", "parts"), FORMS, ids=lambda v: str(v)[:60])
+def test_each_form_of_a_block_is_read(block: dict[str, Any], parts: list[Any]) -> None:
+    assert parse_content(HumanMessage([block])) == parts
+
+
+REPAIRED: list[tuple[dict[str, Any], dict[str, Any] | None]] = [
+    ({"type": "image", "base64": PNG_BASE64},
+     {"type": "image", "base64": PNG_BASE64, "mime_type": "image/png"}),
+    ({"type": "image", "source_type": "base64", "data": PNG_BASE64},
+     {"type": "image", "base64": PNG_BASE64, "mime_type": "image/png"}),
+    ({"type": "file", "source_type": "text", "text": "a"},
+     {"type": "text-plain", "text": "a", "mime_type": "text/plain"}),
+    ({"type": "file", "file": {"file_data": CSV, "filename": "a.csv"}},
+     {"type": "file", "base64": CSV, "mime_type": "text/csv"}),
+    ({"type": "image", "base64": PNG_BASE64, "mime_type": "image/jpeg"}, None),
+    ({"type": "image", "base64": "no base64!"}, None),
+    ({"type": "image", "url": f"{URL}.png"}, None),
+    ({"type": "audio", "base64": AUDIO}, None),
+    ({"type": "file", "source_type": "base64", "data": PNG_BASE64}, None),
+    ({"type": "file", "source_type": "text"}, None),
+    ({"type": "file", "file": {"file_url": f"{URL}.csv"}}, None),
+    ({"type": "file", "file": "x"}, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("block", "repaired"), REPAIRED, ids=lambda v: str(v)[:60])
+def test_a_block_that_langchain_misreads_is_replaced(block: Any, repaired: Any) -> None:
+    message = HumanMessage(["a", block])
+    new = repaired_for_langchain(message)
+    assert (new is message) == (repaired is None)
+    assert new.content == ["a", repaired or block]
 
 
 def test_base64_may_be_ascii_bytes() -> None:

@@ -112,3 +112,64 @@ def test_extension_of_a_type_leads_back_to_the_type(mime_type: str) -> None:
     normalized = normalized_type(mime_type)
     from_extension = type_from_name(f"a{_EXTENSION_BY_TYPE[normalized]}")
     assert is_same_format(from_extension, normalized) or from_extension == "video/x-ms-wmv"
+
+
+NAMES = {
+    "application/ogg": ".ogx",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": ".pptx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+    WORD: ".docx",
+    "audio/aiff": ".aiff .aif .aifc",
+    "audio/amr": ".amr",
+    "audio/flac": ".flac",
+    "audio/midi": ".mid .midi",
+    "audio/mp4": ".m4a .m4b",
+    "audio/mpeg": ".mp3 .mpga",
+    "audio/ogg": ".ogg .oga .opus",
+    "audio/wav": ".wav",
+    "audio/webm": ".weba",
+    "image/webp": ".webp",
+    "text/javascript": ".js .mjs",
+    "text/markdown": ".md .markdown",
+    "text/plain": ".txt .log",
+    "text/rtf": ".rtf",
+    "text/yaml": ".yaml .yml",
+    "video/3gpp": ".3gp",
+    "video/avi": ".avi",
+    "video/mp2t": ".ts",
+    "video/ogg": ".ogv",
+    "video/quicktime": ".mov",
+    "video/x-flv": ".flv",
+    "video/x-m4v": ".m4v",
+    "video/x-matroska": ".mkv",
+    "video/x-ms-wmv": ".wmv",
+}
+
+
+@pytest.mark.parametrize(("mime_type", "extensions"), NAMES.items())
+def test_the_name_of_a_file_leads_to_its_type(mime_type: str, extensions: str) -> None:
+    first, *_ = extensions.split()
+    assert {type_from_name(f"a{one}") for one in extensions.split()} == {mime_type}
+    assert _EXTENSION_BY_TYPE[mime_type] == first
+
+
+SYNONYMS = (
+    "image/jpeg image/jpg image/pjpeg",
+    "audio/mpeg audio/mp3 audio/mpga audio/x-mpeg",
+    "audio/mp4 audio/m4a audio/x-m4a",
+    "audio/wav audio/x-wav audio/wave audio/vnd.wave",
+    "audio/flac audio/x-flac",
+    "audio/aiff audio/x-aiff",
+    "audio/aac audio/x-aac audio/aacp",
+    "video/avi video/x-msvideo",
+    "video/mpeg video/mpg",
+    "text/yaml text/x-yaml application/yaml application/x-yaml",
+    "text/rtf application/rtf",
+)
+
+
+@pytest.mark.parametrize("row", SYNONYMS)
+def test_a_synonym_is_sent_as_the_name_that_gemini_uses(row: str) -> None:
+    assert {detect_mime_type(b"x", name, None) for name in row.split()} == {
+        row.split(maxsplit=1)[0]
+    }

@@ -44,3 +44,14 @@ def test_unmatched_tool_calls_and_results_are_rejected(
 ) -> None:
     with pytest.raises(ValueError, match=match):
         build_turns(messages)
+
+
+def test_a_call_without_an_id_gets_one() -> None:
+    calls = [{"name": "f", "args": {}, "id": id_} for id_ in (None, "call_1", None)]
+    results = [ToolMessage(text, tool_call_id=id_) for text, id_ in
+               (("b", "call_1"), ("a", ""), ("c", ""))]  # fmt: skip
+    turns = build_turns([HI, AIMessage("", tool_calls=calls), *results])
+    tools = [(tool.id, *tool.parts) for turn in turns for tool in turn.tools]
+    assert [text for _, text in tools] == ["a", "b", "c"]
+    assert len({call_id for call_id, _ in tools} - {""}) == 3
+    assert tools[1][0] == "call_1"

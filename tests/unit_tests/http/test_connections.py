@@ -62,6 +62,8 @@ async def test_no_compressed_response_is_requested() -> None:
         for call_mode in BASIC_CALL_MODES:
             await call_mode(model_at(server))
         assert {r.headers["accept-encoding"] for r in server.requests} == {"identity"}
+        expected = {"text/event-stream, application/json"}
+        assert {r.headers["accept"] for r in server.requests} == expected
 
 
 async def test_clients_of_the_user_are_used_and_left_open() -> None:

@@ -19,6 +19,12 @@ DATE, NULL_ENUM = {"type": "string", "format": "date"}, {"enum": ["a", "b", None
 HUGE = 12345678901234567890123
 POINT = {"type": "object", "properties": {"x": INTEGER}, "required": ["x"]}
 NODE = {"type": "object", "properties": {"n": INTEGER, "next": {"$ref": "#/$defs/Node"}}}
+FORMATS = [
+    *("date", "date-time", "time", "duration", "email", "idn-email", "name-email", "hostname"),
+    *("idn-hostname", "ipv4", "ipv6", "uri", "iri", "uuid", "uuid1", "uuid3", "uuid4", "uuid5"),
+    *("ipv4network", "ipv6network", "ipv4interface", "ipv6interface", "ipvanyaddress"),
+    *("ipvanynetwork", "ipvanyinterface", "file-path", "directory-path"),
+]
 CONVERTED: list[tuple[Any, Any, Any]] = [
     (INTEGER, "2", 2),
     (INTEGER, 2.0, 2),
@@ -77,6 +83,7 @@ CONVERTED: list[tuple[Any, Any, Any]] = [
     ({"type": "array", "items": {"anyOf": [INTEGER, NULL]}}, ["", 1], [None, 1]),
     ({"type": "object", "additionalProperties": {"type": ["integer", "null"]}},
      {"a": ""}, {"a": None}),
+    *(({"type": ["string", "null"], "format": name}, "", None) for name in FORMATS),
     (INTEGER, str(HUGE), HUGE),
     (INTEGER, f"{HUGE}.0", HUGE),
     (INTEGER, "1e25", 10**25),

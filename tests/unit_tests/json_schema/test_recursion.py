@@ -186,6 +186,52 @@ def test_a_schema_of_nothing_else_is_sent(schema: dict[str, Any]) -> None:
     assert to_gemini_schema(schema)
 
 
+ROOT: dict[str, Any] = {"$ref": "#"}
+STUB = {"type": "object", "description": "Same form as the root."}
+NO_ITEMS = {"type": "array", "items": {"type": "string"}, "maxItems": 0,
+            "description": "Always empty."}  # fmt: skip
+NO_MEMBERS = {"type": "object", "properties": {}, "additionalProperties": False,
+              "description": "Always empty."}  # fmt: skip
+ENDS: list[tuple[dict[str, Any], Any]] = [
+    (ROOT, STUB),
+    ({**ROOT, "nullable": True}, None),
+    ({**ROOT, "nullable": 1}, STUB),
+    ({"anyOf": [ROOT, {"type": "null"}]}, None),
+    ({"anyOf": [ROOT, {"type": "string"}]}, {"type": "string"}),
+    ({"anyOf": [ROOT, False]}, STUB),
+    ({"anyOf": [ROOT], "nullable": True}, None),
+    ({"anyOf": [ROOT, {**ROOT, "nullable": True}]}, None),
+    ({"type": "array", "items": ROOT}, NO_ITEMS),
+    ({"type": "array", "prefixItems": [ROOT]}, NO_ITEMS),
+    ({"type": "array", "items": ROOT, "nullable": True}, None),
+    ({"type": ["array", "null"], "items": ROOT}, None),
+    ({"type": "object", "additionalProperties": ROOT}, NO_MEMBERS),
+    ({"type": ["object", "null"], "additionalProperties": ROOT}, None),
+    ({"type": "array", "contains": ROOT}, {"type": "array", "items": {}}),
+]
+
+
+@pytest.mark.parametrize(("following", "end"), ENDS)
+@pytest.mark.parametrize("is_required", [True, False])
+def test_the_end_of_a_recursion(following: Any, end: Any, is_required: bool) -> None:
+    """A property that is optional or can be null is left out; else there is a stub of it."""
+    names = ["n", "next"] if is_required else ["n"]
+    schema = {"type": "object", "properties": {"n": {}, "next": following}, "required": names}
+    last = [
+        one for one in walk_schemas(normalize_schema(schema)) if "n" in one.get("required", ())
+    ][-1]
+    is_left_out = end is None or (not is_required and end in (STUB, NO_ITEMS, NO_MEMBERS))
+    assert last["properties"] == {"n": {}} | ({} if is_left_out else {"next": end})
+    assert last["required"] == (["n"] if is_left_out else names)
+
+
+def test_the_end_of_a_recursion_has_the_type_that_properties_mean() -> None:
+    schema = normalize_schema({"properties": {"next": ROOT}, "required": ["next"]})
+    while "properties" in schema:
+        schema = schema["properties"]["next"]
+    assert schema == STUB
+
+
 @pytest.mark.parametrize("keyword", [{"prefixItems": [{"$ref": "#"}]}, {"items": {"$ref": "#"}}])
 def test_a_recursive_keyword_of_another_type_is_left_out(keyword: dict[str, Any]) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}, **keyword}

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from langchain_kie._json_schema.combine import as_json_text
 from langchain_kie._json_schema.gemini import to_gemini_schema
+from langchain_kie._json_schema.keywords import has_nullable
 from langchain_kie._json_schema.normalize import normalize_schema
 from langchain_kie.emulator.schemas import check_chat_schema
 from unit_tests.json_schema.gemini_schemas import check_gemini_schema
@@ -21,6 +23,7 @@ NODE = {
     "type": "object",
     "properties": {"next": {"$ref": "#/$defs/Node"}, "n": {"type": "integer"}},
 }
+STRING, INTEGER, NULL = {"type": "string"}, {"type": "integer"}, {"type": "null"}
 
 
 def _chain(node: Json, length: int) -> Json:
@@ -31,6 +34,61 @@ def _chain(node: Json, length: int) -> Json:
     return schema
 
 
+KEYWORDS: dict[str, Json] = {
+    "string": {"title": "t", "description": "d", "format": "date", "contentEncoding": "base64",
+               "contentMediaType": "text/plain", "minLength": 0, "maxLength": 2.0, "pattern": "^a"},
+    "number": {"minimum": 1, "maximum": 9.5, "exclusiveMinimum": 0, "exclusiveMaximum": 10,
+               "multipleOf": 0.5},
+    "object": {"properties": {"a": {}}, "required": ["a"], "additionalProperties": False,
+               "patternProperties": {"^a": {}}, "propertyNames": {"type": "string"},
+               "dependentSchemas": {"a": {}}, "dependentRequired": {"a": ["b"]},
+               "minProperties": 1, "maxProperties": 2},
+    "array": {"prefixItems": [{}], "minItems": 0, "maxItems": 2, "uniqueItems": True,
+              "contains": {}, "minContains": 1, "maxContains": 2},
+}  # fmt: skip
+INVALID: dict[str, Json] = {
+    "string": {"title": 1, "description": 1, "format": 1, "contentEncoding": 1, "deprecated": 1,
+               "contentMediaType": 1, "minLength": -1, "maxLength": 1.5, "pattern": 1, "x": 1,
+               "examples": 1, "not": 1, "if": 1, "then": 1, "else": 1, "nullable": 1},
+    "number": {"minimum": "1", "maximum": True, "exclusiveMinimum": None,
+               "exclusiveMaximum": float("nan"), "multipleOf": 0, "anyOf": {"type": "null"},
+               "enum": "a", "prefixItems": {"type": "null"}},
+    "object": {"properties": [], "required": "a", "additionalProperties": 1, "propertyNames": 1,
+               "patternProperties": 1, "dependentSchemas": 1, "dependentRequired": 1,
+               "minProperties": -1, "maxProperties": "1"},
+    "array": {"items": 1, "prefixItems": [], "minItems": -1, "maxItems": 1.5, "uniqueItems": 1,
+              "contains": 1, "minContains": -1, "maxContains": "1"},
+}  # fmt: skip
+INTERSECTIONS: list[tuple[str, Json, Json, Json]] = [
+    *((kind, {key: 1}, {key: 2}, {key: 2 if "min" in key.lower() else 1})
+      for kind, keys in {
+          "number": ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"),
+          "string": ("minLength", "maxLength"),
+          "array": ("minItems", "maxItems", "minContains", "maxContains"),
+          "object": ("minProperties", "maxProperties")}.items()
+      for key in keys),
+    ("string", {"title": "a", "description": "a"}, {"title": "b", "description": "b"},
+     {"title": "a", "description": "a"}),
+    ("string", {"default": "a", "examples": ["a"], "deprecated": True},
+     {"default": "b", "examples": ["b"], "deprecated": False},
+     {"default": "a", "examples": ["a"], "deprecated": True}),
+    ("string", {"enum": ["a", "b"]}, {"enum": ["b", "c"]}, {"enum": ["b"]}),
+    ("string", {"enum": ["a"]}, {"enum": ["c"]}, {"enum": ["a"]}),
+    ("string", {"pattern": "^a"}, {"pattern": "b$"},
+     {"pattern": "^a", "description": 'Also pattern: "b$".'}),
+    ("string", {"nullable": True}, {"nullable": False}, {}),
+    ("array", {"uniqueItems": False}, {"uniqueItems": True}, {"uniqueItems": True}),
+    ("array", {"items": {"type": "string"}}, {"items": {"maxLength": 2}},
+     {"items": {"type": "string", "maxLength": 2}}),
+    ("object", {"required": ["a", "b"]}, {"required": ["b", "c"]}, {"required": ["a", "b", "c"]}),
+    ("object", {"additionalProperties": False}, {"additionalProperties": {"type": "string"}},
+     {"additionalProperties": False}),
+    ("object", {"additionalProperties": {"type": "string"}}, {"additionalProperties": False},
+     {"additionalProperties": False}),
+    ("object", {"patternProperties": {"^a": {"type": "string"}}},
+     {"patternProperties": {"^a": {"maxLength": 2}}},
+     {"patternProperties": {"^a": {"type": "string", "maxLength": 2}}}),
+]  # fmt: skip
 CASES: list[tuple[str, Any, Json, Json]] = [
     ("text", {"type": "string"}, {"type": "string"}, {"type": "STRING"}),
     ("null only", {"type": "null"}, {"type": "null"}, {"type": "NULL"}),
@@ -167,6 +225,15 @@ CASES: list[tuple[str, Any, Json, Json]] = [
          "minItems": 2, "maxItems": 2,
          "description": 'Items in this order: [{"type":"integer"},{"type":"string"}].'},
     ),
+    ("a boolean in a Gemini schema", {"type": "OBJECT", "properties": {"a": True}},
+     {"type": "object", "properties": {"a": {}}},
+     {"type": "OBJECT", "properties": {"a": ...}}),
+    ("keywords that Gemini does not see", {"type": "string", "title": "t", "deprecated": True},
+     {"type": "string", "title": "t", "deprecated": True}, {"type": "STRING"}),
+    ("an open tuple", {"type": "array", "prefixItems": [{"type": "integer"}], "items": STRING},
+     {"type": "array", "prefixItems": [{"type": "integer"}], "items": STRING},
+     {"type": "ARRAY", "items": {"anyOf": [{"type": "INTEGER"}, {"type": "STRING"}]},
+      "description": 'Items in this order: [{"type":"integer"}].'}),
     ("a closed tuple (draft 7)", {"items": [{"type": "string"}], "additionalItems": False},
      {"type": "array", "prefixItems": [{"type": "string"}], "maxItems": 1},
      {"type": "ARRAY", "items": {"type": "STRING"}, "maxItems": 1,
@@ -188,6 +255,10 @@ CASES: list[tuple[str, Any, Json, Json]] = [
      {"type": "STRING", "description": "Format: date."}),
     ("a format that Gemini knows", {"type": "integer", "format": "int64"},
      {"type": "integer", "format": "int64"}, {"type": "INTEGER", "format": "int64"}),
+    *((f"the format {name}", {"type": kind, "format": name}, {"type": kind, "format": name},
+       {"type": kind.upper(), "format": name})
+      for kind, name in (("integer", "int32"), ("number", "float"), ("number", "double"),
+                         ("string", "date-time"), ("string", "enum"))),
     ("examples", {"type": "string", "examples": ["a", "b"]},
      {"type": "string", "examples": ["a", "b"]},
      {"type": "STRING", "description": 'Examples: "a", "b".'}),
@@ -242,6 +313,32 @@ CASES: list[tuple[str, Any, Json, Json]] = [
     ),
     ("no arguments", {"type": "object", "properties": {}}, {"type": "object", "properties": {}},
      {"type": "OBJECT", "properties": {}}),
+    (
+        "other spellings of types",
+        {"anyOf": [{"type": name} for name in ("bool", "dict", "double", "list", "int", "str")]},
+        {"anyOf": [{"type": "boolean"}, {"type": "object"}, {"type": "number"},
+                   {"type": "array", "items": {}}, {"type": "integer"}, {"type": "string"}]},
+        {"anyOf": ...},
+    ),
+    ("float or none", {"type": ["float", "none"]},
+     {"anyOf": [{"type": "number"}, {"type": "null"}]}, {"type": "NUMBER", "nullable": True}),
+    *((f"the type of {value!r}", {"const": value}, {"type": kind, "enum": [value]} | more, ...)
+      for value, kind, more in (
+          (1.5, "number", {}), ((), "array", {"items": {}}), ([1], "array", {"items": {}}),
+          ({"a": 1}, "object", {}))),
+    *((f"{kind}: each keyword", {"type": kind, **keywords}, {"type": kind, **keywords}, ...)
+      for kind, keywords in KEYWORDS.items()),
+    *((f"{kind}: each keyword alone means the type", {key: value},
+       {"type": kind, **({"items": {}} if kind == "array" and key != "prefixItems" else {}),
+        key: value}, ...)
+      for kind, keywords in KEYWORDS.items() for key, value in keywords.items()
+      if key not in {"format", "title", "description"}),
+    *((f"{kind}: each keyword with an invalid value", {"type": kind, **keywords},
+       {"type": kind, **({"items": {}} if kind == "array" else {})}, ...)
+      for kind, keywords in INVALID.items()),
+    *((f"both {first} and {second}", {"allOf": [{"type": kind, **first}, {"type": kind, **second}]},
+       {"type": kind, **({"items": {}} if kind == "array" else {}), **both}, ...)
+      for kind, first, second, both in INTERSECTIONS),
 ]  # fmt: skip
 
 
@@ -279,7 +376,6 @@ def test_for_gemini_any_value_is_any_of_all_types() -> None:
     assert "nullable" not in converted
 
 
-STRING, INTEGER, NULL = {"type": "string"}, {"type": "integer"}, {"type": "null"}
 ABSENT = "Leave out if there is none."
 NULLABLE: list[tuple[str, Json, Json, bool]] = [
     ("not nullable", {"type": "string"}, {"type": "STRING"}, True),
@@ -382,11 +478,54 @@ def test_references_by_anchor_by_id_and_into_lists_are_resolved() -> None:
             "a": {"$ref": "#here"},
             "b": {"$ref": "https://example.com/s#/$defs/x"},
             "c": {"$ref": "#/$defs/y/anyOf/1"},
+            "d": {"$ref": "#/$defs/z~0~1"},
         },
         "$defs": {
+            "z~/": {"type": "boolean"},
             "x": {"$anchor": "here", "type": "string"},
             "y": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
         },
     }
     types = {k: v["type"] for k, v in normalize_schema(schema)["properties"].items()}
-    assert types == {"a": "string", "b": "string", "c": "integer"}
+    assert types == {"a": "string", "b": "string", "c": "integer", "d": "boolean"}
+
+
+def test_the_json_text_of_a_description_is_cut_at_a_limit() -> None:
+    assert as_json_text("x" * 9_998) == f'"{"x" * 9_998}"'
+    assert as_json_text(["x"] * 9_998) == ('["x"' + ',"x"' * 2_499)[:10_000] + "…"
+
+
+def test_a_value_that_contains_itself_is_no_json_text() -> None:
+    value: list[Any] = []
+    value.append(value)
+    assert as_json_text(value) == "(not representable as JSON)"
+
+
+def test_a_schema_that_is_nested_too_deeply_keeps_its_type_and_description() -> None:
+    level = {"type": "array", "minItems": 1, "description": "d"}
+    schema: Json = {"type": "string"}
+    for _ in range(70):
+        schema = {**level, "items": schema}
+    schema = normalize_schema(schema)
+    for _ in range(65):
+        assert schema.items() > level.items()
+        schema = schema["items"]
+    assert schema == {"type": "array", "description": "d", "items": {}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": ["string", "null"]}, True),
+        ({"type": "string", "nullable": True}, True),
+        ({"enum": ["a", None]}, True),
+        ({"properties": {"a": {"items": {"type": "NULL"}}}}, True),
+        ({"type": "string", "nullable": 1}, False),
+        ({"enum": ["a"]}, False),
+        ({"enum": {None: 1}}, False),
+        ({"default": None}, False),
+        (True, False),
+    ],
+)
+def test_it_is_known_whether_a_schema_accepts_null(schema: Any, expected: bool) -> None:
+    assert has_nullable(schema) is expected

@@ -392,3 +392,21 @@ def test_a_native_model_receives_gemini_s_schema() -> None:
     assert config["responseMimeType"] == "application/json"
     assert config["responseSchema"]["type"] == "OBJECT"
     assert config["responseSchema"]["properties"]["people"]["type"] == "INTEGER"
+
+
+def test_the_parser_reads_text_and_its_pieces() -> None:
+    parser = ChatKieGemini(model="gemini-3-flash", api_key="k").with_structured_output(City).last
+    oslo = City(name="Oslo", people=700_000)
+    assert parser.parse(GOOD) == oslo
+    assert list(parser.transform(iter([GOOD[:20], GOOD[20:]])))[-1] == oslo
+    assert list(parser.transform(iter([AIMessage("no"), AIMessage(GOOD)])))[-1] == oslo
+
+
+def test_another_error_of_a_validator_is_raised_unchanged() -> None:
+    def check(value: str) -> str:
+        raise LookupError(value)
+
+    Picky = create_model("Picky", name=(Annotated[str, AfterValidator(check)], ...))  # noqa: N806
+    answer = answer_body('{"name": "Oslo"}')
+    with server_sending(answer) as server, pytest.raises(LookupError, match="Oslo"):
+        model_at(server).with_structured_output(Picky).invoke("hi")

@@ -35,6 +35,7 @@ from unit_tests.wire.request_sender import (
     user,
 )
 
+TRUNCATION_NOTE = "(The beginning of this conversation was left out.)"
 PNG = "iVBORw0KGgo="
 DATA = {
     "image/png": PNG,
@@ -178,6 +179,28 @@ MESSAGES: list[tuple[Any, ...]] = [
       {"role": "assistant", "content": "wait", "tool_calls": [chat_call("c0", 0)]},
       {"role": "tool", "tool_call_id": "c0", "content": "4"}],
      [user(text("hi")), {"role": "model", "parts": [text("wait"), native_call("c0", 0, BYPASS)]},
+      user(native_result("c0", {"output": "4"}))]),
+    ("an answer before a call", [HI, AIMessage("a"), AIMessage(""), ai_calls("c0", text="b"),
+                                 ToolMessage("4", tool_call_id="c0")],
+     [{"role": "user", "content": "hi"},
+      {"role": "assistant", "content": [{"type": "text", "text": part} for part in "ab"],
+       "tool_calls": [chat_call("c0", 0)]},
+      {"role": "tool", "tool_call_id": "c0", "content": "4"}],
+     [user(text("hi")),
+      {"role": "model", "parts": [text("a"), text("b"), native_call("c0", 0, BYPASS)]},
+      user(native_result("c0", {"output": "4"}))]),
+    ("an answer in two texts", [HI, AIMessage([{"type": "text", "text": "a"}, "b"]), HI],
+     [{"role": "user", "content": "hi"},
+      {"role": "assistant", "content": [{"type": "text", "text": part} for part in "ab"]},
+      {"role": "user", "content": "hi"}],
+     [user(text("hi")), {"role": "model", "parts": [text("ab")]}, user(text("hi"))]),
+    ("a call first", [AIMessage("a"), ai_calls("c0"), ToolMessage("4", tool_call_id="c0")],
+     [{"role": "user", "content": TRUNCATION_NOTE},
+      {"role": "assistant", "content": [{"type": "text", "text": "a"}],
+       "tool_calls": [chat_call("c0", 0)]},
+      {"role": "tool", "tool_call_id": "c0", "content": "4"}],
+     [user(text(TRUNCATION_NOTE)),
+      {"role": "model", "parts": [text("a"), native_call("c0", 0, BYPASS)]},
       user(native_result("c0", {"output": "4"}))]),
     ("results in another order than the calls",
      [HI, ai_calls("c0", "c1"), ToolMessage("b", tool_call_id="c1"),

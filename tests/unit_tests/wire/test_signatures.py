@@ -92,6 +92,10 @@ REPLAYED: dict[str, tuple[list[Json], list[Json] | None]] = {
         [{**CODE, **SIGNED}, RESULT, PNG, text("ab")],
         [{**CODE, **SIGNED}, RESULT, SENT_PNG, text("ab")],
     ),
+    "on the second of two images": (
+        [PNG, text("ab"), {**PNG, **SIGNED}, text("cd")],
+        [SENT_PNG, text("ab"), {**SENT_PNG, **SIGNED}, text("cd")],
+    ),
     "none, on code, which is not sent back": ([CODE, RESULT, text("ab")], [text("ab")]),
     "on a server-side tool, before a call": (
         [{**SEARCH, **SIGNED}, {**FOUND, **SIGNED}, text("ab"), native_call("c0", 0, "S==")],

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langchain_kie._json import parse_json, to_json
+from langchain_kie._json import to_json
 from langchain_kie.errors import KieEmptyResponseError, KieError, KieProtocolError, error_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _OK_CODES = frozenset({None, 0, 200})
 _OK_WORDS = frozenset({"ok", "success"})
 _WRAPPERS = ("data", "result", "response")
+_USAGES = ("usage", "usageMetadata")
 
 _CHAT_KEYS = {"choices", "usage", "credits_consumed"}
 _NATIVE_KEYS = {"candidates", "usageMetadata", "promptFeedback", "credits_consumed"}
@@ -27,7 +31,16 @@ _CLOUDFLARE_ERROR = re.compile(r"error(?: code)?:?(?:\s|<[^<>]*>){0,20}(1\d{3})\
 _CODE = re.compile(r"([0-9]{1,5})(?:\.0*)?")
 _SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s")
 _EXCERPT_CHARS = 200
-_PINGS = ("ping", "keepalive", "heartbeat")
+_STATUS_WORDS = frozenset(
+    {
+        *("ping", "pong", "keepalive", "heartbeat", "alive", "status", "progress"),
+        *("start", "started", "open", "connected", "ready", "queued", "pending", "waiting"),
+        *("running", "working", "processing", "thinking", "inprogress", *_OK_WORDS),
+    }
+)
+"""Values of `type`, `event` or the message of objects that report no error, in lower case and
+without what is not a letter. The message of any other object counts as an error."""
+_NOT_LETTERS = re.compile(r"[\W\d_]+")
 
 LOST_FILE_TEXTS = ("failed to get file information", "image download failed")
 """Those of `_ERROR_TEXTS` after which the call can succeed if the files are uploaded again."""
@@ -65,11 +78,17 @@ def event_from_value(value: Any) -> dict[str, Any] | None:
                 return inner
         if _EVENT_KEYS.isdisjoint(value):
             message = value.get("msg") or value.get("message") or value.get("detail")
-            is_ping = value.get("type") in _PINGS
-            if isinstance(message, str) and message.strip() and "code" not in value and not is_ping:
-                raise error_for(message)
+            if isinstance(message, str) and message.strip() and "code" not in value:
+                names = (message, value.get("type"), value.get("event"))
+                if not any(map(_is_status, names)):
+                    raise error_for(message)
             return None
     return value
+
+
+def _is_status(word: Any) -> bool:
+    """Return whether a word is one of those of a server that works, not of an error."""
+    return isinstance(word, str) and _NOT_LETTERS.sub("", word).lower() in _STATUS_WORDS
 
 
 def data_from_value(value: Any) -> dict[str, Any]:
@@ -99,6 +118,14 @@ def _object_from_list(value: Any) -> dict[str, Any]:
         text = to_json(value).decode()[:_EXCERPT_CHARS]
         raise KieProtocolError(f"expected a JSON object, got {text}")
     return value
+
+
+def is_envelope(value: Any) -> bool:
+    """Return whether a JSON value has the members of KIE's or OpenAI's errors."""
+    value = _without_list(value)
+    if not isinstance(value, dict):
+        return False
+    return "error" in value or ("code" in value and ("msg" in value or "message" in value))
 
 
 def has_choice(event: dict[str, Any]) -> bool:
@@ -160,9 +187,27 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
         code = _code_number(value.get("status")) if code in _OK_CODES else code
     message = message or value.get("msg") or value.get("message") or error or value.get("detail")
     message = str(message or "").strip() or "KIE reported an error without a message"
-    raise error_for(
-        message, code=code, names=names, credits_consumed=credits_of(value), **attributes
-    )
+    raise with_bill(error_for(message, code=code, names=names, **attributes), value)
+
+
+def with_bill(error: KieError, value: dict[str, Any]) -> KieError:
+    """Return the error with the credits that its value reports, and no retries if it was billed.
+
+    The value's `error`, or the object that it wraps, can report them as well.
+    """
+    inner = (value.get(name) for name in ("error", *_WRAPPERS))
+    for bill in (value, *(item for item in inner if isinstance(item, dict))):
+        if error.credits_consumed is None:
+            error.credits_consumed = credits_of(bill)
+        if error.credits_consumed or any(map(_has_counts, map(bill.get, _USAGES))):
+            error.max_retries = 0
+    return error
+
+
+def _has_counts(usage: Any) -> bool:
+    """Return whether token counts, which can be text, have one that is not zero."""
+    counts = usage.values() if isinstance(usage, dict) else ()
+    return any(str(count).strip("0.") for count in counts if isinstance(count, (int, float, str)))
 
 
 def _is_no_error(error: Any) -> bool:
@@ -198,14 +243,21 @@ def unknown_object_error(value: dict[str, Any]) -> KieError:
     return KieProtocolError(f"KIE sent an unknown JSON object, with the keys {keys}")
 
 
-def error_from_body(body: bytes, *, status_code: int, **attributes: Any) -> KieError:
-    """Return the error for a response with an error status and any body."""
+def error_from_body(
+    body: bytes, values: Sequence[Any], *, status_code: int, **attributes: Any
+) -> KieError:
+    """Return the error for a response with an error status.
+
+    Args:
+        body: Any body.
+        values: The JSON values in it.
+        status_code: The HTTP status.
+        **attributes: Further attributes of the error.
+    """
     message = _excerpt(body)
-    try:
-        value = _without_list(parse_json(body))
-    except ValueError:
-        value = None
-    if isinstance(value, dict):
+    for value in values:
+        if not isinstance(value, dict):
+            continue
         try:
             raise_if_error(value, status_code=status_code, **attributes)
         except KieError as error:

@@ -239,7 +239,7 @@ BILLED_TIMEOUT_HINT = (
 )
 
 _SERVER_ERROR = _Rule(KieServerError, None)
-_GATEWAY_TIMEOUT = _Rule(KieTimeoutError, None)
+_GATEWAY_TIMEOUT = _Rule(KieTimeoutError, UNLIMITED_RETRIES)  # the transport may forbid them
 _GATEWAY_TIMEOUTS = frozenset({504, 522, 524})
 """HTTP statuses, whatever the body; as KIE's code in a body of status 200, they cost nothing."""
 

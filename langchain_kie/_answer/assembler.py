@@ -101,14 +101,16 @@ class MessageAssembler:
         if answer_function or schema_names:
             answer_names = _answer_names(functions, answer_function, schema_names)
         self._tool_calls = ToolCalls(functions, answer_names, self._signatures)
-        self._has_answer_function = answer_function is not None
+        self._may_call_answer = bool(answer_names)
         self._is_checked = checks_calls or required is not None
         self._required = None
         if required is not None:
             self._required = [function for function in functions if function["name"] in required]
         self._answer_schema = answer_schema
         self._answer: list[str] = []
-        until_end = bool(self._has_answer_function or self._required is not None or answer_schema)
+        self._is_after_text = False
+        self._answer_after_text: list[str] = []
+        until_end = bool(answer_function or self._required is not None or answer_schema)
         self._held = None
         if until_end or expects_json:
             self._held = HeldText(has_text_before_json, until_end=until_end)
@@ -168,21 +170,38 @@ class MessageAssembler:
                     self._content.add_block(output, signature, native_parts.get(position))
                 )
             else:
-                if not (self._has_answer_function or self._tool_calls.is_answer(output)):
-                    content += self._release()
-                answer = self._tool_calls.add(output, self._content.text_length, tool_call_chunks)
-                if answer and self._answer_schema:
-                    self._answer.append(answer)
-                elif answer:
-                    content.append(self._content.add_text(answer, None))
+                content += self._add_call(output, tool_call_chunks)
         return joined_content(content) if self._content.block_count else "".join(content)
+
+    def _add_call(
+        self, output: ToolCallDelta, tool_call_chunks: dict[int, ToolCallChunk]
+    ) -> list[Any]:
+        """Add a tool call or a fragment; return the content that can be sent.
+
+        Text is held further if a call may be the answer: then it is not part of the answer. Where
+        text was sent before, it is the answer.
+        """
+        content = [] if self._may_call_answer else self._release()
+        is_first = self._tool_calls.answer is None
+        text_length = self._content.text_length + (len(str(self._held)) if self._held else 0)
+        answer = self._tool_calls.add(output, text_length, tool_call_chunks)
+        if is_first and self._tool_calls.answer:
+            self._is_after_text = self._content.text_length > 0
+        if answer and self._is_after_text:
+            self._answer_after_text.append(answer)
+        elif answer and self._answer_schema:
+            self._answer.append(answer)
+        elif answer:
+            content.append(self._content.add_text(answer, None))
+        return content
 
     def _hold_or_add(self, text: str, signature: str | None) -> list[Any]:
         """Add text, unless it is held; return what can be sent."""
         if self._held is None:
             added = self._content.add_text(text, signature)
             return [added] if added else []
-        return [] if self._held.add(text, signature) else self._release()
+        is_held = self._held.add(text, signature) or self._tool_calls.answer is not None
+        return [] if is_held else self._release()
 
     def _release(self) -> list[Any]:
         """Return the text that was held; what follows is not held."""
@@ -212,7 +231,7 @@ class MessageAssembler:
             self._metadata.add_refusal_reason()
         calls = self._missing_calls(held, text) if self._is_checked else []
         content, thoughts = "", ""
-        if held or self._answer:
+        if held or self._answer or self._answer_after_text:
             content, thoughts = self._held_content(held, has_calls=bool(calls))
             texts = self._content.joined_texts()
         if not (self._content or self._tool_calls or held or self._is_refusal()):
@@ -240,12 +259,12 @@ class MessageAssembler:
     def _held_content(self, held: str, *, has_calls: bool) -> tuple[Any, str]:
         """The content of the last chunk, and the thoughts that it has.
 
-        Text before the call of the answer function is a thought. Text from which a tool call was
-        made is neither.
+        Text next to the call that is the answer is a thought, and so is such a call after JSON.
+        Text from which a tool call was made is neither.
         """
-        answer, thoughts = "".join(self._answer), ""
+        answer, thoughts = "".join(self._answer), "".join(self._answer_after_text)
         if held and self._tool_calls.answer:
-            thoughts = held
+            thoughts = held + thoughts
         elif held and not has_calls:
             answer = held
         return self._add_answer(answer) if answer else "", thoughts

@@ -61,10 +61,6 @@ class ToolCalls:
         """Whether there are tool calls that need a result."""
         return any(call.name and not call.is_answer for call in self._calls)
 
-    def is_answer(self, delta: ToolCallDelta) -> bool:
-        """Whether a fragment belongs to a call whose arguments are the answer."""
-        return self.answer is not None or delta.name in self._answer_names
-
     def has_usable_call(self, names: Collection[str] | None = None) -> bool:
         """Whether there is a call of an offered function with a JSON object as arguments.
 

@@ -18,8 +18,7 @@ from langchain_kie._error_bodies import (
     unknown_object_error,
 )
 from langchain_kie._http.retry import parse_retry_after
-from langchain_kie._http.sse import DONE, EventParser
-from langchain_kie._json import parse_json
+from langchain_kie._http.sse import DONE, Done, EventParser
 from langchain_kie.errors import (
     BILLED_TIMEOUT_HINT,
     UNLIMITED_RETRIES,
@@ -315,27 +314,32 @@ class ResponseReader(Generic[ItemT]):
             message = "the server answered with a redirect, which is never followed"
             return self._with_context(KieProtocolError(message, max_retries=0))
         retry_after = parse_retry_after(self._headers.get("retry-after"))
-        body = _decompressed(
-            bytes(self._error_body), self._headers.get("content-encoding", "").lower()
+        body = self._decompressed_body()
+        error = error_from_body(
+            body, _values(body), status_code=self._status_code, retry_after=retry_after
         )
-        error = error_from_body(body, status_code=self._status_code, retry_after=retry_after)
-        if isinstance(error, KieTimeoutError) and not error.max_retries:
+        if isinstance(error, KieTimeoutError) and error.max_retries == UNLIMITED_RETRIES:
             error.max_retries = UNLIMITED_RETRIES if self._retry_on_timeout else 0
             error.hint = BILLED_TIMEOUT_HINT if self._call.model else ""
         return self._with_context(error)
 
     def _compressed_error(self) -> KieError:
         """The error in a compressed body, or one for the compression, which was not requested."""
-        encoding = self._headers.get("content-encoding", "gzip").lower()
-        body = _decompressed(bytes(self._error_body), encoding)
         try:
-            event_from_value(parse_json(body))
+            for value in _values(self._decompressed_body()):
+                event_from_value(value)
         except KieError as error:
             return self._with_context(error)
-        except ValueError:
-            pass
+        encoding = self._headers.get("content-encoding", "gzip").lower()
         message = f"the response has an unexpected Content-Encoding: {encoding}"
         return self._with_context(KieProtocolError(message))
+
+    def _decompressed_body(self) -> bytes:
+        """Return the body of an error without gzip, also without the header for it, or deflate."""
+        body, encoding = bytes(self._error_body), self._headers.get("content-encoding", "").lower()
+        if "gzip" in encoding or "deflate" in encoding or body.startswith(_GZIP_MAGIC):
+            return _decompressed(body)
+        return body
 
     def _with_context(self, error: KieError) -> KieError:
         """Add the model and the status to an error, and remove the API key from it."""
@@ -346,13 +350,18 @@ class ResponseReader(Generic[ItemT]):
         return error
 
 
-def _decompressed(body: bytes, encoding: str) -> bytes:
-    """Return an error body without gzip or deflate (with or without a zlib header)."""
-    if "gzip" not in encoding and "deflate" not in encoding:
-        return body
+def _decompressed(body: bytes) -> bytes:
+    """Return the start of a body without gzip or deflate, with or without a zlib header."""
     for window_bits in (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS):  # 32 detects the header
         try:
             return zlib.decompressobj(window_bits).decompress(body, _MAX_ERROR_BYTES)
         except zlib.error:
             continue
     return body
+
+
+def _values(body: bytes) -> list[Any]:
+    """Return the JSON values of a complete body, a document or events, as far as they are JSON."""
+    parser = EventParser()
+    values = [*parser.feed(body), *parser.close()]
+    return [value for value in values if not isinstance(value, (KieError, Done))]

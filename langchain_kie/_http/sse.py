@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from langchain_kie._error_bodies import unreadable_body_error
+from langchain_kie._error_bodies import is_envelope, unreadable_body_error
 from langchain_kie._json import (
     DIGITS_TO_ZEROS,
     LONG_INTEGER,
@@ -28,6 +28,7 @@ MAX_BODY_BYTES = 256 * 1024 * 1024
 _HEAD_BYTES = 512
 _MAX_QUOTED_CHARS = 80
 _FIELDS = (b"data", b"event", b"id", b"retry", b":")
+_JSON_STARTS = (b"{", b"[")
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 """White space, and the bytes of a BOM."""
 _CR, _LF = b"\r\n"
@@ -77,7 +78,7 @@ class EventParser:
             data = data.lstrip(_BLANK)
             if not data:
                 return []
-            self.is_document = data[:1] in b"{["
+            self.is_document = data[:1] in _JSON_STARTS
         if self.is_document:
             self._document += data
             return []
@@ -174,7 +175,8 @@ class EventParser:
         """Parse complete lines.
 
         A line with a complete object is an event, also without the blank line that should
-        follow: no further line could continue the object.
+        follow: no further line could continue the object. So is an error without `data:`, which
+        KIE sends in place of a stream, if the stream has already started.
         """
         values: list[Any] = []
         open_data = self._data
@@ -196,6 +198,8 @@ class EventParser:
                 open_data.append(text)
             elif line == b"data":
                 open_data.append(b"")
+            elif line[:1] in _JSON_STARTS and is_envelope(value := self._repaired(line)):
+                values.append(value)
         return values
 
     def _parse_exactly(self, text: bytes) -> Any:

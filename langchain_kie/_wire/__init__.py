@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from langchain_kie._answer.event import AnswerEvent, FinishReason
-from langchain_kie._error_bodies import credits_of
+from langchain_kie._error_bodies import credits_of, with_bill
 from langchain_kie._wire import chat_completions, generate_content
 from langchain_kie.errors import KieError, KieProtocolError, error_for
 
@@ -90,16 +90,8 @@ def parse_event(event: Json) -> AnswerEvent:
         message = f"cannot read {key!r} in KIE's answer: {error}"
         raise KieProtocolError(message, credits_consumed=credits_of(event)) from None
     except KieError as error:
-        raise _billed(error, event) from None
+        raise with_bill(error, event) from None
     return parsed
-
-
-def _billed(error: KieError, event: Json) -> KieError:
-    """The error of an answer, not to be retried if the event shows that it was billed."""
-    error.credits_consumed = credits_of(event)
-    if event.get("usage") or event.get("usageMetadata") or event.get("credits_consumed"):
-        error.max_retries = 0
-    return error
 
 
 def _set_finish_reason(parsed: AnswerEvent, rows: Mapping[str, FinishReason]) -> None:

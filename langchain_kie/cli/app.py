@@ -262,7 +262,7 @@ def _connected(
 
     Raises:
         KieConfigurationError: There is no key, a setting of the emulator does not exist, or
-            there is a URL beside the emulator.
+            a URL is given together with --emulator.
     """
     given = {name: value for name, value in url.items() if value}
     if not emulator:

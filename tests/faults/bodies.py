@@ -109,6 +109,8 @@ INVALID = {
 SKIPPED = {
     "a ping": sse({"type": "ping"}),
     "an empty object": sse({}),
+    "a status": sse({"type": "status", "detail": "still working"}),
+    "a message of success": sse({"event": "start", "msg": "ok"}),
     "an unknown shape": sse({"hello": "world"}),
     "a long integer": sse('{"choices": [], "x": 12345678901234567890123}'),
 }
@@ -160,12 +162,12 @@ def _has_replacement(message: AIMessage) -> None:
     assert message.tool_calls
 
 
-def _inserted(event: bytes) -> Script:
+def _inserted(event: bytes, start: bytes = b"") -> Script:
     """Insert an event at the point of the fault."""
 
     def script(answer: Answer, point: Point) -> Scripted:
         prefix = point.prefix(answer)
-        return Scripted([prefix + event + answer.body[len(prefix) :]])
+        return Scripted([start + prefix + event + answer.body[len(prefix) :]])
 
     return script
 
@@ -238,6 +240,17 @@ CONTENT = (
                 FEW,
             ),
         )
+    ),
+    *(
+        Fault(
+            "S1",
+            f"code {code} without data:",
+            Effect("reports", *CODES[code], code),
+            _inserted(b'{"code":%d,"msg":"m"}\n\n' % code, b": here\n\n"),
+            _IN_STREAM,
+            STREAMS,
+        )
+        for code in (402, 429, 500)
     ),
     *(
         Fault("S2", name, effect, _inserted(event), _IN_STREAM, STREAMS)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
 
     from faults.answers import Answer, Point
-    from faults.fault import Fault
+    from faults.fault import Effect, Fault
 
 MAX_RETRIES = 2
 MAX_WAIT = 20.0
@@ -100,6 +100,10 @@ def expected_outcome(fault: Fault, point: Point, answer: Answer, call_mode: str)
     if [label for label in labels if label != "role"] and not answer.is_document:
         cls = effect.cls if effect.kind == "reports" else _AFTER_FIRST_ITEM[effect.kind]
         return Expected((cls,), 0, partial=call_mode in PARTIAL_CALL_MODES)
+    return _before_first_item(effect, point, answer)
+
+
+def _before_first_item(effect: Effect, point: Point, answer: Answer) -> Expected:
     if effect.kind == "reports":
         return Expected((effect.cls,), effect.retries)
     kind = effect.kind

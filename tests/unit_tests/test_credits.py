@@ -323,6 +323,8 @@ FAILURES: list[tuple[str, bytes, type[KieError], float | None, dict[str, Any]]] 
     ("an error as text", chat("Internal error"), KieServerError, 0.25, {}),
     ("no choice", chat(choices=[]), KieEmptyResponseError, 0.25, {}),
     ("an error", chat(code=500, msg="Internal error"), KieServerError, 0.25, {}),
+    ("an error event", sse({"code": 500, "msg": "x", "credits_consumed": 0.25}), KieServerError,
+     0.25, {}),
     ("an error without credits", b'{"code":500,"msg":"Internal error"}', KieServerError, None, {}),
     ("unreadable choices", chat(choices=[1]), KieProtocolError, 0.25, {}),
     ("a choice with an error",

@@ -53,6 +53,10 @@ OBJECTS: list[tuple[dict[str, Any], type[KieError], str]] = [
     ({"code": 200, "data": {"code": 500, "msg": "m"}}, KieServerError, "m"),
     ({"data": {"error": {"message": "m"}}}, KieServerError, "m"),
     ({"message": "Server exception"}, KieServerError, "Server exception"),
+    ({"type": "status", "code": 500, "msg": "m"}, KieServerError, "m"),
+    ({"type": "status", "error": "m"}, KieServerError, "m"),
+    ({"message": "not ok"}, KieServerError, "not ok"),
+    ({"type": "note", "detail": "m"}, KieServerError, "m"),
     ({"msg": CREDITS}, KieInsufficientCreditsError, CREDITS),
     ({"success": False, "detail": "m"}, KieServerError, "m"),
     ({"status": 404, "error": "Not Found", "path": "/x"}, KieModelNotFoundError, "Not Found"),
@@ -92,6 +96,39 @@ async def test_an_object_that_reports_an_error_is_that_error(body, cls, message)
                 assert (type(caught.value), caught.value.message) == (cls, message)
 
 
+STATUS_OBJECTS: list[dict[str, Any]] = [
+    {"message": "processing"},
+    {"msg": "OK."},
+    {"message": "Success", "time": 1},
+    {"event": "start", "msg": "ok"},
+    {"event": "queued", "message": "3 calls before this one"},
+    {"type": "status", "detail": "still working"},
+    {"type": "heart_beat", "msg": "alive"},
+    {"type": "keep-alive", "message": "x"},
+    {"type": "progress", "msg": "in progress", "data": None},
+    {"status": "in_progress", "message": "In progress..."},
+]
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+@pytest.mark.parametrize("status", STATUS_OBJECTS, ids=str)
+async def test_a_status_of_a_server_that_works_is_no_error(status, api: str, no_sleep) -> None:
+    """wire.md 11-13: alone, it is no answer, and may have been billed."""
+    model = {"model": "gemini-3.8-flash", "api": api, "max_retries": 1}
+    text, rest, end = (
+        {"choices": [{"delta": {"content": content}, "finish_reason": reason}]}
+        for content, reason in (("po", None), ("ng", None), ("", "stop"))
+    )
+    for call_mode in BASIC_CALL_MODES:
+        with server_sending(sse(status, text, status, rest, end, status)) as server:
+            assert (await call_mode(model_at(server, **model))).text == "pong"
+        for body in (sse(status, status), orjson.dumps(status)):
+            with server_sending(body) as server:
+                with pytest.raises(KieProtocolError, match="unknown JSON object"):
+                    await call_mode(model_at(server, **model))
+                assert len(server.requests) == 1
+
+
 SPRING = b'{"timestamp":"2026-08-30T10:00:00","status":404,"error":"Not Found","path":"/x"}'
 BLOCKED = b"<html><body>Your request was blocked</body></html>"
 PAGE_1010 = (
@@ -119,6 +156,13 @@ STATUSES: list[tuple[int, bytes, type[KieError], str]] = [
     (429, b'[{"error":{"code":429,"message":"Slow"}}]', KieRateLimitError, "Slow"),
     (500, b'{"error":{"message":"half a pair: \\ud83c"}}', KieServerError, "half a pair: \ufffd"),
     (418, b"teapot", KieInvalidRequestError, "teapot"),
+    (429, gzip.compress(b'{"code":402,"msg":"m"}'), KieInsufficientCreditsError, "m"),
+    (503, gzip.compress(sse({"error": {"message": "m"}}, "[DONE]")), KieServerError, "m"),
+    (503, b": x\n\nevent: error\n" + sse({"code": 429, "msg": "m"}), KieRateLimitError, "m"),
+    (503, b'event: error\n{"code":429,"msg":"m"}', KieRateLimitError, "m"),
+    (500, b"data: teapot\n\n", KieServerError, "data: teapot"),
+    (500, gzip.compress(b"teapot"), KieServerError, "teapot"),
+    (500, b"\x1f\x8bteapot", KieServerError, "\ufffdteapot"),
 ]
 
 
@@ -249,7 +293,10 @@ async def test_a_compressed_error_under_status_200_is_read(headers, size) -> Non
     """wire.md 11-12: most of KIE's errors have status 200."""
     for sent, error in (
         (b'{"code":429,"msg":"Slow"}', KieRateLimitError),
-        (sse({"error": {"message": "Slow"}}), KieProtocolError),
+        (sse({"code": 429, "msg": "Slow"}), KieRateLimitError),
+        (b": x\n\n" + sse({"choices": []}, {"error": {"message": "m"}}), KieServerError),
+        (b': x\n\n{"code":429,"msg":"Slow"}\n\n', KieRateLimitError),
+        (sse({"choices": []}, "[DONE]"), KieProtocolError),
         (b'{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}', KieProtocolError),
         (random.Random(1).randbytes(100_000), KieProtocolError),
     ):

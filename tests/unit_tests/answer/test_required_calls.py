@@ -6,7 +6,14 @@ from typing import Any
 
 import orjson
 import pytest
-from call_modes import BASIC_CALL_MODES, events_of, model_at, model_reading, server_sending
+from call_modes import (
+    BASIC_CALL_MODES,
+    CALL_MODES,
+    events_of,
+    model_at,
+    model_reading,
+    server_sending,
+)
 from scripted_server import sse
 
 from langchain_kie import KieProtocolError, KieServerError, KieToolCallMissingError
@@ -276,6 +283,69 @@ async def test_a_call_with_the_name_of_the_schema_is_the_answer(name: str, schem
             assert message.content == REPORT
             assert message.tool_calls == message.invalid_tool_calls == []
             assert message.response_metadata["finish_reason"] == "stop"
+
+
+OF_TOOL, OF_ANSWER = ("weather", OSLO), ("report", orjson.loads(REPORT))
+NEXT_TO_ANSWER: dict[str, tuple[list[Any], str, str, int]] = {
+    "text": (["Let me see."], "Let me see.", "", 0),
+    "text and a call": (["Let me see.", OF_TOOL], "Let me see.", "", 1),
+    "a call and text": ([OF_TOOL, "Let me see."], "Let me see.", "", 1),
+    "text and the answer": (["It is ", "Oslo.", OF_ANSWER], REPORT, "It is Oslo.", 0),
+    "the answer and text": ([OF_ANSWER, "It is Oslo."], REPORT, "It is Oslo.", 0),
+    "text on both sides": (["It is", OF_ANSWER, " Oslo."], REPORT, "It is Oslo.", 0),
+    "text, a call, the answer": (["Hm.", OF_TOOL, OF_ANSWER], REPORT, "Hm.", 1),
+    "text, the answer, a call": (["Hm.", OF_ANSWER, OF_TOOL], REPORT, "Hm.", 1),
+    "a call, text, the answer": ([OF_TOOL, "Hm.", OF_ANSWER], REPORT, "Hm.", 1),
+    "a call, the answer, text": ([OF_TOOL, OF_ANSWER, "Hm."], REPORT, "Hm.", 1),
+    "the answer and the same JSON": ([OF_ANSWER, REPORT], REPORT, REPORT, 0),
+    "JSON and the same answer": ([REPORT, OF_ANSWER], REPORT, REPORT, 0),
+    "JSON, a call, the same answer": ([REPORT, OF_TOOL, OF_ANSWER], REPORT, REPORT, 1),
+}
+"""What an answer has, in order; its text, its thoughts, and the number of tool calls."""
+
+
+def pieces_of(parts: list[Any]) -> list[tuple[str, bytes]]:
+    """Text and calls as the answer of each API."""
+    texts = "".join(part for part in parts if isinstance(part, str))
+    calls = [
+        fragment(part[0], orjson.dumps(part[1]).decode(), index=at, id=f"c{at}")
+        for at, part in enumerate(parts)
+        if not isinstance(part, str)
+    ]
+    left = iter(calls)
+    deltas = [
+        delta(content=part) if isinstance(part, str) else delta(tool_calls=[next(left)])
+        for part in parts
+    ]
+    chat = sse(*deltas, delta("stop"))
+    native_parts = [
+        {"text": part}
+        if isinstance(part, str)
+        else {"functionCall": {"name": part[0], "args": part[1]}}
+        for part in parts
+    ]
+    whole = completion(content=texts, **({"tool_calls": calls} if calls else {}))
+    return [
+        *((api, body) for api in ("chat_completions", "gateway") for body in (chat, whole)),
+        ("generate_content", sse(*map(native, native_parts), native(finish="STOP"))),
+        ("generate_content", sse(native(*native_parts, finish="STOP"))),
+    ]
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, NULLABLE], ids=["schema", "nullable"])
+@pytest.mark.parametrize("parts", NEXT_TO_ANSWER)
+async def test_text_next_to_the_answer_is_kept_as_a_thought(parts: str, schema: Any) -> None:
+    """On every API alike, whether it has an answer function or not."""
+    sent, text, thoughts, calls = NEXT_TO_ANSWER[parts]
+    for api, body in pieces_of(sent):
+        with server_sending(body) as server:
+            model = model_at(server, model="gemini-3-flash", api=api)
+            model = model.bind_tools(TOOLS, response_format=schema)
+            for call_mode in CALL_MODES:
+                message = await call_mode(model)
+                assert message.text == text
+                assert message.additional_kwargs.get("reasoning_content", "") == thoughts
+                assert len(message.tool_calls) == calls
 
 
 @pytest.mark.parametrize("tools", [(), TOOLS])

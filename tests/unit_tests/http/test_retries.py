@@ -10,6 +10,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import orjson
 import pytest
 from call_modes import BASIC_CALL_MODES, fixture, model_at
 from scripted_server import Scripted, ScriptedServer, sse
@@ -174,6 +175,43 @@ async def test_an_empty_answer_that_was_billed_is_not_retried(usage: Any, no_sle
                 message = await call_mode(model_at(server, max_retries=3))
             assert message.response_metadata["empty_answer"] is True
             assert len(server.requests) == 1
+
+
+_ERROR: dict[str, Any] = {"code": 500, "msg": "Server exception"}
+_NO_TOKENS = {"total_tokens": 0, "prompt_tokens_details": {"cached_tokens": 0}, "cost": "0"}
+BILLED_ERRORS: list[tuple[dict[str, Any], bool]] = [
+    (_ERROR, False),
+    ({**_ERROR, "credits_consumed": 0}, False),
+    ({**_ERROR, "credits_consumed": None, "usage": _NO_TOKENS}, False),
+    ({**_ERROR, "data": {"credits_consumed": 0.0}}, False),
+    ({**_ERROR, "credits_consumed": 0.5}, True),
+    ({**_ERROR, "credits_consumed": "0.5"}, True),
+    ({**_ERROR, "data": {"credits_consumed": 0.5}}, True),
+    ({"error": {"message": "Busy", "credits_consumed": 0.5}}, True),
+    ({"error": {"message": "Slow", "code": 429}, "credits_consumed": 0.5}, True),
+    ({"error": {"message": "Busy"}, "usage": {"total_tokens": 7}}, True),
+    ({"error": {"message": "Busy"}, "usageMetadata": {"promptTokenCount": "7"}}, True),
+]
+"""Errors that a retry can help, and whether they were billed."""
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+@pytest.mark.parametrize("status", [200, 503, 504])
+@pytest.mark.parametrize(("value", "is_billed"), BILLED_ERRORS, ids=str)
+async def test_an_error_that_was_billed_is_not_retried(
+    value: Any, is_billed: bool, status: int, api: str, no_sleep
+) -> None:
+    """It has the credits, and `is_retryable` leaves a retry to the caller."""
+    fields = {"model": "gemini-3.8-flash", "api": api, "max_retries": 2, "retry_on_timeout": True}
+    for call_mode in BASIC_CALL_MODES:
+        for body in (orjson.dumps(value), sse(value))[: 1 + (status == 200)]:
+            with ScriptedServer(Scripted([body], status=status)) as server:
+                with pytest.raises(KieError) as caught:
+                    await call_mode(model_at(server, **fields))
+                assert caught.value.is_retryable
+                assert len(server.requests) == (1 if is_billed else 3)
+                if b"0.5" in body:
+                    assert caught.value.credits_consumed == 0.5
 
 
 class TimingOut(httpx.SyncByteStream, httpx.AsyncByteStream):

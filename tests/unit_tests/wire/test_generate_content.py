@@ -149,7 +149,7 @@ PARTS = [
     ),
     *(
         native_row(
-            f"two texts after an image in one event, another one in the next, after {before + first}",
+            f"two texts after an image in one event, a third in the next, after {before + first}",
             sse(
                 native(*before),
                 native(*first, {"inlineData": PNG}, {"text": "one "}, {"text": "two "}),

@@ -115,8 +115,10 @@ def test_invalid_utf8_is_an_error_and_not_replaced(invalid: bytes) -> None:
         (b': x\n\n{"code":402,"msg":"m"}', [{"code": 402, "msg": "m"}]),
         (b'data: {}\n\n{"error":{}}\r\ndata: {}\n\n', [{}, {"error": {}}, {}]),
         (b'data: {}\n\n[{"error":"m"}]\n', [{}, [{"error": "m"}]]),
-        (b'event: error\n{"code":500,"message":"12345678901234567890"}\n\n',
-         [{"code": 500, "message": "12345678901234567890"}]),
+        (
+            b'event: error\n{"code":500,"message":"12345678901234567890"}\n\n',
+            [{"code": 500, "message": "12345678901234567890"}],
+        ),
         (b'data: {}\n\n{"code":402}\n{"a":1}\n{"code":402,"msg":\n{\n[]\n\n', [{}]),
         (b'data: {"a":\n{"code":402,"msg":"m"}\n', [{"code": 402, "msg": "m"}]),
         (b"data: null\n\n", [None]),

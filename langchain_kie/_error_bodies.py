@@ -45,6 +45,7 @@ _NOT_LETTERS = re.compile(r"[\W\d_]+")
 
 LOST_FILE_TEXTS = ("failed to get file information", "image download failed")
 """Those of `_ERROR_TEXTS` after which the call can succeed if the files are uploaded again."""
+_LOST_FILE = re.compile("download failed|failed to get file information")
 _ERROR_ENDS = "~.!…"
 
 # Texts of complete answers that are errors of the upstream model, without their final
@@ -279,6 +280,11 @@ def may_be_lost_file(text: str) -> bool:
     """Return whether a text may be the start of an answer that is one of `LOST_FILE_TEXTS`."""
     start = text.strip().rstrip(_ERROR_ENDS).lower()
     return any(error.startswith(start) for error in LOST_FILE_TEXTS)
+
+
+def is_lost_file(error: KieError) -> bool:
+    """Return whether an error, with any code, reports that KIE could not download a file."""
+    return bool(_LOST_FILE.search(error.message.lower()))
 
 
 def unreadable_body_error(body: bytes) -> KieProtocolError:

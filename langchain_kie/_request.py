@@ -13,6 +13,7 @@ from langchain_kie._conversation.cache import size_to_convert
 from langchain_kie._conversation.media import Media
 from langchain_kie._conversation.token_estimate import min_prompt_tokens
 from langchain_kie._conversation.turns import all_parts, build_turns
+from langchain_kie._error_bodies import is_lost_file
 from langchain_kie._json import to_json_pieces
 from langchain_kie._json_schema.keywords import has_nullable
 from langchain_kie._options import options_for
@@ -67,6 +68,7 @@ class PreparedCall:
     Attributes:
         options: The options of the call.
         media: The media of the conversation.
+        has_uploads: Whether media were uploaded; a retry with the URL of a lost file cannot help.
         is_long: Whether the messages were too long to be converted in the event loop.
 
     Raises:
@@ -87,7 +89,7 @@ class PreparedCall:
     ) -> None:
         self.options = options_for(call_kwargs, model_defaults, model, extra)
         self._turns = build_turns(messages)
-        self.is_long = False
+        self.has_uploads = self.is_long = False
         self._body: bytes | JsonPieces = b""
         self._model = model
         self._model_name = model_name
@@ -136,6 +138,7 @@ class PreparedCall:
             parse_event=parse_event,
             join_events=join_events,
             timeout=self._timeout,
+            is_final=is_lost_file if self.has_uploads else None,
         )
         expects_json = (options.response_format or {}).get("type") in _JSON_FORMATS
         assembler = MessageAssembler(

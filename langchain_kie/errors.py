@@ -246,16 +246,21 @@ _GATEWAY_TIMEOUTS = frozenset({504, 522, 524})
 # Messages come before codes, because KIE's codes are unreliable: a 500 may report missing
 # credits, a 400 maintenance (docs/wire.md 7). The first match counts.
 _BY_MESSAGE: dict[str, _Rule] = {
-    "context length|context window|too many (input )?tokens|token count .{0,40}exceeds": _Rule(
+    "context[ _]?(length|window)|too many (input )?tokens|token count .{0,40}exceeds": _Rule(
         KieContextOverflowError
     ),
     "credits? insufficient|insufficient.(credit|balance|quota|fund)|balance isn.t enough|top up"
-    "|spending limit": _Rule(KieInsufficientCreditsError, overrides_code=True),
+    "|spending limit|budget(_| has been )exceeded": _Rule(
+        KieInsufficientCreditsError, overrides_code=True
+    ),
     "call frequency is too high": _Rule(KieRateLimitError, None, overrides_code=True),
     "not authorized to use this model": _Rule(
         KiePermissionDeniedError,
         hint="Enable the model for this key at https://kie.ai/api-key.",
         overrides_code=True,
+    ),
+    "not allowed to access (this )?model|model_access_denied": _Rule(
+        KiePermissionDeniedError, hint="Enable the model for this key.", overrides_code=True
     ),
     r"error (code: )?1010\b": _Rule(
         KiePermissionDeniedError,
@@ -337,7 +342,8 @@ def error_for(
     named = [_BY_NAME.get(name) for name in names if isinstance(name, str)]
     number = next(n for n in (code, *named, status_code, 0) if n is not None)
     is_timeout = status_code in _GATEWAY_TIMEOUTS
-    rule = _GATEWAY_TIMEOUT if is_timeout else _rule_for(message.lower(), number)
+    texts = [text.lower() for text in (message, *names) if isinstance(text, str)]
+    rule = _GATEWAY_TIMEOUT if is_timeout else _rule_for(texts, number)
     attributes.update(code=code, status_code=status_code)
     return rule.cls(shortened(message), max_retries=rule.max_retries, hint=rule.hint, **attributes)
 
@@ -351,15 +357,15 @@ def shortened(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
     return text[: limit - 1] + "…" if len(text) > limit else text
 
 
-def _rule_for(message: str, number: int) -> _Rule:
-    """Return the rule for a message in lower case and a code or status.
+def _rule_for(texts: Sequence[str], number: int) -> _Rule:
+    """Return the rule for a message and names, in lower case, and a code or status.
 
     A "try again later" message makes a non-retryable code retryable.
     """
     is_client_error = number // 100 == 4  # noqa: PLR2004 - 4xx
     rule = _BY_CODE.get(number, _Rule(KieInvalidRequestError) if is_client_error else _SERVER_ERROR)
     for pattern, message_rule in _PATTERNS:
-        if not pattern.search(message):
+        if not any(map(pattern.search, texts)):
             continue
         if number in _RELIABLE_CODES and not message_rule.overrides_code:
             continue
@@ -367,5 +373,5 @@ def _rule_for(message: str, number: int) -> _Rule:
         if is_server_error and message_rule.cls is KieInvalidRequestError:
             continue
         return message_rule
-    is_temporary = rule.max_retries == 0 and _TEMPORARY.search(message)
+    is_temporary = rule.max_retries == 0 and _TEMPORARY.search(texts[0])
     return _SERVER_ERROR if is_temporary else rule

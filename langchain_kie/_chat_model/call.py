@@ -7,7 +7,6 @@ is fast.
 from __future__ import annotations
 
 import asyncio
-import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from langchain_kie import _settings
 from langchain_kie._answer.messages import generation_chunks, merge_chunks
 from langchain_kie._catalog import model_hint, profile_of, resolve
 from langchain_kie._chat_model import warm_up
+from langchain_kie._error_bodies import is_lost_file
 from langchain_kie._settings import OPTION_NAMES, resolve_aliases
 from langchain_kie.errors import KieConfigurationError, KieError, KieModelNotFoundError
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from langchain_kie.chat_models import ChatKieGemini
     from langchain_kie.files import KieFiles
 
-_LOST_FILE = re.compile("download failed|failed to get file information")
 _OPTIONS = frozenset(OPTION_NAMES)
 
 
@@ -188,6 +187,7 @@ def _with_uploads(model: ChatKieGemini, call: PreparedCall) -> PreparedCall:
         call.build(stream=False)  # raises for what cannot be sent, before a file is public
         warn_of_uploads(chosen, call.options)
         upload_all(chosen, files_of(model))
+        call.has_uploads = True
     return call
 
 
@@ -201,6 +201,7 @@ async def _awith_uploads(model: ChatKieGemini, call: PreparedCall) -> PreparedCa
         await call.abuild(stream=False)
         warn_of_uploads(chosen, call.options)
         await aupload_all(chosen, files_of(model))
+        call.has_uploads = True
     return call
 
 
@@ -251,7 +252,7 @@ def _ready_to_repeat(error: KieError, prepared: PreparedCall, assembler: Message
         error.credits_consumed = assembler.credits_consumed
     else:
         error.credits_consumed += assembler.earlier_credits
-    if not prepared.media or not _LOST_FILE.search(error.message.lower()):
+    if not (prepared.media and is_lost_file(error)):
         return False
     from langchain_kie._uploads import evict  # noqa: PLC0415 - only for calls with media
 

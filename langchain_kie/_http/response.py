@@ -112,6 +112,7 @@ class HttpCall(Generic[ItemT]):
         timeout: Seconds, or a `Timeout` of httpx or httpx2; `None` for the transport's.
         event_from_value: Finds the event in a JSON value of the body, `None` if it has none;
             raises `KieError` for a value that reports an error.
+        is_final: Returns whether an error of the server is one that the same request always has.
     """
 
     model: str | None
@@ -121,6 +122,7 @@ class HttpCall(Generic[ItemT]):
     join_events: Callable[[list[Any]], list[Any]] | None = None
     timeout: Any = None
     event_from_value: Callable[[Any], dict[str, Any] | None] = event_from_value
+    is_final: Callable[[KieError], bool] | None = None
 
 
 class ResponseReader(Generic[ItemT]):
@@ -343,6 +345,8 @@ class ResponseReader(Generic[ItemT]):
 
     def _with_context(self, error: KieError) -> KieError:
         """Add the model and the status to an error, and remove the API key from it."""
+        if self._call.is_final and self._call.is_final(error):
+            error.max_retries = 0
         error.message = shortened(self._redact(error.message))
         error.args = (error.message,)
         error.model = self._call.model

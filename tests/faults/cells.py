@@ -74,6 +74,12 @@ _BEFORE_FIRST_ITEM: dict[str, tuple[tuple[type[KieError], ...], int | None]] = {
 }
 """Errors before the first item, and their retries."""
 
+_IN_FIRST_ITEM = {
+    **_BEFORE_FIRST_ITEM,
+    **dict.fromkeys(("ends", "breaks"), ((KieStreamInterruptedError,), 0)),
+}
+"""The same inside the first item, a part of which may have been billed."""
+
 _AFTER_FIRST_ITEM: dict[str, type[KieError]] = {
     "ends": KieStreamInterruptedError,
     "breaks": KieStreamInterruptedError,
@@ -111,10 +117,9 @@ def _before_first_item(effect: Effect, point: Point, answer: Answer) -> Expected
         kind = "breaks"
     elif kind == "ends" and answer.is_document and point.prefix(answer):
         return Expected((KieProtocolError,), 0)
-    is_in_item = answer.is_document or point.inside
-    if kind in {"ends", "breaks"} and point.stage == "body" and is_in_item and point.prefix(answer):
-        return Expected((KieStreamInterruptedError,), 0)
-    return Expected(*_BEFORE_FIRST_ITEM[kind])
+    is_in_item = point.stage == "body" and (answer.is_document or point.inside)
+    is_cut = is_in_item and point.prefix(answer)
+    return Expected(*(_IN_FIRST_ITEM if is_cut else _BEFORE_FIRST_ITEM)[kind])
 
 
 # --- running a cell --------------------------------------------------------------------------

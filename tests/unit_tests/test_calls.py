@@ -27,6 +27,7 @@ PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(64)).decode()
 LOST = [
     b'{"code":400,"msg":"Image download failed"}',
     b'{"code":500,"msg":"Failed to get file information"}',
+    sse({"error": {"code": 500, "message": "image download failed: HTTP 404"}}),
 ]
 LOST_AS_TEXT = {
     "a completion": completion(content="Image download failed"),
@@ -98,15 +99,20 @@ def receipt(number: int) -> Scripted:
     return Scripted([b'{"code":200,"data":{"downloadUrl":"%b"}}' % url.encode()])
 
 
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
 @pytest.mark.parametrize("lost", LOST)
-async def test_a_lost_file_is_uploaded_again_within_the_call(lost: bytes) -> None:
-    for number, call_mode in enumerate(BASIC_CALL_MODES):
-        data = base64.b64encode(base64.b64decode(PIXEL) + lost + b"%d" % number).decode()
-        prompt = [HumanMessage([{"type": "image", "base64": data, "mime_type": "image/png"}])]
+async def test_a_lost_file_is_uploaded_again_within_the_call(
+    lost: bytes, api: str, status: int
+) -> None:
+    """At once: no retry with the URL of the lost file comes before."""
+    for call_mode in BASIC_CALL_MODES:
+        prompt = [new_image(f"{lost!r} {api} {status} {call_mode.__name__}")]
         answer = Scripted([fixture("shape_b.sse")])
-        responses = (receipt(1), Scripted([lost]), receipt(2), answer)
+        responses = (receipt(1), Scripted([lost], status=status), receipt(2), answer)
         with ScriptedServer(*responses) as server:
-            model = model_at(server, media_upload="always", upload_url=server.base_url)
+            fields = {"media_upload": "always", "upload_url": server.base_url, "max_retries": 2}
+            model = model_at(server, model="gemini-3.8-flash", api=api, **fields)
             assert (await call_mode(model, prompt)).text == "The sky is blue."
             sent = [request.body for request in server.requests]
         assert len(sent) == 4

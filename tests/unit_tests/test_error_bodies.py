@@ -23,6 +23,7 @@ from scripted_server import sse
 
 from langchain_kie import (
     KieAuthenticationError,
+    KieContextOverflowError,
     KieEmptyResponseError,
     KieError,
     KieInsufficientCreditsError,
@@ -66,6 +67,27 @@ OBJECTS: list[tuple[dict[str, Any], type[KieError], str]] = [
     (
         {"error": {"message": "m", "code": "insufficient_user_quota"}},
         KieInsufficientCreditsError,
+        "m",
+    ),
+    (
+        {"error": {"message": "m", "type": "budget_exceeded", "code": "400"}},
+        KieInsufficientCreditsError,
+        "m",
+    ),
+    (
+        {"error": {"message": "m", "type": "key_model_access_denied", "code": "401"}},
+        KiePermissionDeniedError,
+        "m",
+    ),
+    (
+        {
+            "error": {
+                "message": "m",
+                "type": "invalid_request_error",
+                "code": "context_length_exceeded",
+            }
+        },
+        KieContextOverflowError,
         "m",
     ),
     ({"code": "model_not_found", "message": "m"}, KieModelNotFoundError, "m"),
@@ -183,21 +205,28 @@ NAMED_CODES: list[tuple[int, str, type[KieError]]] = [
     (403, "insufficient_user_quota", KieInsufficientCreditsError),
     (403, "pre_consume_token_quota_failed", KieInsufficientCreditsError),
     (429, "insufficient_quota", KieInsufficientCreditsError),
+    (400, "context_length_exceeded", KieContextOverflowError),
+    (400, "ContextWindowExceededError", KieContextOverflowError),
+    (400, "budget_exceeded", KieInsufficientCreditsError),
+    (429, "budget_exceeded", KieInsufficientCreditsError),
+    (401, "key_model_access_denied", KiePermissionDeniedError),
+    (400, "timeout", KieInvalidRequestError),
     (503, "unknown_code", KieServerError),
 ]
 
 
 @pytest.mark.parametrize(("status", "code", "cls"), NAMED_CODES)
 async def test_a_named_code_counts_more_than_the_status(status, code, cls, no_sleep) -> None:
-    """wire.md 11-15: the codes of relays."""
-    body = orjson.dumps({"error": {**_NO_CHANNEL, "code": code}})
-    with server_sending(body, status=status) as server:
-        for call_mode in BASIC_CALL_MODES:
-            server.requests.clear()
-            with pytest.raises(KieError) as caught:
-                await call_mode(model_at(server, max_retries=1))
-            assert type(caught.value) is cls
-            assert len(server.requests) == (2 if cls is KieServerError else 1)
+    """wire.md 11-15: the codes of relays, some of which send them as the type."""
+    for members in ({"code": code}, {"type": code, "code": None}):
+        body = orjson.dumps({"error": {**_NO_CHANNEL, **members}})
+        with server_sending(body, status=status) as server:
+            for call_mode in BASIC_CALL_MODES:
+                server.requests.clear()
+                with pytest.raises(KieError) as caught:
+                    await call_mode(model_at(server, max_retries=1))
+                assert type(caught.value) is cls
+                assert len(server.requests) == (2 if cls is KieServerError else 1)
 
 
 ENVELOPES: list[dict[str, Any]] = [

@@ -94,6 +94,8 @@ class Row:
 _DOWNLOAD = "The image URL <https://a.b/c> image download failed: HTTP 403: Forbidden"
 _EMPTY_TEXT = "The 'text' field within the message content cannot be empty."
 _SCHEMA = "$.response_format.json_schema.schema.properties.type must be string or array"
+_BUDGET = "Budget has been exceeded! Current cost: 1.0, Max budget: 0.5"
+_NO_ACCESS = "key not allowed to access model. This key can only access models=['a']"
 
 GATEWAY_TIMEOUTS = {504, 522, 524}
 """HTTP statuses that are time-outs; as codes in a body of status 200 they are none."""
@@ -110,6 +112,12 @@ ROWS = [
     ),
     Row(400, MAINTENANCE, KieServerError, None, fact="7-4"),
     Row(400, "input token count 2000000 exceeds the maximum", KieContextOverflowError),
+    Row(400, "litellm.ContextWindowExceededError: x", KieContextOverflowError),
+    Row(500, "litellm.ContextWindowExceededError: x", KieContextOverflowError),
+    Row(400, "context_length_exceeded", KieContextOverflowError),
+    Row(400, _BUDGET, KieInsufficientCreditsError, hint="spending limit"),
+    Row(429, _BUDGET, KieInsufficientCreditsError),
+    Row(401, _NO_ACCESS, KiePermissionDeniedError, hint="Enable the model"),
     Row(401, UNAUTHORIZED, KieAuthenticationError, fact="7-5"),
     Row(400, "x is not a valid model ID", KieModelNotFoundError),
     Row(400, "Invalid model name passed in model=x", KieModelNotFoundError),

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from langchain_kie._answer.pending_call import parse_arguments
 from langchain_kie._json import to_json
+from langchain_kie._json_schema.arguments import fit_arguments
 from langchain_kie._json_schema.coerce import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from langchain_kie._json import Json
+    from langchain_kie._json_schema.arguments import FittedArguments
 
 _FENCE = "```"
 _FENCED = re.compile(r"```(?:json)?\s(.*?)```", re.DOTALL | re.IGNORECASE)
@@ -96,24 +98,17 @@ def fitted_json(text: str, schema: Json | None) -> str:
 
 
 def call_from_text(text: str, functions: Sequence[Json]) -> tuple[str, Json] | None:
-    """The name and arguments of the only function whose arguments a JSON text can be."""
+    """The name and arguments of the only function whose arguments a JSON text can be.
+
+    A function that has all names in the text comes before others.
+    """
     fenced = _FENCED.search(text)
-    args = parse_arguments(fenced[1] if fenced else bare_json(text))
-    if not isinstance(args, dict):
-        return None
-    named = args.get("arguments")
-    calls: list[tuple[str, Json]] = []
+    value = parse_arguments(fenced[1] if fenced else bare_json(text))
+    calls: dict[str, FittedArguments] = {}
     for function in functions:
-        inner = named if isinstance(named, dict) and args.get("name") == function["name"] else args
-        fitted = _fitted(inner, function.get("parameters") or {})
-        calls += [] if fitted is None else [(function["name"], fitted)]
-    return calls[0] if len(calls) == 1 else None
-
-
-def _fitted(args: Json, schema: Json) -> Json | None:
-    """The arguments in the types of a schema, `None` if they do not match it."""
-    known = None if schema.get("additionalProperties") else schema.get("properties")
-    if isinstance(known, dict) and not args.keys() <= known.keys():
-        return None
-    fitted, matches = fit(args, schema)
-    return fitted if matches else None
+        fitted = fit_arguments(value, function["name"], function.get("parameters") or {})
+        if fitted:
+            calls[function["name"]] = fitted
+    exact = {name: fitted for name, fitted in calls.items() if fitted.is_exact}
+    found = [(name, fitted.args) for name, fitted in (exact or calls).items()]
+    return found[0] if len(found) == 1 else None

@@ -18,6 +18,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from langchain_core.utils.json import parse_json_markdown
 
 from langchain_kie._json import complete_escapes
+from langchain_kie._json_schema.arguments import arguments_in, fit_arguments
 from langchain_kie._json_schema.coerce import NULL_TEXTS, fit
 from langchain_kie._json_schema.combine import as_json_text
 from langchain_kie.errors import ModelRefusalError
@@ -113,17 +114,20 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         else:
             fenced = None if text[:1] in {"{", "["} else _FENCED.search(text)
             value = json.loads(fenced[1] if fenced else text, strict=False)
-        return self._validate(value, partial=partial, must_fit=self.function_name is not None)
+        if name := self.function_name:
+            fits = partial or fit_arguments(value, name, self.json_schema)
+            value = arguments_in(value, name)
+            if not (fits and isinstance(value, dict)):
+                raise ValueError(f"it is {as_json_text(value)}")
+        return self._validate(value, partial=partial)
 
-    def _validate(self, value: Any, *, partial: bool, must_fit: bool = False) -> Any:
-        """Fit a value to the schema; `must_fit` rejects one that does not match its types.
+    def _validate(self, value: Any, *, partial: bool) -> Any:
+        """Fit a value to the schema.
 
         Raises:
             ValueError: The value does not match.
         """
-        fitted, fits = fit(value, self.json_schema, is_partial=partial)
-        if must_fit and not (isinstance(fitted, dict) and (fits or partial)):
-            raise ValueError(f"it is {as_json_text(fitted)}")
+        fitted, _ = fit(value, self.json_schema, is_partial=partial)
         if self.model_class is None:
             return fitted
         validate = getattr(self.model_class, "model_validate", None) or self.model_class.parse_obj

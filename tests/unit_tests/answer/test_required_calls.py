@@ -14,6 +14,7 @@ from call_modes import (
     model_reading,
     server_sending,
 )
+from langchain_core.exceptions import OutputParserException
 from scripted_server import sse
 
 from langchain_kie import KieProtocolError, KieServerError, KieToolCallMissingError
@@ -27,6 +28,7 @@ from unit_tests.answer.rows import (
 )
 
 CHAT, NATIVE = "gemini-3-flash", "gemini-3.5-flash"
+APIS = ("chat_completions", "generate_content", "gateway")
 
 
 def function(name: str, *required: str, **types: Any) -> dict[str, Any]:
@@ -117,10 +119,60 @@ async def test_a_required_call_that_is_missing_is_an_error(text, choice, match) 
             assert len(error.message) < 250
 
 
-async def test_json_that_fits_two_functions_is_an_error() -> None:
-    tools = [function("a", city="string"), function("b", city="string")]
-    with pytest.raises(KieToolCallMissingError, match="call of a, b, but"):
-        await answers(completion(content='{"city": "Oslo"}'), CHAT, tools, tool_choice="any")
+A, B = function("a", "city", city="string"), function("b", "city", city="string", n="integer")
+OPTIONAL, EMPTY = function("c", n="integer"), function("d")
+FORBIDS = function("e", "city", city="string")
+FORBIDS["function"]["parameters"]["additionalProperties"] = False
+MORE = '{"city": "Oslo", "mood": "good"}'
+FITTING: dict[str, tuple[list[Any], str, str | None]] = {
+    "one, exactly": ([A, OPTIONAL, EMPTY], '{"city": "Oslo"}', "a"),
+    "two, exactly": ([A, B], '{"city": "Oslo"}', None),
+    "one, exactly, another with more": ([A, B], '{"city": "Oslo", "n": 1}', "b"),
+    "one, with more": ([A, EMPTY], MORE, "a"),
+    "one, with more, others have nothing of it": ([A, OPTIONAL, EMPTY], MORE, "a"),
+    "two, with more": ([A, B], MORE, None),
+    "one, with what it forbids": ([FORBIDS], MORE, None),
+    "one, with more; another forbids it": ([A, FORBIDS], MORE, "a"),
+    "one, with more, of the wrong type": ([A], '{"city": [], "mood": "good"}', None),
+    "one, with more, but not what it requires": ([B], '{"n": 1, "mood": "good"}', None),
+    "one without a name in common": ([OPTIONAL], '{"mood": "good"}', None),
+    "one that has no arguments": ([EMPTY], '{"mood": "good"}', None),
+    "one with no arguments that has none": ([EMPTY, A], "{}", "d"),
+    "one, its name and more": ([A], f'{{"name": "a", "arguments": {MORE}}}', "a"),
+    "a list": ([OPTIONAL], "[]", None),
+}
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize(("tools", "text", "expected"), FITTING.values(), ids=FITTING)
+async def test_json_is_the_call_of_the_only_function_that_it_fits(
+    tools: list[Any], text: str, expected: str | None, api: Any
+) -> None:
+    """The same for a structured answer by function calling."""
+    value = orjson.loads(text)
+    args = value.get("arguments", value) if isinstance(value, dict) else value
+    for _, body in bodies(text):
+        with server_sending(body) as server:
+            model = model_at(server, api=api)
+            for call_mode in BASIC_CALL_MODES:
+                bound = model.bind_tools(tools, tool_choice="any")
+                if expected:
+                    calls = (await call_mode(bound)).tool_calls
+                    assert [(call["name"], call["args"]) for call in calls] == [(expected, args)]
+                else:
+                    with pytest.raises(KieToolCallMissingError, match="ignored it"):
+                        await call_mode(bound)
+            if len(tools) == 1:
+                chain = model.with_structured_output(tools[0], method="function_calling")
+                for results in (
+                    lambda chain=chain: [chain.invoke("hi")],
+                    lambda chain=chain: [*chain.stream("hi")],
+                ):
+                    if expected:
+                        assert results()[-1] == args
+                    else:
+                        with pytest.raises(OutputParserException):
+                            results()
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ class EventFilter:
     def _of_choice(self, event: AnswerEvent) -> AnswerEvent:
         """Return the event without another choice than the first one with output."""
         if self._choice is None:
-            if event.has_output:
+            if event.outputs or event.has_output:
                 self._choice = event.choice
             return event
         return _without_choice(event) if _is_other(event.choice, self._choice) else event

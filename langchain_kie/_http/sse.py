@@ -129,7 +129,7 @@ class EventParser:
 
     def _parse_document(self) -> Any:
         text = bytes(self._document).lstrip(_BLANK)
-        return parse_next_json(text, b"")[0] if text.startswith(b"[") else parse_event_json(text)
+        return parse_next_json(text, b"")[0] if text[:1] == b"[" else parse_event_json(text)
 
     def _starts_like_stream(self) -> bool:
         """Return whether the body is blank, or starts with (part of) a field of a stream."""

@@ -271,10 +271,10 @@ def parse_usage(usage: Json) -> UsageMetadata:
     prompt = usage.get("prompt_tokens") or usage.get("input_tokens", 0)
     completion = usage.get("completion_tokens") or usage.get("output_tokens", 0)
     hidden = max(0, usage.get("total_tokens", 0) - prompt - completion)
-    output_details, input_details = (
-        usage.get(f"{name}_tokens_details") or usage.get(f"{other}_tokens_details", {})
-        for name, other in (("completion", "output"), ("prompt", "input"))
+    output_details = usage.get("completion_tokens_details") or usage.get(
+        "output_tokens_details", {}
     )
+    input_details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details", {})
     reasoning = output_details.get("reasoning_tokens")
     return common.usage_metadata(
         prompt,

@@ -32,6 +32,14 @@ if TYPE_CHECKING:
     from langchain_kie._tools.cache import Function
     from langchain_kie._tools.choice import ToolChoice
 
+_OTHER_COUNTS = {
+    "input_tokens": "prompt_tokens",
+    "output_tokens": "completion_tokens",
+    "input_tokens_details": "prompt_tokens_details",
+    "output_tokens_details": "completion_tokens_details",
+}
+"""Other names of token counts."""
+
 FINISH_REASONS = {
     "stop": STOP,
     "length": LIMIT,
@@ -268,13 +276,13 @@ def parse_usage(usage: Json) -> UsageMetadata:
 
     Some relays name them as OpenAI's Responses API and Anthropic do, some under both names.
     """
-    prompt = usage.get("prompt_tokens") or usage.get("input_tokens", 0)
-    completion = usage.get("completion_tokens") or usage.get("output_tokens", 0)
+    if "input_tokens" in usage:
+        others = {k: usage[other] for other, k in _OTHER_COUNTS.items() if usage.get(other)}
+        usage = {**others, **{name: count for name, count in usage.items() if count}}
+    prompt, completion = usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0)
     hidden = max(0, usage.get("total_tokens", 0) - prompt - completion)
-    output_details = usage.get("completion_tokens_details") or usage.get(
-        "output_tokens_details", {}
-    )
-    input_details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details", {})
+    output_details = usage.get("completion_tokens_details", {})
+    input_details = usage.get("prompt_tokens_details", {})
     reasoning = output_details.get("reasoning_tokens")
     return common.usage_metadata(
         prompt,

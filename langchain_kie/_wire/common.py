@@ -79,7 +79,9 @@ def arguments_text(arguments: Any) -> str:
 
 def received_arguments(arguments: Any) -> str:
     """As `arguments_text`, for arguments that a model wrote: those that are no JSON are kept."""
-    return answer_json(arguments) if isinstance(arguments, dict) else arguments_text(arguments)
+    if isinstance(arguments, str):
+        return arguments
+    return "" if arguments is None else answer_json(arguments)
 
 
 def id_text(call_id: Any) -> str | None:

@@ -16,7 +16,7 @@ from langchain_kie._catalog import model_hint, profile_of, resolve
 from langchain_kie._chat_model import warm_up
 from langchain_kie._error_bodies import is_lost_file
 from langchain_kie._settings import OPTION_NAMES, resolve_aliases
-from langchain_kie.errors import KieConfigurationError, KieError, KieModelNotFoundError
+from langchain_kie.errors import KieError, KieModelNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from langchain_kie.chat_models import ChatKieGemini
     from langchain_kie.files import KieFiles
 
-_OPTIONS = frozenset(OPTION_NAMES)
 
 
 def call_model(
@@ -134,10 +133,6 @@ def prepare(
     resolved = resolve(model_name, call_kwargs.pop("api", None) or model.api)
     timeout = _settings.checked_timeout(call_kwargs.pop("timeout", None))
     values = model.__dict__
-    if misplaced := (call_kwargs.keys() - _OPTIONS) & values.keys():
-        raise KieConfigurationError(
-            f"{', '.join(sorted(misplaced))}: can only be set on the model, not on a call"
-        )
     call = PreparedCall(
         messages,
         call_kwargs,

@@ -169,8 +169,10 @@ class MessageAssembler:
                 content.append(
                     self._content.add_block(output, signature, native_parts.get(position))
                 )
-            else:
+            elif self._may_call_answer or self._held is not None:
                 content += self._add_call(output, tool_call_chunks)
+            else:
+                self._tool_calls.add(output, self._content.text_length, tool_call_chunks)
         return joined_content(content) if self._content.block_count else "".join(content)
 
     def _add_call(

@@ -37,6 +37,7 @@ def test_a_timeout_says_what_did_not_happen_and_is_retried_if_not_billed(
         timeouts=FOUR,
         retry_on_timeout=retry_on_timeout,
         after_first_item=after_first_item,
+        may_be_billed=after_first_item,
     )
     assert (error.message, error.model) == (message, "gemini-3-flash")
     assert error.is_retryable

@@ -22,6 +22,8 @@ _KEYS = (
     "construct",
     "memory",
     "media",
+    "loop",
+    "open",
 )
 _QUICK = {"rounds": 3, "patience": 1.0, "seconds": 0.01, "calls": 500, "shrinking": 4}
 

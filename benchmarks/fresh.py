@@ -104,6 +104,34 @@ def _media(client: Client, base_url: str, _: int) -> dict[str, Any]:
     return {"held": peak, "media": 20_000_000 * 4 // 3, "stop": stop}
 
 
+def _first(client: Client, base_url: str, _: int) -> dict[str, Any]:
+    """The longest stop of the event loop in the first call of a process."""
+    model = client.make(base_url)
+
+    async def run() -> float:
+        return await _longest_stop(model.ainvoke("Hello"))
+
+    return {"stop": asyncio.run(run())}
+
+
+def _streams(client: Client, base_url: str, count: int) -> dict[str, Any]:
+    """The RSS of each of many streams that are open at the same time."""
+    model = client.make(base_url)
+
+    async def run() -> int:
+        async for _ in model.astream("Hello"):
+            pass
+        before = _rss()
+        streams = [model.astream("Hello") for _ in range(count)]
+        await asyncio.gather(*map(anext, streams))
+        grown = _rss() - before
+        for stream in streams:
+            await stream.aclose()
+        return grown
+
+    return {"each": asyncio.run(run()) / count}
+
+
 async def _longest_stop(call: Coroutine[Any, Any, Any]) -> float:
     """The longest time that the event loop spends on one callback during a call."""
     task = asyncio.create_task(call)
@@ -147,6 +175,8 @@ _MEASUREMENTS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "construct": _construct,
     "memory": _memory,
     "media": _media,
+    "first": _first,
+    "streams": _streams,
     "unwanted": _unwanted,
 }
 

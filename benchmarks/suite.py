@@ -9,6 +9,7 @@ import socket
 import time
 from dataclasses import dataclass, field
 from functools import partial
+from statistics import median
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ OURS = ("ours chat", "ours native")
 _BASELINES = {client.name: client.baseline for client in CLIENTS}
 _MEGABYTE = 1024 * 1024
 _SOCKET_READS = 20
+_OPEN_STREAMS = 1_000
 
 
 @dataclass(slots=True)
@@ -85,14 +87,17 @@ class Suite:
         for scale in SCALES:
             if self._wants(scale.key):
                 yield self._scale(scale)
-        if self._wants("import"):
-            yield self._import()
-        if self._wants("construct"):
-            yield from self._construct()
-        if self._wants("memory"):
-            yield from self._memory()
-        if self._wants("media"):
-            yield from self._media()
+        in_fresh_processes = {
+            "import": self._import,
+            "construct": self._construct,
+            "memory": self._memory,
+            "media": self._media,
+            "loop": self._first_stop,
+            "open": self._open_streams,
+        }
+        for key, measure in in_fresh_processes.items():
+            if self._wants(key):
+                yield from measure()
 
     def clients(self) -> list[Client]:
         """The clients that are installed and selected."""
@@ -162,7 +167,7 @@ class Suite:
     def _one_per_family(self) -> list[Client]:
         return list({client.family: client for client in reversed(self.clients())}.values())[::-1]
 
-    def _import(self) -> Row:
+    def _import(self) -> Iterator[Row]:
         """The import time in addition to LangChain's, without the start of the interpreter.
 
         LangChain is always imported first, because its time depends on the depth of the import.
@@ -187,7 +192,7 @@ class Suite:
         ours = next((client for client in self.clients() if client.family == "ours"), None)
         seen = fresh.measure("unwanted", ours, self.base_url)["seen"] if ours else []
         failures = {"ours chat": f"tries to import {', '.join(seen)}"} if seen else {}
-        return Row(
+        yield Row(
             "import", "import, CPU, x LangChain's own", "process", found, 1.08, "ms", failures
         )
 
@@ -234,6 +239,35 @@ class Suite:
         yield Row("media", "memory of 20 MB of media, copies", "process", held, 2.0, "MB")
         title = "`ainvoke()` with it, longest stop of the event loop"
         yield Row("media", title, "process", stops, 0.01, "ms")
+
+    def _first_stop(self) -> Iterator[Row]:
+        """How long the first call of a process stops its event loop."""
+        found: dict[str, Figure] = {}
+        for client in self.clients():
+            if client.family in {"wire", "core"}:
+                continue
+            answers = [
+                fresh.measure("first", client, f"{self.base_url}/text-20")["stop"] for _ in range(3)
+            ]
+            found[client.name] = Figure(median(answers))
+        title = "first `ainvoke()` of a process, longest stop of the event loop"
+        yield Row("loop", title, "process", found, 0.05, "ms")
+
+    def _open_streams(self) -> Iterator[Row]:
+        """The memory of a stream while many are open, relative to langchain-openai's."""
+        taken: dict[str, float] = {}
+        for client in self.clients():
+            if client.family in {"wire", "core"}:
+                continue
+            url = f"{self.base_url}/text-20"
+            taken[client.name] = fresh.measure("streams", client, url, _OPEN_STREAMS)["each"]
+        openai = taken.get("openai chat")
+        found = {
+            name: Figure(each / _MEGABYTE, each / openai if openai else None)
+            for name, each in taken.items()
+        }
+        title = f"memory of each of {_OPEN_STREAMS:,} open streams, x openai's"
+        yield Row("open", title, "process", found, 0.5, "MB")
 
 
 def socket_rate(base_url: str) -> float:

@@ -6,6 +6,7 @@ Knows LangChain's interface. Knows no client.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import time
 from base64 import b64encode
@@ -207,6 +208,19 @@ def bound(count: int) -> Callable[[Any], Any]:
     return lambda model: model.bind_tools(definitions)
 
 
+def _with_client(package: str) -> Callable[[Any], Any]:
+    """Return a function that gives this package's models clients of the user's."""
+
+    def prepare(model: Any) -> Any:
+        if type(model).__module__.partition(".")[0] != "langchain_kie":
+            return model  # they have a client already
+        module = importlib.import_module(package)
+        clients = {"http_client": module.Client(), "http_async_client": module.AsyncClient()}
+        return model.model_copy(update=clients)
+
+    return prepare
+
+
 # --- rows -------------------------------------------------------------------------------------
 
 
@@ -255,6 +269,22 @@ WORKS = (
     Work("first", "time to the first chunk (wall)", "text-20", _first_chunk, 1.0),
     Work("invoke", "`invoke()`, small", "text-20", invoke, 0.95),
     Work("ainvoke", "`ainvoke()`, small", "text-20", _ainvoke, 0.95),
+    Work(
+        "client",
+        "`ainvoke()`, with your client of httpx",
+        "text-20",
+        _ainvoke,
+        1.0,
+        prepare=_with_client("httpx"),
+    ),
+    Work(
+        "client2",
+        "`ainvoke()`, with your client of httpx2",
+        "text-20",
+        _ainvoke,
+        1.0,
+        prepare=_with_client("httpx2"),
+    ),
     Work("history", "`invoke()`, 201 messages", "text-20", invoke_with(HISTORY), 0.80),
     Work("pictures", "`invoke()`, 20 pictures of 500 kB", "text-20", invoke_with(PICTURES), 1.3),
     Work("results", "`invoke()`, 30 JSON results of 234 kB", "text-20", invoke_with(RESULTS), 1.3),

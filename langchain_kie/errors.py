@@ -353,8 +353,10 @@ def shortened(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
 
     A server's text could otherwise write lines into a log, or change a terminal.
     """
-    text = text[: limit + 1].translate(_TO_SPACE)
-    return text[: limit - 1] + "…" if len(text) > limit else text
+    line = text[: limit + 1].translate(_TO_SPACE)
+    if text and not line.strip():
+        return "(no readable text)"
+    return line[: limit - 1] + "…" if len(line) > limit else line
 
 
 def _rule_for(texts: Sequence[str], number: int) -> _Rule:

@@ -99,6 +99,6 @@ class AnswerContent:
 
 def _data_digest(block: Json) -> str | None:
     """The digest of a block's base64 data, if it can be sent back."""
-    with suppress(ValueError, LookupError):
+    with suppress(ValueError, LookupError, TypeError, AttributeError):
         return media_from_data(block["base64"], block["mime_type"], block["type"], None).digest()
     return None

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from langchain_kie.files import KieFiles
 
 
-
 def call_model(
     model: ChatKieGemini,
     messages: list[BaseMessage],

@@ -168,6 +168,7 @@ CONTROL_ROWS: dict[str, Scripted] = {
     "in text that is not JSON": Scripted([b"<b>" + _CONTROLS.encode()]),
     "in a title": Scripted([f"<html><title>{_CONTROLS}</title>".encode()], status=524),
     "in an invalid header": _raw(f"HTTP/1.1 200 OK\r\n\x1b[31m {_CONTROLS}\r\n\r\n"),
+    "nothing else": Scripted([b"\0"], status=502),
     "in an encoding": Scripted([], headers={"Content-Encoding": "a\tb"}),
 }
 

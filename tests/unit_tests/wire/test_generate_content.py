@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import orjson
-from call_modes import fixture
+import pytest
+from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from scripted_server import sse
 
 from unit_tests.answer.rows import (
@@ -413,3 +415,14 @@ MIXED_PARTS = [
 async def test_an_answer_is_the_same_in_every_call_mode(row: Row) -> None:
     """wire.md 3-7, 3-9, 3-11, 4-8, 5-5, 11-1: recorded and documented answers."""
     await check_every_call_mode(row)
+
+
+@pytest.mark.parametrize(
+    "image", [{"mimeType": ["image/png"], "data": "AAAA"}, {"data": {"a": "AAAA"}}]
+)
+async def test_a_signed_image_of_the_wrong_types_costs_nothing_else(image: Any) -> None:
+    parts = [{"text": "Here:"}, {"inlineData": image, "thoughtSignature": "S~1"}]
+    with server_sending(sse(native(*parts, finish="STOP"))) as server:
+        for call_mode in BASIC_CALL_MODES:
+            message = await call_mode(model_at(server, api="generate_content"))
+            assert message.text == "Here:"

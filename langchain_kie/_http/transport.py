@@ -34,7 +34,7 @@ from langchain_kie._version import __version__
 from langchain_kie.errors import KieConfigurationError, KieError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterator, Mapping
 
     from pydantic import SecretStr
 
@@ -262,7 +262,7 @@ class Transport:
         method = "GET" if body is None else "POST"
         options = {"headers": headers, "extensions": {"timeout": _seconds(timeout)}, **content}
         request: httpx.Request = (
-            client.build_request(method, str(url), **options)  # httpx2 takes no URL of httpx
+            client.build_request(method, _url_for(client, str(url)), **options)
             if client
             else httpx.Request(method, url, **options)
         )
@@ -315,6 +315,17 @@ class Transport:
                 after_first_item=bool(reader and reader.has_items),
                 may_be_billed=bool(reader and reader.may_be_billed),
             ) from error
+
+
+def _url_for(client: HttpClient | AsyncHttpClient, text: str) -> Any:
+    """A URL in the class of the client's library: httpx2 takes no URL of httpx."""
+    url_class: Hashable = type(getattr(client, "base_url", text))
+    return _url_in(url_class, text)
+
+
+@lru_cache(maxsize=256)
+def _url_in(url_class: Any, text: str) -> Any:
+    return url_class(text)
 
 
 @lru_cache(maxsize=256)

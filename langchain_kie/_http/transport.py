@@ -319,8 +319,7 @@ class Transport:
 
 def _url_for(client: HttpClient | AsyncHttpClient, text: str) -> Any:
     """A URL in the class of the client's library: httpx2 takes no URL of httpx."""
-    url_class: Hashable = type(getattr(client, "base_url", text))
-    return _url_in(url_class, text)
+    return _url_in(cast("Hashable", type(getattr(client, "base_url", text))), text)
 
 
 @lru_cache(maxsize=256)

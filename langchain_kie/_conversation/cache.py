@@ -62,7 +62,7 @@ _WITHOUT_ITEMS: Mapping[str, tuple[Any, ...]] = {
 }
 """The values of the fields after the name of a message that has only text."""
 
-_SERVER_TOOL_BLOCKS = frozenset({"server_tool_call", "server_tool_result", "non_standard"})
+_STORED_TOOL_BLOCKS = frozenset({"server_tool_call", "server_tool_result", "non_standard"})
 _IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
 _END = object()
 
@@ -326,7 +326,7 @@ def _server_tools(content: Any) -> dict[str, tuple[int, Json]]:
     position = 0
     for block in content if isinstance(content, list) else ():
         text = block.get("text") if isinstance(block, dict) else block
-        if isinstance(block, dict) and block.get("type") in _SERVER_TOOL_BLOCKS:
+        if isinstance(block, dict) and block.get("type") in _STORED_TOOL_BLOCKS:
             found[str(block.get("index"))] = (position, block)
         elif isinstance(text, str):
             position += len(text)

@@ -1,6 +1,6 @@
 """Recognizes KIE's errors inside response bodies; most arrive with HTTP status 200.
 
-Knows JSON values and text. Knows nothing of HTTP clients or LangChain.
+Depends on JSON values and text; independent of HTTP clients and LangChain.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The content of a file to upload: opened, its type detected, and read as it is sent.
 
-Knows files; knows nothing of KIE's upload API.
+Depends on files; independent of KIE's upload API.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _FENCE = "```"
 _FIRST_FENCE = re.compile(r"```(?:json)?\s(.*?)```", re.DOTALL | re.IGNORECASE)
 _OUTER_FENCE = re.compile(r"```(?:json)?\s(.*)```", re.DOTALL | re.IGNORECASE)
-"""From the first fence to the last; several blocks are not JSON."""
+"""Matches from the first fence to the last. If a text has several blocks, the match includes the
+fences between them, so it is not JSON."""
 _BLANK = " \t\r\n"
 _JSON_STARTS = frozenset("{[")
 _START_CHARS = 40

@@ -38,7 +38,7 @@ def call_model(
     *,
     stream: bool,
 ) -> Iterator[Any]:
-    """Make one call, and yield the chunks of its answer, or only the message that they are.
+    """Make one call; yield the chunks of its answer or, without `stream`, one complete message.
 
     If KIE lost an uploaded file, the file is uploaded again and the call is repeated, once.
 
@@ -234,7 +234,7 @@ def transport_of(model: ChatKieGemini) -> Transport:
 
 
 def _ready_to_repeat(error: KieError, prepared: PreparedCall, assembler: MessageAssembler) -> bool:
-    """Forget uploaded files that KIE lost, and return whether the call can be repeated.
+    """Evict uploaded files that KIE lost, and return whether the call can be repeated.
 
     Adds to the error what KIE charged, and near names if the model is unknown.
     """

@@ -1,6 +1,6 @@
 """Reads a response; decides whether it started, completed or was truncated.
 
-Pure: bytes in, decoded items out. Knows nothing of sockets, KIE's APIs or LangChain.
+Pure: bytes in, decoded items out. Independent of sockets, KIE's APIs and LangChain.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The parser of structured answers: one complete JSON value, in the types of its schema.
 
-Knows LangChain's parsers. Knows nothing of tools or requests.
+Depends on LangChain's parsers; independent of tools and requests.
 """
 
 from __future__ import annotations

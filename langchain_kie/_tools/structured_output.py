@@ -1,6 +1,6 @@
 """`with_structured_output`: a model that is bound to a schema, and connected to a parser.
 
-Knows LangChain's runnables. Knows nothing of request bodies.
+Depends on LangChain's runnables; independent of request bodies.
 """
 
 from __future__ import annotations

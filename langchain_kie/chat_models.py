@@ -55,9 +55,9 @@ content_blocks.register()
 
 
 def _not_serialised() -> Any:
-    """A field each time: fields that share one get each other's validators (seen in pydantic 2.10).
+    """A field each time: in pydantic 2.11, fields that share one get each other's validators.
 
-    It can go when `make test_lowest` passes with one `Field` for all.
+    It can go when the lowest version that `pyproject.toml` allows does not do so (2.14 does not).
     """
     return Field(default=None, exclude=True, repr=False)
 

@@ -330,7 +330,10 @@ def _no_rules(model: str, api: Api) -> Route:
     in_path = "{model}" in PATHS[api]
     is_dots = ".." in model or model == "."
     if not model or (in_path and (is_dots or not _PATH_SEGMENT.fullmatch(model))):
-        raise KieConfigurationError(f"{model[:60]!r} cannot be a model name")
+        raise KieConfigurationError(
+            f"{model[:60]!r} cannot be a model name: use letters of ASCII, digits and ._~@:+-, "
+            "without '..'"
+        )
     return Route(
         model,
         exclusive=(),

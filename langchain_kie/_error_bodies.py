@@ -1,6 +1,6 @@
 """Recognizes KIE's errors inside response bodies; most arrive with HTTP status 200.
 
-Knows JSON values and text. Knows nothing of HTTP clients or LangChain.
+Depends on JSON values and text; independent of HTTP clients and LangChain.
 """
 
 from __future__ import annotations
@@ -131,8 +131,11 @@ def is_envelope(value: Any) -> bool:
     return "error" in value or ("code" in value and ("msg" in value or "message" in value))
 
 
-def has_choice(event: dict[str, Any]) -> bool:
-    """Return whether an event has a choice, a candidate or a blocked prompt, or is no answer."""
+def starts_answer(event: dict[str, Any]) -> bool:
+    """Return whether an event is more than token counts and credits.
+
+    It has a choice, a candidate or a blocked prompt, or is no event of a model's answer.
+    """
     return bool(
         event.get("choices")
         or event.get("candidates")

@@ -1,6 +1,6 @@
 """The options of one call, checked against the catalog, in one form for all APIs.
 
-No I/O. Knows the catalog's rules. Knows nothing of request bodies.
+No I/O. Depends on the catalog's rules; independent of request bodies.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Options(ModelOptions):
         builtins: Gemini's built-in tools: catalog names, each with its configuration.
         tool_choice: Which tools the model may or must call.
         parallel_tool_calls: Whether the model may make several calls at once.
-        require_tool_call: Whether the answer is checked here and not by a parser: that it has the
-            call that `tool_choice` requires, and no call that nobody can execute in place of
-            JSON. Only then is its JSON fitted to `answer_schema`.
+        require_tool_call: If true, an answer without the tool call that `tool_choice` requires is
+            an error, as is a call of an unknown function in place of JSON; and JSON is converted
+            to the types of `answer_schema`. If false, the parser of structured output does this.
         response_format: OpenAI's form, `json_schema` or `json_object`.
         answer_function: The name of the function, if any, whose arguments are the answer.
         answer_schema: The schema of an answer that is JSON.

@@ -1,6 +1,6 @@
 """Names that are no parameters: they look like a secret, or are another package's, or misspelt.
 
-Pure. Knows names and values of keyword arguments; knows nothing of requests.
+Pure. Depends on names and values of keyword arguments; independent of requests.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from functools import lru_cache, partial
 from ipaddress import ip_address
@@ -133,8 +134,19 @@ def resolve_aliases(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stop_list(stop: str | Sequence[str] | None) -> list[str]:
-    """Stop sequences as a list; a single string is one sequence."""
-    return [stop] if isinstance(stop, str) else list(stop or ())
+    """Stop sequences as a list; a single string is one sequence.
+
+    Raises:
+        KieConfigurationError: It is neither a string nor strings.
+    """
+    if isinstance(stop, str):
+        return [stop]
+    if not stop:
+        return []
+    sequences = list(stop) if isinstance(stop, Iterable) else [stop]
+    if not all(isinstance(sequence, str) for sequence in sequences):
+        raise KieConfigurationError(f"stop must be a string or a list of strings; got {stop!r}")
+    return sequences
 
 
 def checked_range(name: str, value: Any) -> Any:

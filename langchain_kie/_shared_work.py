@@ -1,6 +1,6 @@
 """What the threads and event loops of a process share: values, and work that is done once.
 
-Knows threads and asyncio. Knows nothing of what the work is.
+Depends on threads and asyncio; independent of what the work is.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ class _Pending(Generic[ValueT]):
         """Whether the work goes on while the caller waits: its event loop must not be blocked."""
         if self.loop is None or self.loop is loop:
             return True
-        # The public function of asyncio raises where no loop runs (Python 3.11 to 3.14).
+        # The public `get_running_loop` raises where no loop runs (Python 3.11 to 3.14). The private
+        # function can be replaced when there is a public one that returns `None`.
         return self.loop.is_running() and self.loop is not asyncio._get_running_loop()  # noqa: SLF001
 
 

@@ -1,6 +1,6 @@
 """The content of a file to upload: opened, its type detected, and read as it is sent.
 
-Knows files; knows nothing of KIE's upload API.
+Depends on files; independent of KIE's upload API.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 _MAX_SPOOLED_BYTES = 1024 * 1024
 
-LOCAL_FILE_HINT = "for a local file, pass pathlib.Path(...); for data, pass bytes"
+_FILE_ARGUMENT_HINT = "for a local file, pass pathlib.Path(...); for data, pass bytes"
 
 
 class FileReadError(Exception):
@@ -103,7 +103,7 @@ def to_path(file: str | os.PathLike[str]) -> Path:
         ValueError: It is text.
     """
     if isinstance(file, str):
-        raise ValueError(f"{file[:80]!r}: not an http(s) URL; {LOCAL_FILE_HINT}")
+        raise ValueError(f"{file[:80]!r}: not an http(s) URL; {_FILE_ARGUMENT_HINT}")
     return Path(file)
 
 

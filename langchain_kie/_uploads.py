@@ -1,7 +1,7 @@
 """Which media parts go inline and which are uploaded, each content once.
 
-Knows media parts, files and `KieFiles`; knows nothing of the APIs' JSON formats or of LangChain's
-messages.
+Depends on media parts, files and `KieFiles`; independent of the APIs' JSON formats and of
+LangChain's messages.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _EXPIRY_MARGIN = timedelta(hours=1)
 """An uploaded file is not used again in the last hour before it expires."""
 
 _MAX_FILES = 10_000
-"""How many files are remembered; the oldest are forgotten first."""
+"""How many files are stored; the oldest are evicted first."""
 
 
 # --- inline or uploaded -----------------------------------------------------------------------
@@ -155,7 +155,7 @@ async def aupload_all(media: Sequence[Media], files: KieFiles) -> None:
 
 
 def evict(media: Sequence[Media]) -> bool:
-    """Forget uploaded files that KIE could not download, so that they are uploaded again.
+    """Evict uploaded files that KIE could not download, so that they are uploaded again.
 
     Returns:
         Whether any of the media was uploaded.
@@ -182,7 +182,7 @@ class _UploadCache(SharedWork[_ContentKey, "KieFile"]):
         return file if file and datetime.now(UTC) < file.expires_at - _EXPIRY_MARGIN else None
 
     def store(self, key: _ContentKey, value: KieFile) -> None:
-        """Remember an uploaded file."""
+        """Store an uploaded file; if there are too many, evict the oldest."""
         self.files[key] = value
         if len(self.files) > _MAX_FILES:
             self.files.popitem(last=False)

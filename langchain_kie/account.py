@@ -1,6 +1,6 @@
 """The account: its balance, and KIE's live list of models with prices and success rates.
 
-Knows KIE's account endpoints (docs/catalogue.md); knows nothing of chat. All of them are free.
+Uses KIE's account endpoints (docs/catalogue.md), which are free; independent of chat.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ class KieAccount:
             is then sent without encryption, with a warning.
         timeout: Seconds above 0 for each network operation, or a `Timeout` of httpx or httpx2.
             Default: 30 s.
-        max_retries: How often a failed request is retried, 0 or more.
-        cache_seconds: How long the list of models is used before it is read again, 0 or more. It
-            is shared by all objects of a process that use the same key.
+        max_retries: How often a failed request is retried, 0 or more. Default: 2.
+        cache_seconds: For how many seconds the list of models is used before it is read again, 0
+            or more. Default: 600 s. All objects of a process with the same key share the list.
         http_client: A `Client` of httpx or httpx2 to use instead of the shared connections.
         http_async_client: The same for async calls: an `AsyncClient` of httpx or httpx2.
 
@@ -126,9 +126,12 @@ class KieAccount:
         return f"KieAccount(base_url={self._transport.base_url!r})"
 
     def credits(self) -> float:
-        """Read the balance of the account, in credits; a key's own limit is not shown.
+        """Read the balance of the account; the limit of a single key is not shown.
 
         KIE subtracts the cost of a call 6 to 15 s after its end.
+
+        Returns:
+            The balance in credits.
 
         Raises:
             KieError: The request failed.
@@ -148,10 +151,13 @@ class KieAccount:
         listed model, and a model that is not listed may work.
 
         Args:
-            task_type: Only models with this task type, such as `Chat`.
+            task_type: Only models with this task type, such as `Chat`. Default: all.
             query: Only models with this text in their name or title; upper and lower case are the
-                same.
-            refresh: Whether to read it now.
+                same. Default: all.
+            refresh: Whether to read it now. Default: `False`.
+
+        Returns:
+            The models that match, in KIE's order; empty if none does.
 
         Raises:
             KieError: The request failed, and there is no old list.
@@ -194,6 +200,9 @@ class KieAccount:
 
         Args:
             model: A friendly name or one of KIE's spellings.
+
+        Returns:
+            The success rate in each interval (usually ten minutes), oldest first.
 
         Raises:
             KieModelNotFoundError: KIE does not list the model.
@@ -265,7 +274,10 @@ def _path_of(model: str, what: str) -> str:
         KieConfigurationError: The name cannot be part of the path.
     """
     if not model.strip("/. ") or ".." in model:
-        raise KieConfigurationError(f"{model[:60]!r} cannot be a model name")
+        raise KieConfigurationError(
+            f"{model[:60]!r} cannot be a model name: it needs a character other than '/', '.' and "
+            "space, and must not contain '..'"
+        )
     return f"/api/v1/models/{quote(spelling_of(model))}/{what}"
 
 

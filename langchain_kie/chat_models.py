@@ -1,7 +1,7 @@
 """`ChatKieGemini`: joins LangChain, the codecs and the transport.
 
-Fields and glue only: `_chat_model` runs a call, `_wire` knows what a message looks like in a
-request, `_http` sends it, `_catalog` knows what differs by model. Modules that only a tool needs
+Fields and glue only: `_chat_model` runs a call, `_wire` writes messages into the body of a
+request, `_http` sends it, `_catalog` has what differs by model. Modules that only a tool needs
 are imported where they are used, so that importing this package and constructing a model are fast.
 """
 
@@ -55,7 +55,10 @@ content_blocks.register()
 
 
 def _not_serialised() -> Any:
-    """A field each time: pydantic 2.10 mixes up the validators of fields that share one."""
+    """A field each time: in pydantic 2.11, fields that share one get each other's validators.
+
+    It can go when the lowest version that `pyproject.toml` allows does not do so (2.14 does not).
+    """
     return Field(default=None, exclude=True, repr=False)
 
 

@@ -1,6 +1,6 @@
 """What calls cost: a callback that adds up the credits that KIE charged.
 
-Knows LangChain's callbacks and `response_metadata`. Knows nothing of requests.
+Depends on LangChain's callbacks and `response_metadata`; independent of requests.
 """
 
 from __future__ import annotations
@@ -150,7 +150,8 @@ def _is_cached(message: AIMessage) -> bool:
 
 _active: list[ContextVar[KieCreditsCallback | None]] = []
 """The callbacks of nested `with` blocks, the outermost first. There is one variable for each depth,
-because LangChain never forgets a variable."""
+because LangChain has no function that removes a hook (langchain-core 1.8.3). When it has one, each
+block can have a variable, and remove it at its end."""
 _active_lock = threading.Lock()
 
 

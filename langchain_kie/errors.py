@@ -24,7 +24,7 @@ retry middleware rely. Those that no retry can help are `RuntimeError`s too, bec
 default `RetryPolicy` (langgraph 1.2.24) does not read `is_retryable`, but retries no
 `RuntimeError`. This can go when it reads it.
 
-Knows statuses, codes and messages. Knows nothing of HTTP clients.
+Depends on statuses, codes and messages; independent of HTTP clients.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _TO_SPACE = dict.fromkeys(
 UNLIMITED_RETRIES = 1_000_000
 
 HAS_REFUSALS = hasattr(core, "ModelRefusalError")
-"""Whether LangChain knows refusals: `refusal` blocks and their error, since langchain-core 1.7.5.
+"""Whether LangChain has refusals: `refusal` blocks and their error, since langchain-core 1.7.5.
 Where it does not, no refusal blocks are made."""
 
 HAS_NORMALIZED_FINISH_REASONS = tuple(map(int, re.findall("[0-9]+", VERSION)[:3])) >= (1, 8, 4)

@@ -1,6 +1,6 @@
 """KIE's file upload, and content blocks for files.
 
-Knows files and the upload API; knows nothing of chat.
+Depends on files and the upload API; independent of chat.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class KieFile:
     """An uploaded file (docs/wire.md 9).
 
     Attributes:
-        url: Where the file is. It is public: everybody who knows the URL can download it.
+        url: Where the file is. It is public: everybody who has the URL can download it.
         name: The file name at KIE.
         mime_type: The MIME type, `None` if unknown.
         size: The size in bytes, `None` if KIE does not report it.
@@ -197,7 +197,7 @@ class KieFiles:
             return self._logged(receipt.value)
 
     def _logged(self, file: KieFile) -> KieFile:
-        """Log an upload, without the URL: who knows it can read the file."""
+        """Log an upload, without the URL: everybody who has it can read the file."""
         logger.info(
             "uploaded a file of type %s (%s bytes) to %s: it is public until %s",
             *(file.mime_type, file.size, self._transport.base_url, f"{file.expires_at:%F %T %Z}"),

@@ -1,6 +1,6 @@
 """KIE's limit of requests, as a LangChain rate limiter for one process.
 
-Knows time, threads and asyncio. Knows nothing of HTTP.
+Depends on time, threads and asyncio; independent of HTTP.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class KieRateLimiter(BaseRateLimiter):
         ```
 
     Args:
-        max_requests: How many requests may start in a period, 1 or more.
-        period: The period, in seconds above 0.
+        max_requests: How many requests may start in a period, 1 or more. Default: 20.
+        period: The period, in seconds above 0. Default: 10 s.
         margin: Seconds, 0 or more, that are added to the period, because some requests need
-            longer than others to arrive at KIE.
+            longer than others to arrive at KIE. Default: 0.25 s.
 
     Raises:
         KieConfigurationError: A value is out of range.

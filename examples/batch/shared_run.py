@@ -1,6 +1,6 @@
 """What the workers of a run share: the answers on disk, the rate limit, and whether to stop.
 
-Knows SQLite and asyncio. Knows nothing of Ray.
+Depends on SQLite and asyncio; independent of Ray.
 """
 
 from __future__ import annotations

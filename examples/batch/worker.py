@@ -1,6 +1,6 @@
 """A worker: one call for each document of a batch, several at a time.
 
-Knows LangChain and asyncio. Of Ray it knows only how to call an actor.
+Depends on LangChain and asyncio; of Ray it uses only the call of an actor.
 """
 
 from __future__ import annotations

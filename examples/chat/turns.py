@@ -1,6 +1,6 @@
 """Turns of an agent, each in a task that ends when its reader leaves.
 
-Knows LangGraph and LangChain's messages. Knows nothing of HTTP.
+Depends on LangGraph and LangChain's messages; independent of HTTP.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Documents: their text, and where a quote stands in it.
 
-Knows files. Knows nothing of models.
+Depends on files; independent of models.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class KieSuccessRate:
 def parse_balance(data: Any) -> float:
     """The balance."""
     if isinstance(data, bool):
-        raise TypeError("the balance is no number")
+        raise TypeError("the balance is not a number")
     return float(data)
 
 

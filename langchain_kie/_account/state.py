@@ -1,6 +1,6 @@
 """What objects with the same key share in a process: KIE's list of models, and the rate limit.
 
-Knows time and threads. Knows nothing of requests.
+Depends on time and threads; independent of requests.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STALE_SECONDS = 60.0
-"""How long an old list is used, before it is read again, if KIE could not send a new one."""
+"""If reading the list fails, the old one is used for this long before the next attempt."""
 
 _MAX_ACCOUNTS = 64
-"""How many accounts are remembered; the oldest are forgotten first."""
+"""How many accounts are stored; the oldest are evicted first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ class ModelLists(SharedWork[str, ModelList]):
         return listing if is_fresh else None
 
     def store(self, key: str, value: ModelList) -> None:
-        """Remember a list."""
+        """Store a list; if there are too many, evict the oldest."""
         self._stored.pop(key, None)
         self._stored[key] = value
-        _forget_oldest(self._stored)
+        _evict_oldest(self._stored)
 
     def expire(self, key: str) -> None:
         """Make the next call read the list."""
@@ -97,11 +97,11 @@ class ProcessState:
         """The limiter of an account."""
         with self._lock:
             limiter = self._limiters.setdefault(account, KieRateLimiter(1, 1.0, margin=0.1))
-            _forget_oldest(self._limiters)
+            _evict_oldest(self._limiters)
             return limiter
 
 
-def _forget_oldest(stored: dict[str, Any]) -> None:
+def _evict_oldest(stored: dict[str, Any]) -> None:
     if len(stored) > _MAX_ACCOUNTS:
         del stored[next(iter(stored))]
 

@@ -7,7 +7,7 @@ the converted spans, one list for each citation:
     message.response_metadata["citation_spans"] = [[["lc_txt_0", 0, 12]], ...]
 
 With them, the last chunk of a stream has the same citations as the message, although it has no
-text. For a message without them, they are computed again. Pure; knows no API.
+text. For a message without them, they are computed again. Pure; independent of the APIs.
 """
 
 from __future__ import annotations

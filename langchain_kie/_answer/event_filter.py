@@ -1,6 +1,6 @@
-"""Removes from the events of an answer what is not part of it, or what it has already.
+"""Removes text from events that is a thought, of another choice, or a repetition.
 
-Knows events. Knows no API and nothing of LangChain.
+Depends on events; independent of the APIs and of LangChain.
 """
 
 from __future__ import annotations
@@ -113,10 +113,10 @@ class EventFilter:
         return after
 
     def _new_text(self, outputs: list[Output]) -> str | None:
-        """What a complete message adds to the text before it; `None` if it does not continue it.
+        """The new text of an event with a `message`; `None` if it does not continue the old text.
 
-        Some servers send the complete text so far in each event, others pieces under the name of
-        a message; these can be equal.
+        Some servers send the whole text so far in each `message`, others only the next piece,
+        which can be equal to the text before it.
         """
         if self._is_cumulative is False and not self._seen:
             return None

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from langchain_kie._json_schema.arguments import FittedArguments
 
 _FENCE = "```"
-_FENCED = re.compile(r"```(?:json)?\s(.*?)```", re.DOTALL | re.IGNORECASE)
-_ONLY_FENCED = re.compile(r"```(?:json)?\s(.*)```", re.DOTALL | re.IGNORECASE)
-"""From the first fence to the last; several blocks are not JSON."""
+_FIRST_FENCE = re.compile(r"```(?:json)?\s(.*?)```", re.DOTALL | re.IGNORECASE)
+_OUTER_FENCE = re.compile(r"```(?:json)?\s(.*)```", re.DOTALL | re.IGNORECASE)
+"""Matches from the first fence to the last. If a text has several blocks, the match includes the
+fences between them, so it is not JSON."""
 _BLANK = " \t\r\n"
 _JSON_STARTS = frozenset("{[")
 _START_CHARS = 40
@@ -82,7 +83,7 @@ def json_in_text(text: str) -> str:
     bare = bare_json(text)
     if bare is not text or parse_arguments(text) is not None:
         return bare
-    fenced = _ONLY_FENCED.search(text)
+    fenced = _OUTER_FENCE.search(text)
     is_json = fenced and isinstance(parse_arguments(fenced[1]), (dict, list))
     return fenced[1].strip(_BLANK) if fenced and is_json else text
 
@@ -102,7 +103,7 @@ def call_from_text(text: str, functions: Sequence[Json]) -> tuple[str, Json] | N
 
     A function that has all names in the text comes before others.
     """
-    fenced = _FENCED.search(text)
+    fenced = _FIRST_FENCE.search(text)
     value = parse_arguments(fenced[1] if fenced else bare_json(text))
     calls: dict[str, FittedArguments] = {}
     for function in functions:

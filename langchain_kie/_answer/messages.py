@@ -185,7 +185,7 @@ def with_original_arguments(message: BaseMessage) -> AIMessage:
 
 
 def _is_disjoint(chunk: AIMessageChunk, last: AIMessageChunk) -> bool:
-    """Whether the last chunk only has values that the chunk before it does not have."""
+    """Whether the chunks have no value in common, so that there is nothing to merge."""
     return (
         isinstance(chunk.content, str)
         and last.content == ""

@@ -1,6 +1,6 @@
 """The metadata of one answer: its finish reason, token counts, cost and sources.
 
-Knows events. Knows no API, and nothing of the content.
+Depends on events; independent of the APIs and of the content.
 """
 
 from __future__ import annotations
@@ -65,7 +65,11 @@ class AnswerMetadata:
                 self.values[key] = value
 
     def add_cost(self, credits_consumed: float | None) -> None:
-        """Add the cost; LangChain 1.8 cannot add floats in `usage_metadata`."""
+        """Add the cost.
+
+        It is here because LangChain cannot add floats in `usage_metadata` (langchain-core 1.8.3);
+        once it can, the cost can be there, too.
+        """
         if credits_consumed is not None:
             self.values["credits_consumed"] = credits_consumed
             self.values["cost_usd"] = round(credits_consumed * USD_PER_CREDIT, 10)

@@ -66,7 +66,7 @@ def _parse_path(path: str) -> list[str | int]:
         for match in _STEP.finditer(path.removeprefix("$"))
     ]
     if not 0 < len(steps) < _MAX_STEPS:
-        raise ValueError(f"a piece of arguments has the JSON path {path!r}")
+        raise ValueError(f"cannot read the JSON path {path!r} of a tool call's arguments")
     return steps
 
 

@@ -136,9 +136,10 @@ class PendingCall:
         return args
 
     def end_arguments(self, *, is_cut: bool = False) -> str:
-        """Add and return the arguments that came in pieces; no JSON if some are missing.
+        """Add the arguments that came in pieces, as JSON text, and return the text.
 
-        Without pieces, there are no arguments.
+        If pieces are missing, its last character is left out, so that it is not valid JSON.
+        Without pieces, it is `{}`.
         """
         self.is_complete = True
         pieces = self.partial_args or PartialArgs()

@@ -38,7 +38,7 @@ def call_model(
     *,
     stream: bool,
 ) -> Iterator[Any]:
-    """Make one call, and yield the chunks of its answer, or only the message that they are.
+    """Make one call; yield the chunks of its answer or, without `stream`, one complete message.
 
     If KIE lost an uploaded file, the file is uploaded again and the call is repeated, once.
 
@@ -132,7 +132,7 @@ def prepare(
     resolved = resolve(model_name, call_kwargs.pop("api", None) or model.api)
     timeout = _settings.checked_timeout(call_kwargs.pop("timeout", None))
     values = model.__dict__
-    call = PreparedCall(
+    prepared = PreparedCall(
         messages,
         call_kwargs,
         {name: values[name] for name in OPTION_NAMES},
@@ -141,9 +141,9 @@ def prepare(
         extra=model.model_kwargs,
         timeout=timeout,
     )
-    if call.media:
-        call.check_media(profile_of(resolved) if model_of_call else model.profile)
-    return call
+    if prepared.media:
+        prepared.check_media(profile_of(resolved) if model_of_call else model.profile)
+    return prepared
 
 
 async def aprepare(
@@ -161,42 +161,42 @@ async def aprepare(
 
     if not is_long(messages):
         return prepare(model, messages, stop, kwargs)
-    call = await asyncio.to_thread(prepare, model, messages, stop, kwargs)
-    call.is_long = True
-    return call
+    prepared = await asyncio.to_thread(prepare, model, messages, stop, kwargs)
+    prepared.is_long = True
+    return prepared
 
 
-def _with_uploads(model: ChatKieGemini, call: PreparedCall) -> PreparedCall:
+def _with_uploads(model: ChatKieGemini, prepared: PreparedCall) -> PreparedCall:
     """Upload the media that do not go inline.
 
     Raises:
         ValueError: A file cannot be read.
         KieError: An upload failed; nothing else was sent.
     """
-    if not call.media:
-        return call
+    if not prepared.media:
+        return prepared
     from langchain_kie._uploads import choose_uploads, upload_all, warn_of_uploads  # noqa: PLC0415
 
-    if chosen := choose_uploads(call.media, call.options):
-        call.build(stream=False)  # raises for what cannot be sent, before a file is public
-        warn_of_uploads(chosen, call.options)
+    if chosen := choose_uploads(prepared.media, prepared.options):
+        prepared.build(stream=False)  # raises for what cannot be sent, before a file is public
+        warn_of_uploads(chosen, prepared.options)
         upload_all(chosen, files_of(model))
-        call.has_uploads = True
-    return call
+        prepared.has_uploads = True
+    return prepared
 
 
-async def _awith_uploads(model: ChatKieGemini, call: PreparedCall) -> PreparedCall:
+async def _awith_uploads(model: ChatKieGemini, prepared: PreparedCall) -> PreparedCall:
     """Upload the media that do not go inline; as `_with_uploads`."""
-    if not call.media:
-        return call
+    if not prepared.media:
+        return prepared
     from langchain_kie._uploads import achoose_uploads, aupload_all, warn_of_uploads  # noqa: PLC0415
 
-    if chosen := await achoose_uploads(call.media, call.options):
-        await call.abuild(stream=False)
-        warn_of_uploads(chosen, call.options)
+    if chosen := await achoose_uploads(prepared.media, prepared.options):
+        await prepared.abuild(stream=False)
+        warn_of_uploads(chosen, prepared.options)
         await aupload_all(chosen, files_of(model))
-        call.has_uploads = True
-    return call
+        prepared.has_uploads = True
+    return prepared
 
 
 def files_of(model: ChatKieGemini) -> KieFiles:
@@ -234,7 +234,7 @@ def transport_of(model: ChatKieGemini) -> Transport:
 
 
 def _ready_to_repeat(error: KieError, prepared: PreparedCall, assembler: MessageAssembler) -> bool:
-    """Forget uploaded files that KIE lost, and return whether the call can be repeated.
+    """Evict uploaded files that KIE lost, and return whether the call can be repeated.
 
     Adds to the error what KIE charged, and near names if the model is unknown.
     """

@@ -36,11 +36,12 @@ INVALID_ARGUMENTS_KEY = "invalid_arguments"
 by id, as the model wrote them."""
 
 _MAX_BYTES = 64_000_000
-"""How much JSON is kept; then everything is forgotten, and kept anew from the next calls."""
+"""The most JSON that is stored. When it would be more, everything is evicted, and the next calls
+store their messages again."""
 
 _SHORT = 2_000
-"""Characters of a message that is not kept when it is first sent: it may never come again, because
-its caller creates all messages anew for each call."""
+"""A message of fewer characters is stored only when it is sent a second time: a caller that creates
+all messages again for each call would fill the cache with messages that are never used."""
 
 _FIELDS: Mapping[str, Callable[[Json], tuple[Any, ...]]] = {
     "user": itemgetter("content", "name", "additional_kwargs"),
@@ -62,7 +63,7 @@ _WITHOUT_ITEMS: Mapping[str, tuple[Any, ...]] = {
 }
 """The values of the fields after the name of a message that has only text."""
 
-_SERVER_TOOL_BLOCKS = frozenset({"server_tool_call", "server_tool_result", "non_standard"})
+_STORED_TOOL_BLOCKS = frozenset({"server_tool_call", "server_tool_result", "non_standard"})
 _IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
 _END = object()
 
@@ -167,7 +168,10 @@ class ParsedMessage:
             self.has_calls = True
             turn.model_name = message.response_metadata.get("model_name")
         elif state[2] and (function := function_call_of(message)):
-            raise ValueError(f"the function call {function['name']!r} is no tool call")
+            raise ValueError(
+                f"the message calls {function['name']!r} in additional_kwargs['function_call'] "
+                "only; pass the call in tool_calls"
+            )
 
     def new_turn(self) -> Turn:
         """The turn, without tools; with media, a copy, because uploads change them."""
@@ -326,7 +330,7 @@ def _server_tools(content: Any) -> dict[str, tuple[int, Json]]:
     position = 0
     for block in content if isinstance(content, list) else ():
         text = block.get("text") if isinstance(block, dict) else block
-        if isinstance(block, dict) and block.get("type") in _SERVER_TOOL_BLOCKS:
+        if isinstance(block, dict) and block.get("type") in _STORED_TOOL_BLOCKS:
             found[str(block.get("index"))] = (position, block)
         elif isinstance(text, str):
             position += len(text)

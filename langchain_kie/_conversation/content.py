@@ -1,6 +1,6 @@
 """Content blocks to parts: text and media, the only content that KIE's APIs accept.
 
-Pure. Knows the content blocks of LangChain, OpenAI, Anthropic and Gemini; opens no file and
+Pure. Reads the content blocks of LangChain, OpenAI, Anthropic and Gemini; opens no file and
 fetches no URL.
 """
 

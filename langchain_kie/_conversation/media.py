@@ -1,6 +1,6 @@
 """Media parts of messages: their base64 data, URL or path.
 
-Pure: opens no file, fetches no URL and knows nothing of content blocks.
+Pure: opens no file and fetches no URL. Independent of content blocks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """MIME types: how a file's is detected, what it is called, and which extension it has.
 
-Pure: opens no file and knows nothing of content blocks or base64.
+Pure: opens no file. Independent of content blocks and base64.
 """
 
 from __future__ import annotations

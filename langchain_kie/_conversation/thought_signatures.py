@@ -26,8 +26,8 @@ call's name and arguments, or in the `content` entry that of the text: after a c
 its signatures and positions are not used. `digests` has those of all calls of the message; if one
 was changed, or the text of a message without calls, `extra` is not sent back. Older messages have
 none. If arguments were converted to the types of the tool, `args` has the signed ones, as JSON
-text, because a checkpoint cannot store every integer; they are sent back instead. Pure; knows no
-API.
+text, because a checkpoint cannot store every integer; they are sent back instead. Pure;
+independent of the APIs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Messages to turns: roles, order, and the tool result that belongs to each tool call.
 
-Pure. Knows LangChain's messages; knows nothing of the APIs' JSON formats.
+Pure. Depends on LangChain's messages; independent of the APIs' JSON formats.
 """
 
 from __future__ import annotations

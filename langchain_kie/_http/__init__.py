@@ -1,1 +1,1 @@
-"""HTTP: connections, retries and the parsing of response bodies. Knows nothing of LangChain."""
+"""HTTP: connections, retries and the parsing of response bodies. Independent of LangChain."""

@@ -1,7 +1,7 @@
 """Converts the errors of httpx and httpx2 into this package's errors.
 
-Pure. Knows the names of their exception classes, which are the same: the user's client may be of
-either, and httpx2 need not be installed. Knows nothing of connections.
+Pure. Uses the names of their exception classes, which are the same: the user's client may be of
+either, and httpx2 need not be installed. Independent of connections.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ _TIMEOUTS = {
     "WriteTimeout": ("write", "the request could not be sent"),
     "ReadTimeout": ("read", "no response"),
 }
-"""For each timeout, the field of `httpx.Timeout` that sets it, and what did not happen."""
+"""By the name of the exception: the field of `httpx.Timeout` that sets the limit, and the text for
+the message."""
 
 _LIBRARIES = ("httpx", "httpx2")
 _BASES = ("HTTPError", "InvalidURL", "StreamError")

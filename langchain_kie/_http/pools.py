@@ -2,8 +2,8 @@
 
 httpcore 1.0.9 scans every connection of a pool when a request starts or ends, so concurrent calls
 are spread over several small pools (httpcore2 2.16 scans a tenth of them). Uses
-`httpx.HTTPTransport`; `httpx.Client` only where a proxy is configured. Knows httpx and lifetimes.
-Knows nothing of KIE: keys, URLs and timeouts come with each call.
+`httpx.HTTPTransport`; `httpx.Client` only where a proxy is configured. Independent of
+KIE: keys, URLs and timeouts come with each call.
 """
 
 from __future__ import annotations

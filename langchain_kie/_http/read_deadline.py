@@ -1,6 +1,6 @@
 """Reads a response body until its end, or until the next event is overdue.
 
-Knows the responses of httpx and httpx2, and `ResponseReader`. Opens and closes nothing.
+Depends on `ResponseReader` and the responses of httpx and httpx2. Opens and closes nothing.
 """
 
 from __future__ import annotations

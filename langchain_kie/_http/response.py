@@ -1,6 +1,6 @@
 """Reads a response; decides whether it started, completed or was truncated.
 
-Pure: bytes in, decoded items out. Knows nothing of sockets, KIE's APIs or LangChain.
+Pure: bytes in, decoded items out. Independent of sockets, KIE's APIs and LangChain.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from langchain_kie._error_bodies import (
     billed_empty_error,
     error_from_body,
     event_from_value,
-    has_choice,
     is_usage,
+    starts_answer,
     unknown_object_error,
 )
 from langchain_kie._http.retry import parse_retry_after
@@ -168,7 +168,7 @@ class ResponseReader(Generic[ItemT]):
         self._error: KieError | None = None
         self._error_body = bytearray()
         self._ignores_events = False
-        self._has_choice = False
+        self._is_answer_started = False
         self._last_item: ItemT | None = None
         self._bill: dict[str, Any] = {}
         self._unknown_object: dict[str, Any] | None = None
@@ -242,10 +242,10 @@ class ResponseReader(Generic[ItemT]):
             raise self._with_context(error)
         has_finish_reason = self._last_item is not None and self._last_item.has_finish_reason
         is_complete = self.has_terminal_event or has_finish_reason or self._parser.is_document
-        if self._has_choice and not is_complete:
+        if self._is_answer_started and not is_complete:
             message = "the stream ended before the answer was complete"
             raise self._with_context(KieStreamInterruptedError(message))
-        if not self._has_choice:
+        if not self._is_answer_started:
             raise self._with_context(billed_empty_error(self._bill))
         return items
 
@@ -269,8 +269,8 @@ class ResponseReader(Generic[ItemT]):
             except KieError as error:
                 self._record_error(error)
                 break
-            if not self._has_choice:
-                self._has_choice, self._bill = has_choice(event), {**self._bill, **event}
+            if not self._is_answer_started:
+                self._is_answer_started, self._bill = starts_answer(event), {**self._bill, **event}
             self._last_item = item
             if item.is_terminal or self.has_terminal_event:
                 self._weigh_evidence(item, event)

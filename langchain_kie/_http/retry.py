@@ -1,6 +1,6 @@
 """Decides whether a failed call is retried, and how long to wait before the retry.
 
-Knows this package's errors. Knows nothing of HTTP clients and never sleeps.
+Depends on this package's errors only; independent of HTTP clients. Never sleeps.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Parses response bytes into JSON values: an event stream, or one JSON document.
 
-Knows bytes, SSE and JSON. Knows nothing of HTTP, or of errors inside the JSON. The form is
-detected from the first byte, because KIE's Content-Type is unreliable (docs/wire.md 4).
+Independent of HTTP and of errors inside the JSON. The form is detected from the first byte, because
+KIE's Content-Type is unreliable (docs/wire.md 4).
 """
 
 from __future__ import annotations

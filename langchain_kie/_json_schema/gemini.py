@@ -1,6 +1,6 @@
 """JSON Schema as Gemini's subset of OpenAPI; what the subset lacks is added to the description.
 
-Pure. Knows nothing of tools or messages. Sources: docs/wire.md 2.
+Pure. Independent of tools and messages. Sources: docs/wire.md 2.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The vocabulary of JSON Schema: keywords and their values, types, subschemas and references.
 
-Pure. Knows nothing of tools, messages or KIE.
+Pure. Independent of tools, messages and KIE.
 """
 
 from __future__ import annotations

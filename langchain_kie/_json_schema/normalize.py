@@ -1,7 +1,7 @@
 """JSON Schema in one normalized form, which all of KIE's APIs accept, with the meaning kept.
 
 References are resolved, each schema has one type, and alternatives are an `anyOf`. What cannot be
-expressed is added to the description. Pure; knows nothing of tools or messages. Sources:
+expressed is added to the description. Pure; independent of tools and messages. Sources:
 docs/wire.md 2.
 """
 

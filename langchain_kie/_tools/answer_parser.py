@@ -1,6 +1,6 @@
 """The parser of structured answers: one complete JSON value, in the types of its schema.
 
-Knows LangChain's parsers. Knows nothing of tools or requests.
+Depends on LangChain's parsers; independent of tools and requests.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ENDINGS: Mapping[str | None, str] = {
 }
 """The finish reasons that explain why an answer cannot be parsed."""
 
-_FENCED = re.compile(r"```(?:json)?\s*\n(.*)```", re.DOTALL | re.IGNORECASE)
+_FENCED_LINES = re.compile(r"```(?:json)?\s*\n(.*)```", re.DOTALL | re.IGNORECASE)
 _NOTHING = object()
 
 
@@ -112,7 +112,7 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         if partial:
             value = parse_json_markdown(text)
         else:
-            fenced = None if text[:1] in {"{", "["} else _FENCED.search(text)
+            fenced = None if text[:1] in {"{", "["} else _FENCED_LINES.search(text)
             value = json.loads(fenced[1] if fenced else text, strict=False)
         if name := self.function_name:
             fits = partial or fit_arguments(value, name, self.json_schema)

@@ -1,6 +1,6 @@
 """Tool choices in all forms that LangChain users have, in one form.
 
-Pure. Knows the forms of LangChain, OpenAI, Anthropic and Gemini. Knows nothing of request bodies.
+Pure. Reads the forms of LangChain, OpenAI, Anthropic and Gemini; independent of request bodies.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Tools in all forms that LangChain users have, converted to OpenAI's form.
 
-Pure. Knows the forms of LangChain, OpenAI, Anthropic, MCP, Bedrock and Gemini. Knows nothing of
+Pure. Reads the forms of LangChain, OpenAI, Anthropic, MCP, Bedrock and Gemini; independent of
 request bodies.
 """
 
@@ -41,7 +41,8 @@ _PARAMETERS = (
 """The keys of a function's schema, as OpenAI, Anthropic, MCP and Gemini name it."""
 
 _POSITIONAL_ONLY = "v__positional_only"
-"""A property that pydantic adds for a function with positional-only parameters (pydantic 2.14)."""
+"""A property that pydantic adds for a function with positional-only parameters (seen in pydantic
+2.14). It can go when the schema of such a function does not have it."""
 
 _SCHEMA_KEYS = frozenset(_PARAMETERS)
 _DECLARATIONS = ("functionDeclarations", "function_declarations")

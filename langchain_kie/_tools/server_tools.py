@@ -19,7 +19,7 @@ _INSTEAD = (
 """What there is instead of a tool, by its name in lower case; the first match counts."""
 
 _FUNCTION_TYPES = frozenset({"function", "object"})
-_FUNCTION_KEYS = frozenset({"function", "toolSpec", "properties", "title"})
+_DEFINITION_KEYS = frozenset({"function", "toolSpec", "properties", "title"})
 """Keys of a dict that defines a function, in addition to those of its schema."""
 
 
@@ -35,7 +35,7 @@ def reject_server_tool(tool: Json, schema_keys: frozenset[str]) -> None:
     Raises:
         ValueError: It names the tool, and what to use instead.
     """
-    if not tool or not tool.keys().isdisjoint(_FUNCTION_KEYS | schema_keys):
+    if not tool or not tool.keys().isdisjoint(_DEFINITION_KEYS | schema_keys):
         return
     name = tool.get("type")
     if name is None and "name" not in tool:

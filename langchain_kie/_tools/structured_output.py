@@ -1,6 +1,6 @@
 """`with_structured_output`: a model that is bound to a schema, and connected to a parser.
 
-Knows LangChain's runnables. Knows nothing of request bodies.
+Depends on LangChain's runnables; independent of request bodies.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 DEFAULT_NAME = "structured_output"
 
-_FUNCTION_KEYS = frozenset({"parameters", "input_schema", "inputSchema", "function"})
+_TOOL_KEYS = frozenset({"parameters", "input_schema", "inputSchema", "function"})
 
 
 def build_response_format(schema: dict[str, Any] | type, strict: bool | None) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _to_json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
     once it keeps these.
     """
     if isinstance(schema, dict):
-        return schema if _FUNCTION_KEYS.isdisjoint(schema) else convert_to_json_schema(schema)
+        return schema if _TOOL_KEYS.isdisjoint(schema) else convert_to_json_schema(schema)
     if _is_model_class(schema):
         return {"title": schema.__name__, **pydantic_schema(schema)}
     if is_typeddict(schema):
@@ -93,7 +93,7 @@ def _answer_function(schema: dict[str, Any] | type) -> Json:
 
     A title that is not a legal name of a function, such as `Page[int]`, is changed.
     """
-    is_function = isinstance(schema, dict) and not (_FUNCTION_KEYS | {"name"}).isdisjoint(schema)
+    is_function = isinstance(schema, dict) and not (_TOOL_KEYS | {"name"}).isdisjoint(schema)
     if _is_model_class(schema) or (isinstance(schema, dict) and not is_function):
         json_schema = _to_json_schema(schema)
         title = json_schema.get("title")

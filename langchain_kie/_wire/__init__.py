@@ -59,6 +59,7 @@ _FINISH_REASONS: Mapping[Callable[[Json], AnswerEvent], Mapping[str, FinishReaso
 _NO_FINISH_REASONS = frozenset(
     {"null", "finish_reason_unspecified", "block_reason_unspecified", "blocked_reason_unspecified"}
 )
+_GOOGLES_PREFIX = "function_call_filter: "
 _SERVER_TOOL_BLOCKS = frozenset({"server_tool_call", "server_tool_result"})
 
 
@@ -100,12 +101,14 @@ def parse_event(event: Json) -> AnswerEvent:
 def _set_finish_reason(parsed: AnswerEvent, rows: Mapping[str, FinishReason]) -> None:
     """Set the row of the finish reason, unless its word says that there is none.
 
-    Gemini sends `STOP` with code that it runs, and then goes on.
+    Gemini sends `STOP` with code that it runs, and then goes on. Google's OpenAI-compatible API
+    writes `function_call_filter: MALFORMED_FUNCTION_CALL` (reported in 2026 by users of
+    other clients); KIE was not seen to do so.
 
     Raises:
         KieError: The word reports an error.
     """
-    word = parsed.native_finish_reason.lower().removeprefix("function_call_filter: ")
+    word = parsed.native_finish_reason.lower().removeprefix(_GOOGLES_PREFIX)
     if word in _NO_FINISH_REASONS:
         parsed.finish_reason, parsed.native_finish_reason = None, ""
         return

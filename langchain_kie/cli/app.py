@@ -1,4 +1,4 @@
-"""The commands: their options, what they print, and their exit codes. Knows typer and rich."""
+"""The commands: their options, what they print, and their exit codes. Depends on typer and rich."""
 
 # Without `from __future__ import annotations`: typer reads the types when it runs.
 import json

@@ -1,6 +1,6 @@
 """Records requests and responses, without the key and without data of the account.
 
-Knows httpx. A cassette is a JSON file with the exchanges of one question:
+Depends on httpx. A cassette is a JSON file with the exchanges of one question:
 
     {"question": "...", "exchanges": [{
         "request": {"method", "path", "body"},

@@ -58,7 +58,7 @@ class Budget(KieCreditsCallback):
 
     @property
     def calls_of_unknown_cost(self) -> int:
-        """Calls that KIE may have charged, without a report."""
+        """How many calls KIE may have charged without reporting the cost."""
         return self.total.calls_without_credits + self._timeouts
 
     def on_llm_error(self, error: BaseException, **kwargs: Any) -> None:

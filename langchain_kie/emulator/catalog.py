@@ -25,13 +25,11 @@ if TYPE_CHECKING:
     from langchain_kie.emulator.models import Endpoint
     from langchain_kie.emulator.state import ServerState
 
-_NOT_LISTED = frozenset({"gemini-2.5-flash", "gemini-3-flash", "gemini-3-flash-v1betamodels"})
 _LISTED = {
     endpoint.model: endpoint
     for endpoint in (*CHAT_ENDPOINTS.values(), *NATIVE_ENDPOINTS.values())
-    if endpoint.model not in _NOT_LISTED
+    if endpoint.is_listed
 }
-_PROMOTION_PRICE = (45, 225)
 _PROMOTION = ". 50% OFF until Dec 31, 2026 at 06:00 UTC"
 _USD_PER_CREDIT = 0.005
 _BUCKETS = 144
@@ -111,14 +109,12 @@ def _price(request: Request) -> dict[str, Any]:
 def _price_text(endpoint: Endpoint) -> str:
     """Describe a price in words, in one of the two formats that KIE has for Gemini."""
     prices = list(zip(("Input", "Output"), endpoint.credits_per_million, strict=True))
-    if endpoint.model == "gemini-2.5-pro":
+    if endpoint.is_priced_in_dollars:
         texts = [f"{side} ${n * _USD_PER_CREDIT:g} (\u2248{n} credits)" for side, n in prices]
         return " & ".join(texts) + " per 1M tokens"
     unit = "credits / 1M tokens"
     texts = [f"{side} {n} {unit} (\u2248 ${n * _USD_PER_CREDIT:g})" for side, n in prices]
-    return ", ".join(texts) + (
-        _PROMOTION if endpoint.credits_per_million == _PROMOTION_PRICE else ""
-    )
+    return ", ".join(texts) + (_PROMOTION if endpoint.is_promoted else "")
 
 
 def _success_rates(now: datetime) -> list[dict[str, Any]]:
@@ -173,7 +169,11 @@ _CHAT = {
     "reasoning_effort": _LOW_HIGH,
     "tools": {},
 }
-_PRO = {"reasoning_effort": _LOW_HIGH | {"default": "high"}, "tools": _FUNCTIONS}
+_DOCUMENTED: dict[str, dict[str, Any]] = {
+    "functions": {"reasoning_effort": _LOW_HIGH | {"default": "high"}, "tools": _FUNCTIONS},
+    "response_format": {"response_format": _RESPONSE_FORMAT},
+}
+"""The members that a documented feature adds to `_CHAT`, or replaces there."""
 _NATIVE = {
     "contents": _array({"type": "object"}) | {"minItems": 1},
     "stream": _BOOLEAN,
@@ -184,7 +184,6 @@ _NATIVE = {
         thinkingConfig=_object(includeThoughts={"type": "boolean"}, thinkingLevel=_LOW_HIGH)
     ),
 }
-_WITH_FORMAT = frozenset({"gemini-2.5-pro", "gemini-3-pro"})
 
 
 def _schema(request: Request) -> dict[str, Any]:
@@ -194,9 +193,9 @@ def _schema(request: Request) -> dict[str, Any]:
         properties = _NATIVE
     else:
         path = f"/{endpoint.model}/v1/chat/completions"
-        properties = _CHAT | (_PRO if endpoint.model.endswith("-pro") else {})
-        if endpoint.model in _WITH_FORMAT:
-            properties = properties | {"response_format": _RESPONSE_FORMAT}
+        properties = dict(_CHAT)
+        for feature in endpoint.documented:
+            properties |= _DOCUMENTED[feature]
     body = _object(next(iter(properties)), **properties)
     content = {"application/json": {"schema": body}}
     operation = {

@@ -6,7 +6,7 @@ emulator, too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -49,6 +49,10 @@ class Endpoint:
             turn.
         image_tokens: The prompt tokens of an image.
         version: The `modelVersion` of native streams.
+        is_listed: Whether KIE's list of models has it.
+        is_priced_in_dollars: Whether the text of its price has dollars before credits.
+        is_promoted: Whether that text has a promotion.
+        documented: The features whose members KIE's schema of the request body has in full.
     """
 
     model: str
@@ -62,10 +66,14 @@ class Endpoint:
     requires_signatures: bool = False
     image_tokens: int = 1100
     version: str = ""
+    is_listed: bool = True
+    is_priced_in_dollars: bool = False
+    is_promoted: bool = False
+    documented: tuple[Feature, ...] = ()
 
 
 def _native(
-    model: str, version: str, credits_per_million: tuple[float, float], image_tokens: int = 1100
+    model: str, version: str, credits_per_million: tuple[float, float], **fields: Any
 ) -> Endpoint:
     """Build a row of the native API, where only Gemini 3 and later are served."""
     return Endpoint(
@@ -74,8 +82,8 @@ def _native(
         credits_per_million,
         api="generate_content",
         requires_signatures=True,
-        image_tokens=image_tokens,
         version=version,
+        **fields,
     )
 
 
@@ -87,14 +95,21 @@ _CHAT_ROWS = (
         efforts=(),
         honours_max_tokens=True,
         image_tokens=1109,
+        is_listed=False,
     ),
-    Endpoint("gemini-2.5-pro", "A", (76, 600)),
-    Endpoint("gemini-3-flash", "A", (30, 180)),
-    Endpoint("gemini-3-pro", "A", (100, 700)),
-    Endpoint("gemini-3.1-pro", "B", (100, 700), image_tokens=347),
+    Endpoint(
+        "gemini-2.5-pro",
+        "A",
+        (76, 600),
+        is_priced_in_dollars=True,
+        documented=("functions", "response_format"),
+    ),
+    Endpoint("gemini-3-flash", "A", (30, 180), is_listed=False),
+    Endpoint("gemini-3-pro", "A", (100, 700), documented=("functions", "response_format")),
+    Endpoint("gemini-3.1-pro", "B", (100, 700), image_tokens=347, documented=("functions",)),
     Endpoint("gemini-3-5-flash-openai", "C", (90, 540)),
-    Endpoint("gemini-3-6-flash-openai", "C", (45, 225), image_tokens=1098),
-    Endpoint("gemini-3-7-flash-openai", "C", (45, 225)),
+    Endpoint("gemini-3-6-flash-openai", "C", (45, 225), image_tokens=1098, is_promoted=True),
+    Endpoint("gemini-3-7-flash-openai", "C", (45, 225), is_promoted=True),
     Endpoint(
         "gemini-3-8-flash-openai",
         "C",
@@ -102,18 +117,22 @@ _CHAT_ROWS = (
         efforts=("none", "low", "medium", "high"),  # `none` and `medium` were measured
         failing_efforts=("minimal",),
         honours_max_tokens=True,
+        is_promoted=True,
     ),
 )
 _NATIVE_ROWS = (
-    _native("gemini-3-flash-v1betamodels", "gemini-3-flash", (30, 180)),
+    _native("gemini-3-flash-v1betamodels", "gemini-3-flash", (30, 180), is_listed=False),
     _native("gemini-3-5-flash", "gemini-3.5-flash", (90, 540)),
-    _native("gemini-3-6-flash", "gemini-3.6-flash", (45, 225), image_tokens=1098),
-    _native("gemini-3-7-flash", "gemini-3.7-flash", (45, 225)),
-    replace(
-        _native("gemini-3-8-flash", "gemini-3.8-flash", (45, 225)),
+    _native("gemini-3-6-flash", "gemini-3.6-flash", (45, 225), image_tokens=1098, is_promoted=True),
+    _native("gemini-3-7-flash", "gemini-3.7-flash", (45, 225), is_promoted=True),
+    _native(
+        "gemini-3-8-flash",
+        "gemini-3.8-flash",
+        (45, 225),
         efforts=("low", "medium", "high"),
         failing_efforts=("minimal",),
         honours_max_tokens=True,
+        is_promoted=True,
     ),
 )
 

@@ -74,7 +74,17 @@ def urls_in(prompt: str) -> list[str]:
 
 
 def respond(request: ChatRequest) -> Answer:
-    """Answer a request by the rules of this module."""
+    """Answer a request as an emulator without `respond` does.
+
+    It calls the tools that the prompt names, reports their results, fills the schema of a JSON
+    answer, describes media, and else talks about the topic of the prompt.
+
+    Args:
+        request: The request, as it is passed to `respond`.
+
+    Returns:
+        The answer; the same for equal requests.
+    """
     calls = _choose_calls(request)
     thoughts = _thoughts(request, calls)
     topic = _topic_of(request.prompt)

@@ -76,7 +76,7 @@ class ServerState:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all requests, scripted answers, files and charges."""
+        """Delete all requests, scripted answers, files and charges."""
         self.requests.clear()
         self.script.clear()
         self.cuts.clear()

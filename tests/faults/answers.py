@@ -1,6 +1,6 @@
 """The answers that faults strike: one of each form, in labelled pieces, and the points of faults.
 
-Knows the bytes of KIE's responses (docs/wire.md 3 to 5). Knows nothing of faults or of the client.
+Bytes of KIE's responses (docs/wire.md 3 to 5); independent of faults and of the client.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Unusual tool calls, and the calls of the message that they must become.
 
-Knows the bytes of KIE's responses and LangChain's messages (docs/wire.md 5).
+Depends on the bytes of KIE's responses (docs/wire.md 5) and LangChain's messages.
 """
 
 from __future__ import annotations

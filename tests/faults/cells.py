@@ -1,6 +1,6 @@
 """One cell of the matrix: the expected outcome of a fault at a point, and whether it happens.
 
-Knows LangChain's call modes and what `KieError` documents.
+Depends on LangChain's call modes and on what `KieError` documents.
 """
 
 from __future__ import annotations

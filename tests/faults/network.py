@@ -1,6 +1,6 @@
 """Failures to reach a server, each with real sockets on this machine.
 
-Knows sockets, certificates, proxies and httpx's clients. Each failure is a context that yields
+Depends on sockets, certificates, proxies and httpx's clients. Each failure is a context that yields
 the fields of a model, and checks that no request was sent that should not be.
 """
 

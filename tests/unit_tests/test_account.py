@@ -34,9 +34,13 @@ from langchain_kie import (
 from langchain_kie._account import state
 from langchain_kie._account.prices import parse_price
 from langchain_kie.emulator import Emulator
+from langchain_kie.emulator.models import CHAT_ENDPOINTS, NATIVE_ENDPOINTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+LISTED = sum(row.is_listed for row in (*CHAT_ENDPOINTS.values(), *NATIVE_ENDPOINTS.values()))
+"""How many models the list has."""
 
 HTML = b"<html><title>502 Bad Gateway</title></html>"
 
@@ -109,7 +113,7 @@ async def test_the_balance(emulator: Emulator, sync: bool) -> None:
 async def test_the_list_of_models(emulator: Emulator, sync: bool) -> None:
     account = account_at(emulator)
     listed = await call(account, "models", sync=sync)
-    assert len(listed) == 11
+    assert len(listed) == LISTED
     (model,) = (model for model in listed if model.model == "gemini-3-8-flash")
     assert model == KieListedModel(
         model="gemini-3-8-flash",
@@ -122,7 +126,7 @@ async def test_the_list_of_models(emulator: Emulator, sync: bool) -> None:
     )
     assert (model.price.input_usd, model.price.output_usd) == (0.225, 1.125)
     for selection, count in [
-        ({"task_type": "Chat"}, 11),
+        ({"task_type": "Chat"}, LISTED),
         ({"task_type": "Text to Video"}, 0),
         ({"query": "3.8 FLASH"}, 2),
         ({"query": "gemini-3-8", "task_type": "Chat"}, 2),

@@ -112,15 +112,18 @@ def test_google_s_prefix_before_a_name_is_removed(name: str) -> None:
     assert resolve(f"models/{name}").path == resolve(name).path
 
 
+NEWEST = {model.family: model.name for model in MODELS}
+
+
 @pytest.mark.parametrize(
     ("name", "api", "newest"),
     [
-        ("gemini-9.9-flash", None, "gemini-3.8-flash"),
-        ("gemini-9-9-flash", "generate_content", "gemini-3.8-flash"),
-        ("gemini-9-flash-lite-preview", "gateway", "gemini-3.8-flash"),
-        ("google/gemini-9-pro", "gateway", "gemini-3.1-pro"),
-        ("gemini-9-pro", "chat_completions", "gemini-3.1-pro"),
-        ("Gemini-9-Pro", "generate_content", "gemini-3.1-pro"),
+        ("gemini-9.9-flash", None, NEWEST["flash"]),
+        ("gemini-9-9-flash", "generate_content", NEWEST["flash"]),
+        ("gemini-9-flash-lite-preview", "gateway", NEWEST["flash"]),
+        ("google/gemini-9-pro", "gateway", NEWEST["pro"]),
+        ("gemini-9-pro", "chat_completions", NEWEST["pro"]),
+        ("Gemini-9-Pro", "generate_content", NEWEST["pro"]),
     ],
 )
 def test_an_unlisted_gemini_name_inherits_its_family_s_newest_row(name, api, newest) -> None:

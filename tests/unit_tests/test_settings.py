@@ -69,6 +69,8 @@ def test_a_closed_client_is_refused_by_name() -> None:
         ({"tools": [{"google_search": {"excludeDomains": ["x.org"]}}]}, "google_search"),
         ({"timeout": "soon"}, "timeout"),
         ({"media_upload": "sometimes"}, "media_upload must be one of"),
+        ({"stop": 3}, "stop must be a string or a list of strings; got 3"),
+        ({"stop": ["a", 3]}, "stop must be a string or a list of strings"),
         ({"max_retries": 3}, "max_retries"),
         ({"api_key": "other"}, "api_key"),
     ],

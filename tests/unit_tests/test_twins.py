@@ -1,6 +1,6 @@
 """Sync functions and their async twins differ only in `await`, `async` and names.
 
-The pairs are found by their names, in every module and class of the package.
+The pairs are found by their names, in every module, class and function of the package.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ AWAITED = {
     "pool.handle_request": "pool.handle_async_request",
     "self.limiter.acquire": "self.limiter.aacquire",
     "_upload_call": "_upload_call",
+    "parser.invoke": "parser.ainvoke",
 }
 """Calls outside the pairs that an async twin must await, here or in a thread, and their names."""
 
@@ -75,13 +76,18 @@ def _sync_names(name: str) -> Iterator[str]:
     yield name.replace("asyncio", "time")
 
 
+def _scopes(prefix: str, body: list[ast.stmt]) -> Iterator[tuple[str, list[ast.stmt]]]:
+    """Yield a body, and those of the classes and functions in it, with the prefix of names."""
+    yield prefix, body
+    for node in body:
+        if isinstance(node, Definition):
+            yield from _scopes(f"{prefix}{node.name}.", node.body)
+
+
 def _pairs(source: str) -> dict[str, Pair]:
-    """Return the pairs in a module and its classes, by the name of the sync one."""
+    """Return the pairs in a module, its classes and functions, by the name of the sync one."""
     found: dict[str, Pair] = {}
-    module = ast.parse(source)
-    scopes = [("", module.body)]
-    scopes += [(f"{n.name}.", n.body) for n in module.body if isinstance(n, ast.ClassDef)]
-    for prefix, body in scopes:
+    for prefix, body in _scopes("", ast.parse(source).body):
         definitions = {node.name: node for node in body if isinstance(node, Definition)}
         for name, twin in definitions.items():
             names = (n for n in _sync_names(name) if n != name and n in definitions)
@@ -248,11 +254,20 @@ class Client:
 
     async def apost(self, number):
         return number
+
+def piped(client):
+    def run(number):
+        return client.post(number)
+
+    async def arun(number):
+        return await client.apost(number)
+
+    return run, arun
 """
 
 
 def check_all(pairs: dict[str, Pair]) -> None:
-    assert pairs.keys() == {"double", "Client.send", "Client.post"}
+    assert pairs.keys() == {"double", "Client.send", "Client.post", "piped.run"}
     for pair in pairs.values():
         check_pair(pair, pairs)
 
@@ -262,6 +277,7 @@ def check_all(pairs: dict[str, Pair]) -> None:
     [
         ("for item in [number, number]", "for item in [number]"),
         ("await self.apost(", "self.post("),
+        ("await client.apost(", "client.post("),
         ("await self.apost(", "self.apost("),
         ("await asyncio.sleep(", "time.sleep("),
         ("await asyncio.sleep(", "asyncio.sleep("),
@@ -282,6 +298,12 @@ def test_a_real_difference_is_found(old: str, new: str) -> None:
         ("_chat_model/call", "call_model", "await _awith_uploads(", "_with_uploads("),
         ("_http/transport", "Transport.stream", "await asyncio.sleep(", "time.sleep("),
         ("_http/transport", "Transport.stream", "await response.aclose(", "response.close("),
+        (
+            "_tools/structured_output",
+            "pipe_to_parser.parse",
+            "await parser.ainvoke(",
+            "parser.invoke(",
+        ),
         ("files", "KieFiles.upload", "await asyncio.to_thread(_upload_call, ", "_upload_call("),
     ],
 )

@@ -11,6 +11,8 @@ import httpx
 import pytest
 from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 
+from langchain_kie._catalog import APIS
+from langchain_kie._settings import OPTION_NAMES
 from unit_tests.wire.request_sender import (
     CHAT,
     GATEWAY,
@@ -66,6 +68,41 @@ def test_options_are_sent_in_the_format_of_each_api_if_they_are_set(
             "stream": True,
             **native,
         }
+
+
+SENT: Json = {
+    "temperature": 0.25,
+    "top_p": 0.5,
+    "max_tokens": 9,
+    "stop": ["s"],
+    "reasoning_effort": "low",
+    "include_thoughts": True,
+}
+"""For each option that every API has, a value that is not its default."""
+
+CLIENT_ONLY = {
+    "check_combinations": "checked before the request is built",
+    "media_upload": "decides whether media are uploaded",
+    "inline_media_limit": "decides which media are uploaded",
+    "require_media_seen": "checks the answer",
+    "detect_error_text": "checks the answer",
+    "stream_invoke": "decides whether the request streams",
+    "stream_usage": "only for streams of the gateway, which have a test below",
+}
+"""The options that codecs do not send, and why."""
+
+
+def test_each_option_is_sent_or_is_for_the_client_only() -> None:
+    assert sorted([*SENT, *CLIENT_ONLY]) == sorted(OPTION_NAMES)
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize(("name", "value"), SENT.items(), ids=SENT.keys())
+def test_each_codec_sends_each_option(name: str, value: Any, api: str, send: RequestSender) -> None:
+    without, with_option = (
+        send([HI], model=NATIVE, fields={"api": api}, **options) for options in ({}, {name: value})
+    )
+    assert with_option != without
 
 
 def test_options_of_a_call_replace_those_of_the_model(send: RequestSender) -> None:

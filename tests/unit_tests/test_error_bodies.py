@@ -178,12 +178,12 @@ STATUSES: list[tuple[int, bytes, type[KieError], str]] = [
     (429, b'[{"error":{"code":429,"message":"Slow"}}]', KieRateLimitError, "Slow"),
     (500, b'{"error":{"message":"half a pair: \\ud83c"}}', KieServerError, "half a pair: \ufffd"),
     (418, b"teapot", KieInvalidRequestError, "teapot"),
-    (429, gzip.compress(b'{"code":402,"msg":"m"}'), KieInsufficientCreditsError, "m"),
-    (503, gzip.compress(sse({"error": {"message": "m"}}, "[DONE]")), KieServerError, "m"),
+    (429, gzip.compress(b'{"code":402,"msg":"m"}', mtime=0), KieInsufficientCreditsError, "m"),
+    (503, gzip.compress(sse({"error": {"message": "m"}}, "[DONE]"), mtime=0), KieServerError, "m"),
     (503, b": x\n\nevent: error\n" + sse({"code": 429, "msg": "m"}), KieRateLimitError, "m"),
     (503, b'event: error\n{"code":429,"msg":"m"}', KieRateLimitError, "m"),
     (500, b"data: teapot\n\n", KieServerError, "data: teapot"),
-    (500, gzip.compress(b"teapot"), KieServerError, "teapot"),
+    (500, gzip.compress(b"teapot", mtime=0), KieServerError, "teapot"),
     (500, b"\x1f\x8bteapot", KieServerError, "\ufffdteapot"),
 ]
 
@@ -290,13 +290,13 @@ def _raw_deflate(body: bytes) -> bytes:
 
 _BODY = b'{"error":{"message":"No such model","code":404}}'
 COMPRESSED: list[tuple[str, bytes, str]] = [
-    ("gzip", gzip.compress(_BODY), "No such model"),
-    ("x-gzip", gzip.compress(_BODY), "No such model"),
+    ("gzip", gzip.compress(_BODY, mtime=0), "No such model"),
+    ("x-gzip", gzip.compress(_BODY, mtime=0), "No such model"),
     ("deflate", zlib.compress(_BODY), "No such model"),
     ("deflate", _raw_deflate(_BODY), "No such model"),
     ("gzip", _BODY, "No such model"),
-    ("gzip", gzip.compress(b"No such model" + b" " * 10_000_000), "No such model"),
-    ("gzip", gzip.compress(b"No such model")[:-8], "No such model"),
+    ("gzip", gzip.compress(b"No such model" + b" " * 10_000_000, mtime=0), "No such model"),
+    ("gzip", gzip.compress(b"No such model", mtime=0)[:-8], "No such model"),
     ("br", b"No such model", "No such model"),
 ]
 

@@ -32,8 +32,9 @@ MAX_DEPTH: Final = 200
 """How deeply JSON may be nested. A checkpoint of LangGraph 1.2 can have 254 levels, with those of
 the state and of the message."""
 
-_LEVELS_LEFT: Final = range(254 - MAX_DEPTH)
-"""The levels that orjson 3.11 can write around a value of `MAX_DEPTH` levels."""
+_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 PIECE_BYTES: Final = 1 << 18
 """The length of the pieces in which a long text is sent."""
@@ -209,7 +210,7 @@ def parse_json(text: bytes) -> Any:
     if has_long_integer:
         value = _parse_by_python(_with_replaced_halves(text), _finite_float)
     is_long = text[2 * MAX_DEPTH : 2 * MAX_DEPTH + 1]
-    if is_long and text.count(b"[") + text.count(b"{") > MAX_DEPTH and _is_deep(value):
+    if is_long and text.count(b"[") + text.count(b"{") > MAX_DEPTH and _is_deep(text):
         raise ValueError("the JSON is nested too deeply")
     return value
 
@@ -243,7 +244,7 @@ def parse_event_json(text: bytes) -> Any:
         if not _EXPONENT.search(text):
             raise
     value = _parse_by_python(_with_replaced_halves(text), float)
-    if _is_deep(value):
+    if _is_deep(text):
         raise ValueError("the JSON is nested too deeply")
     return value
 
@@ -262,24 +263,14 @@ def answer_json(value: Any) -> str:
     return text
 
 
-def _is_deep(value: Any) -> bool:
-    """Return whether a value is nested more deeply than `MAX_DEPTH`; no recursion."""
-    wrapped = value
-    for _ in _LEVELS_LEFT:
-        wrapped = [wrapped]
-    try:
-        orjson.dumps(wrapped)  # much faster than the loop
-    except TypeError:
-        containers: list[Any] = [[value]]
-        for _ in range(MAX_DEPTH + 1):
-            containers = [
-                inner
-                for container in containers
-                for inner in (container.values() if isinstance(container, dict) else container)
-                if isinstance(inner, (dict, list))
-            ]
-        return bool(containers)
-    return False
+def _is_deep(text: bytes) -> bool:
+    """Return whether valid JSON is nested more deeply than `MAX_DEPTH`; no recursion."""
+    brackets = _STRINGS.sub(b"", text).translate(_BRACKETS, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"")  # the innermost level
+    return brackets != b""
 
 
 def parse_next_json(text: bytes, half: bytes) -> tuple[Any, bytes]:

@@ -168,6 +168,9 @@ class Suite:
     def _one_per_family(self) -> list[Client]:
         return list({client.family: client for client in reversed(self.clients())}.values())[::-1]
 
+    def _complete_clients(self) -> list[Client]:
+        return [client for client in self.clients() if client.family not in {"wire", "core"}]
+
     def _import(self) -> Iterator[Row]:
         """The import time in addition to LangChain's, without the start of the interpreter.
 
@@ -214,9 +217,7 @@ class Suite:
     def _memory(self) -> Iterator[Row]:
         after_one: dict[str, Figure] = {}
         growth: dict[str, Figure] = {}
-        for client in self.clients():
-            if client.family in {"wire", "core"}:
-                continue
+        for client in self._complete_clients():
             calls = self.calls if client.family in {"ours", "plain"} else 0
             answer = fresh.measure("memory", client, f"{self.base_url}/text-20", calls)
             after_one[client.name] = Figure(answer["after_one"] / _MEGABYTE)
@@ -230,9 +231,7 @@ class Suite:
         """What a call with 20 MB of media holds, and how long it stops the event loop."""
         held: dict[str, Figure] = {}
         stops: dict[str, Figure] = {}
-        for client in self.clients():
-            if client.family in {"wire", "core"}:
-                continue
+        for client in self._complete_clients():
             answer = fresh.measure("media", client, f"{self.base_url}/text-20")
             copies = answer["held"] / answer["media"]
             held[client.name] = Figure(answer["held"] / _MEGABYTE, copies)
@@ -244,9 +243,7 @@ class Suite:
     def _first_stop(self) -> Iterator[Row]:
         """How long the first call of a process stops its event loop."""
         found: dict[str, Figure] = {}
-        for client in self.clients():
-            if client.family in {"wire", "core"}:
-                continue
+        for client in self._complete_clients():
             answers = [
                 fresh.measure("first", client, f"{self.base_url}/text-20")["stop"] for _ in range(3)
             ]
@@ -258,9 +255,7 @@ class Suite:
         """The memory of a stream while many are open, relative to langchain-openai's."""
         taken: dict[str, float] = {}
         failures: dict[str, str] = {}
-        for client in self.clients():
-            if client.family in {"wire", "core"}:
-                continue
+        for client in self._complete_clients():
             url = f"{self.base_url}/text-20"
             try:
                 taken[client.name] = fresh.measure("streams", client, url, _OPEN_STREAMS)["each"]

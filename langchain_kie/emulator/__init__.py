@@ -16,7 +16,7 @@ select behaviour that KIE shows only at times.
 
 from __future__ import annotations
 
-_EXTRA = frozenset({"python_multipart", "starlette", "uvicorn"})
+_EXTRA = frozenset({"jsonschema_rs", "python_multipart", "starlette", "uvicorn"})
 
 try:
     from langchain_kie.emulator.conversation import (

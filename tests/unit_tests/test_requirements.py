@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 def pins(name: str) -> dict[str, Version]:
     """The versions of a constraints file."""
     lines = (ROOT / name).read_text().splitlines()
-    return {package: Version(version) for package, version in (line.split("==") for line in lines)}
+    pairs = (line.split("==") for line in lines)
+    return {canonicalize_name(name): Version(version) for name, version in pairs}
 
 
 def declared() -> list[Requirement]:

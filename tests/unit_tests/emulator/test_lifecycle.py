@@ -143,7 +143,7 @@ def test_the_default_port_is_the_same_everywhere(pytestconfig):
     assert "8787" not in (root / "Makefile").read_text()
 
 
-@pytest.mark.parametrize("missing", ["starlette", "uvicorn", "python_multipart"])
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn", "jsonschema_rs", "python_multipart"])
 def test_missing_extra_is_reported(missing):
     """The ImportError contains the command to install it."""
     code = f"import sys; sys.modules[{missing!r}] = None; import langchain_kie.emulator"

@@ -67,7 +67,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--output", type=Path, default=Path("answers.sqlite"), help="default: %(default)s"
     )
     parser.add_argument("--model", default="gemini-3.5-flash", help="default: %(default)s")
-    parser.add_argument("--address", help="of a Ray cluster; default: this machine")
+    parser.add_argument(
+        "--address", help="host:port of a Ray cluster that this machine is a node of; default: none"
+    )
     parser.add_argument("--workers", type=int, default=2, help="default: %(default)s")
     parser.add_argument(
         "--max-concurrency", type=int, default=16, help="calls of a worker; default: %(default)s"
@@ -77,6 +79,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--max-requests", type=int, default=20, help="in 10 seconds; default: %(default)s"
     )
     options = parser.parse_args(arguments)
+    if "://" in (options.address or ""):  # Ray Client: the program would run on the head node
+        parser.error("--address is host:port, not a URL: start the batch on a node of the cluster")
     try:
         options.count = _count(options.documents)
     except (OSError, ValueError) as error:
@@ -134,8 +138,11 @@ def _run(options: argparse.Namespace, fields: dict[str, Any]) -> Progress:
         ray.get(shared.progress.remote())
     except ray.exceptions.RayActorError as error:
         raise SystemExit(f"cannot use {options.output}: {error}") from error
+    documents = str(options.documents.resolve())
+    if options.address:
+        documents = f"local://{documents}"  # other nodes do not have the file
     answers = (
-        ray.data.read_text(str(options.documents.resolve()))
+        ray.data.read_text(documents)
         .repartition(target_num_rows_per_block=options.batch_size)
         .map_batches(
             Worker,

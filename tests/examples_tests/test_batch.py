@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import secrets
 import shutil
 import signal
 import sqlite3
@@ -19,7 +20,7 @@ from pathlib import Path
 import pytest
 from chat_server import open_requests, wait_until
 
-from examples.batch.__main__ import DOCUMENTS, main
+from examples.batch.__main__ import _OBJECT_STORE_BYTES, DOCUMENTS, main
 from examples.batch.shared_run import SharedRun
 from examples.batch.worker import answer_all, parse_document
 from langchain_kie import ChatKieGemini
@@ -68,35 +69,69 @@ class Account:
 
 
 @pytest.fixture
-def start(tmp_path):
-    """Starts the program, which writes to `log`; in the end, all of its processes are killed."""
-    runs = []
-    folder = tempfile.mkdtemp(prefix="ray-")  # short, because Ray puts sockets there
-    environment = os.environ | {"RAY_TMPDIR": folder, "PYTHONPATH": str(ROOT)}
+def ray_folder():
+    """A short path, because Ray puts sockets there."""
+    folder = tempfile.mkdtemp(prefix="ray-")
+    yield Path(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
-    def start_run(**options):
-        log = (tmp_path / "log").open("w")
-        runs.append(
-            subprocess.Popen(
-                command(tmp_path / "answers.sqlite", **options),
-                cwd=ROOT,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+
+@pytest.fixture
+def launch(ray_folder):
+    """Starts programs with Ray; in the end, all of their processes are killed."""
+    runs = []
+    # A cluster listens on all addresses of the machine, so it needs a token.
+    environment = os.environ | {
+        "RAY_TMPDIR": str(ray_folder),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "PYTHONPATH": str(ROOT),
+    }
+
+    def launch_program(program, log):
+        with log.open("w") as output:
+            runs.append(
+                subprocess.Popen(
+                    program,
+                    cwd=ROOT,
+                    env=environment,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
             )
-        )
-        log.close()
         return runs[-1]
 
-    yield start_run
+    yield launch_program
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(ProcessLookupError):
             if os.getsid(int(path.name)) in {run.pid for run in runs}:
                 os.kill(int(path.name), signal.SIGKILL)
     for run in runs:
         run.wait()
-    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def start(launch, tmp_path):
+    """Starts the batch, which writes to `log`."""
+    return lambda **options: launch(
+        command(tmp_path / "answers.sqlite", **options), tmp_path / "log"
+    )
+
+
+@pytest.fixture
+def cluster(launch, ray_folder, tmp_path):
+    """The address of a Ray cluster of one node, on free ports."""
+    options = ["--head", "--block", "--port=0", "--min-worker-port=0", "--max-worker-port=0"]
+    options += ["--num-cpus=2", f"--object-store-memory={_OBJECT_STORE_BYTES}"]
+    options += ["--include-dashboard=false", "--disable-usage-stats"]
+    log = tmp_path / "cluster.log"
+    run = launch([sys.executable, "-m", "ray.scripts.scripts", "start", *options], log)
+    wait_until(
+        lambda: run.poll() is not None or "Ray runtime started" in log.read_text(), seconds=LIMIT
+    )
+    assert run.poll() is None, log.read_text()
+    return (ray_folder / "ray" / "ray_current_cluster").read_text()
 
 
 def command(output, **changes):
@@ -117,12 +152,16 @@ def stored_answers(path):
         return {document for (document,) in rows}
 
 
-def test_a_run_that_was_killed_goes_on_without_paying_twice(kie_emulator, tmp_path, start):
+@pytest.mark.parametrize("where", ["here", "cluster"])
+def test_a_run_that_was_killed_goes_on_without_paying_twice(
+    kie_emulator, tmp_path, start, where, request
+):
     """What was in flight at the kill is paid, but its answer is lost: that alone is paid again."""
+    options = {"address": request.getfixturevalue("cluster")} if where == "cluster" else {}
     kie_emulator.respond = account = Account()
     account.hold_after = KILL_AFTER
     output, log = tmp_path / "answers.sqlite", tmp_path / "log"
-    run = start()
+    run = start(**options)
     # A call keeps its place until its answer is on disk, so that all others are stored then.
     wait_until(lambda: run.poll() is not None or account.held == CONCURRENCY, seconds=LIMIT)
     assert run.poll() is None, log.read_text()
@@ -137,7 +176,7 @@ def test_a_run_that_was_killed_goes_on_without_paying_twice(kie_emulator, tmp_pa
 
     account.hold_after = None
     before = len(account.answered)
-    status = start().wait(LIMIT)
+    status = start(**options).wait(LIMIT)
     text = log.read_text()
     assert status == 0, text
     assert not stored & set(account.answered[before:])
@@ -317,3 +356,10 @@ def test_the_documents_are_checked_before_the_first_call(tmp_path, capsys, lines
     with pytest.raises(SystemExit):
         main(["--documents", str(path)])
     assert error in capsys.readouterr().err
+
+
+def test_a_url_is_no_address_of_a_cluster(capsys):
+    """With it, the answers would be written on another machine."""
+    with pytest.raises(SystemExit):
+        main(["--address", "ray://head:10001"])
+    assert "--address is host:port" in capsys.readouterr().err

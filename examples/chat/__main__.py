@@ -20,9 +20,12 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
     parser.add_argument("--model", default="gemini-3.5-flash", help="default: %(default)s")
+    parser.add_argument(
+        "--allow-http", action="store_true", help="KIE_BASE_URL may be http, as in compose.yaml"
+    )
     arguments = parser.parse_args()
     with connection_settings(piece_delay=_EMULATOR_PIECE_DELAY) as settings:
-        app = create_app(model=arguments.model, **settings)
+        app = create_app(model=arguments.model, allow_http=arguments.allow_http, **settings)
         sys.stderr.write(f"Open http://{arguments.host}:{arguments.port}\n")
         uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning")
 

@@ -129,15 +129,17 @@ def _effort_setting(findings: Findings) -> dict[str, Any]:
 
 
 def _notes(findings: Findings) -> list[str]:
-    notes = [_NOTES.get((name, finding.outcome), "") for name, finding in findings.items()]
+    outcomes = {n: f.outcome for n, f in findings.items() if _is_about_calls(f)}
+    notes = [_NOTES.get(found, "") for found in outcomes.items()]
     if effort := _effort_setting(findings).get("reasoning_effort"):
         notes.append(f'reasoning_effort="{effort}" thinks least; higher values cost more.')
     if not _stream_setting(findings).get("stream_invoke", True):
         notes.append("Streams fail: call invoke, not stream.")
     if _stream_setting(findings).get("stream_invoke"):
         notes.append("Calls without a stream fail: stream_invoke=True streams in invoke too.")
-    images = [findings[n].outcome for n in ("image_inline", "image_url") if n in findings]
-    if images and _GOOD.isdisjoint(images) and "skipped" not in images:
+    asked = {"image_inline", "image_url"} & findings.keys()
+    images = [outcomes[name] for name in sorted(asked & outcomes.keys())]
+    if images and _GOOD.isdisjoint(images) and len(images) == len(asked):
         notes.append("The model does not see images.")
     elif images == ["works", "fails"] or images == ["works", "ignored"]:  # noqa: PLR1714
         notes.append('Images by URL fail: media_upload="never" sends all inline.')

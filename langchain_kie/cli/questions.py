@@ -59,9 +59,13 @@ _CLEARLY_MORE = 1.5
 
 
 def spelling_on(model: str, api: str) -> str:
-    """How KIE spells a model on an API; other names are unchanged."""
-    rows = (row for listed in models() if listed.name == model for row in listed.apis)
-    return next((row.model for row in rows if row.api == api), model)
+    """How KIE spells a model on an API, or, for the gateway, on its default API, which KIE lists.
+
+    Other names are unchanged.
+    """
+    rows = [row for listed in models() if listed.name == model for row in listed.apis]
+    rows.sort(key=lambda row: row.api != api)
+    return rows[0].model if rows else model
 
 
 # --- the account -----------------------------------------------------------------------------

@@ -91,6 +91,15 @@ def test_advice(by_api: dict[str, Any], settings: dict[str, Any], note: str) -> 
     assert advice.code.startswith('ChatKieGemini(model="m", api=') is bool(settings)
 
 
+@pytest.mark.parametrize("error", ["KieRateLimitError", "KieInsufficientCreditsError"])
+def test_a_call_that_was_refused_for_its_rate_or_price_is_no_missing_feature(error: str) -> None:
+    findings = {"stream": WORKS, "image_inline": WORKS, "image_url": fails(error)}
+    (note,) = advise(
+        "m", {"a": {**findings, "tool_call": fails(error), "search": fails(error)}}
+    ).notes
+    assert note.startswith(("KIE limited the rate", "There are no credits"))
+
+
 def test_calls_of_unknown_cost_use_up_the_budget() -> None:
     budget = Budget(2 * UNKNOWN_COST)
     gate = Gate(budget, None)

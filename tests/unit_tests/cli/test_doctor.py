@@ -60,14 +60,9 @@ def without_limiter(monkeypatch: pytest.MonkeyPatch) -> None:
             {"api": CHAT},
         ),
         (
-            "gemini-3-flash",
+            "gemini-3.8-flash",
             "gateway",
-            {
-                "catalogue": "partly",
-                "efforts": "partly",
-                "max_tokens": "ignored",
-                "search": "partly",
-            },
+            {"efforts": "partly", "max_tokens": "ignored", "search": "partly"},
             {"api": "gateway"},
         ),
     ],

@@ -27,6 +27,9 @@ _METASCHEMA = Draft202012Validator(
     formats={"regex": _is_pattern, "uri": _is_any, "uri-reference": _is_any},
 )
 
+_UNREADABLE = (ValueError, SystemError)
+"""The second is for a lone surrogate, with some versions of jsonschema-rs (0.37.0, 0.61.2)."""
+
 
 def schema_error(schema: Any) -> str:
     """Why a value is no JSON schema; empty if it is one."""
@@ -35,8 +38,7 @@ def schema_error(schema: Any) -> str:
     except ValidationError as error:
         path = "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in error.instance_path)
         return f"{path} {error.message}".strip()
-    except (ValueError, SystemError) as error:
-        # Nested too deeply, or a lone surrogate: jsonschema-rs 0.61.2 raises SystemError for it.
+    except _UNREADABLE as error:
         return str(error)
     return ""
 
@@ -49,7 +51,7 @@ def is_valid(schema: Any, value: Any) -> bool:
     """
     try:
         return Draft202012Validator(schema, retriever=_refuse).is_valid(value)
-    except ValueError:
+    except _UNREADABLE:
         return True
 
 

@@ -8,55 +8,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from uuid import uuid4
 
-import orjson
 from pydantic import SecretStr  # noqa: TC002 - for `typing.get_type_hints`
 
 from langchain_kie import _settings
-from langchain_kie._conversation.media import (
-    LOCAL_PATH,
-    Media,
-    media_from_data,
-    media_from_url,
-)
-from langchain_kie._conversation.mime_types import media_kind, with_extension
-from langchain_kie._upload_stream import (
-    File,
-    FileReadError,
-    Progress,
-    UploadStream,
-    detect_file_type,
-    to_path,
-)
-from langchain_kie.errors import (
-    KieError,
-    KieInvalidRequestError,
-    KieModelNotFoundError,
-    KieProtocolError,
-    KieServerError,
-)
+from langchain_kie._conversation.media import LOCAL_PATH, Media, media_from_data, media_from_url
+from langchain_kie._conversation.mime_types import media_kind
+from langchain_kie._upload_request import upload_call, upload_errors
+from langchain_kie._upload_stream import File, Progress, detect_file_type, to_path
+from langchain_kie.errors import KieProtocolError, KieServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from langchain_kie._http.response import HttpCall, SingleEvent
     from langchain_kie._json import Json
 
 logger = logging.getLogger(__name__)
 
 FILE_LIFETIME = timedelta(hours=24)
 """How long KIE keeps an uploaded file (docs/wire.md 9)."""
-
-_UPLOAD_PATH = "langchain-kie"
-_FILE_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +163,8 @@ class KieFiles:
             ValueError: The file is empty, its type cannot be detected, or the name is invalid.
             KieError: The upload failed.
         """
-        with ExitStack() as stack, _upload_errors(file):
-            call = _upload_call(file, name, mime_type, on_progress, stack)
+        with ExitStack() as stack, upload_errors(file):
+            call = upload_call(file, name, mime_type, on_progress, stack, _parse_receipt)
             [receipt] = self._transport.stream(call)
             return self._logged(receipt.value)
 
@@ -228,8 +200,10 @@ class KieFiles:
             ValueError: The file is empty, its type cannot be detected, or the name is invalid.
             KieError: The upload failed.
         """
-        with ExitStack() as stack, _upload_errors(file):
-            call = await asyncio.to_thread(_upload_call, file, name, mime_type, on_progress, stack)
+        with ExitStack() as stack, upload_errors(file):
+            call = await asyncio.to_thread(
+                upload_call, file, name, mime_type, on_progress, stack, _parse_receipt
+            )
             [receipt] = [item async for item in self._transport.astream(call)]
             return self._logged(receipt.value)
 
@@ -300,76 +274,6 @@ def _block_for(media: Media) -> Json:
         "mime_type": media.mime_type,
     }
     return {key: value for key, value in block.items() if value is not None}
-
-
-# --- the request and its answer ---------------------------------------------------------------
-
-
-@contextmanager
-def _upload_errors(file: File) -> Iterator[None]:
-    """Make errors say that the upload failed, and of which file."""
-    try:
-        yield
-    except FileReadError as error:
-        raise error.args[0] from None
-    except KieError as error:
-        message = f"the upload of {_label(file)} failed: {error.message}"
-        if isinstance(error, KieModelNotFoundError):
-            if error.status_code == HTTPStatus.NOT_FOUND:
-                message = "there is no file upload at this address"
-            code, status_code = error.code, error.status_code
-            raise KieInvalidRequestError(message, code=code, status_code=status_code) from None
-        error.message, error.args = message, (message,)
-        raise
-
-
-def _label(file: File) -> str:
-    """What errors call a file. A URL may be secret, so only its host is shown."""
-    if isinstance(file, (bytes, bytearray, memoryview)):
-        return f"{len(file):,} bytes"
-    if isinstance(file, str):
-        return f"a file of {urlsplit(file).hostname}"
-    path = file if isinstance(file, os.PathLike) else getattr(file, "name", None)
-    return os.path.basename(path) if isinstance(path, (str, os.PathLike)) else "the file"  # noqa: PTH119 - also text
-
-
-def _upload_call(
-    file: File,
-    name: str | None,
-    mime_type: str | None,
-    on_progress: Progress | None,
-    stack: ExitStack,
-) -> HttpCall[SingleEvent[KieFile]]:
-    """The HTTP call that uploads a file; `stack` closes what it opens."""
-    from langchain_kie._http.response import (  # noqa: PLC0415 - loads late
-        HttpCall,
-        MultipartBody,
-        SingleEvent,
-    )
-
-    if name is not None and (not name.strip(". ") or not _FILE_NAME.fullmatch(name)):
-        raise ValueError(f"{name!r} is not a valid file name")
-    if isinstance(file, str) and file.lower().startswith(("http://", "https://")):
-        path, stream = "/api/file-url-upload", None
-        mime_type = media_from_url(file, mime_type, "file").mime_type
-        if mime_type is None:
-            raise ValueError(f"cannot detect the MIME type of {file}; pass mime_type=")
-    else:
-        path, stream = "/api/file-stream-upload", UploadStream(file, mime_type, on_progress, stack)
-        mime_type = stream.mime_type
-    name = with_extension(name or uuid4().hex, mime_type)
-    fields = {"uploadPath": _UPLOAD_PATH, "fileName": name}
-    body: bytes | MultipartBody
-    if stream:
-        body = MultipartBody(fields, name, stream, mime_type)
-    else:
-        body = orjson.dumps({"fileUrl": file, **fields})
-    size = stream.size if stream else None
-
-    def parse_event(event: Json) -> SingleEvent[KieFile]:
-        return SingleEvent(_parse_receipt(mime_type, size, event))
-
-    return HttpCall(None, path, body, parse_event)
 
 
 def _parse_receipt(mime_type: str, sent: int | None, data: Json) -> KieFile:

@@ -26,10 +26,10 @@ from langchain_kie._account.answers import (
 )
 from langchain_kie._account.prices import KiePrice
 from langchain_kie._account.state import ModelList
-from langchain_kie._catalog import model_hint, spelling_of
 from langchain_kie._error_bodies import data_from_value
 from langchain_kie._http.response import HttpCall, SingleEvent, ValueT
 from langchain_kie._http.transport import transport_for
+from langchain_kie._model_names import model_hint, spelling_of
 from langchain_kie.errors import (
     KieConfigurationError,
     KieConnectionError,

@@ -28,10 +28,11 @@ from pydantic import (
 from langchain_kie import _settings
 from langchain_kie._answer import content_blocks
 from langchain_kie._answer.messages import chat_result
-from langchain_kie._catalog import Api, CatalogProfile, profile_of, resolve
+from langchain_kie._catalog import Api, CatalogProfile, profile_of
 from langchain_kie._chat_model import parameters, warm_up
 from langchain_kie._chat_model.call import acall_model, call_model, transport_of
 from langchain_kie._chat_model.langchain_hooks import LangChainHooks
+from langchain_kie._model_names import resolve
 from langchain_kie._settings import MediaUpload, Method, ModelOptions
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_kie import _settings
 from langchain_kie._answer.messages import generation_chunks, merge_chunks
-from langchain_kie._catalog import model_hint, profile_of, resolve
+from langchain_kie._catalog import profile_of
 from langchain_kie._chat_model import warm_up
 from langchain_kie._error_bodies import is_lost_file
+from langchain_kie._model_names import model_hint, resolve
 from langchain_kie._settings import OPTION_NAMES, resolve_aliases
 from langchain_kie.errors import KieError, KieModelNotFoundError
 

@@ -10,7 +10,8 @@ from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from langchain_kie import ChatKieGemini, KieConfigurationError, KieModelNotFoundError
-from langchain_kie._catalog import APIS, MODELS, model_hint, profile_of, resolve
+from langchain_kie._catalog import APIS, MODELS, profile_of
+from langchain_kie._model_names import model_hint, resolve
 
 # Friendly name, the chat path's slug, the native path's model: docs/wire.md 1.
 NAMES = [

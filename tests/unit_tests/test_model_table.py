@@ -10,7 +10,8 @@ import pytest
 
 import langchain_kie
 from langchain_kie import KieAccount
-from langchain_kie._catalog import MODELS, resolve
+from langchain_kie._catalog import MODELS
+from langchain_kie._model_names import resolve
 from langchain_kie.emulator import Emulator
 
 if TYPE_CHECKING:

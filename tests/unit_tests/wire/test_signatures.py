@@ -131,7 +131,7 @@ def test_a_signature_is_not_sent_to_another_model_or_api(send: RequestSender) ->
     history = signed_history("gemini-3.5-flash")
     sent = send(history, model="gemini-3.6-flash")["contents"][1]["parts"]
     assert sent == [native_call("c0", 0, BYPASS)]
-    with mock.patch("langchain_kie._catalog.warn"):  # KIE does not document it
+    with mock.patch("langchain_kie._model_names.warn"):  # KIE does not document it
         sent = send(history, model="gemini-2.5-pro", fields={"api": "generate_content"})
     assert sent["contents"][1]["parts"] == [native_call("c0", 0)]
     sent = send(history, model="gemini-3.5-flash", fields={"api": "chat_completions"})

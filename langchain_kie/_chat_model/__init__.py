@@ -1,1 +1,1 @@
-"""The parts of `ChatKieGemini`: its parameters, the running of a call, LangChain's hooks."""
+"""The parts of `ChatKieGemini`: its parameters, tools, the running of a call, LangChain's hooks."""

@@ -102,6 +102,21 @@ def _answer_function(schema: dict[str, Any] | type) -> Json:
     return cast("Json", normalize_tool(schema)[0]["function"])
 
 
+def _answer_form(schema: Any, method: Method, strict: bool | None) -> tuple[Json, Json, Json]:
+    """The JSON schema of the answer, the function for it, if any, and the options that request it.
+
+    Raises:
+        ValueError: The schema cannot be sent.
+    """
+    if method == "function_calling":
+        function = _answer_function(schema)
+        return function.get("parameters") or {}, function, {"tool_choice": function["name"]}
+    json_schema = _to_json_schema(schema)
+    is_json_mode, json_object = method == "json_mode", {"type": "json_object"}
+    response_format = json_object if is_json_mode else build_response_format(schema, strict)
+    return json_schema, {}, {"response_format": response_format}
+
+
 def _is_model_class(schema: Any) -> bool:
     return isinstance(schema, type) and is_basemodel_subclass(schema)
 
@@ -149,19 +164,11 @@ def bind_schema(
     if isinstance(schema, dict) and schema.get("type") == "json_schema":
         schema = schema.get("json_schema")
     schema, strict = _from_openai({} if schema is None else schema, strict)
-    function: Json = {}
     tools = [normalized for tool in tools for normalized in normalize_tool(tool)]
     names = [tool["function"]["name"] for tool in tools if tool["type"] == "function"]
-    if method == "function_calling":
-        function = _answer_function(schema)
-        json_schema = function.get("parameters") or {}
+    json_schema, function, form = _answer_form(schema, method, strict)
+    if function:
         tools = [{"type": "function", "function": function}, *tools]
-        form: Json = {"tool_choice": function["name"]}
-    else:
-        json_schema = _to_json_schema(schema)
-        is_json_mode, json_object = method == "json_mode", {"type": "json_object"}
-        response_format = json_object if is_json_mode else build_response_format(schema, strict)
-        form = {"response_format": response_format}
     traced = _traced_schema(schema, {"title": function.get("name", ""), **json_schema})
     format_of_call = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
     options: Json = {

@@ -44,6 +44,19 @@ _NOTES: Mapping[tuple[str, str], str] = {
     ("search", "fails"): "Search fails: use another model or API for it.",
 }
 
+_STREAM_NOTES = {
+    False: "Streams fail: call invoke, not stream.",
+    True: "Calls without a stream fail: stream_invoke=True streams in invoke too.",
+}
+
+_IMAGE_NOTES: Mapping[tuple[str, ...], str] = {
+    ("fails",): "The model does not see images.",
+    ("fails", "fails"): "The model does not see images.",
+    ("works", "fails"): 'Images by URL fail: media_upload="never" sends all inline.',
+    ("fails", "works"): 'Inline images fail: media_upload="always" uploads them.',
+}
+"""By the outcomes for an image inline and by URL; an image that is ignored counts as failed."""
+
 _ERROR_NOTES: Mapping[str, str] = {
     "KieRateLimitError": "KIE limited the rate: share one rate_limiter=KieRateLimiter().",
     "KieInsufficientCreditsError": "There are no credits: add some in KIE's console.",
@@ -86,7 +99,7 @@ def advise(model: str, by_api: Mapping[str, Findings]) -> Advice:
     if not usable:
         notes = [note for findings in by_api.values() for note in _notes(findings)]
         return Advice(model, {}, tuple(dict.fromkeys([*notes, "Nothing works with it now."])))
-    best = max(usable, key=lambda api: (_is_streamed(by_api[api]), _working(by_api[api])))
+    best = max(usable, key=lambda api: _rank(by_api[api]))
     findings = by_api[best]
     settings = {"api": best, **_stream_setting(findings), **_effort_setting(findings)}
     return Advice(model, settings, tuple(_notes(findings)))
@@ -97,12 +110,10 @@ def _answers(findings: Findings) -> bool:
     return any(f.outcome in _GOOD for name, f in findings.items() if name not in NO_CALLS)
 
 
-def _is_streamed(findings: Findings) -> bool:
-    return "stream" not in findings or findings["stream"].outcome in _GOOD
-
-
-def _working(findings: Findings) -> int:
-    return sum(finding.outcome == "works" for finding in findings.values())
+def _rank(findings: Findings) -> tuple[bool, int]:
+    """Whether streams work or were not examined, and how much works."""
+    is_streamed = "stream" not in findings or findings["stream"].outcome in _GOOD
+    return is_streamed, sum(finding.outcome == "works" for finding in findings.values())
 
 
 def _stream_setting(findings: Findings) -> dict[str, Any]:
@@ -133,18 +144,10 @@ def _notes(findings: Findings) -> list[str]:
     notes = [_NOTES.get(found, "") for found in outcomes.items()]
     if effort := _effort_setting(findings).get("reasoning_effort"):
         notes.append(f'reasoning_effort="{effort}" thinks least; higher values cost more.')
-    if not _stream_setting(findings).get("stream_invoke", True):
-        notes.append("Streams fail: call invoke, not stream.")
-    if _stream_setting(findings).get("stream_invoke"):
-        notes.append("Calls without a stream fail: stream_invoke=True streams in invoke too.")
-    asked = {"image_inline", "image_url"} & findings.keys()
-    images = [outcomes[name] for name in sorted(asked & outcomes.keys())]
-    if images and _GOOD.isdisjoint(images) and len(images) == len(asked):
-        notes.append("The model does not see images.")
-    elif images == ["works", "fails"] or images == ["works", "ignored"]:  # noqa: PLR1714
-        notes.append('Images by URL fail: media_upload="never" sends all inline.')
-    elif images == ["fails", "works"] or images == ["ignored", "works"]:  # noqa: PLR1714
-        notes.append('Inline images fail: media_upload="always" uploads them.')
+    notes += [_STREAM_NOTES[streams] for streams in _stream_setting(findings).values()]
+    images = (outcomes.get(n, "skipped") for n in ("image_inline", "image_url") if n in findings)
+    seen = tuple("fails" if outcome == "ignored" else outcome for outcome in images)
+    notes.append(_IMAGE_NOTES.get(seen, ""))
     errors = {finding.facts.get("error") for finding in findings.values()}
     if any(finding.outcome == "skipped" for finding in findings.values()):
         notes.append("Some questions were skipped, so there may be better settings.")

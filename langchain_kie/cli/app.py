@@ -92,6 +92,27 @@ RecordOption = Annotated[
 ]
 
 
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Print an error in one line instead of a traceback, and set the exit code."""
+    try:
+        yield
+    except (KieConfigurationError, ImportError) as error:  # the text says which extra to install
+        _fail(str(error), USAGE)
+    except (KieError, OSError) as error:
+        _fail(str(error), FAILED)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    text = plain(f"error: {' '.join(message.split())}", "red")
+    Console(stderr=True).print(text, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def _print_warning(message: Warning | str, *_args: Any, **_kwargs: Any) -> None:
+    Console(stderr=True).print(plain(f"warning: {message}", "yellow"), soft_wrap=True)
+
+
 def run() -> None:
     """Run the command line, and exit."""
     warnings.showwarning = _print_warning
@@ -116,6 +137,7 @@ def _options(
 
 
 @app.command()
+@_reported()
 def doctor(
     *,
     model_names: ModelsOption = DEFAULT_MODELS,
@@ -128,15 +150,14 @@ def doctor(
     base_url: BaseUrlOption = None,
     allow_http: AllowHttpOption = False,
     emulator: EmulatorOption = False,
-    emulator_settings: EmulatorSettings = None,
+    settings: EmulatorSettings = None,
 ) -> None:
     """Ask the account's models what really works, and advise settings."""
     from langchain_kie.cli import examination  # noqa: PLC0415 - only for this command
     from langchain_kie.cli.cassettes import Recorder  # noqa: PLC0415
 
     console = Console()
-    url = {"base_url": base_url, "allow_http": allow_http}
-    with _reported(), _connected(url, emulator, emulator_settings) as (connection, key):
+    with _connected(base_url, allow_http, emulator, settings) as (connection, key):
         plan = examination.Plan(
             models=_names(model_names),
             apis=_checked("api", _names(apis), APIS),
@@ -154,6 +175,7 @@ def doctor(
 
 
 @app.command("models")
+@_reported()
 def list_models(
     *,
     offline: Annotated[
@@ -163,44 +185,43 @@ def list_models(
     base_url: BaseUrlOption = None,
     allow_http: AllowHttpOption = False,
     emulator: EmulatorOption = False,
-    emulator_settings: EmulatorSettings = None,
+    settings: EmulatorSettings = None,
 ) -> None:
     """List the models that the package knows, with KIE's live list and prices."""
     from langchain_kie.cli.listing import rows_of, table_of  # noqa: PLC0415
 
     console = Console()
-    url = {"base_url": base_url, "allow_http": allow_http}
-    with _reported():
-        _check_output(json_file, None)
-        live = None
-        has_key = emulator or bool(os.environ.get("KIE_API_KEY"))
-        if has_key and not offline:
-            with _connected(url, emulator, emulator_settings) as (connection, _):
-                account = KieAccount(**connection)
-                live = account.models(task_type="Chat", query="gemini")
-        rows = rows_of(live)
-        console.print(table_of(rows))
-        if live is None and not offline:
-            console.print("Set KIE_API_KEY to see what KIE lists now.")
-        _write_json(json_file, {"version": 1, "models": rows})
+    _check_output(json_file, None)
+    live = None
+    has_key = emulator or bool(os.environ.get("KIE_API_KEY"))
+    if has_key and not offline:
+        with _connected(base_url, allow_http, emulator, settings) as (connection, _):
+            account = KieAccount(**connection)
+            live = account.models(task_type="Chat", query="gemini")
+    rows = rows_of(live)
+    console.print(table_of(rows))
+    if live is None and not offline:
+        console.print("Set KIE_API_KEY to see what KIE lists now.")
+    _write_json(json_file, {"version": 1, "models": rows})
 
 
 @app.command("credits")
+@_reported()
 def show_credits(
     *,
     base_url: BaseUrlOption = None,
     allow_http: AllowHttpOption = False,
     emulator: EmulatorOption = False,
-    emulator_settings: EmulatorSettings = None,
+    settings: EmulatorSettings = None,
 ) -> None:
     """Print the balance of the account."""
-    url = {"base_url": base_url, "allow_http": allow_http}
-    with _reported(), _connected(url, emulator, emulator_settings) as (connection, _):
+    with _connected(base_url, allow_http, emulator, settings) as (connection, _):
         balance = KieAccount(**connection).credits()
         typer.echo(f"{balance:,.2f} credits ({balance * _USD_PER_CREDIT:,.2f} USD)")
 
 
 @app.command()
+@_reported()
 def chat(
     *,
     model: Annotated[str, typer.Option(help="The model.")] = DEFAULT_MODEL,
@@ -213,16 +234,15 @@ def chat(
     base_url: BaseUrlOption = None,
     allow_http: AllowHttpOption = False,
     emulator: EmulatorOption = False,
-    emulator_settings: EmulatorSettings = None,
+    settings: EmulatorSettings = None,
 ) -> None:
     """Chat with a model. Ctrl-C stops an answer, Ctrl-D ends."""
     from langchain_kie.cli.chat import converse  # noqa: PLC0415
 
-    url = {"base_url": base_url, "allow_http": allow_http}
-    with _reported(), _connected(url, emulator, emulator_settings) as (connection, _):
+    with _connected(base_url, allow_http, emulator, settings) as (connection, _):
         _checked("api", [api] if api else [], APIS)
-        settings: dict[str, Any] = {**connection, "api": api, "reasoning_effort": effort}
-        chat_model = ChatKieGemini(model=model, include_thoughts=thoughts, **settings)
+        connection |= {"api": api, "reasoning_effort": effort}
+        chat_model = ChatKieGemini(model=model, include_thoughts=thoughts, **connection)
         converse(chat_model, Console(highlight=False), system)
 
 
@@ -230,33 +250,8 @@ def chat(
 
 
 @contextmanager
-def _reported() -> Iterator[None]:
-    """Print an error in one line instead of a traceback, and set the exit code."""
-    try:
-        yield
-    except KieConfigurationError as error:
-        _fail(str(error), USAGE)
-    except (KieError, OSError) as error:
-        _fail(str(error), FAILED)
-    except ImportError as error:  # the emulator's extra is missing; its text says what to install
-        _fail(str(error), USAGE)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    text = plain(f"error: {' '.join(message.split())}", "red")
-    Console(stderr=True).print(text, soft_wrap=True)
-    raise typer.Exit(code)
-
-
-def _print_warning(message: Warning | str, *_args: Any, **_kwargs: Any) -> None:
-    Console(stderr=True).print(plain(f"warning: {message}", "yellow"), soft_wrap=True)
-
-
-@contextmanager
 def _connected(
-    url: dict[str, Any],
-    emulator: bool,
-    settings: Sequence[str] | None,
+    base_url: str | None, allow_http: bool, emulator: bool, settings: Sequence[str] | None
 ) -> Iterator[tuple[dict[str, Any], str]]:
     """Keywords that connect to KIE or to an emulator, and the key.
 
@@ -264,7 +259,8 @@ def _connected(
         KieConfigurationError: There is no key, a setting of the emulator does not exist, or
             a URL is given together with --emulator.
     """
-    given = {name: value for name, value in url.items() if value}
+    options = {"base_url": base_url, "allow_http": allow_http}
+    given = {name: value for name, value in options.items() if value}
     if not emulator:
         key = os.environ.get("KIE_API_KEY")
         if settings:

@@ -13,7 +13,7 @@ from langchain_kie.cli import report
 from langchain_kie.cli.doctor import UNKNOWN_COST, Budget, Gate, Row, examine, is_unusable
 from langchain_kie.cli.findings import Finding, Target
 from langchain_kie.cli.output import plain
-from langchain_kie.cli.questions import QUESTIONS, ask_key, spelling_on
+from langchain_kie.cli.questions import QUESTIONS, ask_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,7 +80,7 @@ def run(
     targets = [
         _target(model, api, account, plan, settings)
         for model in plan.models
-        for api in plan.apis or _apis_of(model)
+        for api in plan.apis or _spellings_of(model)
     ]
     with recording("key"):
         key, balance = ask_key(account)
@@ -124,18 +124,23 @@ def _target(
     chat_model = ChatKieGemini(model=model, api=api, **values)
     if "low" in (chat_model.profile or {}).get("reasoning_effort_levels", ()):
         chat_model = chat_model.model_copy(update={"reasoning_effort": "low"})
-    return Target(chat_model, api, spelling_on(model, api), account, plan.wait)
+    spellings = _spellings_of(model)  # KIE's list has the gateway's models as on the default API
+    spelling = spellings.get(api) or next(iter(spellings.values()))
+    return Target(chat_model, api, spelling, account, plan.wait)
 
 
-def _apis_of(model: str) -> list[str]:
-    """The APIs that serve a model, its default first; that of one of KIE's spellings."""
+def _spellings_of(model: str) -> dict[str, str]:
+    """How KIE spells a model on the APIs that serve it, its default first.
+
+    One of KIE's spellings has only its API, another name the first API.
+    """
     for listed in models():
+        spellings: dict[str, str] = {row.api: row.model for row in listed.apis}
         if listed.name == model:
-            return [row.api for row in listed.apis]
-        for row in listed.apis:
-            if row.model == model:
-                return [row.api]
-    return ["chat_completions"]
+            return spellings
+        if model in spellings.values():
+            return {api: name for api, name in spellings.items() if name == model}
+    return {"chat_completions": model}
 
 
 def _show_start(console: Console, plan: Plan, key: Finding, balance: float | None) -> None:

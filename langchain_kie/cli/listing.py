@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from langchain_kie import models
+from langchain_kie import KiePrice, models
 from langchain_kie.cli.output import plain
 
 if TYPE_CHECKING:
@@ -25,36 +25,21 @@ def rows_of(live: Sequence[KieListedModel] | None) -> list[dict[str, Any]]:
     Args:
         live: KIE's list; `None` if it was not read.
     """
+    rows: list[dict[str, Any]] = [
+        {"name": model.name, "api": api.api, "model": api.model, "efforts": list(api.efforts)}
+        for model in models()
+        for api in model.apis
+    ]
     listed = {model.model: model for model in live or ()}
-    rows = []
-    for model in models():
-        for api in model.apis:
-            entry = listed.pop(api.model, None)
-            is_live = None if live is None else entry is not None
-            rows.append(_row(model.name, api.api, api.model, api.efforts, entry, is_live=is_live))
-    return rows + [_row("", "", name, (), entry, is_live=True) for name, entry in listed.items()]
-
-
-def _row(
-    name: str,
-    api: str,
-    spelling: str,
-    efforts: Sequence[str],
-    entry: KieListedModel | None,
-    *,
-    is_live: bool | None,
-) -> dict[str, Any]:
-    price = entry.price if entry else None
-    return {
-        "name": name,
-        "api": api,
-        "model": spelling,
-        "efforts": list(efforts),
-        "is_listed": is_live,
-        "input_credits": price and price.input_credits,
-        "output_credits": price and price.output_credits,
-        "price": price and price.text,
-    }
+    others = [name for name in listed if name not in {row["model"] for row in rows}]
+    rows += [{"name": "", "api": "", "model": name, "efforts": []} for name in others]
+    for row in rows:
+        entry = listed.get(row["model"])
+        price = entry.price if entry else KiePrice()
+        row["is_listed"] = None if live is None else entry is not None
+        row["input_credits"], row["output_credits"] = price.input_credits, price.output_credits
+        row["price"] = price.text
+    return rows
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -20,7 +20,6 @@ from langchain_kie import (
     KieInsufficientCreditsError,
     KieRateLimitError,
     media_block,
-    models,
 )
 from langchain_kie.cli.findings import (
     FATAL_ERRORS,
@@ -56,16 +55,6 @@ _BUFFERED_SHARE = 0.9
 """If the first piece of a longer stream comes after this share of its time, KIE held it back."""
 _BUFFERED_SECONDS = 3.0
 _CLEARLY_MORE = 1.5
-
-
-def spelling_on(model: str, api: str) -> str:
-    """How KIE spells a model on an API, or, for the gateway, on its default API, which KIE lists.
-
-    Other names are unchanged.
-    """
-    rows = [row for listed in models() if listed.name == model for row in listed.apis]
-    rows.sort(key=lambda row: row.api != api)
-    return rows[0].model if rows else model
 
 
 # --- the account -----------------------------------------------------------------------------

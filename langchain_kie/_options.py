@@ -14,7 +14,6 @@ from langchain_kie._parameter_names import check_unknown
 from langchain_kie._settings import (
     ALIASES,
     CALL_ONLY,
-    NUMBERS,
     OPTION_NAMES,
     RANGES,
     MediaUpload,
@@ -32,9 +31,10 @@ from langchain_kie.errors import KieConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from langchain_kie._catalog import Api, Feature, ResolvedModel, Route
+    from langchain_kie._catalog import Api, ResolvedModel, Route
 
 _MEDIA_UPLOADS = get_args(MediaUpload)
+_KNOWN = (*OPTION_NAMES, *CALL_ONLY)
 
 _OTHER_NAMES = frozenset(
     {
@@ -100,11 +100,9 @@ def options_for(
     values.update(
         (n, value) for n, value in call_kwargs.items() if n in values and value is not None
     )
-    for name, lowest, highest in RANGES:
-        number = values[name]
-        is_number = number.__class__ in NUMBERS
-        if number is not None and not (is_number and lowest <= number <= highest):
-            checked_range(name, number)
+    for name in RANGES:
+        if values[name] is not None:
+            checked_range(name, values[name])
     if values["media_upload"] not in _MEDIA_UPLOADS:
         raise KieConfigurationError(
             f"media_upload must be one of {', '.join(_MEDIA_UPLOADS)}; "
@@ -195,14 +193,8 @@ def _tool_options(call_kwargs: dict[str, Any], route: Route | None) -> dict[str,
 
 
 def _unknown(call_kwargs: dict[str, Any]) -> dict[str, Any]:
-    unknown = {
-        name: value
-        for name, value in call_kwargs.items()
-        if name not in OPTION_NAMES and name not in CALL_ONLY
-    }
-    if not unknown:
-        return {}
-    return check_unknown(unknown, (*OPTION_NAMES, *ALIASES, *CALL_ONLY), "not a known option")
+    unknown = {name: call_kwargs[name] for name in call_kwargs if name not in _KNOWN}
+    return check_unknown(unknown, (*_KNOWN, *ALIASES), "not a known option") if unknown else {}
 
 
 def _effort_for(effort: str | None, model: ResolvedModel) -> str | None:
@@ -254,14 +246,11 @@ def _check_features(options: Options, model: ResolvedModel) -> None:
     Raises:
         ValueError: It names the features; nothing was sent.
     """
-    used: set[Feature] = set()
+    used = {BUILTIN_TOOLS_BY_NAME[name].feature for name, _ in options.builtins}
     if options.functions:
         used.add("functions")
     if options.response_format:
         used.add("response_format")
-    for name, _ in options.builtins:
-        if feature := BUILTIN_TOOLS_BY_NAME[name].feature:
-            used.add(feature)
     for pair in model.route.exclusive:
         if pair <= used:
             raise ValueError(

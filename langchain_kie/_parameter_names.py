@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretBytes, SecretStr
@@ -99,54 +98,39 @@ def _nested_secrets(value: Any, depth: int) -> Iterator[str]:
 
 # --- names of other packages ------------------------------------------------------------------
 
-_USE_EFFORT = 'use reasoning_effort= ("low", "medium", "high", ...)'
-_USE_BASE_URL = "use base_url= or KIE_BASE_URL"
-_USE_STRUCTURED = "use with_structured_output(), or pass it to bind() or to a call"
-_USE_BIND_TOOLS = "use bind_tools(), or pass it to bind() or to a call"
-_ONE_ANSWER = "KIE sends one answer a call; use batch() for several"
-_TEXT_ONLY = "these models answer with text"
+_ADVICE = {
+    "thinking thinking_budget thinking_config reasoning": (
+        'use reasoning_effort= ("low", "medium", "high", ...)'
+    ),
+    "api_base azure_endpoint client_options openai_api_base openai_base_url transport": (
+        "use base_url= or KIE_BASE_URL"
+    ),
+    "response_format response_json_schema response_mime_type response_schema": (
+        "use with_structured_output(), or pass it to bind() or to a call"
+    ),
+    "function_call functions parallel_tool_calls tool_choice tools": (
+        "use bind_tools(), or pass it to bind() or to a call"
+    ),
+    "n candidate_count": "KIE sends one answer a call; use batch() for several",
+    "audio modalities response_modalities": "these models answer with text",
+    "safety_settings safetySettings": (
+        "KIE documents no safety settings; model_kwargs= sends it all the same"
+    ),
+    "additional_headers": "use default_headers=",
+    "cached_content": "KIE documents no cached content; model_kwargs= sends it all the same",
+    "client_args": "use http_client= and http_async_client=",
+    "extra_body": "use model_kwargs=",
+    "extra_headers": "use default_headers= on the model",
+    "extra_query": "KIE's API has no query parameters",
+    "openai_organization organization": "KIE has no organizations; a key belongs to one account",
+    "openai_proxy": "use HTTPS_PROXY, or http_client= with a proxy",
+    "retries": "use max_retries=, which does not count the first attempt",
+    "system_instruction": "begin the messages with a SystemMessage",
+    "use_responses_api": "KIE has no Responses API for these models",
+}
+"""What to use instead of parameters of other packages that cannot be sent as they are."""
 
-_INSTEAD: Mapping[str, str] = MappingProxyType(
-    {
-        **dict.fromkeys(
-            ("thinking", "thinking_budget", "thinking_config", "reasoning"), _USE_EFFORT
-        ),
-        **dict.fromkeys(
-            (
-                *("api_base", "azure_endpoint", "client_options", "openai_api_base"),
-                *("openai_base_url", "transport"),
-            ),
-            _USE_BASE_URL,
-        ),
-        **dict.fromkeys(
-            ("response_format", "response_json_schema", "response_mime_type", "response_schema"),
-            _USE_STRUCTURED,
-        ),
-        **dict.fromkeys(
-            ("function_call", "functions", "parallel_tool_calls", "tool_choice", "tools"),
-            _USE_BIND_TOOLS,
-        ),
-        **dict.fromkeys(("n", "candidate_count"), _ONE_ANSWER),
-        **dict.fromkeys(("audio", "modalities", "response_modalities"), _TEXT_ONLY),
-        **dict.fromkeys(
-            ("safety_settings", "safetySettings"),
-            "KIE documents no safety settings; model_kwargs= sends it all the same",
-        ),
-        "additional_headers": "use default_headers=",
-        "cached_content": "KIE documents no cached content; model_kwargs= sends it all the same",
-        "client_args": "use http_client= and http_async_client=",
-        "extra_body": "use model_kwargs=",
-        "extra_headers": "use default_headers= on the model",
-        "extra_query": "KIE's API has no query parameters",
-        "openai_organization": "KIE has no organizations; a key belongs to one account",
-        "openai_proxy": "use HTTPS_PROXY, or http_client= with a proxy",
-        "organization": "KIE has no organizations; a key belongs to one account",
-        "retries": "use max_retries=, which does not count the first attempt",
-        "system_instruction": "begin the messages with a SystemMessage",
-        "use_responses_api": "KIE has no Responses API for these models",
-    }
-)
-"""What to use instead of a parameter of another package that cannot be sent as it is."""
+_INSTEAD = {name: advice for names, advice in _ADVICE.items() for name in names.split()}
 
 _UNDOCUMENTED = frozenset(
     (
@@ -156,16 +140,14 @@ _UNDOCUMENTED = frozenset(
 )
 """Parameters of OpenAI and Google that KIE may pass on to the model; no page of KIE names them."""
 
-_NO_EFFECT: Mapping[str, Any] = MappingProxyType(
-    {
-        "candidate_count": 1,
-        "frequency_penalty": 0,
-        "logprobs": False,
-        "n": 1,
-        "presence_penalty": 0,
-        "use_responses_api": False,
-    }
-)
+_NO_EFFECT: Mapping[str, Any] = {
+    "candidate_count": 1,
+    "frequency_penalty": 0,
+    "logprobs": False,
+    "n": 1,
+    "presence_penalty": 0,
+    "use_responses_api": False,
+}
 """Values with which such a parameter changes nothing, so that it is not sent."""
 
 

@@ -94,14 +94,8 @@ ALIASES = {
     },
 }
 
-RANGES: tuple[tuple[str, float, float], ...] = (
-    ("temperature", 0, 2),
-    ("top_p", 0, 1),
-    ("max_tokens", 1, math.inf),
-)
+RANGES = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, math.inf)}
 """The lowest and the highest value of an option."""
-
-NUMBERS = frozenset({int, float})
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|([\w-]{1,63}\.)*[\w-]{1,63}\.?)(:\d*)?", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -155,9 +149,11 @@ def checked_range(name: str, value: Any) -> Any:
     Raises:
         KieConfigurationError: It is no number, or outside of the range.
     """
-    lowest, highest = next(row[1:] for row in RANGES if row[0] == name)
+    if value is None:
+        return value
+    lowest, highest = RANGES[name]
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if value is None or (is_number and lowest <= value <= highest):
+    if is_number and lowest <= value <= highest:
         return value
     limit = f"a number from {lowest} to {highest}" if highest < math.inf else f"{lowest} or more"
     raise KieConfigurationError(f"{name} must be {limit}; got {value!r}")
@@ -233,18 +229,20 @@ def checked_base_url(base_url: str, name: str = "base_url", *, allow_http: bool 
         _ = parts.port
     except ValueError:
         raise KieConfigurationError(f"{name} has an invalid host or port") from None
-    if parts.username or parts.password:
-        raise KieConfigurationError(f"{name} must not contain a user name or a password")
-    if parts.scheme not in {"http", "https"} or not host:
-        raise KieConfigurationError(f"{name} must start with https:// and a host")
-    if not _ADDRESS.fullmatch(parts.netloc):
-        raise KieConfigurationError(
-            f"{name} has an invalid host (write international names in their xn-- form)"
-        )
-    if not _VISIBLE_ASCII.fullmatch(parts.geturl()):
-        raise KieConfigurationError(f"{name} has characters that a URL cannot contain")
-    if parts.query or parts.fragment:
-        raise KieConfigurationError(f"{name} must have neither a query nor a fragment")
+    has_scheme = parts.scheme in {"http", "https"} and host
+    has_address, is_ascii = (
+        _ADDRESS.fullmatch(parts.netloc),
+        _VISIBLE_ASCII.fullmatch(parts.geturl()),
+    )
+    for is_wrong, problem in (
+        (parts.username or parts.password, "must not contain a user name or a password"),
+        (not has_scheme, "must start with https:// and a host"),
+        (not has_address, "has an invalid host (write international names in their xn-- form)"),
+        (not is_ascii, "has characters that a URL cannot contain"),
+        (parts.query or parts.fragment, "must have neither a query nor a fragment"),
+    ):
+        if is_wrong:
+            raise KieConfigurationError(f"{name} {problem}")
     if parts.scheme == "http" and not _is_loopback(host):
         if not allow_http:
             raise KieConfigurationError(

@@ -12,6 +12,7 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable
 
+from langchain_kie._json import without_none
 from langchain_kie._settings import Method
 
 if TYPE_CHECKING:
@@ -68,13 +69,13 @@ class ToolBinding(BaseChatModel):
         formatted = [n for tool in tools for n in normalize_tool(tool, strict=strict)]
         names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
         choice = normalize_tool_choice(tool_choice, names)
-        bound: dict[str, Any] = {
-            "tools": formatted or None,
-            "tool_choice": choice and (list(choice.names) or choice.mode),
-            "parallel_tool_calls": parallel_tool_calls,
-            "response_format": response_format and build_response_format(response_format, strict),
-        }
-        return self.bind(**{k: v for k, v in bound.items() if v is not None}, **kwargs)
+        bound = without_none(
+            tools=formatted or None,
+            tool_choice=choice and (list(choice.names) or choice.mode),
+            parallel_tool_calls=parallel_tool_calls,
+            response_format=response_format and build_response_format(response_format, strict),
+        )
+        return self.bind(**bound, **kwargs)
 
     if TYPE_CHECKING:
 

@@ -17,6 +17,7 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from typing_extensions import is_typeddict
 
 from langchain_kie._catalog import BUILTIN_TOOLS, BUILTIN_TOOLS_BY_NAME
+from langchain_kie._json import without_none
 from langchain_kie._json_schema.keywords import type_names, without_titles
 from langchain_kie._json_schema.normalize import normalize_schema
 from langchain_kie._tools.server_tools import reject_server_tool
@@ -147,12 +148,8 @@ def _function(name: Any, description: str | None, schema: Any, strict: Any = Non
         )
     if name in _BUILTIN_FUNCTION_NAMES:
         raise ValueError(f"a function cannot be named {name!r}: KIE reads it as a built-in tool")
-    members = {
-        "description": description,
-        "parameters": to_object_schema(schema, name),
-        "strict": strict,
-    }
-    return {"name": name, **{key: value for key, value in members.items() if value is not None}}
+    parameters = to_object_schema(schema, name)
+    return without_none(name=name, description=description, parameters=parameters, strict=strict)
 
 
 def _way_out(name: Any) -> str:

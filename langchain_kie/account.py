@@ -9,7 +9,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 from pydantic import SecretStr
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
     from langchain_kie._http.transport import Transport
     from langchain_kie._json import Json
+
+_Call: TypeAlias = HttpCall[SingleEvent[ValueT]]
 
 _TIMEOUT = 30.0
 """Seconds; these endpoints answer at once, other than those of chat."""
@@ -136,11 +138,11 @@ class KieAccount:
         Raises:
             KieError: The request failed.
         """
-        return self._read(self._transport, "/api/v1/chat/credit", parse_balance)
+        return self._read(self._transport, _BALANCE)
 
     async def acredits(self) -> float:
         """As `credits`, without blocking the event loop."""
-        return await self._aread(self._transport, "/api/v1/chat/credit", parse_balance)
+        return await self._aread(self._transport, _BALANCE)
 
     def models(
         self, *, task_type: str | None = None, query: str | None = None, refresh: bool = False
@@ -189,11 +191,11 @@ class KieAccount:
             KieModelNotFoundError: KIE does not list the model.
             KieError: The request failed.
         """
-        return self._read(self._paced, _path_of(model, "price"), price_of, model)
+        return self._read(self._paced, _model_call(model, "price", price_of), model)
 
     async def aprice(self, model: str) -> KiePrice:
         """As `price`, without blocking the event loop."""
-        return await self._aread(self._paced, _path_of(model, "price"), price_of, model)
+        return await self._aread(self._paced, _model_call(model, "price", price_of), model)
 
     def success_rate(self, model: str) -> KieSuccessRate:
         """Read how calls of a model went in the last 24 hours.
@@ -208,67 +210,56 @@ class KieAccount:
             KieModelNotFoundError: KIE does not list the model.
             KieError: The request failed.
         """
-        path = _path_of(model, "success-rate")
-        return self._read(self._paced, path, parse_success_rate, model)
+        call = _model_call(model, "success-rate", parse_success_rate)
+        return self._read(self._paced, call, model)
 
     async def asuccess_rate(self, model: str) -> KieSuccessRate:
         """As `success_rate`, without blocking the event loop."""
-        path = _path_of(model, "success-rate")
-        return await self._aread(self._paced, path, parse_success_rate, model)
+        call = _model_call(model, "success-rate", parse_success_rate)
+        return await self._aread(self._paced, call, model)
 
     # --- requests ---------------------------------------------------------------------------
 
     def _read_listing(self) -> ModelList:
         try:
-            listed = self._read(self._paced, "/api/v1/models", parse_models)
+            listed = self._read(self._paced, _LISTING)
         except _SERVER_FAILURES as error:
             return state.process.value.listings.old(self._account, error)
         return ModelList(listed, self._cache_seconds)
 
     async def _aread_listing(self) -> ModelList:
         try:
-            listed = await self._aread(self._paced, "/api/v1/models", parse_models)
+            listed = await self._aread(self._paced, _LISTING)
         except _SERVER_FAILURES as error:
             return state.process.value.listings.old(self._account, error)
         return ModelList(listed, self._cache_seconds)
 
-    def _read(
-        self,
-        transport: Transport,
-        path: str,
-        parse: Callable[[Any], ValueT],
-        model: str | None = None,
-    ) -> ValueT:
+    def _read(self, transport: Transport, call: _Call[ValueT], model: str | None = None) -> ValueT:
         """Send one request.
 
         Args:
             transport: The transport with the rate limit, or the one without.
-            path: The path of the URL.
-            parse: Reads the `data` of the answer.
+            call: The request.
             model: The model in the path, for errors.
 
         Raises:
             KieError: The request failed, or the answer has another form.
         """
         with _account_errors(model):
-            [answer] = transport.stream(_get_call(path, parse))
+            [answer] = transport.stream(call)
             return answer.value
 
     async def _aread(
-        self,
-        transport: Transport,
-        path: str,
-        parse: Callable[[Any], ValueT],
-        model: str | None = None,
+        self, transport: Transport, call: _Call[ValueT], model: str | None = None
     ) -> ValueT:
         """As `_read`."""
         with _account_errors(model):
-            [answer] = [item async for item in transport.astream(_get_call(path, parse))]
+            [answer] = [item async for item in transport.astream(call)]
             return answer.value
 
 
-def _path_of(model: str, what: str) -> str:
-    """The path of a model's price or success rate; a slash in its name is not encoded.
+def _model_call(model: str, what: str, parse: Callable[[Any], ValueT]) -> _Call[ValueT]:
+    """The request for a model's price or success rate; a slash in its name is not encoded.
 
     Raises:
         KieConfigurationError: The name cannot be part of the path.
@@ -278,10 +269,12 @@ def _path_of(model: str, what: str) -> str:
             f"{model[:60]!r} cannot be a model name: it needs a character other than '/', '.' and "
             "space, and must not contain '..'"
         )
-    return f"/api/v1/models/{quote(spelling_of(model))}/{what}"
+    return _get_call(f"/api/v1/models/{quote(spelling_of(model))}/{what}", parse)
 
 
-def _get_call(path: str, parse: Callable[[Any], ValueT]) -> HttpCall[SingleEvent[ValueT]]:
+def _get_call(path: str, parse: Callable[[Any], ValueT]) -> _Call[ValueT]:
+    """The request for a path, whose answer has the `data` that `parse` reads."""
+
     def parse_event(event: Json) -> SingleEvent[ValueT]:
         try:
             return SingleEvent(parse(event["data"]))
@@ -289,6 +282,10 @@ def _get_call(path: str, parse: Callable[[Any], ValueT]) -> HttpCall[SingleEvent
             raise KieProtocolError(f"cannot read the answer of {path}: {error!r}") from None
 
     return HttpCall(None, path, None, parse_event, event_from_value=data_from_value)
+
+
+_BALANCE = _get_call("/api/v1/chat/credit", parse_balance)
+_LISTING = _get_call("/api/v1/models", parse_models)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import threading
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -43,6 +43,12 @@ class PerProcess(Generic[ValueT]):
         self.value = self._create()
 
 
+def evict_oldest(stored: dict[Any, Any], limit: int) -> None:
+    """Remove the oldest entry if there are more than `limit`."""
+    if len(stored) > limit:
+        del stored[next(iter(stored))]
+
+
 class _AbandonedError(Exception):
     """The task that did the work was cancelled; one of the waiting callers must do it."""
 
@@ -71,20 +77,21 @@ class _Pending(Generic[ValueT]):
 class SharedWork(Generic[KeyT, ValueT]):
     """Does the work for each key once; callers that come meanwhile wait for its result.
 
-    A subclass stores results. Its `find` and `store` are called while `lock` is held.
+    Args:
+        is_current: Whether a stored result can still be used.
+        max_results: How many results are stored; the oldest are evicted first.
+
+    Attributes:
+        lock: Guards the results and the work.
+        results: The stored results, the oldest first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_current: Callable[[ValueT], bool], max_results: int) -> None:
         self.lock = threading.Lock()
+        self.results: dict[KeyT, ValueT] = {}
         self.pending: dict[KeyT, _Pending[ValueT]] = {}
-
-    def find(self, key: KeyT) -> ValueT | None:
-        """The stored result, `None` if the work must be done."""
-        raise NotImplementedError
-
-    def store(self, key: KeyT, value: ValueT) -> None:
-        """Store a result."""
-        raise NotImplementedError
+        self._is_current = is_current
+        self._max_results = max_results
 
     def run(self, key: KeyT, work: Callable[[], ValueT]) -> ValueT:
         """Return the stored result, or the one of `work`, of this call or another."""
@@ -120,8 +127,8 @@ class SharedWork(Generic[KeyT, ValueT]):
             if pending and pending.can_be_awaited_from(loop):
                 return pending, False
             pending = _Pending(loop)
-            value = self.find(key)
-            if value is not None:
+            value = self.results.get(key)
+            if value is not None and self._is_current(value):
                 pending.future.set_result(value)
                 return pending, False
             self.pending[key] = pending
@@ -141,8 +148,10 @@ class SharedWork(Generic[KeyT, ValueT]):
             with self.lock:
                 if self.pending.get(key) is pending:
                     del self.pending[key]
-                for value in done:
-                    self.store(key, value)
+                if done:
+                    self.results.pop(key, None)
+                    self.results[key] = done[0]
+                    evict_oldest(self.results, self._max_results)
             if done:
                 pending.future.set_result(done[0])
             else:

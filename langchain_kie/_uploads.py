@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import os
 from base64 import b64encode
-from collections import OrderedDict
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -163,32 +162,18 @@ def evict(media: Sequence[Media]) -> bool:
     urls = {part.url for part in media}
     cache = _uploaded.value
     with cache.lock:
-        lost = [key for key, file in cache.files.items() if file.url in urls]
+        lost = [key for key, file in cache.results.items() if file.url in urls]
         for key in lost:
-            del cache.files[key]
+            del cache.results[key]
     return bool(lost)
 
 
-class _UploadCache(SharedWork[_ContentKey, "KieFile"]):
-    """The uploaded files of this process."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.files: OrderedDict[_ContentKey, KieFile] = OrderedDict()
-
-    def find(self, key: _ContentKey) -> KieFile | None:
-        """The uploaded file, if it does not expire soon."""
-        file = self.files.get(key)
-        return file if file and datetime.now(UTC) < file.expires_at - _EXPIRY_MARGIN else None
-
-    def store(self, key: _ContentKey, value: KieFile) -> None:
-        """Store an uploaded file; if there are too many, evict the oldest."""
-        self.files[key] = value
-        if len(self.files) > _MAX_FILES:
-            self.files.popitem(last=False)
+def _new_cache() -> SharedWork[_ContentKey, KieFile]:
+    return SharedWork(lambda file: datetime.now(UTC) < file.expires_at - _EXPIRY_MARGIN, _MAX_FILES)
 
 
-_uploaded = PerProcess(_UploadCache)
+_uploaded = PerProcess(_new_cache)
+"""The uploaded files of this process, as long as they do not expire soon."""
 
 
 def _upload_once(part: Media, files: KieFiles) -> KieFile:

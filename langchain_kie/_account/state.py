@@ -9,9 +9,9 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from langchain_kie._shared_work import PerProcess, SharedWork
+from langchain_kie._shared_work import PerProcess, SharedWork, evict_oldest
 from langchain_kie._warnings import warn
 from langchain_kie.rate_limiter import KieRateLimiter
 
@@ -47,26 +47,15 @@ class ModelLists(SharedWork[str, ModelList]):
     """The list of models of each account."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._stored: dict[str, ModelList] = {}
-
-    def find(self, key: str) -> ModelList | None:
-        """The stored list, if it is not too old."""
-        listing = self._stored.get(key)
-        is_fresh = listing and time.monotonic() < listing.read_at + listing.seconds
-        return listing if is_fresh else None
-
-    def store(self, key: str, value: ModelList) -> None:
-        """Store a list; if there are too many, evict the oldest."""
-        self._stored.pop(key, None)
-        self._stored[key] = value
-        _evict_oldest(self._stored)
+        super().__init__(
+            lambda listing: time.monotonic() < listing.read_at + listing.seconds, _MAX_ACCOUNTS
+        )
 
     def expire(self, key: str) -> None:
         """Make the next call read the list."""
         with self.lock:
-            if listing := self._stored.get(key):
-                self._stored[key] = replace(listing, seconds=0.0)
+            if listing := self.results.get(key):
+                self.results[key] = replace(listing, seconds=0.0)
 
     def old(self, key: str, error: KieError) -> ModelList:
         """The list that was read before, with a warning; it is used for another minute.
@@ -75,7 +64,7 @@ class ModelLists(SharedWork[str, ModelList]):
             KieError: There is none.
         """
         with self.lock:
-            listing = self._stored.get(key)
+            listing = self.results.get(key)
         if listing is None:
             raise error
         age = time.monotonic() - listing.read_at
@@ -97,13 +86,8 @@ class ProcessState:
         """The limiter of an account."""
         with self._lock:
             limiter = self._limiters.setdefault(account, KieRateLimiter(1, 1.0, margin=0.1))
-            _evict_oldest(self._limiters)
+            evict_oldest(self._limiters, _MAX_ACCOUNTS)
             return limiter
-
-
-def _evict_oldest(stored: dict[str, Any]) -> None:
-    if len(stored) > _MAX_ACCOUNTS:
-        del stored[next(iter(stored))]
 
 
 process = PerProcess(ProcessState)

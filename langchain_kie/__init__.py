@@ -37,17 +37,11 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "KieAccount": "account",
-    "KieCredits": "credits",
-    "KieCreditsCallback": "credits",
-    "KieListedModel": "_account.answers",
-    "KieModel": "_account.model_table",
-    "KieModelApi": "_account.model_table",
+    **dict.fromkeys(("KieCredits", "KieCreditsCallback", "get_kie_credits_callback"), "credits"),
+    **dict.fromkeys(("KieListedModel", "KieSuccessPoint", "KieSuccessRate"), "_account.answers"),
+    **dict.fromkeys(("KieModel", "KieModelApi", "models"), "_account.model_table"),
     "KiePrice": "_account.prices",
     "KieRateLimiter": "rate_limiter",
-    "KieSuccessPoint": "_account.answers",
-    "KieSuccessRate": "_account.answers",
-    "get_kie_credits_callback": "credits",
-    "models": "_account.model_table",
     "register": "_registration",
 }
 """The modules of the names that are imported when they are first used."""

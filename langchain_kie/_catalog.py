@@ -6,7 +6,6 @@ What differs by model stands here and nowhere else: to add a model, add a row to
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 if TYPE_CHECKING:
@@ -21,13 +20,11 @@ Feature: TypeAlias = Literal["search", "functions", "response_format"]
 
 APIS: tuple[Api, ...] = get_args(Api)
 
-PATHS: Mapping[Api, str] = MappingProxyType(
-    {
-        "chat_completions": "/{model}/v1/chat/completions",
-        "generate_content": "/gemini/v1/models/{model}:streamGenerateContent",
-        "gateway": "/v1/chat/completions",
-    }
-)
+PATHS: Mapping[Api, str] = {
+    "chat_completions": "/{model}/v1/chat/completions",
+    "generate_content": "/gemini/v1/models/{model}:streamGenerateContent",
+    "gateway": "/v1/chat/completions",
+}
 """The URL path of each API; without `{model}` in it, the request body names the model."""
 
 LISTED_ON = "2026-10-06"
@@ -120,6 +117,16 @@ def _chat_route(model: str, *documented: Feature, **fields: Any) -> Route:
     return Route(model, frozenset(documented), **fields)
 
 
+def _flash(
+    name: str, spelling: str, *documented: Feature, efforts: tuple[str, ...] = _LOW_HIGH
+) -> ModelSpec:
+    """A Flash model since 3.5, which is native by default; what its OpenAI-compatible page has."""
+    native = _native_route(spelling, efforts=efforts)
+    chat = _chat_route(f"{spelling}-openai", *documented, efforts=efforts)
+    routes: dict[Api, Route] = {"generate_content": native, "chat_completions": chat}
+    return ModelSpec(name=name, family="flash", routes=routes, default_effort=None)
+
+
 MODELS: tuple[ModelSpec, ...] = (
     ModelSpec(
         name="gemini-2.5-flash",
@@ -152,42 +159,10 @@ MODELS: tuple[ModelSpec, ...] = (
         family="pro",
         routes={"chat_completions": _chat_route("gemini-3.1-pro", "search")},
     ),
-    ModelSpec(
-        name="gemini-3.5-flash",
-        family="flash",
-        routes={
-            "generate_content": _native_route("gemini-3-5-flash"),
-            "chat_completions": _chat_route("gemini-3-5-flash-openai", "search"),
-        },
-        default_effort=None,
-    ),
-    ModelSpec(
-        name="gemini-3.6-flash",
-        family="flash",
-        routes={
-            "generate_content": _native_route("gemini-3-6-flash"),
-            "chat_completions": _chat_route("gemini-3-6-flash-openai", "search", "functions"),
-        },
-        default_effort=None,
-    ),
-    ModelSpec(
-        name="gemini-3.7-flash",
-        family="flash",
-        routes={
-            "generate_content": _native_route("gemini-3-7-flash"),
-            "chat_completions": _chat_route("gemini-3-7-flash-openai", "search"),
-        },
-        default_effort=None,
-    ),
-    ModelSpec(
-        name="gemini-3.8-flash",
-        family="flash",
-        routes={
-            "generate_content": _native_route("gemini-3-8-flash", efforts=_MEASURED),
-            "chat_completions": _chat_route("gemini-3-8-flash-openai", "search", efforts=_MEASURED),
-        },
-        default_effort=None,
-    ),
+    _flash("gemini-3.5-flash", "gemini-3-5-flash", "search"),
+    _flash("gemini-3.6-flash", "gemini-3-6-flash", "search", "functions"),
+    _flash("gemini-3.7-flash", "gemini-3-7-flash", "search"),
+    _flash("gemini-3.8-flash", "gemini-3-8-flash", "search", efforts=_MEASURED),
 )
 
 
@@ -214,9 +189,9 @@ BUILTIN_TOOLS: tuple[BuiltinTool, ...] = (
     BuiltinTool("url_context", "urlContext"),
 )
 
-BUILTIN_TOOLS_BY_NAME: Mapping[str, BuiltinTool] = MappingProxyType(
-    {name: tool for tool in BUILTIN_TOOLS for name in (tool.name, tool.wire_name)}
-)
+BUILTIN_TOOLS_BY_NAME: Mapping[str, BuiltinTool] = {
+    name: tool for tool in BUILTIN_TOOLS for name in (tool.name, tool.wire_name)
+}
 
 
 @dataclass(frozen=True, slots=True)

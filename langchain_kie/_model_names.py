@@ -9,7 +9,6 @@ import re
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from langchain_kie._catalog import APIS, LISTED_ON, MODELS, PATHS, ResolvedModel, Route
@@ -26,14 +25,12 @@ _STREAMING_APIS: frozenset[Api] = frozenset({"generate_content"})
 """Where `invoke` streams over HTTP, for models without a row."""
 
 _PATH_SEGMENT = re.compile(r"[A-Za-z0-9._~@:+-]+")
-_BY_SPELLING: Mapping[str, ModelSpec] = MappingProxyType(
-    {
-        spelling: spec
-        for spec in MODELS
-        for spelling in (spec.name, *(route.model for route in spec.routes.values()))
-    }
-)
-_NEWEST: Mapping[str, ModelSpec] = MappingProxyType({spec.family: spec for spec in MODELS})
+_BY_SPELLING: Mapping[str, ModelSpec] = {
+    spelling: spec
+    for spec in MODELS
+    for spelling in (spec.name, *(route.model for route in spec.routes.values()))
+}
+_NEWEST: Mapping[str, ModelSpec] = {spec.family: spec for spec in MODELS}
 _GOOGLE_PREFIX = "models/"
 _GEMINI_NAME = re.compile(r"gemini-.*\b(flash|pro)\b", re.IGNORECASE)
 

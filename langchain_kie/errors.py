@@ -305,21 +305,19 @@ _BY_NAME = {
 """Names that OpenAI and its relays use as `type` or `code` of an error."""
 
 _BY_CODE: dict[int, _Rule] = {
-    400: _Rule(KieInvalidRequestError),
     401: _Rule(KieAuthenticationError),
     402: _Rule(KieInsufficientCreditsError),
     403: _Rule(KiePermissionDeniedError),
     404: _Rule(KieModelNotFoundError),
     408: _Rule(KieTimeoutError, 1),
     409: _Rule(KieServerError, None),
-    413: _Rule(KieInvalidRequestError),
-    422: _Rule(KieInvalidRequestError),
     429: _Rule(KieRateLimitError, None),
     433: _Rule(KieInsufficientCreditsError),
     455: _Rule(KieServerError, None),
     501: _Rule(KieServerError, 1),
     505: _Rule(KiePermissionDeniedError),
 }
+"""Any other code of 4xx is an invalid request, any other number a failure of the server."""
 
 
 def error_for(

@@ -18,6 +18,7 @@ from pydantic import SecretStr  # noqa: TC002 - for `typing.get_type_hints`
 from langchain_kie import _settings
 from langchain_kie._conversation.media import LOCAL_PATH, Media, media_from_data, media_from_url
 from langchain_kie._conversation.mime_types import media_kind
+from langchain_kie._json import without_none
 from langchain_kie._upload_request import upload_call, upload_errors
 from langchain_kie._upload_stream import File, Progress, detect_file_type, to_path
 from langchain_kie.errors import KieProtocolError, KieServerError
@@ -266,14 +267,9 @@ async def amedia_block(
 
 def _block_for(media: Media) -> Json:
     """A block of a type that langchain-core 1.7.2 keeps in a tool result; others become text."""
-    block = {
-        "type": "image" if media.kind == "image" else "file",
-        "base64": media.base64,
-        "url": media.url,
-        LOCAL_PATH: media.path,
-        "mime_type": media.mime_type,
-    }
-    return {key: value for key, value in block.items() if value is not None}
+    source = {"base64": media.base64, "url": media.url, LOCAL_PATH: media.path}
+    block_type = "image" if media.kind == "image" else "file"
+    return without_none(type=block_type, **source, mime_type=media.mime_type)
 
 
 def _parse_receipt(mime_type: str, sent: int | None, data: Json) -> KieFile:

@@ -38,14 +38,12 @@ def parse_price(text: str | None) -> KiePrice:
     """Read a price such as `Input 45 credits / 1M tokens (≈ $0.225), Output 225 credits ...`."""
     sentence = _SENTENCE_END.split(text or "", maxsplit=1)[0]
     sides = re.split(r"\boutput\b", sentence, flags=re.IGNORECASE)
-    if len(sides) != 2 or not _UNIT.search(sentence):  # noqa: PLR2004 - input and output
+    names_input_once = len(re.findall(r"\binput\b", sides[0], re.IGNORECASE)) == 1
+    prices = [price for side in sides if (price := _side(side))]
+    is_plain = len(sides) == len(prices) == 2 and names_input_once  # noqa: PLR2004 - input and output
+    if not (is_plain and _UNIT.search(sentence)):
         return KiePrice(text)
-    if len(re.findall(r"\binput\b", sides[0], re.IGNORECASE)) != 1:
-        return KiePrice(text)
-    prices = [_side(side) for side in sides]
-    if None in prices:
-        return KiePrice(text)
-    (input_credits, input_usd), (output_credits, output_usd) = (p for p in prices if p)
+    (input_credits, input_usd), (output_credits, output_usd) = prices
     return KiePrice(text, input_credits, output_credits, input_usd, output_usd)
 
 

@@ -129,25 +129,34 @@ class Recorder:
         self._exchanges.append(exchange)
 
     def _on_response(self, response: httpx.Response) -> None:
-        exchange = response.request.extensions["kie_exchange"]
-        exchange.status = response.status_code
-        exchange.content_type = response.headers.get("content-type", "")
-        assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101 - for mypy
-        response.stream = _RecordedStream(response.stream, exchange)
+        response.request.extensions["kie_exchange"].record(response)
 
 
-class _Exchange:
-    """One request and what came back."""
+class _Exchange(httpx.SyncByteStream):
+    """One request and what came back: the response's stream, recorded while it is read."""
 
     def __init__(self, request: httpx.Request) -> None:
         self._request = request
         self._start = time.monotonic()
-        self.status = 0
-        self.content_type = ""
-        self.pieces: list[tuple[float, bytes]] = []
+        self._stream: httpx.SyncByteStream = httpx.ByteStream(b"")
+        self._status = 0
+        self._content_type = ""
+        self._pieces: list[tuple[float, bytes]] = []
 
-    def add(self, piece: bytes) -> None:
-        self.pieces.append((round(time.monotonic() - self._start, 3), piece))
+    def record(self, response: httpx.Response) -> None:
+        """Record a response."""
+        assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101 - for mypy
+        self._status, self._stream = response.status_code, response.stream
+        self._content_type = response.headers.get("content-type", "")
+        response.stream = self
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._stream:
+            self._pieces.append((round(time.monotonic() - self._start, 3), piece))
+            yield piece
+
+    def close(self) -> None:
+        self._stream.close()
 
     def redacted(self, redactor: Redactor) -> dict[str, Any]:
         request = self._request
@@ -155,32 +164,16 @@ class _Exchange:
         is_json = request.headers.get("content-type", "").startswith("application/json")
         body = request.content.decode() if is_json else ""
         response = None
-        if self.status:
-            received = b"".join(piece for _, piece in self.pieces)
+        if self._status:
+            received = b"".join(piece for _, piece in self._pieces)
             response = {
-                "status": self.status,
-                "content_type": self.content_type,
+                "status": self._status,
+                "content_type": self._content_type,
                 "body": redactor.response(path, _text(received)),
-                "arrivals": [[seconds, len(piece)] for seconds, piece in self.pieces],
+                "arrivals": [[seconds, len(piece)] for seconds, piece in self._pieces],
             }
         sent = {"method": request.method, "path": path, "body": redactor.text(body)}
         return {"request": sent, "response": response}
-
-
-class _RecordedStream(httpx.SyncByteStream):
-    """A response's stream that is recorded while it is read."""
-
-    def __init__(self, stream: httpx.SyncByteStream, exchange: _Exchange) -> None:
-        self._stream = stream
-        self._exchange = exchange
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in self._stream:
-            self._exchange.add(piece)
-            yield piece
-
-    def close(self) -> None:
-        self._stream.close()
 
 
 def _text(body: bytes) -> str:

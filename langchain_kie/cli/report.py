@@ -101,8 +101,5 @@ def as_json(
             }
             for row in rows
         ],
-        "advice": [
-            {"model": each.model, "settings": dict(each.settings), "notes": list(each.notes)}
-            for each in advice
-        ],
+        "advice": [asdict(each) for each in advice],
     }

@@ -35,15 +35,6 @@ if TYPE_CHECKING:
 
 _JSON_FORMATS = ("json_schema", "json_object")
 
-_INPUTS = {
-    "image": "image_inputs",
-    "audio": "audio_inputs",
-    "video": "video_inputs",
-    "pdf": "pdf_inputs",
-}
-"""What the LangChain profile calls each kind of media."""
-
-
 _LONG = 500_000
 """Characters; to convert them takes about a millisecond, a tenth of that without media."""
 
@@ -106,7 +97,7 @@ class PreparedCall:
             ValueError: It names the kind of media and the model.
         """
         for part in self.media:
-            if (profile or {}).get(_INPUTS.get(part.kind, "")) is False:
+            if (profile or {}).get(f"{part.kind}_inputs") is False:
                 raise ValueError(
                     f"{self._model_name} does not support {part.kind} input (see its profile)"
                 )

@@ -82,11 +82,7 @@ def upload_call(
         OSError: The file cannot be read.
         ValueError: The file is empty, its type cannot be detected, or the name is invalid.
     """
-    from langchain_kie._http.response import (  # noqa: PLC0415 - loads late
-        HttpCall,
-        MultipartBody,
-        SingleEvent,
-    )
+    from langchain_kie._http import response  # noqa: PLC0415 - loads late
 
     if name is not None and (not name.strip(". ") or not _FILE_NAME.fullmatch(name)):
         raise ValueError(f"{name!r} is not a valid file name")
@@ -100,14 +96,14 @@ def upload_call(
         mime_type = stream.mime_type
     name = with_extension(name or uuid4().hex, mime_type)
     fields = {"uploadPath": _UPLOAD_PATH, "fileName": name}
-    body: bytes | MultipartBody
+    body: bytes | response.MultipartBody
     if stream:
-        body = MultipartBody(fields, name, stream, mime_type)
+        body = response.MultipartBody(fields, name, stream, mime_type)
     else:
         body = orjson.dumps({"fileUrl": file, **fields})
     size = stream.size if stream else None
 
     def parse_event(event: Json) -> SingleEvent[ValueT]:
-        return SingleEvent(parse_receipt(mime_type, size, event))
+        return response.SingleEvent(parse_receipt(mime_type, size, event))
 
-    return HttpCall(None, path, body, parse_event)
+    return response.HttpCall(None, path, body, parse_event)

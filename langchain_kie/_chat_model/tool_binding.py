@@ -143,11 +143,9 @@ class ToolBinding(BaseChatModel):
         Raises:
             ValueError: `method` is unknown, or the schema cannot be sent.
         """
-        from langchain_kie._tools.structured_output import (  # noqa: PLC0415
-            bind_schema,
-            pipe_to_parser,
-        )
+        from langchain_kie._tools import structured_output  # noqa: PLC0415
 
-        method = method or "json_schema"
-        bound, parser = bind_schema(self, schema, method, strict, tools or (), kwargs)
-        return pipe_to_parser(bound, parser, include_raw=include_raw)
+        bound, parser = structured_output.bind_schema(
+            self, schema, method or "json_schema", strict, tools or (), kwargs
+        )
+        return structured_output.pipe_to_parser(bound, parser, include_raw=include_raw)

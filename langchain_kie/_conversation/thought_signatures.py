@@ -102,12 +102,10 @@ class SignatureLog:
         self, index: int, call_id: str | None, name: str, args: Any, signed_args: str | None
     ) -> None:
         """Set the id of the tool call number `index`, its digest, and what `args` was made from."""
-        if call_id and isinstance(args, dict):
-            for entry in self._entries:
-                if entry["type"] == "message":
-                    entry.setdefault("digests", {})[call_id] = digest_of(name, args)
         for entry in self._entries:
-            if entry["type"] == "tool_call" and entry["id"] == index:
+            if entry["type"] == "message" and call_id and isinstance(args, dict):
+                entry.setdefault("digests", {})[call_id] = digest_of(name, args)
+            elif entry["type"] == "tool_call" and entry["id"] == index:
                 entry["id"] = call_id
                 if "signature" in entry or has_signature(entry["extra"]):
                     entry["digest"] = digest_of(name, args)

@@ -25,10 +25,6 @@ def intersect(first: Schema, second: Schema) -> Schema:
     return result
 
 
-def _shared_values(first: list[Any], second: list[Any]) -> list[Any]:
-    return [value for value in first if value in second] or first
-
-
 def _shared_types(first: list[str], second: list[str]) -> list[str]:
     """The types in both lists; an integer is a number."""
     accepted = [[*types, "integer"] if "number" in types else types for types in (first, second)]
@@ -64,7 +60,7 @@ _INTERSECTIONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "uniqueItems": lambda first, second: first or second,
     "required": lambda first, second: list(dict.fromkeys([*first, *second])),
     "type": _shared_types,
-    "enum": _shared_values,
+    "enum": lambda first, second: [value for value in first if value in second] or first,
     "anyOf": _combinations,
 }
 """The value of a keyword that two schemas have. For a keyword without a row the value of the

@@ -244,7 +244,7 @@ def _check_features(options: Options, model: ResolvedModel) -> None:
     """Refuse a combination of features that KIE documents as impossible.
 
     Raises:
-        ValueError: It names the features; nothing was sent.
+        ValueError: The call uses such a combination; nothing was sent.
     """
     used = {BUILTIN_TOOLS_BY_NAME[name].feature for name, _ in options.builtins}
     if options.functions:

@@ -72,7 +72,7 @@ def refuse_secrets(values: Mapping[str, Any]) -> None:
     `password`.
 
     Raises:
-        KieConfigurationError: It shows the name, and no value.
+        KieConfigurationError: One looks like a secret; the message shows its name, not its value.
     """
     named = [name for name, value in values.items() if looks_secret(name, value)]
     if secret := next(iter([*named, *_nested_secrets(values, 0)]), None):

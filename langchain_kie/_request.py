@@ -94,7 +94,7 @@ class PreparedCall:
         """Refuse media that the model does not support according to its profile.
 
         Raises:
-            ValueError: It names the kind of media and the model.
+            ValueError: One is of an unsupported kind; the message names the kind and the model.
         """
         for part in self.media:
             if (profile or {}).get(f"{part.kind}_inputs") is False:

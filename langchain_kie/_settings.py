@@ -131,7 +131,7 @@ def stop_list(stop: str | Sequence[str] | None) -> list[str]:
     """Stop sequences as a list; a single string is one sequence.
 
     Raises:
-        KieConfigurationError: It is neither a string nor strings.
+        KieConfigurationError: `stop` is neither a string nor a list of strings.
     """
     if isinstance(stop, str):
         return [stop]
@@ -147,7 +147,7 @@ def checked_range(name: str, value: Any) -> Any:
     """A value of an option that has a range, unchanged.
 
     Raises:
-        KieConfigurationError: It is no number, or outside of the range.
+        KieConfigurationError: The value is not a number, or is out of range.
     """
     if value is None:
         return value
@@ -195,7 +195,7 @@ def checked_key(key: SecretStr | None) -> SecretStr | None:
     """The API key without surrounding white space.
 
     Raises:
-        KieConfigurationError: It cannot be sent in a header; the message does not show it.
+        KieConfigurationError: A header cannot contain the key; the message does not show it.
     """
     if key is None:
         return None
@@ -303,7 +303,7 @@ def checked_timeout(timeout: Any) -> Any:
     """Seconds, a `Timeout` of httpx or httpx2, or `None`, unchanged.
 
     Raises:
-        KieConfigurationError: It is something else.
+        KieConfigurationError: The value is none of these, or not above 0.
     """
     is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
     if timeout is None or (is_number and timeout > 0) or hasattr(timeout, "as_dict"):
@@ -317,7 +317,7 @@ def checked_client(client: Any, kind: Literal["Client", "AsyncClient"]) -> Any:
     """A client of httpx or httpx2, or `None`, unchanged.
 
     Raises:
-        KieConfigurationError: It is something else.
+        KieConfigurationError: The value is not such a client.
     """
     classes = {(cls.__module__.partition(".")[0], cls.__name__) for cls in type(client).__mro__}
     if client is None or classes & {("httpx", kind), ("httpx2", kind)}:

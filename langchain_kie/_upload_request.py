@@ -1,4 +1,4 @@
-"""The request of a file upload, and what its errors say (docs/wire.md 9).
+"""The request of a file upload, and the messages of its errors (docs/wire.md 9).
 
 Depends on files and the upload API; independent of what the answer becomes.
 """
@@ -50,7 +50,7 @@ def upload_errors(file: File) -> Iterator[None]:
 
 
 def _label(file: File) -> str:
-    """What errors call a file. A URL may be secret, so only its host is shown."""
+    """The name of a file in errors. A URL may be secret, so only its host is shown."""
     if isinstance(file, (bytes, bytearray, memoryview)):
         return f"{len(file):,} bytes"
     if isinstance(file, str):

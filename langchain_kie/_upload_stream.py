@@ -48,7 +48,7 @@ class UploadStream:
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is empty or not binary, or its type cannot be detected.
+        ValueError: The file is empty or not binary, or its type cannot be detected.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ def to_path(file: str | os.PathLike[str]) -> Path:
     """The path that an object names; text is never a path, because it may be of a stranger.
 
     Raises:
-        ValueError: It is text.
+        ValueError: The file is text.
     """
     if isinstance(file, str):
         raise ValueError(f"{file[:80]!r}: not an http(s) URL; {_FILE_ARGUMENT_HINT}")

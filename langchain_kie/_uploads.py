@@ -91,7 +91,7 @@ def _measure(part: Media) -> int:
 
 
 def _label(part: Media) -> str:
-    """What errors and warnings call a part."""
+    """The name of a part in errors and warnings."""
     return part.path.name if part.path else f"media of {part.size or 0:,} bytes"
 
 

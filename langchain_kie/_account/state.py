@@ -61,7 +61,7 @@ class ModelLists(SharedWork[str, ModelList]):
         """The list that was read before, with a warning; it is used for another minute.
 
         Raises:
-            KieError: There is none.
+            KieError: No list was read before; it is `error`.
         """
         with self.lock:
             listing = self.results.get(key)

@@ -144,7 +144,7 @@ class AnswerEvent:
 
     @property
     def has_finish_reason(self) -> bool:
-        """Whether it has a finish reason, also one that does not prove the end."""
+        """Whether it has a finish reason, even one that does not prove a complete answer."""
         return self.finish_reason is not None
 
     @property

@@ -99,7 +99,7 @@ def fitted_json(text: str, schema: Json | None) -> str:
 
 
 def call_from_text(text: str, functions: Sequence[Json]) -> tuple[str, Json] | None:
-    """The name and arguments of the only function whose arguments a JSON text can be.
+    """The only function whose arguments the JSON in a text can be: its name, and the arguments.
 
     A function that has all names in the text comes before others.
     """

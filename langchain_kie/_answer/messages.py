@@ -69,7 +69,7 @@ def message_chunk(
     additional_kwargs: Json,
     tool_call_chunks: list[ToolCallChunk],
 ) -> AIMessageChunk:
-    """A chunk of an answer; without tool calls, `tool_call_chunks` does not count as set.
+    """A chunk of an answer; without tool calls, `tool_call_chunks` is not in `model_fields_set`.
 
     The constructor tries to repair the arguments of every fragment by removing one character
     after the other (langchain-core 1.7.2). It is used only for fragments that can be a tool

@@ -73,7 +73,7 @@ class ToolCalls:
         )
 
     def defect(self) -> str:
-        """Why the first call is not the right one; empty if there is none."""
+        """Why the first call cannot be used; empty if there is no call."""
         return next(
             (
                 call.defect() or f"the model called {call.name!r} instead"

@@ -59,7 +59,7 @@ def _parse_block(block: Json, message: BaseMessage) -> list[Part]:
     """The parts of one block.
 
     Raises:
-        ValueError: It cannot be sent.
+        ValueError: The block cannot be sent.
     """
     is_tool_result = isinstance(message, ToolMessage)
     try:
@@ -308,7 +308,7 @@ def _media_part(
     """The media part for whichever the block has: a local path, `data`, `url` or `file_id`.
 
     Raises:
-        LookupError: It has none of them.
+        LookupError: The block has none of them.
         ValueError: KIE cannot read it.
     """
     for key in ("video_metadata", "videoMetadata"):

@@ -205,7 +205,7 @@ def _standard_base64(data: str, name: str | None) -> str:
     """Base64 in the standard alphabet, padded; empty for white space.
 
     Raises:
-        ValueError: It is not base64.
+        ValueError: The data are not base64.
     """
     repaired = data.translate(_TO_STANDARD_BASE64).rstrip("=")
     repaired += "=" * (-len(repaired) % 4)

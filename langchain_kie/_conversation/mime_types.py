@@ -143,10 +143,10 @@ def check_supported(mime_type: str | None, name: str) -> None:
 
     Args:
         mime_type: The MIME type, `None` if unknown.
-        name: What the error calls the file.
+        name: The name of the file in the error message.
 
     Raises:
-        ValueError: It names the file and the type.
+        ValueError: Gemini does not read the type; the message names the file and the type.
     """
     if mime_type and _UNSUPPORTED_TYPES.match(mime_type):
         raise ValueError(
@@ -183,7 +183,10 @@ def is_same_format(one: str | None, other: str | None) -> bool:
 
 
 def normalized_type(mime_type: str | None) -> str | None:
-    """A MIME type in Gemini's spelling, without parameters; `None` if it states no type."""
+    """A MIME type in Gemini's spelling, without parameters; `None` for invalid and unknown ones.
+
+    `application/octet-stream` is an unknown type.
+    """
     bare = (mime_type or "").partition(";")[0].strip().lower()
     if not _MIME_TYPE.fullmatch(bare) or bare.endswith(("/octet-stream", "/unknown")):
         return None

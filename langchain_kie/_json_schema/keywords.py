@@ -214,7 +214,7 @@ def resolve_reference(reference: str, root: Any) -> Any:
     """The schema in `root` that a `$ref` points to, by JSON pointer or by anchor.
 
     Raises:
-        ValueError: There is none.
+        ValueError: The reference points to nothing.
     """
     base_uri = root.get("$id") if isinstance(root, dict) else None
     fragment = reference.removeprefix(base_uri) if isinstance(base_uri, str) else reference

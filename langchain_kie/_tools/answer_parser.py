@@ -230,7 +230,7 @@ def _raise_if_refused(message: BaseMessage) -> None:
     """Raise for a message with a `refusal` block, which only newer LangChain versions have.
 
     Raises:
-        ModelRefusalError: There is one.
+        ModelRefusalError: The message has such a block.
     """
     for block in message.content_blocks:
         if block["type"] == "refusal":

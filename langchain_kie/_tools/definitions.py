@@ -120,7 +120,7 @@ def _function_from_dict(tool: Json) -> Json:
     """The function that a dict defines.
 
     Raises:
-        ValueError: It defines none.
+        ValueError: The dict defines no function.
     """
     function = tool.get("function") or tool.get("toolSpec") or tool
     schema = next((function[key] for key in _PARAMETERS if key in function), None)
@@ -174,7 +174,7 @@ def to_object_schema(schema: Any, name: str) -> Json | None:
         name: The name of the function, for the error message.
 
     Raises:
-        ValueError: It is not the schema of an object.
+        ValueError: The schema is not that of an object.
     """
     if schema is None or schema is True:
         return None

@@ -40,7 +40,7 @@ def raise_if_repeating(turns: Sequence[Turn], model_name: str) -> None:
         model_name: The model that is called; the calls of other models do not count.
 
     Raises:
-        KieToolCallMissingError: It names the call and the last rejection; nothing was sent.
+        KieToolCallMissingError: The conversation ends so; nothing was sent.
     """
     if len(turns) < _MAX_SAME or not turns[-1].tools:
         return

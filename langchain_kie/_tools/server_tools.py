@@ -33,7 +33,7 @@ def reject_server_tool(tool: Json, schema_keys: frozenset[str]) -> None:
         schema_keys: The keys under which a function has its schema.
 
     Raises:
-        ValueError: It names the tool, and what to use instead.
+        ValueError: The dict names such a tool; the message says what to use instead.
     """
     if not tool or not tool.keys().isdisjoint(_DEFINITION_KEYS | schema_keys):
         return

@@ -93,7 +93,7 @@ def require_text(value: Any) -> str:
     """Return a value that must be a string.
 
     Raises:
-        TypeError: It is not.
+        TypeError: It is not a string.
     """
     if not isinstance(value, str):
         raise TypeError(f"expected a string, got {type(value).__name__}")

@@ -285,7 +285,7 @@ def _checked(what: str, chosen: list[str], allowed: Sequence[str]) -> list[str]:
     """The chosen names.
 
     Raises:
-        KieConfigurationError: One is unknown.
+        KieConfigurationError: A name is unknown.
     """
     if unknown := [name for name in chosen if name not in allowed]:
         raise KieConfigurationError(
@@ -298,7 +298,7 @@ def _check_output(json_file: Path | None, folder: Path | None) -> None:
     """Check before anything is sent that the results can be written.
 
     Raises:
-        KieConfigurationError: They cannot.
+        KieConfigurationError: A file or folder cannot be written.
     """
     if json_file and not (json_file.absolute().parent.is_dir() and not json_file.is_dir()):
         raise KieConfigurationError(f"cannot write {json_file}: there is no such folder")

@@ -1,4 +1,4 @@
-"""Asks the questions, within a limit of credits, and stops at errors that no call survives."""
+"""Asks the questions, within a limit of credits, and stops at errors after which no call can succeed."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME, EFFORTS
+from langchain_kie._json import without_none
 from langchain_kie._parameter_names import check_unknown
 from langchain_kie._settings import (
     ALIASES,
@@ -138,17 +139,13 @@ def _with_known_names(call_kwargs: dict[str, Any]) -> dict[str, Any]:
     schema = others["response_json_schema"] or others["response_schema"]
     if schema is None and mime_type == "application/json":
         schema = {"type": "json_object"}
+    tools, choice = others["functions"], others["function_call"]
+    renamed = without_none(tools=tools, tool_choice=choice, response_format=schema)
     known = {name: value for name, value in call_kwargs.items() if name not in _OTHER_NAMES}
-    for name, value in (
-        ("tools", others["functions"]),
-        ("tool_choice", others["function_call"]),
-        ("response_format", schema),
-    ):
-        if value is not None and known.get(name) is not None:
+    for name in renamed:
+        if known.get(name) is not None:
             raise ValueError(f"{name} is given twice, once under another name")
-        if value is not None:
-            known[name] = value
-    return known
+    return known | renamed
 
 
 def _tool_options(call_kwargs: dict[str, Any], route: Route | None) -> dict[str, Any]:

@@ -79,14 +79,11 @@ class EventFilter:
 
     def _read_tagged_thought(self, event: AnswerEvent) -> None:
         """Move a text in `<thought>` tags to the thoughts; the next events can have the end tag."""
-        outputs: list[Output] = []
-        for output in event.outputs:
-            if isinstance(output, str):
-                text = self._text_after_thought(output, event)
-                outputs += [text] if text else []
-            else:
-                outputs.append(output)
-        event.outputs = outputs
+        outputs = [
+            self._text_after_thought(output, event) if isinstance(output, str) else output
+            for output in event.outputs
+        ]
+        event.outputs = [output for output in outputs if output != ""]
 
     def _text_after_thought(self, text: str, event: AnswerEvent) -> str:
         """Add the thought in `text` to the event, and return the text after it.

@@ -39,11 +39,7 @@ class HeldText:
     """
 
     def __init__(
-        self,
-        may_hold: Callable[[str], bool],
-        *,
-        until_end: bool = False,
-        until_block: bool = False,
+        self, may_hold: Callable[[str], bool], *, until_end: bool = False, until_block: bool = False
     ) -> None:
         self.until_end = until_end
         self.until_block = until_block

@@ -65,9 +65,7 @@ _JSON_SPACE = " \t\n\r"
 
 
 def message_chunk(
-    content: str | list[str | Json],
-    additional_kwargs: Json,
-    tool_call_chunks: list[ToolCallChunk],
+    content: str | list[str | Json], additional_kwargs: Json, tool_call_chunks: list[ToolCallChunk]
 ) -> AIMessageChunk:
     """A chunk of an answer; without tool calls, `tool_call_chunks` is not in `model_fields_set`.
 

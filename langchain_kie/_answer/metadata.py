@@ -56,12 +56,9 @@ class AnswerMetadata:
             self.finish_reason = reason
             self.values["native_finish_reason"] = event.native_finish_reason
         for key, value in event.metadata.items():
-            if key == "id":
-                if key not in self.values:
-                    self.values[key] = value
-            elif key in MERGED_KEYS:
+            if key in MERGED_KEYS:
                 self.values[key] = merge_metadata(key, self.values.get(key), value)
-            else:
+            elif key != "id" or key not in self.values:
                 self.values[key] = value
 
     def add_cost(self, credits_consumed: float | None) -> None:

@@ -42,10 +42,7 @@ class ToolCalls:
     """
 
     def __init__(
-        self,
-        functions: Sequence[Json],
-        answer_names: Collection[str],
-        signatures: SignatureLog,
+        self, functions: Sequence[Json], answer_names: Collection[str], signatures: SignatureLog
     ) -> None:
         self._functions = functions
         self._answer_names = answer_names
@@ -74,14 +71,8 @@ class ToolCalls:
 
     def defect(self) -> str:
         """Why the first call cannot be used; empty if there is no call."""
-        return next(
-            (
-                call.defect() or f"the model called {call.name!r} instead"
-                for call in self._calls
-                if call.name
-            ),
-            "",
-        )
+        call = next((call for call in self._calls if call.name), None)
+        return (call.defect() or f"the model called {call.name!r} instead") if call else ""
 
     def add(self, delta: ToolCallDelta, text_length: int, chunks: dict[int, ToolCallChunk]) -> str:
         """Add a tool call or a fragment to the chunks of its event; a call has one chunk there.

@@ -1,4 +1,4 @@
-"""Asks the questions, within a limit of credits, and stops at errors after which no call can succeed."""
+"""Asks the questions, within a limit of credits, until an error makes all calls impossible."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import threading
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -41,12 +41,6 @@ class PerProcess(Generic[ValueT]):
 
     def _renew(self) -> None:
         self.value = self._create()
-
-
-def evict_oldest(stored: dict[Any, Any], limit: int) -> None:
-    """Remove the oldest entry if there are more than `limit`."""
-    if len(stored) > limit:
-        del stored[next(iter(stored))]
 
 
 class _AbandonedError(Exception):
@@ -151,7 +145,8 @@ class SharedWork(Generic[KeyT, ValueT]):
                 if done:
                     self.results.pop(key, None)
                     self.results[key] = done[0]
-                    evict_oldest(self.results, self._max_results)
+                    if len(self.results) > self._max_results:
+                        del self.results[next(iter(self.results))]
             if done:
                 pending.future.set_result(done[0])
             else:

@@ -6,12 +6,11 @@ Depends on time and threads; independent of requests.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from langchain_kie._shared_work import PerProcess, SharedWork, evict_oldest
+from langchain_kie._shared_work import PerProcess, SharedWork
 from langchain_kie._warnings import warn
 from langchain_kie.rate_limiter import KieRateLimiter
 
@@ -79,15 +78,11 @@ class ProcessState:
 
     def __init__(self) -> None:
         self.listings = ModelLists()
-        self._lock = threading.Lock()
-        self._limiters: dict[str, KieRateLimiter] = {}
+        self._limiters: SharedWork[str, KieRateLimiter] = SharedWork(lambda _: True, _MAX_ACCOUNTS)
 
     def limiter_of(self, account: str) -> KieRateLimiter:
         """The limiter of an account."""
-        with self._lock:
-            limiter = self._limiters.setdefault(account, KieRateLimiter(1, 1.0, margin=0.1))
-            evict_oldest(self._limiters, _MAX_ACCOUNTS)
-            return limiter
+        return self._limiters.run(account, lambda: KieRateLimiter(1, 1.0, margin=0.1))
 
 
 process = PerProcess(ProcessState)

@@ -14,13 +14,10 @@ from threading import Event
 _MODULES = (
     "langchain_kie._request",
     "langchain_kie._uploads",
-    "langchain_kie.files",
     "langchain_kie._http.transport",
-    "langchain_kie._conversation.content",
-    "langchain_kie._tools.definitions",
-    "langchain_kie._tools.structured_output",
     "httpcore",
 )
+"""They import the others that calls need."""
 
 _IMPORTED_LATE_BY_OTHERS = (
     "anyio._backends._asyncio",

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from langchain_kie._answer.pending_call import parse_arguments
 from langchain_kie._json import to_json
-from langchain_kie._json_schema.arguments import fit_arguments
-from langchain_kie._json_schema.coerce import fit
+from langchain_kie._json_schema.coerce import fit, fit_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from langchain_kie._json import Json
-    from langchain_kie._json_schema.arguments import FittedArguments
+    from langchain_kie._json_schema.coerce import FittedArguments
 
 _FENCE = "```"
 _FIRST_FENCE = re.compile(r"```(?:json)?\s(.*?)```", re.DOTALL | re.IGNORECASE)

@@ -5,7 +5,7 @@ Depends on events; independent of the APIs and of the content.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from langchain_kie._answer.citations import (
     CITATION_SPANS_KEY,
@@ -15,7 +15,6 @@ from langchain_kie._answer.citations import (
 )
 from langchain_kie._answer.event import BLOCKED, STOP, TOOL_CALLS
 from langchain_kie._answer.messages import PROVIDER, REFUSAL_REASON
-from langchain_kie._answer.token_counts import merge_counts, openai_token_usage
 from langchain_kie._catalog import USD_PER_CREDIT
 from langchain_kie.errors import HAS_NORMALIZED_FINISH_REASONS
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
     from langchain_kie._answer.event import AnswerEvent
     from langchain_kie._json import Json
+
+_COUNTS = {"cache_read": "cached_tokens", "reasoning": "reasoning_tokens", "audio": "audio_tokens"}
 
 
 class AnswerMetadata:
@@ -49,7 +50,7 @@ class AnswerMetadata:
         """Store the values of an event; those of later events replace or extend them."""
         if event.parse_usage:
             usage = event.usage
-            self._usage = merge_counts(self._usage, usage) if self._usage else usage
+            self._usage = _merge_counts(self._usage, usage) if self._usage else usage
             self._parse_usage = event.parse_usage
         reason = event.finish_reason
         if reason and (self.finish_reason.is_normal or not reason.is_normal):
@@ -75,7 +76,7 @@ class AnswerMetadata:
         """Add the token counts in OpenAI's format, and return them in LangChain's."""
         usage = self._parse_usage(self._usage) if self._parse_usage else None
         if usage:
-            self.values["token_usage"] = openai_token_usage(usage)
+            self.values["token_usage"] = _openai_token_usage(usage)
         return usage
 
     def add_refusal_reason(self) -> None:
@@ -105,3 +106,28 @@ class AnswerMetadata:
         self.values["finish_reason"] = reason.word
         if HAS_NORMALIZED_FINISH_REASONS:
             self.values["normalized_finish_reason"] = reason.normalized
+
+
+def _merge_counts(old: Json, new: Json) -> Json:
+    """The last counts, where they are not zero."""
+    merged = dict(old)
+    for name, value in new.items():
+        if isinstance(value, dict):
+            merged[name] = _merge_counts(merged.get(name, {}), value)
+        elif value or name not in merged:
+            merged[name] = value
+    return merged
+
+
+def _openai_token_usage(usage: Mapping[str, Any]) -> Json:
+    """LangChain's token counts in OpenAI's format, for `response_metadata`."""
+    token_usage: Json = {
+        "prompt_tokens": usage["input_tokens"],
+        "completion_tokens": usage["output_tokens"],
+        "total_tokens": usage["total_tokens"],
+    }
+    for side, openai_side in (("input", "prompt"), ("output", "completion")):
+        if details := usage.get(f"{side}_token_details"):
+            counts = {_COUNTS[name]: count for name, count in details.items()}
+            token_usage[f"{openai_side}_tokens_details"] = counts
+    return token_usage

@@ -18,8 +18,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from langchain_core.utils.json import parse_json_markdown
 
 from langchain_kie._json import complete_escapes
-from langchain_kie._json_schema.arguments import arguments_in, fit_arguments
-from langchain_kie._json_schema.coerce import NULL_TEXTS, fit
+from langchain_kie._json_schema.coerce import NULL_TEXTS, arguments_in, fit, fit_arguments
 from langchain_kie._json_schema.combine import as_json_text
 from langchain_kie.errors import ModelRefusalError
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage
@@ -42,20 +42,12 @@ class KieCredits:
     calls_without_credits: int = 0
 
 
-class _Sum:
+class _Sum(NamedTuple):
     """The exact sum of the calls of one model."""
 
-    def __init__(self) -> None:
-        self.credits = Decimal(0)
-        self.calls = 0
-        self.calls_without_credits = 0
-
-    def add(self, amount: float | None) -> None:
-        self.calls += 1
-        if amount is None:
-            self.calls_without_credits += 1
-        else:
-            self.credits += Decimal(str(amount))
+    credits: Decimal = Decimal(0)
+    calls: int = 0
+    calls_without_credits: int = 0
 
 
 class KieCreditsCallback(BaseCallbackHandler):
@@ -129,7 +121,9 @@ class KieCreditsCallback(BaseCallbackHandler):
 
     def _add(self, model: str, amount: float | None) -> None:
         with self._lock:
-            self._sums.setdefault(model, _Sum()).add(amount)
+            charged, calls, without_credits = self._sums.get(model, _Sum())
+            charged += Decimal(str(amount or 0))
+            self._sums[model] = _Sum(charged, calls + 1, without_credits + (amount is None))
 
 
 def _credits(sums: list[_Sum]) -> KieCredits:

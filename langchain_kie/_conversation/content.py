@@ -118,8 +118,6 @@ def repaired_for_langchain(message: BaseMessage) -> BaseMessage:
     for v0 text blocks, and labels every file in OpenAI's form as a PDF (`_normalize_messages`).
     Remove this function when no supported langchain-core does any of this.
     """
-    if isinstance(message.content, str):
-        return message
     content = [_repaired(block) if isinstance(block, dict) else block for block in message.content]
     is_same = all(new is old for new, old in zip(content, message.content, strict=True))
     return message if is_same else message.model_copy(update={"content": content})

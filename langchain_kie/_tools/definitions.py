@@ -20,7 +20,6 @@ from langchain_kie._catalog import BUILTIN_TOOLS, BUILTIN_TOOLS_BY_NAME
 from langchain_kie._json import without_none
 from langchain_kie._json_schema.keywords import type_names, without_titles
 from langchain_kie._json_schema.normalize import normalize_schema
-from langchain_kie._tools.server_tools import reject_server_tool
 from langchain_kie._tools.typed_dicts import typed_dict_schema
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ _POSITIONAL_ONLY = "v__positional_only"
 """A property that pydantic adds for a function with positional-only parameters (seen in pydantic
 2.14). It can go when the schema of such a function does not have it."""
 
-_SCHEMA_KEYS = frozenset(_PARAMETERS)
 _DECLARATIONS = ("functionDeclarations", "function_declarations")
 _COMBINING_KEYWORDS = frozenset({"$ref", "anyOf", "oneOf", "allOf"})
 
@@ -80,7 +78,7 @@ def normalize_tool(
         if "type" not in definition:
             others = {k: v for k, v in others.items() if k not in BUILTIN_TOOLS_BY_NAME}
         if not builtins or "type" not in definition:
-            reject_server_tool(others, _SCHEMA_KEYS)
+            _reject_server_tool(others)
         if not functions and not builtins:
             functions = [_function_from_dict(definition)]
     extra = {} if strict is None else {"strict": strict}
@@ -114,6 +112,44 @@ def _builtin_tools(tool: Json) -> list[Json]:
         for key, config in tool.items()
         if key in BUILTIN_TOOLS_BY_NAME
     ]
+
+
+# --- server tools that KIE does not have ----------------------------------------------------
+
+_ADVICE = (
+    (re.compile("search_?retrieval|web_?search"), 'bind {"google_search": {}} instead'),
+    (re.compile("web_?fetch"), 'bind {"url_context": {}} instead'),
+    (re.compile("code_?(execution|interpreter)"), 'bind {"code_execution": {}} instead'),
+    (re.compile("mcp"), "load the tools of the MCP server with langchain-mcp-adapters instead"),
+    (re.compile("^custom$"), "bind a function with one string parameter, which takes the text"),
+    (re.compile(""), "bind a function that does the same"),
+)
+"""What there is instead of a tool, by its name in lower case; the first match counts."""
+
+_FUNCTION_TYPES = frozenset({"function", "object"})
+_DEFINITION_KEYS = frozenset({"function", "toolSpec", "properties", "title", *_PARAMETERS})
+"""Keys of a dict that defines a function."""
+
+
+def _reject_server_tool(tool: Json) -> None:
+    """Reject a dict that names a tool of another server, and defines no function.
+
+    OpenAI and Anthropic have a `type`, Gemini has a key: `{"google_maps": {}}`.
+
+    Raises:
+        ValueError: The dict names such a tool; the message says what to use instead.
+    """
+    if not tool or not tool.keys().isdisjoint(_DEFINITION_KEYS):
+        return
+    name = tool.get("type")
+    if name is None and "name" not in tool:
+        name = next((key for key, value in tool.items() if isinstance(value, dict)), None)
+    if name and str(name).lower() not in _FUNCTION_TYPES:
+        advice = next(text for row, text in _ADVICE if row.search(str(name).lower()))
+        raise ValueError(f"KIE has no server tool {name!r}: {advice}")
+
+
+# --- functions that are data ----------------------------------------------------------------
 
 
 def _function_from_dict(tool: Json) -> Json:

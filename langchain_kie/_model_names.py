@@ -53,13 +53,10 @@ def resolve(model: str, api: Api | None = None) -> ResolvedModel:
     """
     if api is not None and api not in APIS:
         raise KieConfigurationError(f"api must be one of {', '.join(APIS)}; got {api!r}")
-    name = model.lower()
-    spec = _BY_SPELLING.get(name)
-    if spec is None and name.startswith(_GOOGLE_PREFIX):
-        name = name.removeprefix(_GOOGLE_PREFIX)
+    if model.lower().startswith(_GOOGLE_PREFIX):
         model = model[len(_GOOGLE_PREFIX) :]
-        spec = _BY_SPELLING.get(name)
-    if spec:
+    name = model.lower()
+    if spec := _BY_SPELLING.get(name):
         chosen = api or _api_of_spelling(name, spec)
         route = spec.routes.get(chosen)
         if route is None and chosen != "gateway":

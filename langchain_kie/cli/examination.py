@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -155,11 +155,7 @@ def _show_end(console: Console, budget: Budget, account: KieAccount, before: flo
     if count := budget.calls_of_unknown_cost:
         used += f" (calls without a report: {count}, counted as {UNKNOWN_COST:g} each)"
     console.print(f"{used}.")
-    try:
-        balance = None if before is None else account.credits()
-    except KieError:
-        return
-    if balance is not None:
-        console.print(
-            f"Balance: {balance:,.2f} credits. KIE subtracts a call 6 to 15 s after its end."
-        )
+    if before is not None:
+        with suppress(KieError):
+            balance = f"Balance: {account.credits():,.2f} credits."
+            console.print(f"{balance} KIE subtracts a call 6 to 15 s after its end.")

@@ -120,7 +120,7 @@ def _chat_route(model: str, *documented: Feature, **fields: Any) -> Route:
 def _flash(
     name: str, spelling: str, *documented: Feature, efforts: tuple[str, ...] = _LOW_HIGH
 ) -> ModelSpec:
-    """A Flash model since 3.5, which is native by default; what its OpenAI-compatible page has."""
+    """A Flash model since 3.5, native by default; `documented` is for its OpenAI-compatible API."""
     native = _native_route(spelling, efforts=efforts)
     chat = _chat_route(f"{spelling}-openai", *documented, efforts=efforts)
     routes: dict[Api, Route] = {"generate_content": native, "chat_completions": chat}

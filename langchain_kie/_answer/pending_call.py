@@ -14,6 +14,8 @@ from langchain_kie._json import answer_json, complete_escapes, parse_json, to_js
 from langchain_kie._json_schema.coerce import coerce
 
 if TYPE_CHECKING:
+    from langchain_core.messages.tool import ToolCallChunk
+
     from langchain_kie._answer.event import ToolCallDelta
     from langchain_kie._json import Json
 
@@ -83,6 +85,8 @@ class PendingCall:
         nesting: The JSON nesting of the fragments that were scanned.
         scanned_count: The number of fragments that were scanned.
         tail: The end of the last fragments.
+        signature: Its thought signature.
+        event: The chunks of the last event that had a fragment of it, or repeated it.
     """
 
     index: int
@@ -106,6 +110,8 @@ class PendingCall:
     nesting: _JsonNesting = field(default_factory=_JsonNesting)
     scanned_count: int = 0
     tail: str = ""
+    signature: str | None = None
+    event: dict[int, ToolCallChunk] | None = None
 
     @property
     def has_open_pieces(self) -> bool:

@@ -25,6 +25,9 @@ _INDIRECT = frozenset(
     {"$ref", "allOf", "anyOf", "oneOf", "additionalProperties", "patternProperties"}
 )
 
+_MAX_COMPARED = 200
+"""How many calls a call without an id is compared with."""
+
 
 class ToolCalls:
     """Assembles the tool calls of one answer.
@@ -89,8 +92,8 @@ class ToolCalls:
         Returns:
             The fragment's arguments, if they are text of the answer.
         """
-        call, is_repeated = self._find_or_start(delta)
-        if call is None or is_repeated:
+        call = self._unrepeated(delta, text_length, chunks)
+        if call is None:
             return ""
         args = delta.args
         if "}{" in args or "} " in args or "}\n" in args:
@@ -106,8 +109,6 @@ class ToolCalls:
             args = call.arguments()
         if call.is_answer:
             return args if call is self.answer else ""
-        if delta.extra or delta.signature:
-            self._store_extras(call, delta, text_length)
         if not call.name:
             return ""
         if self._without_arguments:
@@ -143,11 +144,20 @@ class ToolCalls:
         has_started = call.is_announced and call.index not in self._waiting
         return chunks if has_started else self._waiting
 
-    def _store_extras(self, call: PendingCall, delta: ToolCallDelta, text_length: int) -> None:
+    def _unrepeated(
+        self, delta: ToolCallDelta, text_length: int, event: dict[int, ToolCallChunk]
+    ) -> PendingCall | None:
+        """Store the extras of a fragment; return its call, `None` if it only repeats the call."""
+        call, is_repeated = self._find_or_start(delta, event)
+        if call is None:
+            return None
+        call.event = event
         if delta.extra:
             self._signatures.add_extra(call.index, delta.extra)
-        if delta.signature:
+        if delta.signature and call.signature != delta.signature:
+            call.signature = delta.signature
             self._signatures.add_call(call.index, text_length, delta.signature)
+        return None if is_repeated else call
 
     def end_calls(self, *, is_cut: bool) -> list[str]:
         """Complete the calls without arguments, and those whose pieces have no end.
@@ -197,21 +207,24 @@ class ToolCalls:
             self._signatures.set_call_id(call.index, call.id, call.name, emitted, signed)
         return chunks
 
-    def _find_or_start(self, delta: ToolCallDelta) -> tuple[PendingCall | None, bool]:
+    def _find_or_start(
+        self, delta: ToolCallDelta, event: dict[int, ToolCallChunk]
+    ) -> tuple[PendingCall | None, bool]:
         """Return the call of a fragment, and whether the fragment only repeats the call.
 
         There is no call for the end of arguments in pieces if none is open.
 
         The call is found by the server's index, else by its id, else it is the last one; but a
         new id, another name, or a name or an object after complete arguments starts a new call
-        (docs/wire.md 5).
+        (docs/wire.md 5). Without an id, a complete call repeats an equal one of an earlier event;
+        equal ones of one event are several calls.
         """
         if delta.is_complete and delta.args == "{}" and not delta.partial_args:
             last = self._calls[-1:]
             ended = [c for c in last if c.has_open_pieces and not c.differs_from(delta)]
             if ended or delta.partial_args is not None:
                 return ended[0] if ended else None, False
-        call = self._candidate(delta)
+        call = self._candidate(delta, event)
         if call is None or ((delta.id or delta.name) and call.differs_from(delta)):
             return self._start(delta, delta.name), False
         if call.partial_args and not call.is_complete and (delta.id or not delta.name):
@@ -222,17 +235,37 @@ class ToolCalls:
         is_nothing = args == "null" and not (delta.name and delta.id != call.native_id)
         if call.is_quoted and not is_object:
             is_object = args.lstrip()[:1] == '"'
-        if (is_object and call.is_repeated_by(delta)) or (
-            is_nothing and call.has_complete_arguments()
-        ):
+        is_equal = call.is_repeated_by(delta) if is_object else not (args or call.fragments)
+        is_new = is_equal and delta.name and not delta.id and call.event is event
+        is_repeated = (is_object and is_equal) or (is_nothing and call.has_complete_arguments())
+        if is_repeated and not is_new:
             return call, True
         is_named = delta.name and call.name and not (delta.id and call.native_id)
-        if (is_object or is_named) and call.has_complete_arguments():
+        if is_new or ((is_object or is_named) and call.has_complete_arguments()):
             return self._start(delta, delta.name or call.name), False
         return call, False
 
-    def _candidate(self, delta: ToolCallDelta) -> PendingCall | None:
+    def _call_of_earlier_event(
+        self, delta: ToolCallDelta, event: dict[int, ToolCallChunk]
+    ) -> PendingCall | None:
+        """Return the call of an earlier event that a complete call without an id repeats."""
+        if not delta.args.rstrip().endswith("}"):
+            return None
+        for call in self._calls[:_MAX_COMPARED]:
+            is_same = None in (delta.index, call.native_index) or delta.index == call.native_index
+            if delta.signature and call.signature:
+                is_same = is_same and delta.signature == call.signature
+            is_same = is_same and call.event is not event and call.name == delta.name
+            if is_same and call.is_repeated_by(delta):
+                return call
+        return None
+
+    def _candidate(
+        self, delta: ToolCallDelta, event: dict[int, ToolCallChunk]
+    ) -> PendingCall | None:
         """Return the call that a fragment may continue or repeat."""
+        if delta.name and not delta.id and (call := self._call_of_earlier_event(delta, event)):
+            return call
         candidates = self._calls
         if delta.index is not None:
             candidates = [call for call in candidates if call.native_index == delta.index]

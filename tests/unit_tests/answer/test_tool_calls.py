@@ -235,7 +235,29 @@ CHAT = [
         invalid=[("f", '{"i"')],
     ),
 ]
+NATIVE_F1, NATIVE_F2 = ({"functionCall": {"name": "f", "args": {"i": i}}} for i in (1, 2))
+SIGNED, SIGNED_TOO = ({**NATIVE_F1, "thoughtSignature": signature} for signature in ("S==", "T=="))
+NATIVE_REPEATED = {
+    "two at once": ([[NATIVE_F1, NATIVE_F2]] * 2, GENERATED),
+    "two, then both at once": ([[NATIVE_F1], [NATIVE_F2], [NATIVE_F1, NATIVE_F2]], GENERATED),
+    "with its signature": ([[SIGNED, NATIVE_F2]] * 2, GENERATED),
+    "at first without its signature": ([[NATIVE_F1, NATIVE_F2], [SIGNED, NATIVE_F2]], GENERATED),
+    "only as equal ones of one event": ([[NATIVE_F1, NATIVE_F1]], GENERATED[:1] * 2),
+    "only as equal ones with other signatures": ([[SIGNED], [SIGNED_TOO]], GENERATED[:1] * 2),
+}
+"""Native calls without an id, in the events in which they come, and the calls that they are."""
+
 NATIVE = [
+    *(
+        native_row(
+            f"calls that are repeated, {name}",
+            sse(*(native(*parts) for parts in events), native(finish="STOP")),
+            calls=calls,
+            metadata=NATIVE_CALLS,
+            extra={"thought_signatures": ...} if "signature" in name else {},
+        )
+        for name, (events, calls) in NATIVE_REPEATED.items()
+    ),
     native_row(
         "no ids, one signature",
         sse(

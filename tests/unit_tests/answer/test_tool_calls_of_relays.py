@@ -37,7 +37,37 @@ def two_calls(index: int | None) -> list[dict[str, Any]]:
     return [fragment("f", args, id=call_id, **members) for args, call_id, members in calls]
 
 
+A, B = fragment("f", OSLO), fragment("f", ROME)
+A_0, B_0 = fragment("f", OSLO, index=0), fragment("f", ROME, index=0)
+NOW = fragment("now", "")
+BOTH = [("f", {"city": "Oslo"}, None), ("f", {"city": "Rome"}, None)]
+REPEATED: dict[str, tuple[list[list[dict[str, Any]]], list[Any]]] = {
+    "two at once": ([[A, B], [A, B]], BOTH),
+    "two at once, three times": ([[A, B]] * 3, BOTH),
+    "two, then both at once": ([[A], [B], [A, B]], BOTH),
+    "two in turns": ([[A], [B], [A], [B]], BOTH),
+    "two, index 0 for all": ([[A_0], [B_0], [A_0, B_0]], BOTH),
+    "two without an index, then with one": ([[A, B], [A_0, fragment("f", ROME, index=1)]], BOTH),
+    "two with an id, then without": ([two_calls(1), [A, B]], TWO),
+    "one in fragments": ([[fragment("f", OSLO[:4])], [fragment(None, OSLO[4:])], [A]], BOTH[:1]),
+    "and another": ([[A], [A, B]], BOTH),
+    "two equal ones": ([[A, A], [A, A]], BOTH[:1] * 2),
+    "only as equal ones of one event": ([[A, A]], BOTH[:1] * 2),
+    "only as equal ones of one event, index 0 for all": ([[A_0, A_0]], BOTH[:1] * 2),
+    "only as equal ones of one event, without arguments": ([[NOW, NOW]], [("now", {}, None)] * 2),
+    "without arguments": ([[A, fragment("now", "{}")]] * 2, [BOTH[0], ("now", {}, None)]),
+}
+"""Complete calls without an id, in the events in which they come, and the calls that they are."""
+
 OTHER_SERVERS = [
+    *(
+        chat_row(
+            f"calls that are repeated, {name}",
+            sse(*(delta(tool_calls=event) for event in events), delta("tool_calls")),
+            calls=calls,
+        )
+        for name, (events, calls) in REPEATED.items()
+    ),
     *(
         chat_row(
             f"arguments that are {arguments!r}",

@@ -59,6 +59,17 @@ class PartialArgs:
         _put(holder, path[-1], old + value if is_continued else value)
 
 
+def is_start_of(value: Any, other: Any) -> bool:
+    """Whether further pieces can make `value` the JSON value `other`."""
+    if isinstance(value, dict) and isinstance(other, dict):
+        return all(key in other and is_start_of(value[key], other[key]) for key in value)
+    if isinstance(value, list) and isinstance(other, list):
+        return len(value) <= len(other) and all(map(is_start_of, value, other))
+    if isinstance(value, str) and isinstance(other, str):
+        return other.startswith(value)
+    return bool(value == other)
+
+
 def _parse_path(path: str) -> list[str | int]:
     """The names and indexes of a path such as `$.stops[0].city`."""
     steps: list[str | int] = [

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._answer.partial_args import PartialArgs
+from langchain_kie._answer.partial_args import PartialArgs, is_start_of
 from langchain_kie._json import answer_json, complete_escapes, parse_json, to_json
 from langchain_kie._json_schema.coerce import coerce
 
@@ -128,7 +128,7 @@ class PendingCall:
         Before the object starts, nothing but white space or `null` is no arguments. Half a
         surrogate pair becomes U+FFFD; what may be one waits for the next fragment.
         """
-        if self.partial_args:
+        if self.partial_args and (delta.partial_args is not None or delta.args == "{}"):
             self.partial_args.add(delta.partial_args or ())
             return self.end_arguments() if delta.is_complete else ""
         if not self.fragments and delta.args.strip() in _NO_ARGUMENTS:
@@ -210,6 +210,16 @@ class PendingCall:
         if delta.partial_args is not None or not self.has_complete_arguments():
             return False
         return bool(arguments_value(delta.args) == arguments_value(self.arguments()))
+
+    def is_completed_by(self, delta: ToolCallDelta) -> bool:
+        """Whether a complete call has all arguments of this one, whose pieces have no end.
+
+        Without an id that proves it, they must start with these pieces.
+        """
+        if self.differs_from(delta) or self.partial_args is None:
+            return False
+        has_same_id = delta.id is not None and delta.id == self.native_id
+        return has_same_id or is_start_of(self.partial_args.args, arguments_value(delta.args))
 
     def emit_arguments(self, args: str) -> str:
         """Return the arguments to emit after `args` were added to the call.

@@ -227,7 +227,7 @@ class ToolCalls:
         call = self._candidate(delta, event)
         if call is None or ((delta.id or delta.name) and call.differs_from(delta)):
             return self._start(delta, delta.name), False
-        if call.partial_args and not call.is_complete and (delta.id or not delta.name):
+        if call.has_open_pieces and (delta.id or not delta.name or call.is_completed_by(delta)):
             return call, False
         args = delta.args
         starts_object = "{" in args and args.lstrip()[0] == "{"
@@ -267,6 +267,10 @@ class ToolCalls:
         if delta.name and not delta.id and (call := self._call_of_earlier_event(delta, event)):
             return call
         candidates = self._calls
+        if delta.is_complete and delta.partial_args is None:
+            for call in candidates:
+                if call.has_open_pieces and call.is_completed_by(delta):
+                    return call
         if delta.index is not None:
             candidates = [call for call in candidates if call.native_index == delta.index]
         elif delta.id:

@@ -48,7 +48,61 @@ def partial_row(name: str, *events: dict[str, Any], **expected: Any) -> Row:
     return native_row(name, sse(*events, STOPPED), **{"metadata": NATIVE_CALLS, **expected})
 
 
+ARGS = PARTIAL_CALL[1]
+
+
+def complete(args: Any, **members: Any) -> dict[str, Any]:
+    return native({"functionCall": {**members, "args": args}})
+
+
+BROKEN = [*PARTIAL[:2], pieces(piece("$.a[3]", "numberValue", 1))]
+THEN_COMPLETE: dict[str, tuple[list[dict[str, Any]], list[Any]]] = {
+    "all pieces, with the id": ([*PARTIAL, complete(ARGS, name="f", id="c1")], [PARTIAL_CALL]),
+    "all pieces, without the id": ([*PARTIAL, complete(ARGS, name="f")], [PARTIAL_CALL]),
+    "all pieces, without id and name": ([*PARTIAL, complete(ARGS)], [PARTIAL_CALL]),
+    "all pieces and an end": (
+        [*PARTIAL, native({"functionCall": {}}), complete(ARGS, name="f")],
+        [PARTIAL_CALL],
+    ),
+    "some pieces, with the id": ([*PARTIAL[:2], complete(ARGS, name="f", id="c1")], [PARTIAL_CALL]),
+    "some pieces, without the id": ([*PARTIAL[:4], complete(ARGS, name="f")], [PARTIAL_CALL]),
+    "some pieces, and then an end": (
+        [*PARTIAL[:2], complete(ARGS, name="f"), native({"functionCall": {}})],
+        [PARTIAL_CALL],
+    ),
+    "no pieces but the start": ([PARTIAL[0], complete(ARGS, name="f")], [PARTIAL_CALL]),
+    "pieces without an id": (
+        [pieces(name="f"), *PARTIAL[1:3], complete(ARGS, name="f", id="c1")],
+        [("f", ARGS, None)],
+    ),
+    "other pieces, with the id": ([*PARTIAL, complete({"i": 1}, name="f", id="c1")], [F1]),
+    "other pieces, without the id": (
+        [*PARTIAL, complete({"i": 1}, name="f")],
+        [PARTIAL_CALL, ("f", {"i": 1}, None)],
+    ),
+    "pieces that cannot be placed": ([*BROKEN, complete(ARGS, name="f", id="c1")], [PARTIAL_CALL]),
+    "text": (
+        [*PARTIAL[:2], complete(orjson.dumps(ARGS).decode(), name="f", id="c1")],
+        [PARTIAL_CALL],
+    ),
+    "pieces of two calls": (
+        [
+            *PARTIAL[:3],
+            pieces(name="f", id="c2"),
+            pieces(piece("$.i", "numberValue", 2)),
+            complete(ARGS, name="f"),
+            complete({"i": 2}, name="f"),
+        ],
+        [PARTIAL_CALL, F2],
+    ),
+}
+"""Arguments in pieces, after which the call comes with complete arguments, and the calls."""
+
 NATIVE_PARTIAL = [
+    *(
+        partial_row(f"{name}, then the complete arguments", *events, calls=calls)
+        for name, (events, calls) in THEN_COMPLETE.items()
+    ),
     partial_row(
         "arguments in pieces", *PARTIAL, native({"functionCall": {}}), calls=[PARTIAL_CALL]
     ),
@@ -153,6 +207,7 @@ ENDS = {
     "an empty call": [native({"functionCall": {}})],
     "an empty call in another spelling": [native({"function_call": {}})],
     "the name": [native({"functionCall": {"name": "f"}})],
+    "the complete arguments": [complete({"city": "Oslo"}, name="f")],
     "none": [],
 }
 SCHEMA = {"title": "f", "type": "object", "properties": {"city": {"type": "string"}}}

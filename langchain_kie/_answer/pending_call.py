@@ -169,6 +169,13 @@ class PendingCall:
             return True
         return not self.is_open() and parse_arguments(self.arguments()) is not None
 
+    def has_all_arguments(self) -> bool:
+        """As `has_complete_arguments`; faster if they are open."""
+        if self.is_complete or not self.fragments:
+            return self.is_complete
+        is_closed = self.fragments[-1].rstrip().endswith(("}", "]", '"'))
+        return is_closed and parse_arguments(self.arguments()) is not None
+
     def is_open(self) -> bool:
         """Whether its arguments have an unclosed bracket or string; faster than parsing them."""
         self.nesting.scan("".join(self.fragments[self.scanned_count :]))

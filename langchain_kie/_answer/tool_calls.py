@@ -51,7 +51,7 @@ class ToolCalls:
         self._answer_names = answer_names
         self._signatures = signatures
         self._calls: list[PendingCall] = []
-        self._without_arguments: PendingCall | None = None
+        self._sending: PendingCall | None = None
         self._waiting: dict[int, ToolCallChunk] = {}
         self.needs_end = False
         self.answer: PendingCall | None = None
@@ -111,38 +111,39 @@ class ToolCalls:
             return args if call is self.answer else ""
         if not call.name:
             return ""
-        if self._without_arguments:
-            chunks = self._chunks_or_waiting(call, chunks)
-        chunk = chunks.get(call.index) or tool_call_chunk(args="", index=call.index)
+        is_sent = call is self._sending or self._start_sending(call)
+        target = chunks if is_sent else self._waiting
+        chunk = target.get(call.index) or tool_call_chunk(args="", index=call.index)
         if not call.is_announced:
             self._announce(call, chunk)
         chunk["args"] = (chunk["args"] or "") + call.emit_arguments(args)
-        chunks[call.index] = chunk
+        target[call.index] = chunk
+        if self._waiting and is_sent:
+            self._send_waiting(call, chunks)
         return ""
 
     def _announce(self, call: PendingCall, chunk: ToolCallChunk) -> None:
         call.is_announced, call.id = True, self._unique_id(call.native_id)
         chunk["name"], chunk["id"] = call.name, call.id
-        if not (call.fragments or self._without_arguments):
-            self._without_arguments = call
 
-    def _chunks_or_waiting(
-        self, call: PendingCall, chunks: dict[int, ToolCallChunk]
-    ) -> dict[int, ToolCallChunk]:
-        """Return where to add a chunk of a call.
+    def _start_sending(self, call: PendingCall) -> bool:
+        """Whether the chunks of a call can be sent, because those of the call before are complete.
 
-        While a call has no arguments, the calls after it wait: it may end as `{}`, and a reader
-        may take all arguments for those of the last name.
+        Else they wait: a reader may take all arguments for those of the last name.
         """
-        if call is self._without_arguments:
-            if call.fragments:
-                self._without_arguments = None
-                chunks.setdefault(call.index, tool_call_chunk(args="", index=call.index))
-                chunks.update(self._waiting)
-                self._waiting.clear()
-            return chunks
-        has_started = call.is_announced and call.index not in self._waiting
-        return chunks if has_started else self._waiting
+        if self._waiting or (self._sending and not self._sending.has_all_arguments()):
+            return False
+        self._sending = call
+        return True
+
+    def _send_waiting(self, call: PendingCall, chunks: dict[int, ToolCallChunk]) -> None:
+        """Add to the chunks of an event those that waited for the arguments of a call."""
+        while self._waiting and call.has_all_arguments():
+            self._sending = call = self._calls[next(iter(self._waiting))]
+            waiting = self._waiting.pop(call.index)
+            chunk = chunks.setdefault(call.index, waiting)
+            if chunk is not waiting:
+                chunk["args"] = (chunk["args"] or "") + (waiting["args"] or "")
 
     def _unrepeated(
         self, delta: ToolCallDelta, text_length: int, event: dict[int, ToolCallChunk]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import call_modes
 import orjson
@@ -25,6 +25,9 @@ from unit_tests.answer.rows import (
     fragments,
     native,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 OSLO, ROME = '{"city":"Oslo"}', '{"city":"Rome"}'
 
@@ -313,6 +316,26 @@ def native_now(**members: Any) -> bytes:
 
 
 NOW, LATER = fragment("now", "", index=0, id="N"), fragment("f", OSLO, index=1, id="O")
+INDEXES: list[dict[str, Any]] = [{"index": 0}, {"index": 1}]
+ORDERS = {
+    "after two names": ["f", "g", "f1", "g1", "f2", "g2"],
+    "after two names, the second first": ["f", "g", "g1", "f1", "g2", "f2"],
+    "after two names, the second at once": ["f", "g", "g1", "g2", "f1", "f2"],
+    "with the names": ["f+", "g+", "f2", "g2"],
+    "with the names, the second first": ["f+", "g+", "g2", "f2"],
+}
+"""The name of a call (`f`), its name with the first half of its arguments (`f+`), or a half of them
+(`f1`, `f2`), in the order in which they come."""
+
+
+def _pieces(members: list[dict[str, Any]], order: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Fragments of the calls of `f` and `g`, each with the members of its call."""
+    halves = {"f": (OSLO[:8], OSLO[8:]), "g": (ROME[:8], ROME[8:])}
+    for name, *part in order:
+        text = halves[name][part == ["2"]] if part else ""
+        yield fragment(None if part in (["1"], ["2"]) else name, text, **members["fg".index(name)])
+
+
 EMPTY: dict[str, tuple[bytes, list[str]]] = {
     "chat, empty": (fragments(NOW), ["{}"]),
     "chat, null": (fragments(fragment("now", "null", index=0)), ["{}"]),
@@ -337,6 +360,50 @@ EMPTY: dict[str, tuple[bytes, list[str]]] = {
             fragment("g", "", index=2, id="R"),
             fragment(None, ROME, index=2),
             fragment(None, OSLO, index=1),
+        ),
+        [OSLO, ROME],
+    ),
+    **{
+        f"chat, in turns, {name}": (fragments(*_pieces(INDEXES, order)), [OSLO, ROME])
+        for name, order in ORDERS.items()
+    },
+    "chat, in turns, with ids only": (
+        fragments(*_pieces([{"id": "O"}, {"id": "R"}], ORDERS["after two names"])),
+        [OSLO, ROME],
+    ),
+    "chat, in turns, in one chunk": (
+        sse(
+            *(
+                delta(tool_calls=[*_pieces(INDEXES, step)])
+                for step in (("f", "g"), ("f1", "g1"), ("f2", "g2"))
+            ),
+            delta("tool_calls"),
+        ),
+        [OSLO, ROME],
+    ),
+    "chat, in turns, three calls": (
+        fragments(
+            *_pieces(INDEXES, ("f", "g", "f1", "g1")),
+            fragment("h", "{", index=2, id="H"),
+            *_pieces(INDEXES, ("f2", "g2")),
+            fragment(None, "}", index=2),
+        ),
+        [OSLO, ROME, "{}"],
+    ),
+    "native, in turns": (
+        sse(
+            *(
+                native({"functionCall": {"name": name, "id": call_id, "willContinue": True}})
+                for name, call_id in (("f", "O"), ("g", "R"))
+            ),
+            *(
+                native({"functionCall": {"id": call_id, "partialArgs": [piece]}})
+                for call_id, piece in (
+                    ("O", {"jsonPath": "$.city", "stringValue": "Oslo"}),
+                    ("R", {"jsonPath": "$.city", "stringValue": "Rome"}),
+                )
+            ),
+            native(finish="STOP"),
         ),
         [OSLO, ROME],
     ),

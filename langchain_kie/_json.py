@@ -59,6 +59,8 @@ _ESCAPES_OF_PIECE = re.compile(
 
 
 _EXPONENT = re.compile(rb"\d[eE]\+?\d")
+_TOO_MANY_DIGITS: Final = b"0" * 309
+"""Contained in JSON after `DIGITS_TO_ZEROS`, if a number without an exponent may be too large."""
 
 
 class RawJson:
@@ -208,7 +210,7 @@ def parse_json(text: bytes) -> Any:
             raise
         value = orjson.loads(_with_replaced_halves(text))
     if has_long_integer:
-        value = _parse_by_python(_with_replaced_halves(text), _finite_float)
+        value = _parse_by_python(_with_replaced_halves(text), _finite_float, int)
     is_long = text[2 * MAX_DEPTH : 2 * MAX_DEPTH + 1]
     if is_long and text.count(b"[") + text.count(b"{") > MAX_DEPTH and _is_deep(text):
         raise ValueError("the JSON is nested too deeply")
@@ -219,9 +221,16 @@ def _with_replaced_halves(text: bytes) -> bytes:
     return _ESCAPES.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], text)
 
 
-def _parse_by_python(text: bytes, parse_float: Callable[[str], float]) -> Any:
+def _parse_by_python(
+    text: bytes, parse_float: Callable[[str], float], parse_int: Callable[[str], float]
+) -> Any:
     try:
-        return json.loads(text.decode(), parse_float=parse_float, parse_constant=_reject_constant)
+        return json.loads(
+            text.decode(),
+            parse_float=parse_float,
+            parse_int=parse_int,
+            parse_constant=_reject_constant,
+        )
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
 
@@ -233,17 +242,26 @@ def _finite_float(text: str) -> float:
     return number
 
 
+def _int_or_infinite(text: str) -> float:
+    """An integer; infinite if it has more digits than Python reads, which are 4,300."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
 def parse_event_json(text: bytes) -> Any:
-    """As `parse_json`, but a number that no float can hold is infinite.
+    """As `parse_json`, but a number that no float can hold, or no integer, is infinite.
 
     One argument of a tool call does not make an answer unreadable.
     """
     try:
         return parse_json(text)
     except ValueError:
-        if not _EXPONENT.search(text):
+        has_many_digits = _TOO_MANY_DIGITS in text.translate(DIGITS_TO_ZEROS)
+        if not (has_many_digits or _EXPONENT.search(text)):
             raise
-    value = _parse_by_python(_with_replaced_halves(text), float)
+    value = _parse_by_python(_with_replaced_halves(text), float, _int_or_infinite)
     if _is_deep(text):
         raise ValueError("the JSON is nested too deeply")
     return value

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from langchain_core.messages.ai import UsageMetadata
 
@@ -107,6 +107,7 @@ class AnswerEvent:
             their output.
         message_extra: Members with signatures that were next to the content, to be sent back.
         choice: The index of the choice or candidate, `None` if there was none.
+        others: Parse the other choices of the same event; `None` if there are none.
         is_message: Whether it is a complete message and not a piece of one.
         is_tagged_thought: Whether its text is a thought in `<thought>` tags.
         reasoning: The text of thoughts.
@@ -126,6 +127,7 @@ class AnswerEvent:
     native_parts: dict[int, Json] | None = None
     message_extra: Json | None = None
     choice: int | str | None = None
+    others: Sequence[Callable[[], AnswerEvent]] | None = None
     is_message: bool = False
     is_tagged_thought: bool = False
     reasoning: str = ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_kie._answer.event import AnswerEvent, Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _START, _END = "<thought>", "</thought>"
 
@@ -18,7 +18,7 @@ _START, _END = "<thought>", "</thought>"
 class EventFilter:
     """Filters the events of one answer.
 
-    The choice that has output first is the answer.
+    The choice that has output first is the answer; if an event has several, the first of these.
 
     Args:
         text_so_far: Returns the text of the events before.
@@ -58,12 +58,15 @@ class EventFilter:
         return event
 
     def _of_choice(self, event: AnswerEvent) -> AnswerEvent:
-        """Return the event without another choice than the first one with output."""
+        """Return the event without another choice than the answer."""
         if self._choice is None:
-            if event.outputs or event.has_output:
+            if event.outputs or event.others or event.has_output:
                 self._choice = event.choice
             return event
-        return _without_choice(event) if _is_other(event.choice, self._choice) else event
+        if not _is_other(event.choice, self._choice):
+            return event
+        same = (e for e in _others(event) if not _is_other(e.choice, self._choice))
+        return next(same, None) or _without_choice(event)
 
     def _read_thoughts(self, event: AnswerEvent) -> None:
         """Read thoughts in tags, and thoughts under a second name, each once."""
@@ -188,6 +191,11 @@ def _without_cut_tag(thought: str) -> tuple[str, str]:
     if start < 0 or not _END.startswith(thought[start:]):
         return thought, ""
     return thought[:start], thought[start:]
+
+
+def _others(event: AnswerEvent) -> Iterator[AnswerEvent]:
+    """The events for the other choices of an event."""
+    return (parse() for parse in event.others or ())
 
 
 def _is_other(choice: Any, first: Any) -> bool:

@@ -248,7 +248,8 @@ def parse_event(event: Json) -> AnswerEvent:
     parsed = AnswerEvent()
     choices = event.get("choices")
     if choices:
-        choice = common.first_choice(choices)
+        is_one = len(choices) == 1
+        choice = choices[0] if is_one else common.first_choice(event, "choices", parsed)
         parsed.choice = choice.get("index") or 0
         if "error" in choice:
             raise_if_error({"error": choice["error"]})

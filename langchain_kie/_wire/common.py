@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_kie._conversation.cache import keep_form
@@ -153,8 +154,16 @@ def copy_metadata(source: Json, names: Mapping[str, str], parsed: AnswerEvent) -
             parsed.metadata[names[member]] = value
 
 
-def first_choice(choices: list[Json]) -> Json:
-    """Of several choices, the one with index 0, else the first."""
-    if len(choices) == 1:
-        return choices[0]
-    return next((choice for choice in choices if choice.get("index") in _FIRST), choices[0])
+def first_choice(event: Json, name: str, parsed: AnswerEvent) -> Json:
+    """Of the choices in the member `name`, the one with index 0, else the first.
+
+    `parsed` gets the others, which are parsed only if one of them is the answer.
+    """
+    from langchain_kie._wire import parse_event  # noqa: PLC0415 - it imports this module
+
+    choices = event[name]
+    first: Json = next((item for item in choices if item.get("index") in _FIRST), choices[0])
+    parsed.others = [
+        partial(parse_event, {**event, name: [other]}) for other in choices if other is not first
+    ]
+    return first

@@ -274,7 +274,8 @@ def parse_event(event: Json) -> AnswerEvent:
     parsed = AnswerEvent()
     candidates = event.get("candidates")
     if candidates:
-        candidate = common.first_choice(candidates)
+        is_one = len(candidates) == 1
+        candidate = candidates[0] if is_one else common.first_choice(event, "candidates", parsed)
         parsed.choice = candidate.get("index") or 0
         if "error" in candidate:
             raise_if_error({"error": candidate["error"]})

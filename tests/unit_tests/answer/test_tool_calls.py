@@ -313,7 +313,7 @@ NATIVE = [
 
 @each(CHAT, NATIVE)
 async def test_tool_calls_are_the_same_in_every_call_mode(row: Row) -> None:
-    """wire.md 5-2, 11-3, 11-6, 11-7, 11-19, 11-20: fragments of every kind."""
+    """wire.md 5-2, 11-3, 11-6, 11-7, 11-19, 11-20, 11-22: fragments of every kind."""
     await check_every_call_mode(row)
 
 

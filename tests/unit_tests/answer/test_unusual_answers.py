@@ -121,6 +121,52 @@ async def test_an_image_only_in_the_complete_message_is_kept() -> None:
             assert [b["type"] for b in message.content_blocks] == ["text", "image"]
 
 
+def several(api: str, *pieces: tuple[Any, str], finish: bool = False) -> dict[str, Any]:
+    """An event with choices or candidates, each with an index and a piece of its text."""
+    if api == "generate_content":
+        end: dict[str, Any] = {"finishReason": "STOP"} if finish else {}
+        return {
+            "candidates": [
+                {"index": index, "content": {"parts": [{"text": text}] if text else []}, **end}
+                for index, text in pieces
+            ]
+        }
+    end = {"finish_reason": "stop"} if finish else {}
+    return chat(*({"index": index, "delta": {"content": text}, **end} for index, text in pieces))
+
+
+SEVERAL: dict[str, tuple[list[list[tuple[Any, str]]], str]] = {
+    "in each event": ([[(0, "A"), (1, "B")], [(0, "a"), (1, "b")]], "Aa"),
+    "in each event, index 1 first": ([[(1, "B"), (0, "A")], [(1, "b"), (0, "a")]], "Aa"),
+    "in each event, a text index": (
+        [[("1", "B"), ("0", "A")], [(1, "b"), (0, "a")]],
+        "Aa",
+    ),
+    "in each event, without index 0": ([[(2, "B"), (1, "A")], [(1, "a"), (2, "b")]], "Bb"),
+    "in separate events": ([[(0, "A")], [(1, "B")], [(0, "a")], [(1, "b")]], "Aa"),
+    "in separate events, index 1 first": ([[(1, "B")], [(0, "A")], [(1, "b")], [(0, "a")]], "Bb"),
+    "apart, then together": ([[(1, "B")], [(0, "A"), (1, "b")], [(1, "c"), (0, "a")]], "Bbc"),
+    "together, then apart": ([[(0, "A"), (1, "B")], [(1, "b")], [(0, "a")]], "Aa"),
+    "one, then together": ([[(0, "A")], [(0, "a"), (1, "B")]], "Aa"),
+    "together, index 0 without text": ([[(0, ""), (1, "B")], [(1, "b")], [(0, "A")]], "A"),
+}
+"""The choices of each event, and the text of the answer: that of one of them."""
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+@pytest.mark.parametrize(("events", "text"), SEVERAL.values(), ids=SEVERAL)
+async def test_choices_do_not_mix(events: list[Any], text: str, api: str) -> None:
+    """wire.md 11-23: one of them is the answer, wherever its pieces are."""
+    values = [several(api, *pieces, finish=pieces == events[-1]) for pieces in events]
+    for split in (False, True):
+        parts = [sse(value) for value in values]
+        with ScriptedServer(Scripted(parts if split else [b"".join(parts)])) as server:
+            for call_mode in BASIC_CALL_MODES:
+                message = await call_mode(model_at(server, api=api))
+                assert message.text == text
+                assert message.response_metadata["finish_reason"] == "stop"
+
+
 COMPLETE: dict[str, tuple[list[str], list[str], str]] = {
     "that continues the pieces": (["Hel"], ["Hello world"], "Hello world"),
     "that repeats the pieces": (["Hel", "lo"], ["Hello"], "Hello"),

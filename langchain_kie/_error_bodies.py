@@ -123,12 +123,14 @@ def _object_from_list(value: Any) -> dict[str, Any]:
     return value
 
 
-def is_envelope(value: Any) -> bool:
-    """Return whether a JSON value has the members of KIE's or OpenAI's errors."""
+def is_recognized(value: Any) -> bool:
+    """Return whether a JSON value has the members of KIE's or OpenAI's errors, or of answers."""
     value = _without_list(value)
     if not isinstance(value, dict):
         return False
-    return "error" in value or ("code" in value and ("msg" in value or "message" in value))
+    if "code" in value and ("msg" in value or "message" in value):
+        return True
+    return "error" in value or not _ANSWER_KEYS.isdisjoint(value)
 
 
 def starts_answer(event: dict[str, Any]) -> bool:

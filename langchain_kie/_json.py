@@ -291,6 +291,12 @@ def _is_deep(text: bytes) -> bool:
     return brackets != b""
 
 
+def open_brackets(line: bytes) -> int:
+    """How many more brackets a line of JSON opens than it closes."""
+    brackets = _STRINGS.sub(b"", line).translate(_BRACKETS, _NO_BRACKETS)
+    return brackets.count(b"[") - brackets.count(b"]")
+
+
 def parse_next_json(text: bytes, half: bytes) -> tuple[Any, bytes]:
     """Parse JSON that continues the strings of the JSON before it, as the events of a stream do.
 

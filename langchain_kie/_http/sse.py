@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from langchain_kie._error_bodies import is_envelope, unreadable_body_error
+from langchain_kie._error_bodies import is_recognized, unreadable_body_error
 from langchain_kie._json import (
     DIGITS_TO_ZEROS,
     LONG_INTEGER,
     MAX_DEPTH,
+    open_brackets,
     parse_event_json,
     parse_next_json,
 )
@@ -59,6 +60,8 @@ class EventParser:
         self._document = bytearray()
         self._line: list[bytes] = []
         self._data: list[bytes] = []
+        self._bare_lines: list[bytes] = []
+        self._bare_depth = 0
         self._event_start = 0
         self._ends_with_cr = False
         self._has_events = False
@@ -87,7 +90,7 @@ class EventParser:
         return self._feed_stream(data)
 
     def close(self) -> list[Any]:
-        """End the body; a document is parsed only now.
+        """End the body; a document is parsed only now, or read as lines if others follow it.
 
         Returns:
             The document, or its elements if it is an array. If the body is not JSON, or has
@@ -97,9 +100,11 @@ class EventParser:
             try:
                 value = self._parse_document()
             except ValueError as error:
-                return [KieProtocolError(f"the response is not JSON: {error}")]
+                self.is_document = False
+                values = self._feed_stream(bytes(self._document) + b"\n\n")
+                return values or [KieProtocolError(f"the response is not JSON: {error}")]
             return value if isinstance(value, list) else [value]
-        values: list[Any] = []
+        values = []
         if self._line or self._data:
             is_in_event, self._ends_with_cr = self.is_in_event(), False
             values = self._feed_stream(b"\n") if self._line else []
@@ -115,7 +120,8 @@ class EventParser:
         if self.is_document:
             return not self.has_document()
         line = b"".join(self._line)
-        return any(self._data) or (line.startswith(b"data:") and bool(line[5:].strip()))
+        is_in_line = line.startswith(b"data:") and bool(line[5:].strip())
+        return is_in_line or any(self._data) or bool(self._bare_lines)
 
     def has_document(self) -> bool:
         """Return whether a complete JSON document was received."""
@@ -175,8 +181,8 @@ class EventParser:
         """Parse complete lines.
 
         A line with a complete object is an event, also without the blank line that should
-        follow: no further line could continue the object. So is an error without `data:`, which
-        KIE sends in place of a stream, if the stream has already started.
+        follow: no further line could continue the object. So is an error or an answer without
+        `data:`, which KIE sends in place of a stream, if the stream has already started.
         """
         values: list[Any] = []
         open_data = self._data
@@ -198,9 +204,22 @@ class EventParser:
                 open_data.append(text)
             elif line == b"data":
                 open_data.append(b"")
-            elif line[:1] in _JSON_STARTS and is_envelope(value := self._repaired(line)):
-                values.append(value)
+            elif (self._bare_lines or line[:1] in _JSON_STARTS) and line[:1] != b":":
+                values += self._add_bare_line(line)
         return values
+
+    def _add_bare_line(self, line: bytes) -> list[Any]:
+        """Add a line of JSON without `data:`; return the error or answer that it completes."""
+        value = self._repaired(line) if line[:1] in _JSON_STARTS else None
+        if not is_recognized(value):
+            self._bare_depth += open_brackets(line)
+            self._bare_lines.append(line)
+            if self._bare_depth > 0:
+                return []
+            value = self._repaired(b"\n".join(self._bare_lines))
+        self._bare_lines.clear()
+        self._bare_depth = 0
+        return [value] if is_recognized(value) else []
 
     def _parse_exactly(self, text: bytes) -> Any:
         """Parse JSON for which orjson needs help, such as one half of a surrogate pair."""

@@ -255,6 +255,17 @@ CONTENT = (
         for code in (402, 429, 500)
     ),
     *(
+        Fault(
+            "S1",
+            f"code {code} without data:, in several lines",
+            Effect("reports", *CODES[code], code),
+            _inserted(b'{\n "code": %d,\n "msg": "m"\n}\n\n' % code, b": here\n\n"),
+            _IN_STREAM,
+            STREAMS,
+        )
+        for code in (402, 429, 500)
+    ),
+    *(
         Fault("S2", name, effect, _inserted(event), _IN_STREAM, STREAMS)
         for name, (effect, event) in OPENAI_ERRORS.items()
     ),

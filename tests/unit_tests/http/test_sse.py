@@ -92,6 +92,11 @@ def test_invalid_utf8_is_an_error_and_not_replaced(invalid: bytes) -> None:
     assert parse(document) == [KieProtocolError]
 
 
+ERROR = {"code": 402, "msg": 'a {" [b'}
+PRETTY = orjson.dumps(ERROR, option=orjson.OPT_INDENT_2)
+"""An error in several lines, none of which has a field name."""
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
@@ -122,6 +127,22 @@ def test_invalid_utf8_is_an_error_and_not_replaced(invalid: bytes) -> None:
         ),
         (b'data: {}\n\n{"code":402}\n{"a":1}\n{"code":402,"msg":\n{\n[]\n\n', [{}]),
         (b'data: {"a":\n{"code":402,"msg":"m"}\n', [{"code": 402, "msg": "m"}]),
+        *(
+            (before + PRETTY + after, [*first, ERROR, *last])
+            for before, first in ((b"", []), (b": x\n\n", []), (b"data: {}\n\n", [{}]))
+            for after, last in ((b"", []), (b"\n", []), (b"\n\ndata: [DONE]\n\n", [DONE]))
+        ),
+        (b"event: error\n" + PRETTY.replace(b"\n", b"\r\n\r\n: x\r\n"), [ERROR]),
+        (b": x\n[" + PRETTY + b"]\n", [[ERROR]]),
+        (b': x\n{"choices":\n[]}\n{"candidates":[\n]}', [{"choices": []}, {"candidates": []}]),
+        (b': x\n{"choices":[]}\n', [{"choices": []}]),
+        (b'{"choices":[]}\n{"choices":\n[]}\n{"choi', [{"choices": []}, {"choices": []}]),
+        (b'data: {}\n\n{\n "a": 1\n}\n' + PRETTY, [{}, ERROR]),
+        (b'data: {}\n\n{\n{"code":402,"msg":"m"}\n', [{}, {"code": 402, "msg": "m"}]),
+        (b"data: {}\n\n{\n]\n" + PRETTY, [{}, ERROR]),
+        (b": x\n\n" + PRETTY[:-1], []),
+        (PRETTY + b"\n{", [ERROR]),
+        (PRETTY + b"{", [KieProtocolError]),
         (b"data: null\n\n", [None]),
         (b"data: [DONE]\n\n", [DONE]),
         (b"data: [DONE]", [DONE]),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import orjson
 import pytest
 from call_modes import (
+    BASIC_CALL_MODES,
     astream,
     events_of,
     fixture,
@@ -16,6 +18,7 @@ from call_modes import (
 )
 from scripted_server import Scripted, ScriptedServer, sse
 
+from langchain_kie import KieInsufficientCreditsError
 from unit_tests.answer.rows import (
     NATIVE_STOP,
     Row,
@@ -82,6 +85,22 @@ ROWS = [
 ]
 
 
+LINES = orjson.dumps(orjson.loads(HI), option=orjson.OPT_INDENT_2)
+NATIVE_LINES = orjson.dumps(native({"text": "hi"}, finish="STOP"), option=orjson.OPT_INDENT_2)
+BEFORE = {"nothing": b"", "a comment": b": keep-alive\n\n", "a ping": sse({"type": "ping"})}
+AFTER = {"nothing": b"", "a blank line": b"\n\n", "[DONE]": b"\n\n" + sse("[DONE]")}
+ROWS += [
+    row
+    for before, start in BEFORE.items()
+    for after, end in AFTER.items()
+    for name in (f"in several lines without `data:`, after {before}, before {after}",)
+    for row in (
+        Row(name, start + LINES + end, "hi"),
+        native_row(f"native, {name}", start + NATIVE_LINES + end, text="hi"),
+    )
+]
+
+
 @each(ROWS)
 async def test_an_answer_is_the_same_in_every_call_mode(row: Row) -> None:
     """wire.md 4-1, 4-3, 4-4: lines, one document and an array, in pieces of any size."""
@@ -143,6 +162,23 @@ async def test_http_chunks_of_one_read_are_read_together(api: str, end: bytes) -
         assert (await model.ainvoke("hi")).text == "abc"
         texts = [chunk.text async for chunk in model.astream("hi")]
         assert [text for text in texts if text] == ["abc"]
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+async def test_an_error_in_several_lines_is_read(content_type: str, api: str) -> None:
+    """wire.md 11-24: also within a stream, where its lines have no `data:`."""
+    error = {"code": 402, "msg": "Credits insufficient", "data": None}
+    lines = orjson.dumps(error, option=orjson.OPT_INDENT_2)
+    for start in (*BEFORE.values(), sse(delta(content="a"))):
+        for end in AFTER.values():
+            headers = {"Content-Type": content_type}
+            with server_sending(start + lines + end, headers=headers) as server:
+                for call_mode in BASIC_CALL_MODES:
+                    with pytest.raises(KieInsufficientCreditsError):
+                        await call_mode(model_at(server, api=api))
+                    assert len(server.requests) == 1
+                    server.requests.clear()
 
 
 async def test_a_chunk_arrives_before_the_next_event_was_sent() -> None:

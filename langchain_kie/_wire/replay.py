@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import math
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from langchain_kie._conversation.media import Media
 from langchain_kie._conversation.thought_signatures import is_text_unchanged, sign_call
 from langchain_kie._wire import common
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from langchain_kie._conversation.cache import Turn
     from langchain_kie._conversation.content import Part
     from langchain_kie._json import Json
+
+_Placed: TypeAlias = "tuple[tuple[int, float, int], int, Json]"
+"""A part: its start in the text and its order among those that start there, its end, and itself."""
 
 _OK = "OUTCOME_OK"
 _SIGNATURES = frozenset({"thoughtSignature", "thought_signature"})
@@ -32,9 +35,10 @@ def model_parts(
 ) -> list[Json]:
     """Return the parts of a model's turn.
 
-    Text between signed parts becomes one part. A tool call without a signature follows the call
-    before it, as in a parallel batch. Without signatures, or if the text was changed since, tool
-    calls are last, and the text has no signatures.
+    Text between signed parts becomes one part. Signed parts at one place of the text are in the
+    order in which they came, but tool calls in that of the message; one without a signature goes
+    with the next one that has one. Without signatures, or if the text was changed since, tool calls
+    are last, and the text has no signatures.
 
     Args:
         turn: The message.
@@ -46,12 +50,12 @@ def model_parts(
     if not entries and len(parts) < 2:  # noqa: PLR2004 - several texts are joined
         return [*map(encode, parts), *[part for _, part in calls]]
     text = ""
-    placed: list[tuple[tuple[int, float], int, Json]] = []
+    placed: list[_Placed] = []
     media: dict[str, tuple[Media, Json]] = {}
     for part in parts:
         if isinstance(part, Media):
             _, block = media[part.index or ""] = part, encode(part)
-            placed.append(((len(text), _block_number(part.index)), len(text), block))
+            placed.append(((len(text), _block_number(part.index), 0), len(text), block))
         else:
             text += part
     server_tools = turn.server_tools or {}
@@ -59,12 +63,15 @@ def model_parts(
         if "part" in entry and entry["index"] in server_tools:
             at, block = server_tools[entry["index"]]
             if native_part := _current_part(entry["part"], block):
-                placed.append(((at, _block_number(entry["index"])), at, native_part))
+                placed.append(((at, _block_number(entry["index"]), 0), at, native_part))
     remaining = list(calls)
-    placed += _signed_parts(entries, text, remaining, media)
+    _sign_media(entries, media)
+    ranks, is_unchanged = _ranks(entries), is_text_unchanged(entries, text)
+    placed += _signed_calls(entries, ranks, remaining, len(text), is_unchanged=is_unchanged)
+    placed += _signed_texts(entries, ranks, text) if is_unchanged else ()
     result: list[Json] = []
     position = 0
-    for (start, _), end, native_part in sorted(placed, key=itemgetter(0)):
+    for (start, *_), end, native_part in sorted(placed, key=itemgetter(0)):
         if position < start:
             result.append(encode(text[position:start]))
         result.append(native_part)
@@ -74,40 +81,62 @@ def model_parts(
     return [*result, *(part for _, part in remaining)]
 
 
-def _signed_parts(
-    entries: Sequence[Json],
-    text: str,
-    calls: list[tuple[str, Json]],
-    media: dict[str, tuple[Media, Json]],
-) -> Iterator[tuple[tuple[int, float], int, Json]]:
-    """Sign the parts that `entries` refer to; an entry whose part is missing is skipped.
-
-    Yields the signed texts and calls, with the calls before those. Each has its start in the text,
-    its order among the parts that start there, and its end. Removes these calls from `calls`;
-    signs `media`.
-    """
-    position = 0
-    is_unchanged = is_text_unchanged(entries, text)
+def _sign_media(entries: Sequence[Json], media: Mapping[str, tuple[Media, Json]]) -> None:
+    """Sign the media that were not changed."""
     for entry in entries:
-        if "signature" not in entry:
+        if entry["type"] == "block" and "signature" in entry and entry["index"] in media:
+            part, native_part = media[entry["index"]]
+            if entry.get("digest") in {None, part.digest()}:
+                native_part["thoughtSignature"] = entry["signature"]
+
+
+def _signed_texts(entries: Sequence[Json], ranks: Sequence[float], text: str) -> Iterator[_Placed]:
+    """The signed texts; an entry whose text is missing is skipped."""
+    position = 0
+    for number, entry in enumerate(entries):
+        if entry["type"] == "text" and position <= entry["start"] <= entry["end"] <= len(text):
+            start, position = entry["start"], entry["end"]
+            part = {"text": text[start:position], "thoughtSignature": entry["signature"]}
+            yield (start, ranks[number], number), position, part
+
+
+def _signed_calls(
+    entries: Sequence[Json],
+    ranks: Sequence[float],
+    calls: list[tuple[str, Json]],
+    length: int,
+    *,
+    is_unchanged: bool,
+) -> Iterator[_Placed]:
+    """The signed calls, with the calls before those; removes them from `calls`."""
+    signed = {
+        entry["id"]: (number, entry)
+        for number, entry in enumerate(entries)
+        if entry["type"] == "tool_call" and "signature" in entry
+    }
+    last = 0
+    before: list[Json] = []
+    for call_id, call in list(calls):
+        before.append(call)
+        if call_id not in signed:
             continue
-        signature = {"thoughtSignature": entry["signature"]}
-        match entry["type"]:
-            case "text" if is_unchanged and position <= entry["start"] <= entry["end"] <= len(text):
-                start, position = entry["start"], entry["end"]
-                yield (start, math.inf), position, {"text": text[start:position], **signature}
-            case "tool_call" if entry["id"] in dict(calls):
-                at = entry["at"] if is_unchanged else len(text)
-                position = max(position, min(at, len(text)))
-                call_id = None
-                while call_id != entry["id"]:
-                    call_id, call = calls.pop(0)
-                    yield (position, math.inf), position, call
-                sign_call(call, entry)
-            case "block" if entry["index"] in media:
-                part, native_part = media[entry["index"]]
-                if entry.get("digest") in {None, part.digest()}:
-                    native_part.update(signature)
+        number, entry = signed[call_id]
+        last = max(last, number)  # the calls of one place stay in the order of the message
+        at = min(entry["at"], length) if is_unchanged else length
+        yield from (((at, ranks[number], last), at, part) for part in before)
+        sign_call(call, entry)
+        del calls[: len(before)]
+        before = []
+
+
+def _ranks(entries: Sequence[Json]) -> list[float]:
+    """For each entry, less than the number of each block that came later."""
+    ranks, rank = [], math.inf
+    for entry in reversed(entries):
+        if entry["type"] == "block":
+            rank = min(rank, _block_number(entry["index"]) - 0.5)
+        ranks.append(rank)
+    return ranks[::-1]
 
 
 def _current_part(part: Json, block: Json) -> Json:

@@ -59,6 +59,7 @@ PNG = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}
 SENT_PNG = {"inline_data": {"mime_type": "image/png", "data": "iVBORw0KGgo="}}
 LARGER_PNG = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgr/+w=="}}
 SIGNED = {"thoughtSignature": "S=="}
+SIGNED_TOO = {"thoughtSignature": "T/+=="}
 
 REPLAYED: dict[str, tuple[list[Json], list[Json] | None]] = {
     "on the first call of a batch": ([native_call("c0", 0, "S/+=="), native_call("c1", 1)], None),
@@ -102,6 +103,34 @@ REPLAYED: dict[str, tuple[list[Json], list[Json] | None]] = {
         None,
     ),
     "none, on a server-side tool": ([SEARCH, FOUND, text("ab")], None),
+    "on a call, before code": (
+        [native_call("c0", 0, "S=="), {**CODE, **SIGNED_TOO}, RESULT, text("ab")],
+        None,
+    ),
+    "on code, before a call": (
+        [{**CODE, **SIGNED_TOO}, RESULT, native_call("c0", 0, "S=="), text("ab")],
+        None,
+    ),
+    "on calls before, in and after code": (
+        [
+            text("ab"),
+            native_call("c0", 0, "S=="),
+            {**CODE, **SIGNED_TOO},
+            native_call("c1", 1, "U=="),
+            RESULT,
+            native_call("c2", 2, "V=="),
+            text("cd"),
+        ],
+        None,
+    ),
+    "on a call, before an image": (
+        [native_call("c0", 0, "S=="), {**PNG, **SIGNED_TOO}],
+        [native_call("c0", 0, "S=="), {**SENT_PNG, **SIGNED_TOO}],
+    ),
+    "on text, before a call and code": (
+        [{"text": "ab", **SIGNED}, native_call("c0", 0, "T=="), {**CODE, **SIGNED_TOO}, RESULT],
+        None,
+    ),
 }
 """The parts of an answer, and those of the next request, if they are not the same."""
 
@@ -210,6 +239,7 @@ def edit_query(message: Any) -> None:
 
 
 SIGNED_CODE = [text("ab"), {**CODE, **SIGNED}, {**RESULT, **SIGNED}, text("cd")]
+SIGNED_CALLS = [native_call("c1", 1, "T=="), native_call("c2", 2, "U==")]
 SIGNED_SEARCH = [{**SEARCH, **SIGNED}, {**FOUND, **SIGNED}, text("ab")]
 SIGNED_TEXT = [{"text": "ab", **SIGNED}, text("cd"), native_call("c0", 0, "S=="), text("ef")]
 
@@ -292,6 +322,34 @@ EDITED: dict[str, tuple[list[Json], Callable[[Any], Any], list[Json]]] = {
         [{**LARGER_PNG, **SIGNED}],
         set_block(0, base64="iVBORw0KGgr_-w"),
         [{"inline_data": {"mime_type": "image/png", "data": "iVBORw0KGgr/+w=="}, **SIGNED}],
+    ),
+    "the order of two calls": (
+        [native_call("c0", 0, "S=="), native_call("c1", 1, "T==")],
+        lambda message: message.tool_calls.reverse(),
+        [native_call("c1", 1, "T=="), native_call("c0", 0, "S==")],
+    ),
+    "the order of three calls, with text between them": (
+        [native_call("c0", 0, "S=="), text("ab"), *SIGNED_CALLS],
+        lambda message: message.tool_calls.reverse(),
+        [native_call("c0", 0, "S=="), text("ab"), *reversed(SIGNED_CALLS)],
+    ),
+    "the order of calls and of code": (
+        [*SIGNED_CODE[1:3], *SIGNED_CALLS],
+        lambda message: (message.tool_calls.reverse(), message.content.reverse()),
+        [*SIGNED_CODE[1:3], *reversed(SIGNED_CALLS)],
+    ),
+    "the order of a call and code": (
+        [native_call("c1", 1, "T=="), *SIGNED_CODE[1:3]],
+        lambda message: message.content.reverse(),
+        [native_call("c1", 1, "T=="), *SIGNED_CODE[1:3]],
+    ),
+    "the order of two codes, whose indexes are changed": (
+        [{**code("1"), **SIGNED}, {**code("2"), **SIGNED_TOO}],
+        lambda message: (
+            message.content.reverse(),
+            [block.update(index=f"lc_block_{i}") for i, block in enumerate(message.content)],
+        ),
+        [code("2"), code("1")],
     ),
     "text where there was none": (
         [native_call("c0", 0, "S=="), native_call("c1", 1)],

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
-from langchain_kie._conversation.content import parse_content, repaired_for_langchain
+from langchain_kie._conversation.content import parse_content, repaired_for_langchain, transcript_of
 from langchain_kie._conversation.media import Media
 from langchain_kie._conversation.repair import function_call_of
 from langchain_kie._conversation.thought_signatures import STORE_KEY, stored_signatures
@@ -158,9 +158,9 @@ class ParsedMessage:
             return
         turn.name = state[1]
         if role == "assistant" and state[2]:
-            refusal = state[2].get("refusal")
-            if isinstance(refusal, str) and refusal and refusal not in turn.parts:
-                turn.parts.append(refusal)
+            for text in (state[2].get("refusal"), transcript_of(state[2].get("audio"))):
+                if isinstance(text, str) and text and text not in turn.parts:
+                    turn.parts.append(text)
         if state[2] and (signatures := stored_signatures(message)):
             turn.signatures = signatures
             turn.server_tools = _server_tools(content)
@@ -347,6 +347,8 @@ def _json_of(message: BaseMessage, state: tuple[Any, ...]) -> bytes:
     values = (*state[1:], metadata.get("model_name"))
     if isinstance(kwargs, dict) and kwargs:
         used = [*map(kwargs.get, (STORE_KEY, "function_call", INVALID_ARGUMENTS_KEY, "refusal"))]
+        if "audio" in kwargs:
+            used.append(transcript_of(kwargs["audio"]))
         provider = metadata.get("model_provider") if used[0] or used[1] else None
         values = (state[1], used, provider, *state[3:], metadata.get("model_name"))
     return orjson.dumps(values, option=ONLY_JSON_TYPES)

@@ -137,6 +137,16 @@ def _repaired(block: Json) -> Json:
     return block
 
 
+def transcript_of(audio: Any) -> str:
+    """The transcript of audio in OpenAI's form, or of a block with it; empty if there is none."""
+    if not isinstance(audio, dict):
+        return ""
+    holders = (audio, *map(audio.get, ("audio", "input_audio", "extras")))
+    names = ("transcript", "audio_transcript")
+    texts = (holder.get(name) for holder in holders if isinstance(holder, dict) for name in names)
+    return next((text for text in texts if text and isinstance(text, str)), "")
+
+
 def text_and_media(parts: list[Part]) -> tuple[str, list[Media]]:
     """The text among `parts`, joined with newlines, and the media."""
     if len(parts) == 1 and isinstance(parts[0], str):
@@ -229,11 +239,25 @@ def _file_block(block: Json) -> Iterator[Part]:
     )
 
 
-def _input_audio(block: Json) -> Iterator[Part]:
-    """OpenAI's audio."""
-    audio = block["input_audio"]
-    mime_type = f"audio/{audio.get('format') or 'wav'}"
-    yield _media_part(block, "audio", data=audio["data"], mime_type=mime_type)
+def _audio(block: Json) -> Iterator[Part]:
+    """Audio in OpenAI's or LangChain's form, then its transcript.
+
+    Of an answer in OpenAI's form, whose type is not known, only the transcript if there is one.
+    """
+    transcript = transcript_of(block)
+    try:
+        if block["type"] == "input_audio":
+            audio = block["input_audio"]
+            mime_type = f"audio/{audio.get('format') or 'wav'}"
+            yield _media_part(block, "audio", data=audio["data"], mime_type=mime_type)
+        elif block["type"] == "audio":
+            yield from _anthropic_block(block)
+        elif not transcript:
+            yield _media_part(block, "audio", data=block.get("data"))
+    except LookupError:
+        if not transcript:
+            raise
+    yield transcript
 
 
 def _inner_blocks(inner: str | list[Json]) -> Iterator[Part]:
@@ -282,13 +306,13 @@ _TEXT_TYPES = frozenset({"text", "text-plain"})
 _PARSERS: dict[str, Callable[[Json], Iterator[Part]]] = {
     **dict.fromkeys(("text", "output_text", "input_text", "refusal"), _text_block),
     **dict.fromkeys(("image_url", "input_image"), _image_url),
-    **dict.fromkeys(("image", "audio", "video", "document", "media"), _anthropic_block),
+    **dict.fromkeys(("image", "video", "document", "media"), _anthropic_block),
     **dict.fromkeys(_GEMINI_KEYS, _gemini_part),
     **dict.fromkeys(("file", "input_file"), _file_block),
     "text-plain": _langchain_block,
     "search_result": _search_result,
     _CACHE_POINT: _cache_point,
-    "input_audio": _input_audio,
+    **dict.fromkeys(("audio", "input_audio", "output_audio"), _audio),
     "image_generation_call": _image_generation_call,
 }
 

@@ -150,7 +150,7 @@ def _ai_messages(draw: st.DrawFn, history: History) -> list[BaseMessage]:
         tool_calls=calls,
         name=draw(st.none() | IDENTIFIER),
         response_metadata={"model_provider": origin},
-        additional_kwargs={"refusal": "no", **signed, **copied},
+        additional_kwargs={"refusal": "no", "audio": {"transcript": "hm"}, **signed, **copied},
     )
     results: list[BaseMessage] = []
     for i in draw(st.permutations(ids)):
@@ -193,9 +193,11 @@ def valid(draw: st.DrawFn) -> History:
 
 
 _KINDS = words("""text image image_url file audio video media document refusal input_audio
-    text-plain non_standard reasoning tool_use input_file output_text image_generation_call json""")
+    output_audio text-plain non_standard reasoning tool_use input_file output_text json
+    image_generation_call""")
 _MEMBERS = words("""text url data base64 mime_type source file image_url file_id input_audio path
-    inline_data file_data file_uri index id name media_type source_type result refusal format""")
+    inline_data file_data file_uri index id name media_type source_type result refusal format
+    transcript audio extras""")
 _VALUES = words("""AAAA AA-_ data:image/png;base64,AAAA data:,x https://x.example file:///etc/passwd
     /etc/passwd http://[ image/png a/b gs://b/o https://youtu.be/x base64 url""")
 

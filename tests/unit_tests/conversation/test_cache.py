@@ -62,6 +62,7 @@ def conversation() -> list[BaseMessage]:
             additional_kwargs={
                 "thought_signatures": {MODEL: entries},
                 "invalid_arguments": {"c1": "{"},
+                "audio": {"id": "audio_1", "transcript": "Sure"},
             },
             response_metadata={"model_provider": "kie"},
         ),
@@ -136,6 +137,7 @@ CHANGES: dict[str, Callable[[list[BaseMessage]], None]] = {
     "text signature": on(2, lambda m: signatures(m)[1].update(end=2)),
     "invalid arguments": on(2, lambda m: m.additional_kwargs["invalid_arguments"].update(c1="")),
     "refusal": on(2, lambda m: m.additional_kwargs.update(refusal="I will not.")),
+    "transcript": on(2, lambda m: m.additional_kwargs["audio"].update(transcript="No.")),
     "no signatures": on(2, lambda m: signatures(m).clear()),
     "no additional_kwargs": on(2, lambda m: m.additional_kwargs.clear()),
     "model_provider": on(2, lambda m: m.response_metadata.update(model_provider="openai")),

@@ -89,6 +89,21 @@ FOUND = {
     "citations": {"enabled": True},
 }
 
+TRANSCRIPT = {"id": "audio_1", "data": WAV, "expires_at": 1, "transcript": "It rains."}
+SPOKEN = {
+    "of an answer": AIMessage("", additional_kwargs={"audio": TRANSCRIPT}),
+    "without data": AIMessage([], additional_kwargs={"audio": {"transcript": "It rains."}}),
+    "with the same text": AIMessage("It rains.", additional_kwargs={"audio": TRANSCRIPT}),
+    "in a block with an id": AIMessage(
+        [{"type": "audio", "id": "audio_1", "transcript": "It rains."}],
+        additional_kwargs={"audio": TRANSCRIPT},
+    ),
+    "in a block": AIMessage([{"type": "output_audio", "transcript": "It rains."}]),
+    "in a block of another provider": AIMessage(
+        [{"type": "non_standard", "value": {"type": "output_audio", "transcript": "It rains."}}]
+    ),
+}
+
 # Name, messages, `messages` of `chat_completions`, `contents` of `generate_content`, and the parts
 # of the system instruction, if there are any.
 MESSAGES: list[tuple[Any, ...]] = [
@@ -165,6 +180,13 @@ MESSAGES: list[tuple[Any, ...]] = [
             {"type": "media", "mime_type": "video/mp4", "file_uri": URL}, "video/mp4"),
     url_row("a video by URL", {"type": "video", "url": URL, "mime_type": "video/mp4"},
             "video/mp4"),
+    *(
+        (f"OpenAI's audio, {name}", [HI, answer, HI],
+         [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "It rains."},
+          {"role": "user", "content": "hi"}],
+         [user(text("hi")), {"role": "model", "parts": [text("It rains.")]}, user(text("hi"))])
+        for name, answer in SPOKEN.items()
+    ),
     ("a text document", [HumanMessage([{"type": "text-plain", "text": "body",
                                         "mime_type": "text/plain"}])],
      [{"role": "user", "content": "body"}], [user(text("body"))]),

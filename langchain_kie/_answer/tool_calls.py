@@ -250,7 +250,7 @@ class ToolCalls:
         self, delta: ToolCallDelta, event: dict[int, ToolCallChunk]
     ) -> PendingCall | None:
         """Return the call of an earlier event that a complete call without an id repeats."""
-        if not delta.args.rstrip().endswith("}"):
+        if not delta.args.rstrip().endswith(("}", '"')):
             return None
         for call in self._calls[:_MAX_COMPARED]:
             is_same = None in (delta.index, call.native_index) or delta.index == call.native_index

@@ -17,7 +17,7 @@ _FOLDERS = (Path(__file__).parent / "answers", Path(__file__).parents[1] / "unit
 
 _TOKENS = rb"""
 data:| data:|data: |data|event: e|id: 1|retry: 5|: c|unknown: 1|{"choices":[]}|{"a":1}|[DONE]
-|1|null|NaN|{|[|}|]|"|,| |[[|data: 1
+|1|null|NaN|{|[|}|]|"|,| |[[|data: 1|{"code":1,|"msg":""}
 """
 SOUP = st.lists(
     st.sampled_from(_TOKENS.strip(b"\n").replace(b"\n", b"").split(b"|"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -85,12 +86,16 @@ class Style:
         thoughts: The name of the thoughts, or where they are.
         is_quoted: Whether arguments are encoded twice.
         has_nulls: Whether lists have null members.
+        in_turns: Whether the fragments of several calls come in turns.
+        is_repeated: Whether the last event before the end has all calls again, without their ids.
     """
 
     shape: str
     thoughts: str
     is_quoted: bool
     has_nulls: bool
+    in_turns: bool
+    is_repeated: bool
 
     def listed(self, item: Json) -> list[Any]:
         return [None, item, None] if self.has_nulls else [item]
@@ -123,7 +128,7 @@ def shaped(draw: st.DrawFn) -> Shape:
     parts = (draw(st.permutations(parts)) if is_native else parts) or [Part(draw(TEXT))]
     thoughts, counts = draw(st.lists(TEXT, max_size=3)), draw(st.tuples(*[st.integers(1, 99)] * 3))
     render = _native if is_native else _chat
-    style = Style(shape, draw(st.sampled_from(NAMES)), draw(st.booleans()), draw(st.booleans()))
+    style = Style(shape, draw(st.sampled_from(NAMES)), *(draw(st.booleans()) for _ in range(4)))
     document, events = render(thoughts, parts, counts, draw(PLACES), style)
     return Shape(NATIVE if is_native else CHAT, thoughts, parts, sum(counts), document, events)
 
@@ -135,7 +140,7 @@ def _cut(text: str, places: Sequence[int]) -> list[str]:
 
 
 def _native(
-    thoughts: list[str], parts: list[Part], counts: Any, places: Sequence[int], _style: Style
+    thoughts: list[str], parts: list[Part], counts: Any, places: Sequence[int], style: Style
 ) -> tuple[Json, list[Any]]:
     """One part in each event; text without a signature is split further."""
     thought = [{"text": text, "thought": True} for text in thoughts]
@@ -156,6 +161,9 @@ def _native(
     end = {"usageMetadata": usage, "credits_consumed": 0.25, "responseId": "r"}
     early_usage = {"usageMetadata": {"promptTokenCount": prompt, "candidatesTokenCount": 0}}
     events = [{**event([piece]), **early_usage} for piece in pieces]
+    if style.is_repeated:
+        calls = [{k: v for k, v in p.call.items() if k != "id"} for p in parts if p.call]
+        events.append(event([{"functionCall": call} for call in calls]))
     last = {**event([], finishReason="STOP"), **end}
     return {**event(complete, finishReason="STOP"), **end}, [*events, last]
 
@@ -175,22 +183,30 @@ def _chat(
     for piece in _cut(thought, places):
         deltas += style.thought(piece)
     deltas += [{"content": piece} for piece in _cut(text, places)]
+    fragments: list[list[Json]] = []
     for index, part in enumerate(part for part in parts if part.call):
         call = part.call or {}
         args = orjson.dumps(call["args"]).decode()
         args = orjson.dumps(args).decode() if style.is_quoted else args
         extra = {"extra_content": part.attached} if part.attached else {}
+        fragments.append([])
         for n, piece in enumerate(_cut(args, places)):
             head = {"id": call["id"], "type": "function", **extra} if n == 0 else {}
             function = {"arguments": piece, **({"name": call["name"]} if n == 0 else {})}
             fragment = {"index": index, **head, "function": function}
-            deltas.append({"tool_calls": style.listed(fragment)})
+            fragments[-1].append({"tool_calls": style.listed(fragment)})
         complete = {
             "id": call["id"],
             "function": {"name": call["name"], "arguments": args},
             **extra,
         }
         message.setdefault("tool_calls", []).extend(style.listed(complete))
+    if style.in_turns:
+        fragments = [[*filter(None, turn)] for turn in zip_longest(*fragments)]
+    deltas += chain.from_iterable(fragments)
+    if style.is_repeated and (calls := message.get("tool_calls")):
+        repeated = [{"function": call["function"]} for call in calls if call]
+        deltas.append({"tool_calls": repeated})
     details = {"reasoning_tokens": counts[2]}
     usage = {"prompt_tokens": counts[0], "completion_tokens": counts[1] + counts[2]}
     usage |= {"total_tokens": sum(counts), "completion_tokens_details": details}

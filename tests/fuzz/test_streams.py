@@ -147,17 +147,26 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
+def in_lines(document: Any) -> bytes:
+    return b": x\n\n" + orjson.dumps(document, option=orjson.OPT_INDENT_2)
+
+
 def framed(values: list[Any], form: str) -> bytes:
-    """Values as a stream or as an array of events; for a document, only the first."""
+    """Values as a stream or as an array of events; for a document, only the first.
+
+    In lines, the document has none with `data:`, and is within a stream.
+    """
     if form == "stream":
         return event_stream(*values)
+    if form == "lines":
+        return in_lines(values[0] if values else values)
     return orjson.dumps(values if form == "array" or not values else values[0])
 
 
 @sized(400)
 @given(
     bodies.SENT,
-    st.sampled_from(["stream", "stream", "document", "array"]),
+    st.sampled_from(["stream", "stream", "document", "array", "lines"]),
     st.sampled_from(OPTIONS),
     bodies.PLACES,
 )
@@ -295,7 +304,8 @@ def test_an_answer_is_the_same_message_with_and_without_a_stream(
     document = merge_chunks(chunks_of([orjson.dumps(answer.document)], answer.model))
     chunks = chunks_of(bodies.cut(answer.stream, places), answer.model)
     one_by_one = message_chunk_to_message(reduce(add, chunks))
-    for streamed in (merge_chunks(chunks), pairwise(chunks), one_by_one):
+    lines = merge_chunks(chunks_of(bodies.cut(in_lines(answer.document), places), answer.model))
+    for streamed in (merge_chunks(chunks), pairwise(chunks), one_by_one, lines):
         assert without_id(streamed) == without_id(document)
         assert blocks_of(streamed) == blocks_of(document)
     assert document.text == answer.text

@@ -51,6 +51,7 @@ REPEATED: dict[str, tuple[list[list[dict[str, Any]]], list[Any]]] = {
     "two with an id, then without": ([two_calls(1), [A, B]], TWO),
     "one in fragments": ([[fragment("f", OSLO[:4])], [fragment(None, OSLO[4:])], [A]], BOTH[:1]),
     "and another": ([[A], [A, B]], BOTH),
+    "objects in strings": ([[fragment("f", f" {QUOTED}"), A]] * 2, [GENERATED[0], BOTH[0]]),
     "two equal ones": ([[A, A], [A, A]], BOTH[:1] * 2),
     "only as equal ones of one event": ([[A, A]], BOTH[:1] * 2),
     "only as equal ones of one event, index 0 for all": ([[A_0, A_0]], BOTH[:1] * 2),

@@ -123,6 +123,8 @@ A, B = function("a", "city", city="string"), function("b", "city", city="string"
 OPTIONAL, EMPTY = function("c", n="integer"), function("d")
 FORBIDS = function("e", "city", city="string")
 FORBIDS["function"]["parameters"]["additionalProperties"] = False
+ALLOWS = function("f", "city", city="string")
+ALLOWS["function"]["parameters"]["additionalProperties"] = True
 MORE = '{"city": "Oslo", "mood": "good"}'
 FITTING: dict[str, tuple[list[Any], str, str | None]] = {
     "one, exactly": ([A, OPTIONAL, EMPTY], '{"city": "Oslo"}', "a"),
@@ -133,6 +135,7 @@ FITTING: dict[str, tuple[list[Any], str, str | None]] = {
     "two, with more": ([A, B], MORE, None),
     "one, with what it forbids": ([FORBIDS], MORE, None),
     "one, with more; another forbids it": ([A, FORBIDS], MORE, "a"),
+    "one, with more; another allows it": ([A, ALLOWS], MORE, "f"),
     "one, with more, of the wrong type": ([A], '{"city": [], "mood": "good"}', None),
     "one, with more, but not what it requires": ([B], '{"n": 1, "mood": "good"}', None),
     "one without a name in common": ([OPTIONAL], '{"mood": "good"}', None),

@@ -163,6 +163,20 @@ CASES: list[tuple[str, Any, Json, Json]] = [
                         '{"type":"object","required":["b"]}].'},
     ),
     (
+        "alternatives that only list required properties, without a type next to them",
+        {"anyOf": [{"required": ["a"]}, {"required": ["b"]}], "minProperties": 1},
+        {"type": "object", "minProperties": 1,
+         "description": 'One of these holds: [{"type":"object","required":["a"]},'
+                        '{"type":"object","required":["b"]}].'},
+        {"type": "OBJECT", "minProperties": 1, "properties": {}, "description": ...},
+    ),
+    (
+        "Optional of a type that Gemini needs a sentence for",
+        {"anyOf": [{"type": "integer", "enum": [2]}, {"type": "null"}], "description": "d"},
+        {"anyOf": [{"type": "integer", "enum": [2]}, {"type": "null"}], "description": "d"},
+        {"type": "INTEGER", "nullable": True, "description": "d One of: 2."},
+    ),
+    (
         "allOf of two enums",
         {"type": "string", "allOf": [{"enum": ["a", "b"]}, {"enum": ["b", "c"]}]},
         {"type": "string", "enum": ["b"]},

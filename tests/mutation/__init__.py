@@ -1,1 +1,0 @@
-"""Mutation tests: the code is changed in one place, and the unit tests must notice it."""

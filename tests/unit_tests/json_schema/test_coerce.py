@@ -95,6 +95,7 @@ CONVERTED: list[tuple[Any, Any, Any]] = [
 UNCHANGED: list[tuple[Any, Any]] = [
     (INTEGER, 2),
     (INTEGER, "two"),
+    ({"anyOf": [INTEGER, BOOLEAN]}, "null"),
     (INTEGER, "007"),
     (INTEGER, "2.5"),
     (INTEGER, 2.5),

@@ -227,6 +227,10 @@ CASES: list[tuple[str, Any, Json, Json]] = [
         {"type": "OBJECT", "properties": {},
          "description": 'Any property names, each value: {"type":"integer"}.'},
     ),
+    ("no further items, and a lower maximum",
+     {"type": "array", "prefixItems": [{"type": "integer"}, {}], "items": False, "maxItems": 1},
+     {"type": "array", "prefixItems": [{"type": "integer"}, {}], "maxItems": 1},
+     {"type": "ARRAY", "items": ..., "maxItems": 1, "description": ...}),
     ("no further properties", {"type": "object", "additionalProperties": False},
      {"type": "object", "additionalProperties": False}, {"type": "OBJECT", "properties": {}}),
     (

@@ -191,7 +191,9 @@ coverage: $(READY) ## Measure which lines and branches of the core the tests rea
 
 # Takes hours without SAMPLE, so CI does not run it.
 mutation: $(READY) ## Check that the tests notice changes of the code (ROOM=_wire, SAMPLE=200 mutants, SEED=1)
-	$(ON_EMULATOR) PYTHONPATH=tests $(BIN)/python -m mutation.run $(if $(ROOM),--room $(ROOM)) --sample $(SAMPLE) --seed $(SEED)
+	@for room in $(or $(ROOM),_answer _conversation _http _json_schema _wire); do \
+		$(ON_EMULATOR) $(BIN)/python tests/mutation.py $$room --sample $(SAMPLE) --seed $(SEED) || failed=1; \
+	done; test -z "$$failed"
 
 integration_test: $(READY) ## Run the integration tests: on KIE with KIE_API_KEY, else on the emulator
 	$(BIN)/pytest tests/integration_tests $(if $(KIE_API_KEY),,-n auto) $(TEST_ARGS)
@@ -206,4 +208,4 @@ chat_picture: $(EXAMPLES)/.ready ## Write docs/images/chat.png again (needs Chro
 	$(ON_EMULATOR) CHAT_PICTURE=1 $(EXAMPLES)/bin/pytest tests/examples_tests/test_chat_page.py -k conversation
 
 clean: ## Remove the files that the other targets create
-	rm -rf $(VENV) .cache dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .cache mutants dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

@@ -75,6 +75,7 @@ DETECTED: dict[str, tuple[str | None, str | None, bytes, str]] = {
     "PDF after white space": ("application/pdf", None, b"\n\n%PDF-1.7", "application/pdf"),
     "compressed CSV": (None, "a.csv.gz", b"\x1f\x8b\x08\0", "application/gzip"),
     "SVG": ("image/svg+xml", None, b"<svg>", "image/svg+xml"),
+    "SVG, by its name": (None, "a.svg", b"<svg>", "image/svg+xml"),
     "Word, by name": (None, "a.docx", b"PK\3\4", WORD),
     "Word, declared": (WORD, None, b"PK\3\4", WORD),
     "name in upper case": (None, "SONG.MP3", b"\0", "audio/mpeg"),

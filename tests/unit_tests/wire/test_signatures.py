@@ -280,6 +280,11 @@ EDITED: dict[str, tuple[list[Json], Callable[[Any], Any], list[Json]]] = {
         edit_texts,
         [text("a"), *SIGNED_CODE[1:3], text("efgh")],
     ),
+    "the text before code, in two blocks": (
+        SIGNED_CODE,
+        lambda message: message.content.__setitem__(slice(1), ["a", "b"]),
+        SIGNED_CODE,
+    ),
     "an output of code": (
         SIGNED_CODE,
         set_block(2, output="[cleared]"),

@@ -1,0 +1,111 @@
+"""Runs mutmut on one room of the package, or on a sample of its mutants, and prints a row.
+
+mutmut 3.8.1 selects tests for a project, not for a module: a mutant that survives would run
+thousands. So this calls its functions, with the tests of the room.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import rmtree
+
+from mutmut.__main__ import _run, collect_source_file_mutation_data, create_mutants
+from mutmut.configuration import config
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.runners.harness import PytestRunner
+from mutmut.stats import status_by_exit_code
+from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir
+from mutmut.workers import isolation
+
+ROOMS = {
+    "_answer": ("answer", "test_error_bodies.py", "wire/test_signatures.py"),
+    "_conversation": (
+        "conversation",
+        "wire/test_messages.py",
+        "wire/test_signatures.py",
+        "test_files.py",
+    ),
+    "_http": ("http", "test_calls.py", "answer/test_unusual_answers.py"),
+    "_json_schema": ("json_schema", "tools", "answer/test_required_calls.py"),
+    "_wire": ("wire", "answer", "tools"),
+}
+# Of memory, pools and processes; one of the proxies fails when mutmut wraps the functions.
+SLOW = ("httpx2", "memory", "pools", "processes", "proxies")
+# The module and the changed line of mutants that no test can, or should, notice, and why.
+EQUIVALENT = {
+    "cache: parsed = None": "only slower; test_cost counts it",
+    "cache: used = [*map(kwargs.get, )]": "only slower: the message is not kept",
+    "content: is_same = all(new is old for new, old in zip(content, message.content, strict=False))": (  # noqa: E501
+        "they have the same length"
+    ),
+    "normalize: if self.nodes_left <= 0 and not self.limits.truncate:": (
+        "a limit that no input is meant to reach exactly"
+    ),
+}
+KILLED = {"killed", "timeout", "suspicious", "check was interrupted by user"}  # the tests fail
+MEMORY = 8 << 30  # bytes of addresses; a mutant may loop forever and append
+
+
+class Runner(PytestRunner):
+    """Runs the tests of a folder, and of a module, together; mutmut's order is random."""
+
+    def run_tests(self, *, mutant_name, tests):
+        paths = config().pytest_add_cli_args_test_selection
+        order = sorted(
+            tests, key=lambda test: ([not test.startswith(path) for path in paths], test)
+        )
+        return super().run_tests(mutant_name=mutant_name, tests=order)
+
+
+def main() -> int:
+    """Run the mutants of a room; the result is 1 if fewer than 90 % are killed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("room", choices=ROOMS)
+    parser.add_argument("--sample", type=int, default=0, help="how many mutants; 0: all")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    isolation.PytestRunner = Runner
+    sys.dont_write_bytecode = False  # each worker imports the tests again
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    config().only_mutate = [f"langchain_kie/{options.room}/*"]
+    config().pytest_add_cli_args_test_selection = [
+        *(f"tests/unit_tests/{path}" for path in ROOMS[options.room]),
+        *(f"--deselect=tests/unit_tests/http/test_{name}.py" for name in SLOW),
+        "--deselect=tests/unit_tests/json_schema/test_large_schemas.py",
+    ]
+    if not any(Path("mutants/langchain_kie", options.room).glob("*.meta")):
+        rmtree("mutants", ignore_errors=True)  # of another room
+    copy_src_dir()
+    copy_also_copy_files()
+    create_mutants(1)
+    names = sorted(name for _, name, _ in collect_source_file_mutation_data(mutant_names=())[0])
+    size = min(options.sample, len(names))
+    sample = random.Random(options.seed).sample(names, size)
+    _run(sample, 1)
+    results: Counter[str] = Counter()
+    for data, name, code in collect_source_file_mutation_data(mutant_names=sample)[0]:
+        result = status_by_exit_code[code]
+        if result not in KILLED:
+            diff = get_diff_for_mutant(name, path=data.path).splitlines()[3:]
+            changes = [line for line in diff if line[:1] in "+-"]
+            listed = {f"{Path(data.path).stem}: {line[1:].strip()}" for line in changes}
+            result = "equivalent" if listed & EQUIVALENT.keys() else result
+            print(f"{result}: {name}", *changes, sep="\n")
+        results[result] += 1
+    equivalent, killed = results["equivalent"], sum(results[result] for result in KILLED)
+    score = 100 * killed / (results.total() - equivalent)
+    commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
+    row = options.room, len(names), results.total(), equivalent, killed, f"{score:.1f} %", commit
+    print(f"| {' | '.join(map(str, row))} | {datetime.now(UTC):%Y-%m-%d} |")
+    return int(score < 90)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

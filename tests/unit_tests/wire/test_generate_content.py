@@ -140,6 +140,27 @@ PARTS = [
         ],
     ),
     native_row(
+        "code with an id",
+        sse(
+            native({"executableCode": {"id": "c1", "language": "PYTHON", "code": "1"}}),
+            native({"codeExecutionResult": {"id": "c1", "outcome": "OUTCOME_OK"}}, finish="STOP"),
+        ),
+        blocks=[
+            {
+                "type": "server_tool_call",
+                "id": "c1",
+                "name": "code_interpreter",
+                "args": {"code": "1", "language": "PYTHON"},
+            },
+            {
+                "type": "server_tool_result",
+                "tool_call_id": "c1",
+                "status": "success",
+                "output": None,
+            },
+        ],
+    ),
+    native_row(
         "an image between two texts",
         sse(
             native({"text": "Here: "}),

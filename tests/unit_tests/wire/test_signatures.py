@@ -165,6 +165,9 @@ def test_a_signature_is_not_sent_to_another_model_or_api(send: RequestSender) ->
     assert sent["contents"][1]["parts"] == [native_call("c0", 0)]
     sent = send(history, model="gemini-3.5-flash", fields={"api": "chat_completions"})
     assert sent["messages"][1]["tool_calls"] == [chat_call("c0", 0)]
+    history[1].content = ["a", "b"]
+    sent = send(history, model="gemini-3.6-flash")["contents"][1]["parts"]
+    assert sent == [text("ab"), native_call("c0", 0, BYPASS)]
 
 
 def test_a_signature_is_sent_to_every_spelling_of_its_model(send: RequestSender) -> None:

@@ -25,7 +25,7 @@ from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir
 from mutmut.workers import isolation
 
 ROOMS = {
-    "_answer": ("answer", "test_error_bodies.py", "wire/test_signatures.py"),
+    "_answer": ("answer", "wire", "test_error_bodies.py"),
     "_conversation": (
         "conversation",
         "wire/test_messages.py",

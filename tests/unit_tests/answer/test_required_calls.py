@@ -17,7 +17,12 @@ from call_modes import (
 from langchain_core.exceptions import OutputParserException
 from scripted_server import sse
 
-from langchain_kie import KieProtocolError, KieServerError, KieToolCallMissingError
+from langchain_kie import (
+    KieProtocolError,
+    KieRefusalError,
+    KieServerError,
+    KieToolCallMissingError,
+)
 from unit_tests.answer.rows import (
     completion,
     delta,
@@ -179,18 +184,22 @@ async def test_json_is_the_call_of_the_only_function_that_it_fits(
 
 
 @pytest.mark.parametrize(
-    ("body", "match"),
+    ("body", "match", "refusal"),
     [
-        (chat_stream("Sorry.", finish_reason="content_filter"), "refused .content_filter.*Sorry"),
-        (completion(content=None, refusal="I will not."), "refused"),
-        (native_stream("", finish_reason="SAFETY"), "refused .content_filter."),
-        (native_stream("I wou", finish_reason="MAX_TOKENS"), "cut at max_tokens"),
-        (chat_stream("I wou", finish_reason="length"), "cut at max_tokens"),
+        (chat_stream("Sorry.", finish_reason="content_filter"), "refused .content_.*Sorry", {}),
+        (completion(content=None, refusal="No."), "refused", {"refusal": "No."}),
+        (native_stream("", finish_reason="SAFETY"), "refused .content_filter.", {}),
+        (native_stream("I wou", finish_reason="MAX_TOKENS"), "cut at max_tokens", None),
+        (chat_stream("I wou", finish_reason="length"), "cut at max_tokens", None),
     ],
 )
-async def test_the_error_explains_why_a_call_is_missing(body: bytes, match: str) -> None:
-    with pytest.raises(KieToolCallMissingError, match=match):
+async def test_the_error_explains_why_a_call_is_missing(
+    body: bytes, match: str, refusal: dict[str, str] | None
+) -> None:
+    with pytest.raises(KieToolCallMissingError, match=match) as caught:
         await answers(body, CHAT, tool_choice="any")
+    message = caught.value.raw_message if isinstance(caught.value, KieRefusalError) else None
+    assert (message and message.additional_kwargs) == refusal
 
 
 async def test_the_text_of_an_upstream_error_is_that_error() -> None:

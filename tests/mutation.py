@@ -45,6 +45,7 @@ EQUIVALENT = {
     "content: is_same = all(new is old for new, old in zip(content, message.content, strict=False))": (  # noqa: E501
         "they have the same length"
     ),
+    'metadata: self._parse_usage: Callable[[Json], UsageMetadata] | None = ""': "as false as None",
     "normalize: if self.nodes_left <= 0 and not self.limits.truncate:": (
         "a limit that no input is meant to reach exactly"
     ),

@@ -87,7 +87,7 @@ class PreparedCall:
         self._timeout = timeout
         if self.options.functions:
             raise_if_repeating(self._turns, model_name)
-        with_media = [turn for turn in self._turns if turn.forms is None]
+        with_media = [turn for turn in self._turns.new if turn.forms is None]
         self.media = [part for part in all_parts(with_media) if isinstance(part, Media)]
 
     def check_media(self, profile: Mapping[str, Any] | None) -> None:

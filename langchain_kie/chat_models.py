@@ -30,7 +30,7 @@ from langchain_kie._answer.messages import chat_result
 from langchain_kie._catalog import Api, CatalogProfile, profile_of
 from langchain_kie._chat_model import parameters, warm_up
 from langchain_kie._chat_model.call import acall_model, call_model, transport_of
-from langchain_kie._chat_model.langchain_hooks import LangChainHooks
+from langchain_kie._chat_model.langchain_hooks import LangChainHooks, keep_signature
 from langchain_kie._chat_model.tool_binding import ToolBinding
 from langchain_kie._model_names import resolve
 from langchain_kie._settings import MediaUpload, ModelOptions
@@ -314,6 +314,7 @@ class ChatKieGemini(ToolBinding, LangChainHooks, BaseChatModel):
         await warm_up.aload()
         await transport_of(self).aopen()
 
+    @keep_signature
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -324,6 +325,7 @@ class ChatKieGemini(ToolBinding, LangChainHooks, BaseChatModel):
         [message] = call_model(self, messages, stop, kwargs, stream=False)
         return chat_result(message)
 
+    @keep_signature
     async def _agenerate(
         self,
         messages: list[BaseMessage],

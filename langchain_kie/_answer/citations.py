@@ -227,7 +227,9 @@ def citation_spans(metadata: Json, texts: Mapping[str, str]) -> list[list[Span]]
         metadata: A message's `response_metadata`.
         texts: The message's text blocks in order, by their index.
     """
-    citations = _citations(metadata) if texts else []
+    if _CITATION_PARSERS.keys().isdisjoint(metadata) or not texts:
+        return []
+    citations = _citations(metadata)
     if not citations:
         return []
     full_text = "".join(texts.values())

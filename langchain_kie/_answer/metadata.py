@@ -99,7 +99,7 @@ class AnswerMetadata:
             has_refusal: Whether the model explained a refusal.
         """
         reason = self.finish_reason
-        if reason in {STOP, TOOL_CALLS}:
+        if reason is STOP or reason is TOOL_CALLS:
             reason = TOOL_CALLS if has_calls else STOP
         if reason is STOP and has_refusal:
             reason = BLOCKED

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     from langchain_kie._conversation.content import Part
+    from langchain_kie._conversation.prefix import Prefix
     from langchain_kie._json import Json
 
 INVALID_ARGUMENTS_KEY = "invalid_arguments"
@@ -133,6 +134,7 @@ class ParsedMessage:
         tool_call_id: Of a tool result.
         is_error: Whether a tool result has the status `error`.
         matched: The results of its tool calls when it was last sent, and the turn with them.
+        prefix: The start of a conversation that ends with it, if it was sent before.
     """
 
     reference: Any = None
@@ -140,6 +142,7 @@ class ParsedMessage:
     is_short = has_media = is_text = has_calls = is_error = False
     tool_call_id: str | None = None
     matched: tuple[list[ParsedMessage], Turn] | None = None
+    prefix: Prefix | None = None
     _leaves: list[Any] | None = None
     _json: bytes | None = None
 
@@ -243,16 +246,21 @@ class _Cache:
     def keep_form(self, forms: Forms, key: Hashable, encoded: bytes) -> Sequence[bytes | Json]:
         """Keep the JSON of a turn, and return it."""
         forms[key] = [encoded] if encoded else []
-        self._size += len(encoded)
+        self.add_size(len(encoded))
+        return forms[key]
+
+    def add_size(self, size: int) -> None:
+        """Count bytes of JSON that are kept; if there are too many, keep nothing."""
+        self._size += size
         if self._size > _MAX_BYTES:
             self.messages.clear()
             self._size = 0
-        return forms[key]
 
 
 _cache = _Cache()
 _copies: dict[int, tuple[Any, list[Any], BaseMessage]] = {}
 keep_form = _cache.keep_form
+add_size = _cache.add_size
 
 
 def parse_messages(

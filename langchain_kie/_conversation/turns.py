@@ -26,6 +26,7 @@ from langchain_kie._conversation.cache import (
     Turn,
     parse_messages,
 )
+from langchain_kie._conversation.prefix import Turns, extended_prefix, find_prefix
 from langchain_kie._conversation.repair import repaired
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ because it was trimmed: Gemini refuses a tool call without a user turn before it
 NO_MESSAGE_TO_SEND = "there is no user or assistant message to send"
 
 
-def build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
+def build_turns(messages: Sequence[BaseMessage]) -> Turns:
     """The turns of a conversation, in which each tool call has its tool result.
 
     Tool results may come in any order, and other messages may stand between a tool call and its
@@ -74,12 +75,14 @@ def build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
     return _build_turns(messages_to_send)
 
 
-def _build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
-    turns: list[Turn] = []
-    with_calls: list[tuple[int, BaseMessage, ParsedMessage, list[ParsedMessage]]] = []
+def _build_turns(messages: Sequence[BaseMessage]) -> Turns:
+    every_parsed = parse_messages(messages, _with_role)
+    prefix = find_prefix(every_parsed)
+    start, turns = (len(prefix.parsed), [*prefix.turns]) if prefix else (0, [])
+    with_calls: list[tuple[int, int, ParsedMessage, list[ParsedMessage]]] = []
     unmatched: list[ParsedMessage] = []
     results = unmatched
-    for message, parsed in zip(messages, parse_messages(messages, _with_role), strict=True):
+    for number, parsed in enumerate(every_parsed[start:], start):
         role = parsed.role
         if role == "tool":
             results.append(parsed)
@@ -88,17 +91,20 @@ def _build_turns(messages: Sequence[BaseMessage]) -> list[Turn]:
             results = unmatched
             if parsed.has_calls:
                 results = []
-                with_calls.append((len(turns), message, parsed, results))
+                with_calls.append((number, len(turns), parsed, results))
         turns.append(parsed.turn if parsed.is_text else parsed.new_turn())
-    for position, message, parsed, results in with_calls:
+    for number, position, parsed, results in with_calls:
         if parsed.matched and parsed.matched[0] == results:
             turns[position] = parsed.matched[1]
         else:
-            turns[position] = _with_tools(turns[position], message, parsed, results)
+            turns[position] = _with_tools(turns[position], messages[number], parsed, results)
             unmatched += results
     if unmatched:
         raise ValueError(_unmatched_error(unmatched[0].tool_call_id, turns))
-    return turns
+    unkept = (n for n, parsed in enumerate(every_parsed[start:], start) if not parsed.is_text)
+    without_form = (n for n, position, *_ in with_calls if turns[position].forms is None)
+    end = min(next(unkept, len(messages)), next(without_form, len(messages)))
+    return Turns(turns, extended_prefix(prefix, every_parsed[:end], turns))
 
 
 def _unmatched_error(call_id: str | None, turns: Sequence[Turn]) -> str:

@@ -53,12 +53,24 @@ def normalize_tools(tools: Sequence[Any]) -> NormalizedTools:
     if not tools:
         return (), ()
     try:
-        return _normalize_json(orjson.dumps(tools, option=ONLY_JSON_TYPES))
+        encoded = orjson.dumps(tools, option=ONLY_JSON_TYPES)
     except TypeError:
         return _normalize(tools)
+    # The list of the last call is compared, because to look up 30 kB takes longer.
+    last, normalized = _last_by_id.get(id(tools), (b"", ((), ())))
+    if last != encoded:
+        normalized = _normalize_json(encoded)
+        if len(_last_by_id) >= _MAX_LISTS:
+            _last_by_id.clear()
+        _last_by_id[id(tools)] = encoded, normalized
+    return normalized
 
 
-@lru_cache(maxsize=256)
+_MAX_LISTS = 256
+_last_by_id: dict[int, tuple[bytes, NormalizedTools]] = {}
+
+
+@lru_cache(maxsize=_MAX_LISTS)
 def _normalize_json(tools: bytes) -> NormalizedTools:
     return _normalize(orjson.loads(tools))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from langchain_kie._catalog import Api, ResolvedModel
-    from langchain_kie._conversation.cache import Turn
+    from langchain_kie._conversation.prefix import Turns
     from langchain_kie._json import Json
     from langchain_kie._options import Options
 
@@ -27,7 +27,7 @@ class BuildRequest(Protocol):
     """Converts a conversation and options to the path and the body of a request."""
 
     def __call__(
-        self, turns: Sequence[Turn], options: Options, target: ResolvedModel, *, stream: bool
+        self, turns: Turns, options: Options, target: ResolvedModel, *, stream: bool
     ) -> tuple[str, Json]: ...
 
 

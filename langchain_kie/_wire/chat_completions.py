@@ -5,7 +5,7 @@ Pure. Sources: docs/wire.md 1 to 6.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from langchain_kie._answer.event import BLOCKED, LIMIT, STOP, TOOL_CALLS, AnswerEvent
 from langchain_kie._catalog import BUILTIN_TOOLS_BY_NAME
@@ -13,7 +13,7 @@ from langchain_kie._conversation.content import text_and_media
 from langchain_kie._conversation.thought_signatures import stored_extras, stored_message_extra
 from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE
 from langchain_kie._error_bodies import raise_if_error
-from langchain_kie._json import LongText, RawJson, json_list, raw_list, to_json, without_none
+from langchain_kie._json import LongText, RawJson, raw_list, to_json, without_none
 from langchain_kie._json_schema.normalize import normalize_schema
 from langchain_kie._wire import common
 from langchain_kie._wire.chat_message import parse_message
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from langchain_kie._conversation.cache import ToolTurn, Turn
     from langchain_kie._conversation.content import Part
     from langchain_kie._conversation.media import Media
+    from langchain_kie._conversation.prefix import Turns
     from langchain_kie._json import Json
     from langchain_kie._options import Options
     from langchain_kie._tools.cache import Function
@@ -53,7 +54,7 @@ FINISH_REASONS = {
 
 
 def build_request(
-    turns: Sequence[Turn], options: Options, target: ResolvedModel, *, stream: bool
+    turns: Turns, options: Options, target: ResolvedModel, *, stream: bool
 ) -> tuple[str, Json]:
     """Build a request of `chat_completions`; the path contains the model.
 
@@ -61,7 +62,7 @@ def build_request(
         ValueError: A part of the conversation cannot be sent.
     """
     body = without_none(
-        messages=_messages(turns, target),
+        messages=common.conversation_json(turns, target, _messages),
         stream=stream,
         include_thoughts=options.include_thoughts,
         reasoning_effort=options.reasoning_effort,
@@ -78,7 +79,7 @@ def build_request(
 
 
 def build_gateway_request(
-    turns: Sequence[Turn], options: Options, target: ResolvedModel, *, stream: bool
+    turns: Turns, options: Options, target: ResolvedModel, *, stream: bool
 ) -> tuple[str, Json]:
     """Build a request of `gateway`; the body contains the model.
 
@@ -91,14 +92,15 @@ def build_gateway_request(
     return path, added | body
 
 
-def _messages(turns: Sequence[Turn], target: ResolvedModel) -> list[Any]:
+def _messages(
+    turns: Sequence[Turn], target: ResolvedModel, *, is_started: bool
+) -> list[bytes | Json]:
     """The messages; one with tool calls is joined with the assistant messages before it.
 
     Gemini rejects a tool call that does not directly follow a user message or a tool result.
     """
     messages: list[bytes | Json] = []
     to_join: list[tuple[int, Turn]] = []
-    is_started = False
     form = (_messages_of, target.name)
     for turn in turns:
         before: Sequence[Turn] = ()
@@ -119,7 +121,7 @@ def _messages(turns: Sequence[Turn], target: ResolvedModel) -> list[Any]:
             to_join.clear()
     if not (is_started or to_join):
         raise ValueError(NO_MESSAGE_TO_SEND)
-    return json_list(messages)
+    return messages
 
 
 def _messages_of(turn: Turn, target: ResolvedModel, before: Sequence[Turn]) -> list[Json]:

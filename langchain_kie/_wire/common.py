@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from langchain_kie._conversation.cache import keep_form
-from langchain_kie._json import answer_json, to_json
+from langchain_kie._conversation.cache import add_size, keep_form
+from langchain_kie._json import answer_json, json_list, to_json
 from langchain_kie._warnings import warnings_given
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from langchain_kie._answer.event import AnswerEvent
     from langchain_kie._catalog import ResolvedModel
     from langchain_kie._conversation.cache import Turn
+    from langchain_kie._conversation.prefix import Turns
     from langchain_kie._json import Json
     from langchain_kie._tools.cache import Function
 
@@ -69,6 +70,39 @@ def turn_json(
     if warnings != warnings_given():
         return [encoded]
     return keep_form(turn.forms, (convert, target.name), encoded)
+
+
+class ConvertTurns(Protocol):
+    """Converts turns to the messages of a request; `is_started` if others are before them."""
+
+    def __call__(
+        self, turns: Sequence[Turn], target: ResolvedModel, *, is_started: bool
+    ) -> list[bytes | Json]: ...
+
+
+def conversation_json(turns: Turns, target: ResolvedModel, convert: ConvertTurns) -> list[Any]:
+    """The messages of a conversation as `convert` returns them; of the prefix, only new ones.
+
+    Args:
+        turns: The conversation.
+        target: The model.
+        convert: Converts the turns.
+    """
+    prefix, form = turns.prefix, (convert, target.name)
+    if prefix is None:
+        return json_list(convert(turns, target, is_started=False))
+    encoded, count = prefix.json.get(form, (b"", 0))
+    if count < len(prefix.turns):
+        warnings = warnings_given()
+        added = convert(prefix.turns[count:], target, is_started=count > 0)
+        if warnings != warnings_given():
+            rest = convert(turns.new, target, is_started=True)
+            return json_list([encoded, *added, *rest] if encoded else [*added, *rest])
+        pieces = [item if isinstance(item, bytes) else to_json(item) for item in added]
+        joined = b",".join([encoded, *pieces] if encoded else pieces)
+        add_size(len(joined) - len(encoded))
+        encoded, prefix.json[form] = joined, (joined, len(prefix.turns))
+    return json_list([encoded, *convert(turns.new, target, is_started=True)])
 
 
 def arguments_text(arguments: Any) -> str:

@@ -6,7 +6,7 @@ Pure. Sources: docs/wire.md 1 to 6.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -24,7 +24,7 @@ from langchain_kie._conversation.content import text_and_media
 from langchain_kie._conversation.thought_signatures import PLACEHOLDER_SIGNATURE
 from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOTE
 from langchain_kie._error_bodies import raise_if_error
-from langchain_kie._json import LongText, RawJson, json_list, raw_list, without_none
+from langchain_kie._json import LongText, RawJson, raw_list, without_none
 from langchain_kie._json_schema.gemini import to_gemini_schema
 from langchain_kie._wire import common
 from langchain_kie._wire.replay import model_parts
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from langchain_kie._catalog import ResolvedModel
     from langchain_kie._conversation.cache import ToolTurn, Turn
     from langchain_kie._conversation.content import Part
+    from langchain_kie._conversation.prefix import Turns
     from langchain_kie._json import Json
     from langchain_kie._options import Options
     from langchain_kie._tools.cache import Function
@@ -95,7 +96,7 @@ FINISH_REASONS = {
 
 
 def build_request(
-    turns: Sequence[Turn], options: Options, target: ResolvedModel, *, stream: bool
+    turns: Turns, options: Options, target: ResolvedModel, *, stream: bool
 ) -> tuple[str, Json]:
     """Build a request; with a search it always streams, else KIE would omit the sources.
 
@@ -105,10 +106,9 @@ def build_request(
     stream = stream or any(BUILTIN_TOOLS_BY_NAME[name].must_stream for name, _ in options.builtins)
     if options.parallel_tool_calls is False:
         logger.debug("generate_content cannot disable parallel tool calls")
-    contents = _contents([turn for turn in turns if turn.role != "system"], target)
     system = [_native_part(part) for turn in turns if turn.role == "system" for part in turn.parts]
     body = without_none(
-        contents=contents,
+        contents=common.conversation_json(turns, target, _contents),
         stream=stream,
         systemInstruction={"parts": system} if system else None,
         tools=_tools(options) or None,
@@ -118,7 +118,9 @@ def build_request(
     return target.path + ("?alt=sse" if stream else ""), common.deep_merged(body, options.extra)
 
 
-def _contents(turns: Sequence[Turn], target: ResolvedModel) -> list[Any]:
+def _contents(
+    turns: Sequence[Turn], target: ResolvedModel, *, is_started: bool
+) -> list[bytes | Json]:
     """The contents; those of a model are joined with those of the model directly before.
 
     Gemini rejects a tool call that does not directly follow a user's turn or a tool result.
@@ -127,6 +129,8 @@ def _contents(turns: Sequence[Turn], target: ResolvedModel) -> list[Any]:
     to_join: list[Turn] = []
     form = (_contents_of, target.name)
     for turn in turns:
+        if turn.role == "system":
+            continue
         if turn.role == "user" and not turn.parts:
             raise ValueError(common.EMPTY_MESSAGE)
         before = to_join if turn.role == "assistant" else []
@@ -134,13 +138,13 @@ def _contents(turns: Sequence[Turn], target: ResolvedModel) -> list[Any]:
         added = kept or common.turn_json(turn, target, _contents_of, before)
         if not added:
             continue
-        if not contents and turn.role == "assistant":
+        if not (is_started or contents) and turn.role == "assistant":
             contents.append({"role": "user", "parts": [{"text": TRUNCATION_NOTE}]})
         contents[len(contents) - bool(before) :] = added
         to_join = [] if turn.role == "user" or turn.tools else [*before, turn]
-    if not contents:
+    if not (is_started or contents):
         raise ValueError(NO_MESSAGE_TO_SEND)
-    return json_list(contents)
+    return contents
 
 
 def _contents_of(turn: Turn, target: ResolvedModel, before: Sequence[Turn]) -> list[Json]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from langchain_kie._conversation.cache import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Sequence
 
     from langchain_kie._conversation.cache import ParsedMessage
 
@@ -40,23 +40,25 @@ class Prefix:
 class Turns(list[Turn]):
     """The turns of a conversation.
 
-    Args:
-        turns: The turns.
-        prefix: What their first ones have in common with an earlier call, `None` if nothing.
-
     Attributes:
-        new: The turns after the prefix.
+        prefix: What the first ones have in common with an earlier call, `None` if nothing.
     """
 
-    def __init__(self, turns: Iterable[Turn], prefix: Prefix | None) -> None:
-        super().__init__(turns)
-        self.prefix = prefix
-        self.new = self[len(prefix.turns) :] if prefix else self
+    prefix: Prefix | None = None
+
+    @property
+    def new(self) -> Sequence[Turn]:
+        """The turns after the prefix."""
+        return self[len(self.prefix.turns) :] if self.prefix else self
+
+
+MIN_MESSAGES = 8
+"""With fewer messages, to look for a prefix takes as long as it saves."""
 
 
 def find_prefix(parsed: Sequence[ParsedMessage]) -> Prefix | None:
     """The prefix of an earlier call with which a conversation starts, if any."""
-    for end in range(len(parsed), 0, -1):
+    for end in range(len(parsed), MIN_MESSAGES - 1, -1):
         prefix = parsed[end - 1].prefix
         if prefix and prefix.parsed == parsed[:end]:
             return prefix
@@ -77,7 +79,7 @@ def extended_prefix(
     end = len(parsed)
     while end > start and parsed[end - 1].role not in {"user", "tool"}:
         end -= 1
-    if end == start:
+    if end == start or end < MIN_MESSAGES:
         return prefix
     count = sum(message.role != "tool" for message in parsed[start:end])
     count += len(prefix.turns) if prefix else 0

@@ -26,7 +26,7 @@ from langchain_kie._conversation.cache import (
     Turn,
     parse_messages,
 )
-from langchain_kie._conversation.prefix import Turns, extended_prefix, find_prefix
+from langchain_kie._conversation.prefix import MIN_MESSAGES, Turns, extended_prefix, find_prefix
 from langchain_kie._conversation.repair import repaired
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def build_turns(messages: Sequence[BaseMessage]) -> Turns:
 
 def _build_turns(messages: Sequence[BaseMessage]) -> Turns:
     every_parsed = parse_messages(messages, _with_role)
-    prefix = find_prefix(every_parsed)
-    start, turns = (len(prefix.parsed), [*prefix.turns]) if prefix else (0, [])
+    prefix = find_prefix(every_parsed) if len(messages) >= MIN_MESSAGES else None
+    start, turns = (len(prefix.parsed), Turns(prefix.turns)) if prefix else (0, Turns())
     with_calls: list[tuple[int, int, ParsedMessage, list[ParsedMessage]]] = []
     unmatched: list[ParsedMessage] = []
     results = unmatched
@@ -101,10 +101,12 @@ def _build_turns(messages: Sequence[BaseMessage]) -> Turns:
             unmatched += results
     if unmatched:
         raise ValueError(_unmatched_error(unmatched[0].tool_call_id, turns))
-    unkept = (n for n, parsed in enumerate(every_parsed[start:], start) if not parsed.is_text)
-    without_form = (n for n, position, *_ in with_calls if turns[position].forms is None)
-    end = min(next(unkept, len(messages)), next(without_form, len(messages)))
-    return Turns(turns, extended_prefix(prefix, every_parsed[:end], turns))
+    if len(messages) >= MIN_MESSAGES:
+        unkept = [n for n, parsed in enumerate(every_parsed[start:], start) if not parsed.is_text]
+        unkept += [n for n, position, *_ in with_calls if turns[position].forms is None]
+        end = min(unkept, default=len(messages))
+        turns.prefix = extended_prefix(prefix, every_parsed[:end], turns)
+    return turns
 
 
 def _unmatched_error(call_id: str | None, turns: Sequence[Turn]) -> str:

@@ -15,7 +15,7 @@ from langchain_kie._wire.common import set_usage
 from langchain_kie.errors import KieError, KieProtocolError, error_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from langchain_kie._catalog import Api, ResolvedModel
     from langchain_kie._conversation.prefix import Turns

@@ -9,6 +9,7 @@ import json
 import pickle
 import warnings
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +24,7 @@ from langchain_core.messages import (
 
 from langchain_kie import ChatKieGemini
 from langchain_kie._chat_model.call import prepare
-from langchain_kie._conversation import cache
+from langchain_kie._conversation import cache, prefix, turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,10 +171,16 @@ CHANGES: dict[str, Callable[[list[BaseMessage]], None]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("min_messages", [1, 100], ids=["joined", "each"])
 @pytest.mark.parametrize("api", APIS)
 def test_a_request_follows_every_change_in_place(
-    api: str, change: Callable[[list[BaseMessage]], None]
+    api: str,
+    min_messages: int,
+    change: Callable[[list[BaseMessage]], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(prefix, "MIN_MESSAGES", min_messages)
+    monkeypatch.setattr(turns, "MIN_MESSAGES", min_messages)
     messages = conversation()
     first = body(api, messages)
     assert body(api, messages) == first
@@ -187,6 +194,75 @@ def test_a_request_follows_every_change_in_place(
     change(messages)
     assert outcome(api, messages) == expected
     assert outcome(api, messages) == expected
+
+
+def steps(count: int) -> list[list[BaseMessage]]:
+    """What an agent adds in each step; some messages are between a call and its results."""
+    added: list[list[BaseMessage]] = [[SystemMessage("Be brief."), HumanMessage("Find them.")]]
+    for n in range(count):
+        calls = [
+            {"name": "search", "args": {"n": n}, "id": f"c{n}_{part}"} for part in range(1 + n % 2)
+        ]
+        results: list[BaseMessage] = [
+            ToolMessage(f'{{"found": {n}}}', tool_call_id=call["id"]) for call in calls
+        ]
+        step: list[BaseMessage] = [AIMessage("" if n % 3 else "Next.", tool_calls=calls), *results]
+        if n % 4 == 1:
+            step.insert(2, HumanMessage("Go on."))
+        if n % 4 == 2:
+            step.insert(0, AIMessage("Wait."))
+        if n % 4 == 3:
+            step += [AIMessage("That is all."), HumanMessage("More.")]
+        added.append(step)
+    return added
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_growing_conversation_is_sent_as_if_it_were_new(api: str) -> None:
+    messages: list[BaseMessage] = []
+    for step in steps(24):
+        messages += step
+        assert body(api, messages) == body(api, copy.deepcopy(messages))
+    for end in (len(messages) - 3, 20, 11):  # from an earlier checkpoint
+        assert step_back(messages, end) == step_back(copy.deepcopy(messages), end)
+    for branch in ("left", "right"):
+        both = [*messages, HumanMessage(branch)]
+        for _ in range(3):
+            assert body(api, both) == body(api, copy.deepcopy(both))
+
+
+def step_back(messages: list[BaseMessage], end: int) -> list[str]:
+    """The requests from the first `end` messages, as they are or an error, and a question."""
+    return [outcome(api, [*messages[:end], HumanMessage("Why?")]) for api in APIS]
+
+
+def test_only_the_last_prefix_of_a_growing_conversation_is_kept() -> None:
+    messages: list[BaseMessage] = []
+    for step in steps(24):
+        messages += step
+        body("chat_completions", messages)
+    parsed = [cache._cache.messages[id(message)] for message in messages]
+    prefixes = [one.prefix for one in parsed if one.prefix]
+    assert len(prefixes) == 1
+    assert len(prefixes[0].parsed) > len(messages) - 8  # the last step is not yet kept
+
+
+def test_threads_that_continue_one_conversation_get_their_own_requests() -> None:
+    start = [message for step in steps(12) for message in step]
+
+    def grow(number: int) -> bool:
+        messages = [*start]
+        for step in range(20):
+            messages += [HumanMessage(f"{number}: {step}"), AIMessage("Yes.")]
+            question = [*messages, HumanMessage("And?")]
+            if body("chat_completions", question) != body(
+                "chat_completions", copy.deepcopy(question)
+            ):
+                return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(grow, range(16)))
 
 
 def test_most_changes_change_the_request() -> None:

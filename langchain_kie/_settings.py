@@ -124,7 +124,7 @@ def estimate_text_tokens(text: str) -> int:
 
 def resolve_aliases(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options under their field names."""
-    return {ALIASES.get(name, name): value for name, value in options.items()}
+    return {ALIASES.get(name, name): value for name, value in options.items()} if options else {}
 
 
 def stop_list(stop: str | Sequence[str] | None) -> list[str]:

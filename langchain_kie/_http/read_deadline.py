@@ -6,11 +6,11 @@ Depends on `ResponseReader` and the responses of httpx and httpx2. Opens and clo
 from __future__ import annotations
 
 import time
-import weakref
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
+from langchain_kie._http.connection import Connection
 from langchain_kie._http.errors import network_errors
 
 if TYPE_CHECKING:
@@ -24,21 +24,26 @@ USAGE_TIMEOUT = 5.0
 DRAIN_TIMEOUT = 0.1
 """Seconds to wait, after the last event, for the end of the body."""
 
-_MAX_FRAMING = 32
-"""Bytes; the head of an HTTP chunk is shorter."""
-
 _MIN_SOCKET_TIMEOUT = 0.001
 """Seconds; 0 would make the socket non-blocking."""
 
 
-def read_pieces(response: httpx.Response, reader: ResponseReader[Any]) -> Iterator[bytes]:
-    """Yield the body until its end or its deadline; what arrived in one read is one piece."""
-    reads = _SocketReads.of(response, "read")
-    deadline = _EventDeadline(response, reader, reads)
+def read_pieces(
+    response: httpx.Response, reader: ResponseReader[Any], *, is_pooled: bool
+) -> Iterator[bytes]:
+    """Yield the body until its end or its deadline; what arrived in one read is one piece.
+
+    Args:
+        response: The response.
+        reader: Decodes the pieces.
+        is_pooled: Whether the connection is one of the shared pools.
+    """
+    connection = Connection.of(response, is_pooled=is_pooled)
+    deadline = _EventDeadline(response, reader, connection)
     pieces: list[bytes] = []
     try:
         for piece in cast("httpx.SyncByteStream", response.stream):
-            if reads and reads.has_more(piece):
+            if connection and connection.has_more(piece):
                 pieces.append(piece)
                 continue
             if pieces:
@@ -57,15 +62,15 @@ def read_pieces(response: httpx.Response, reader: ResponseReader[Any]) -> Iterat
 
 
 async def aread_pieces(
-    response: httpx.Response, reader: ResponseReader[Any]
+    response: httpx.Response, reader: ResponseReader[Any], *, is_pooled: bool
 ) -> AsyncIterator[bytes]:
-    """Yield the body until its end or its deadline; what arrived in one read is one piece."""
-    reads = _SocketReads.of(response, "aread")
-    deadline = _EventDeadline(response, reader, reads)
+    """Yield the body until its end or its deadline; as `read_pieces`."""
+    connection = Connection.of(response, is_pooled=is_pooled)
+    deadline = _EventDeadline(response, reader, connection)
     pieces: list[bytes] = []
     try:
         async for piece in cast("httpx.AsyncByteStream", response.stream):
-            if reads and reads.has_more(piece):
+            if connection and connection.has_more(piece):
                 pieces.append(piece)
                 continue
             if pieces:
@@ -83,77 +88,6 @@ async def aread_pieces(
         yield b"".join(pieces)
 
 
-class _SocketReads:
-    """What arrived in the last read of one connection.
-
-    httpcore 1.0.9 yields every HTTP chunk by itself, fixes the read timeout when a body starts,
-    and has no interface for either, so `read` of its network stream is replaced, for as long as
-    the connection lives. Can go when httpcore yields what is buffered at once, and allows another
-    timeout per read.
-    """
-
-    def __init__(self, stream: Any) -> None:
-        # Weak, because the stream holds this object.
-        self._stream = weakref.proxy(stream)
-        self._original_read = type(stream).read
-        self._data = b""
-        self._position = 0
-        self._is_shared = False
-        self._deadline: weakref.ref[_EventDeadline] | None = None
-
-    @classmethod
-    def of(cls, response: httpx.Response, method: str) -> _SocketReads | None:
-        """Return the reads of the connection of a response, `None` if they cannot be observed."""
-        stream = response.extensions.get("network_stream")
-        if stream is None:
-            return None
-        reads = getattr(stream.read, "__self__", None)
-        if not isinstance(reads, cls):
-            reads = cls(stream)
-            stream.read = getattr(reads, method)
-        reads._deadline = None
-        reads._is_shared = response.extensions.get("http_version") == b"HTTP/2"
-        return reads
-
-    def limit(self, deadline: _EventDeadline) -> None:
-        """Make each read end at a deadline, until its response is closed."""
-        self._deadline = weakref.ref(deadline)
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read as the stream does, until the deadline at most."""
-        data: bytes = self._original_read(self._stream, max_bytes, self._timeout(timeout))
-        self._data, self._position = b"" if self._is_shared else data, 0
-        return data
-
-    async def aread(  # httpcore passes the timeout
-        self,
-        max_bytes: int,
-        timeout: float | None = None,  # noqa: ASYNC109
-    ) -> bytes:
-        """Read as the stream does, until the deadline at most."""
-        data: bytes = await self._original_read(self._stream, max_bytes, self._timeout(timeout))
-        self._data, self._position = b"" if self._is_shared else data, 0
-        return data
-
-    def _timeout(self, timeout: float | None) -> float | None:
-        deadline = self._deadline and self._deadline()
-        return deadline.socket_timeout(timeout) if deadline else timeout
-
-    def has_more(self, piece: bytes) -> bool:
-        """Return whether another piece arrived in the same read as this one.
-
-        What follows must be longer than the head of an HTTP chunk: a head alone is no piece, and
-        to wait for one would delay this piece.
-        """
-        if len(self._data) - self._position - len(piece) > _MAX_FRAMING < len(piece):
-            start = self._data.find(piece, self._position)
-            self._position = start + len(piece)
-            if start >= 0 and len(self._data) - self._position > _MAX_FRAMING:
-                return True
-        self._data = b""
-        return False
-
-
 class _EventDeadline:
     """The time by which the next event must arrive.
 
@@ -164,7 +98,7 @@ class _EventDeadline:
     """
 
     def __init__(
-        self, response: httpx.Response, reader: ResponseReader[Any], reads: _SocketReads | None
+        self, response: httpx.Response, reader: ResponseReader[Any], connection: Connection | None
     ) -> None:
         self._response = response
         self._reader = reader
@@ -174,7 +108,7 @@ class _EventDeadline:
             "read"
         )
         self._limit: float | None = self._read_timeout
-        self._reads = reads
+        self._connection = connection
 
     def stops_reading(self) -> bool:
         """Return whether the rest of the body is not worth waiting for.
@@ -200,8 +134,8 @@ class _EventDeadline:
         return False
 
     def _limit_socket_reads(self) -> None:
-        if self._reads:
-            self._reads.limit(self)
+        if self._connection:
+            self._connection.limit(self)
 
     def socket_timeout(self, timeout: float | None) -> float | None:
         """Return the seconds to wait for bytes, given the `timeout` that httpcore chose."""

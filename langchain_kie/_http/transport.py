@@ -144,7 +144,7 @@ class Transport:
                     try:
                         reader = self._reader(call, response)
                         with self._mapping_network_errors(call, response.request, reader):
-                            for piece in read_pieces(response, reader):
+                            for piece in read_pieces(response, reader, is_pooled=client is None):
                                 yield from reader.feed(piece)
                                 reader.raise_if_failed()
                         yield from reader.close()
@@ -178,7 +178,9 @@ class Transport:
                     try:
                         reader = self._reader(call, response)
                         with self._mapping_network_errors(call, response.request, reader):
-                            async for piece in aread_pieces(response, reader):
+                            async for piece in aread_pieces(
+                                response, reader, is_pooled=client is None
+                            ):
                                 for item in reader.feed(piece):
                                     yield item
                                 reader.raise_if_failed()

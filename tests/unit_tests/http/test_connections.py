@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 from call_modes import BASIC_CALL_MODES, ainvoke, fixture, invoke, model_at, server_sending
+from httpcore._backends.anyio import AnyIOStream
+from httpcore._backends.sync import SyncStream
 from langchain_core.messages import HumanMessage
 from scripted_server import Scripted, ScriptedServer
 
@@ -111,3 +115,43 @@ async def test_http_to_another_machine_works_if_it_is_allowed(api: str) -> None:
         assert paths.count("/api/file-stream-upload") == 1
         hosts = {request.headers["host"] for request in emulator.requests}
         assert hosts == {url.removeprefix("http://")}
+
+
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
+async def test_head_and_body_of_a_request_are_written_together(
+    call_mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[bytes] = []
+    for stream_class in (SyncStream, AnyIOStream):
+        monkeypatch.setattr(stream_class, "write", _recording(stream_class.write, writes))
+    with server_sending(fixture("shape_a.sse")) as server:
+        await call_mode(model_at(server))  # the connection is new, and not yet watched
+        for text in ("Hi", "long " * 200_000):
+            writes.clear()
+            await call_mode(model_at(server), [HumanMessage(text)])
+            assert len(writes) == 1 if text == "Hi" else len(writes) > 3
+            head, _, body = b"".join(writes).partition(b"\r\n\r\n")
+            assert head.startswith(b"POST ")
+            assert body == server.requests[-1].body
+        assert server.open_connections == 1
+
+
+def _recording(write: Any, writes: list[bytes]) -> Any:
+    """A method that stores what is written, and writes it."""
+
+    def record(stream: Any, buffer: bytes, timeout: float | None = None) -> Any:
+        if buffer:
+            writes.append(bytes(buffer))
+        return write(stream, buffer, timeout)
+
+    return record
+
+
+def test_a_user_s_connection_writes_as_it_comes() -> None:
+    """After an upgrade, the user may write without reading."""
+    with server_sending(COMPLETION) as server, httpx.Client() as client:
+        model = model_at(server, http_client=client)
+        model.invoke("Hi")
+        with client.stream("GET", f"{server.base_url}/x") as response:
+            stream = response.extensions["network_stream"]
+        assert "write" not in vars(stream)

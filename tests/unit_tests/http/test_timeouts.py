@@ -100,6 +100,9 @@ class Stream(httpx.SyncByteStream):
         self.timeouts.append(timeout and round(timeout, 3))
         return b"x"
 
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Not called."""
+
 
 @pytest.fixture
 def exchange(monkeypatch) -> SimpleNamespace:
@@ -118,7 +121,7 @@ def exchange(monkeypatch) -> SimpleNamespace:
         can_stop_reading=False,
         is_complete=False,
     )
-    pieces = read_pieces(response, reader)
+    pieces = read_pieces(response, reader, is_pooled=False)
     return SimpleNamespace(now=now, stream=stream, response=response, reader=reader, pieces=pieces)
 
 

@@ -109,9 +109,9 @@ def run_script(script: str, *args: str, base_url: str = "", flags: tuple[str, ..
 async def until(condition: Callable[[], object]) -> None:
     """Wait until a condition holds, while the event loop runs."""
     deadline = time.monotonic() + MAX_WAIT
-    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - set by a thread
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not hold in time"
         await asyncio.sleep(0.005)
-    assert condition()
 
 
 async def all_closed(server: ScriptedServer) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from langchain_kie import ChatKieGemini, KieModelNotFoundError, _catalog
 from langchain_kie._chat_model import call
+from langchain_kie._model_names import resolve
 from langchain_kie.emulator.models import CHAT_ENDPOINTS, NATIVE_ENDPOINTS
 
 ENDPOINTS = {"chat_completions": CHAT_ENDPOINTS, "generate_content": NATIVE_ENDPOINTS}
@@ -32,7 +33,7 @@ def test_client_and_emulator_have_the_same_models(api):
 )
 def test_wrong_spelling_in_the_client_is_an_error(client, monkeypatch, api, wrong):
     """The emulator does not depend on the client's catalog."""
-    right = _catalog.resolve("gemini-3.5-flash", api)
+    right = resolve("gemini-3.5-flash", api)
     target = replace(right, route=replace(right.route, model=wrong))
     emulator = client.emulator
     model = ChatKieGemini(

@@ -13,7 +13,7 @@ import sys
 import threading
 import tracemalloc
 from functools import cache
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -120,6 +120,22 @@ def invoked_with_new(make: Callable[[], list[BaseMessage]], api: str) -> int:
         return calls_of(lambda: model.invoke(conversations.pop()))
 
 
+def invoked_by_agent(messages: list[BaseMessage], api: str) -> int:
+    """The calls of an agent's step, which adds a tool call and its result to a conversation."""
+    steps = count()
+
+    def step() -> None:
+        call = {"name": "search", "args": {}, "id": f"step_{next(steps)}"}
+        messages.extend(
+            [AIMessage("", tool_calls=[call]), ToolMessage("", tool_call_id=call["id"])]
+        )
+        model.invoke(messages)
+
+    with server_sending(RESPONSES[api]) as server:
+        model = model_at(server, api=api)
+        return calls_of(step)
+
+
 def history(count: int) -> list[BaseMessage]:
     """As many messages, half of them a tool's call and its result, and a last one."""
     messages: list[BaseMessage] = []
@@ -182,8 +198,10 @@ WORKS: dict[str, tuple[Callable[[int], int], float]] = {
         lambda n: streamed(arguments(n, ', {"b": {}}'), CHAT, **HELD),
         162.1,  # 162, and four calls in all to check the depth of many brackets
     ),
-    "a message": (lambda n: invoked(history(n), CHAT), 14.3),
-    "a native message": (lambda n: invoked(history(n), NATIVE), 13.7),
+    "a message": (lambda n: invoked(history(n), CHAT), 9.0),
+    "a native message": (lambda n: invoked(history(n), NATIVE), 9.0),
+    "a message before a new step": (lambda n: invoked_by_agent(history(n), CHAT), 9.0),
+    "a native message before a new step": (lambda n: invoked_by_agent(history(n), NATIVE), 9.0),
     "a new message": (lambda n: invoked_with_new(lambda: history(n), CHAT), 34),
     "a new native message": (lambda n: invoked_with_new(lambda: history(n), NATIVE), 35),
     "a picture": (lambda n: invoked(pictures(n), CHAT), 128),

@@ -242,7 +242,8 @@ class Transport:
         if client and client.is_closed:
             raise KieConfigurationError("the HTTP client given to the model is closed")
         timeout = self.timeout if call.timeout is None else call.timeout
-        url, body = _url(self.base_url + call.path), call.body
+        text, body = self.base_url + call.path, call.body
+        url = _url(text)
         headers = [*_HEADERS]
         content: dict[str, Any]
         if isinstance(body, MultipartBody):
@@ -262,12 +263,14 @@ class Transport:
             headers = [pair for pair in headers if pair[0].lower() not in replaced]
             headers += self.headers.items()
         method = "GET" if body is None else "POST"
-        options = {"headers": headers, "extensions": {"timeout": _seconds(timeout)}, **content}
-        request: httpx.Request = (
-            client.build_request(method, _url_for(client, str(url)), **options)
-            if client
-            else httpx.Request(method, url, **options)
-        )
+        content["extensions"] = {"timeout": _seconds(timeout)}
+        request: httpx.Request
+        if client:
+            request = client.build_request(method, _url_for(client, text), **content)
+            for name, value in headers:  # half the time of passing them to `build_request`
+                request.headers[name] = value
+        else:
+            request = httpx.Request(method, url, headers=headers, **content)
         self.auth.authorize(request)
         return request
 

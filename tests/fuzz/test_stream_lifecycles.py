@@ -139,9 +139,10 @@ class StreamLifecycles(RuleBasedStateMachine):
         assert all(c.is_idle() for c in self.client._transport._pool.connections)
         self.client.close()
         end = time.monotonic() + 300
-        while self.server.open_connections and time.monotonic() < end:
+        # Once is enough: the server may yet accept a connection that the client has closed.
+        while self.server.open_connections:
+            assert time.monotonic() < end, "a connection is open"
             time.sleep(0.002)
-        assert self.server.open_connections == 0
         self.server.__exit__()
 
 

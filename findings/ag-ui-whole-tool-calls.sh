@@ -60,6 +60,9 @@ async def delivered(*pieces):
 
 print("ag-ui-langgraph", version("ag-ui-langgraph"))
 print("The arguments of a call are read only from chunks after the one with its name.")
-print("whole:", asyncio.run(delivered(WHOLE)))
-print("name first:", asyncio.run(delivered(*NAME_FIRST)))
+whole, name_first = asyncio.run(delivered(WHOLE)), asyncio.run(delivered(*NAME_FIRST))
+print("whole:", whole)
+print("name first:", name_first)
+assert whole == ["TOOL_CALL_START", "TOOL_CALL_END"], "changed"
+assert name_first == ["TOOL_CALL_START", "TOOL_CALL_ARGS", "TOOL_CALL_END"], "changed"
 EOF

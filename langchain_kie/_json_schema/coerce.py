@@ -198,7 +198,7 @@ class _Coercion:
             types = [*types, "null"]
         matches = not types or _is_allowed(value, types, values)
         if types and (not matches or _is_placeholder(value, schema)):
-            if schema.get("format") in _FORMATS_OF_VALUES and is_number(value):
+            if str(schema.get("format")) in _FORMATS_OF_VALUES and is_number(value):
                 return value, True  # for pydantic, a number can be a time or an address
             value = _converted(value, types, values)
             matches = _is_allowed(value, types, values) and not _is_placeholder(value, schema)
@@ -293,7 +293,7 @@ def _is_placeholder(value: Any, schema: dict[str, Any]) -> bool:
     """
     if not isinstance(value, str) or value not in NULL_TEXTS:
         return False
-    if schema.get("format") in _FORMATS_OF_VALUES:
+    if str(schema.get("format")) in _FORMATS_OF_VALUES:
         return True
     least, pattern = schema.get("minLength", 0), schema.get("pattern", "")
     if is_number(least) and len(value) < least:

@@ -154,7 +154,7 @@ def _has_gemini_fields(schema: Any) -> bool:
         kind is not None or schema.get("anyOf"),
         kind != "ARRAY" or "items" in schema,
         kind == "STRING" or "enum" not in schema,
-        "format" not in schema or schema["format"] in _FORMATS.get(str(kind), ()),
+        "format" not in schema or str(schema["format"]) in _FORMATS.get(str(kind), ()),
         {*schema.get("required", ())} <= schema.get("properties", {}).keys(),
     )
     return all(rules)
@@ -208,6 +208,6 @@ def _convert_type(schema: Schema) -> Schema:
         converted["items"] = _convert(any_of([*first, *rest], {}))
     if kind == "STRING" and _is_list_of_text(schema.get("enum")):
         converted["enum"] = schema["enum"]
-    if schema.get("format") in _FORMATS.get(kind, ()):
+    if str(schema.get("format")) in _FORMATS.get(kind, ()):
         converted["format"] = schema["format"]
     return converted

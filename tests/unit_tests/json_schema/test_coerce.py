@@ -224,6 +224,7 @@ def test_an_alternative_that_lacks_nothing_is_preferred() -> None:
     [
         (INTEGER, "2", True),
         (INTEGER, "x", False),
+        (INTEGER | {"format": []}, "x", False),
         (POINT, {}, False),
         (POINT, {"x": "1"}, True),
         ({"type": "array", "items": POINT}, [None], False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie.cli.findings import NO_CALLS
+from langchain_kie.cli.findings import ANSWERED, NO_CALLS, is_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ _GOOD = frozenset({"works", "partly"})
 
 _NOTES: Mapping[tuple[str, str], str] = {
     ("catalogue", "partly"): "The model is not in KIE's list, so it may be switched off.",
-    ("stream", "partly"): "KIE sends streams at their end only: show a progress sign instead.",
+    ("stream", "partly"): "Two streams came at their end only: show a progress sign.",
     ("thoughts", "ignored"): "Do not rely on include_thoughts.",
     ("efforts", "ignored"): "reasoning_effort has no effect: leave it out.",
     ("tool_call", "ignored"): "It does not call tools: use another model for agents.",
@@ -72,7 +72,7 @@ class Advice:
 
     Attributes:
         model: The model.
-        settings: Keywords of `ChatKieGemini`; empty if nothing works.
+        settings: Keywords of `ChatKieGemini`; empty if no call was answered.
         notes: What else to know.
     """
 
@@ -83,9 +83,7 @@ class Advice:
     @property
     def code(self) -> str:
         """The advice as a line of Python, empty if nothing works."""
-        keywords = {"model": self.model, **self.settings}
-        text = ", ".join(f"{name}={value!r}".replace("'", '"') for name, value in keywords.items())
-        return f"ChatKieGemini({text})" if self.settings else ""
+        return f"ChatKieGemini({_python(model=self.model, **self.settings)})" * bool(self.settings)
 
 
 def advise(model: str, by_api: Mapping[str, Findings]) -> Advice:
@@ -98,7 +96,9 @@ def advise(model: str, by_api: Mapping[str, Findings]) -> Advice:
     usable = [api for api, findings in by_api.items() if _answers(findings)]
     if not usable:
         notes = [note for findings in by_api.values() for note in _notes(findings)]
-        return Advice(model, {}, tuple(dict.fromkeys([*notes, "Nothing works with it now."])))
+        if all(map(is_unusable, by_api.values())):
+            notes.append("Nothing works with it now.")
+        return Advice(model, {}, tuple(dict.fromkeys(notes)))
     best = max(usable, key=lambda api: _rank(by_api[api]))
     findings = by_api[best]
     settings = {"api": best, **_stream_setting(findings), **_effort_setting(findings)}
@@ -106,8 +106,8 @@ def advise(model: str, by_api: Mapping[str, Findings]) -> Advice:
 
 
 def _answers(findings: Findings) -> bool:
-    """Whether any call of the model worked."""
-    return any(f.outcome in _GOOD for name, f in findings.items() if name not in NO_CALLS)
+    """Whether any call of the model was answered."""
+    return any(f.outcome in ANSWERED for name, f in findings.items() if name not in NO_CALLS)
 
 
 def _rank(findings: Findings) -> tuple[bool, int]:
@@ -132,18 +132,40 @@ def _is_about_calls(finding: Finding) -> bool:
 
 
 def _effort_setting(findings: Findings) -> dict[str, Any]:
-    """The lowest accepted effort, if efforts have an effect."""
+    """The lowest accepted effort that the package sends unchanged, if efforts have an effect."""
+    accepted, by_body = _effective_efforts(findings)
+    sent = [effort for effort in accepted if effort not in by_body]
+    return {"reasoning_effort": sent[0]} if sent else {}
+
+
+def _effort_notes(findings: Findings) -> list[str]:
+    """How to get the least thinking, if efforts have an effect."""
+    accepted, by_body = _effective_efforts(findings)
+    return [
+        f"{_python(model_kwargs=by_body[least])} thinks least; reasoning_effort does not send it."
+        if least in by_body
+        else f"{_python(reasoning_effort=least)} thinks least; higher values cost more."
+        for least in accepted[:1]
+    ]
+
+
+def _effective_efforts(findings: Findings) -> tuple[list[str], Mapping[str, Any]]:
+    """The accepted efforts, and the `model_kwargs` of those that only these send."""
     finding = findings.get("efforts")
     if finding is None or finding.outcome != "works":
-        return {}
-    return {"reasoning_effort": next(iter(finding.facts["accepted"]))}
+        return [], {}
+    return list(finding.facts["accepted"]), finding.facts.get("by_model_kwargs", {})
+
+
+def _python(**keywords: Any) -> str:
+    text = ", ".join(f"{name}={value!r}" for name, value in keywords.items())
+    return text.replace("'", '"')
 
 
 def _notes(findings: Findings) -> list[str]:
     outcomes = {n: f.outcome for n, f in findings.items() if _is_about_calls(f)}
     notes = [_NOTES.get(found, "") for found in outcomes.items()]
-    if effort := _effort_setting(findings).get("reasoning_effort"):
-        notes.append(f'reasoning_effort="{effort}" thinks least; higher values cost more.')
+    notes += _effort_notes(findings)
     notes += [_STREAM_NOTES[streams] for streams in _stream_setting(findings).values()]
     images = (outcomes.get(n, "skipped") for n in ("image_inline", "image_url") if n in findings)
     seen = tuple("fails" if outcome == "ignored" else outcome for outcome in images)
@@ -151,5 +173,7 @@ def _notes(findings: Findings) -> list[str]:
     errors = {finding.facts.get("error") for finding in findings.values()}
     if any(finding.outcome == "skipped" for finding in findings.values()):
         notes.append("Some questions were skipped, so there may be better settings.")
+    if any(finding.outcome == "unclear" for finding in findings.values()):
+        notes.append("A question has a mistake, which says nothing of KIE: please report it.")
     notes += [note for error, note in _ERROR_NOTES.items() if error in errors]
     return [note for note in dict.fromkeys(notes) if note]

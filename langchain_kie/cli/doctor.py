@@ -10,9 +10,11 @@ from langchain_core.rate_limiters import BaseRateLimiter
 
 from langchain_kie import KieCreditsCallback, KieTimeoutError
 from langchain_kie.cli.findings import (
-    FATAL_ERRORS,
+    ANSWERED,
+    FATAL_NAMES,
     NO_CALLS,
     REFUSALS,
+    UNANSWERED,
     Finding,
     Question,
     Target,
@@ -29,10 +31,7 @@ if TYPE_CHECKING:
 UNKNOWN_COST = 0.1
 """Credits that are assumed for a call whose cost KIE does not report, such as a timed-out one."""
 
-_FATAL = frozenset({error.__name__ for error in FATAL_ERRORS})
 _REFUSALS = frozenset({error.__name__ for error in REFUSALS})
-_GOOD = frozenset({"works", "partly", "ignored"})
-"""Outcomes of questions that KIE answered."""
 
 
 class BudgetUsedUpError(Exception):
@@ -135,13 +134,6 @@ def examine(
             yield Row(target, question, finding)
 
 
-def is_unusable(findings: Mapping[str, Finding]) -> bool:
-    """Whether the key or its credits were refused, or no call worked, of one model on one API."""
-    outcomes = {finding.outcome for name, finding in findings.items() if name not in NO_CALLS}
-    has_fatal = any(finding.facts.get("error") in _FATAL for finding in findings.values())
-    return has_fatal or ("fails" in outcomes and _GOOD.isdisjoint(outcomes))
-
-
 def _ask(question: Question, target: Target) -> Finding:
     try:
         with warnings.catch_warnings(action="ignore"):  # the finding says it
@@ -157,13 +149,13 @@ def _reason_to_stop(finding: Finding) -> str:
     if finding.outcome == "skipped":
         return finding.detail
     error = finding.facts.get("error")
-    return f"after {error}" if error in _FATAL else ""
+    return f"after {error}" if error in FATAL_NAMES else ""
 
 
 def _refusal_in(findings: Mapping[str, Finding]) -> str:
     """Why the model cannot be used on the API, empty if it answered something."""
     calls = [finding for name, finding in findings.items() if name not in NO_CALLS]
-    if any(finding.outcome in _GOOD for finding in calls):
+    if any(finding.outcome in ANSWERED for finding in calls):
         return ""
     errors = (finding.facts.get("error") for finding in calls)
     return next((f"after {error}" for error in errors if error in _REFUSALS), "")
@@ -173,6 +165,7 @@ def _unmet_need(question: Question, findings: Mapping[str, Finding]) -> str:
     """Why a question is skipped; empty if what it needs was not chosen."""
     needed = [findings[name] for name in question.needs if name in findings]
     is_unknown = len(needed) < len(question.needs)
-    if not needed or is_unknown or any(finding.outcome in _GOOD for finding in needed):
+    is_hopeless = all(finding.outcome in UNANSWERED for finding in needed)
+    if not needed or is_unknown or not is_hopeless:
         return ""
     return "neither a stream nor a call without one works"

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from langchain_kie import ChatKieGemini, KieAccount, KieError, models
 from langchain_kie.cli import report
-from langchain_kie.cli.doctor import UNKNOWN_COST, Budget, Gate, Row, examine, is_unusable
-from langchain_kie.cli.findings import Finding, Target
+from langchain_kie.cli.doctor import UNKNOWN_COST, Budget, Gate, Row, examine
+from langchain_kie.cli.findings import Finding, Target, is_unusable
 from langchain_kie.cli.output import plain
 from langchain_kie.cli.questions import QUESTIONS, ask_key
 

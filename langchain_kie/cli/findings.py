@@ -18,17 +18,25 @@ if TYPE_CHECKING:
 
     from langchain_kie import ChatKieGemini, KieAccount
 
-Outcome: TypeAlias = Literal["works", "partly", "ignored", "fails", "skipped"]
-"""`ignored` means that KIE accepts the parameter, and does not do what it says."""
+Outcome: TypeAlias = Literal["works", "partly", "ignored", "fails", "skipped", "unclear"]
+"""`ignored` means that KIE accepts the parameter, and does not do what it says; `unclear`, that the
+question has a mistake, which says nothing of KIE."""
 
 FATAL_ERRORS = (KieAuthenticationError, KieInsufficientCreditsError)
 """After these, no other call can succeed."""
+
+FATAL_NAMES = frozenset({error.__name__ for error in FATAL_ERRORS})
 
 REFUSALS = (KieModelNotFoundError, KiePermissionDeniedError)
 """After these, no other call of the model on this API can succeed, unless one did before."""
 
 NO_CALLS = frozenset({"key", "catalogue"})
 """Findings that do not come from calls of a model."""
+
+ANSWERED = frozenset({"works", "partly", "ignored"})
+"""Outcomes of questions that KIE answered."""
+
+UNANSWERED = frozenset({"fails", "skipped"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +104,19 @@ class Question:
     needs: tuple[str, ...] = ("stream", "no_stream")
 
 
+def is_unusable(findings: Mapping[str, Finding]) -> bool:
+    """Whether the key or its credits were refused, or no call worked, of one model on one API."""
+    outcomes = {finding.outcome for name, finding in findings.items() if name not in NO_CALLS}
+    has_fatal = any(finding.facts.get("error") in FATAL_NAMES for finding in findings.values())
+    return has_fatal or ("fails" in outcomes and outcomes <= UNANSWERED)
+
+
 def error_finding(error: Exception) -> Finding:
-    """The finding of a call that failed."""
-    facts: dict[str, Any] = {"error": type(error).__name__}
-    if isinstance(error, KieError):
-        facts |= {"code": error.code, "status": error.status_code}
-    lines = str(getattr(error, "message", None) or error).splitlines() or [type(error).__name__]
-    return Finding("fails", lines[0][:160], facts=facts)
+    """The finding of a call that failed, or of a question that has a mistake."""
+    name = type(error).__name__
+    if not isinstance(error, KieError):
+        line, *_ = f"{name}: {error}".splitlines()
+        return Finding("unclear", line[:160], facts={"error": name})
+    facts = {"error": name, "code": error.code, "status": error.status_code}
+    line, *_ = error.message.splitlines() or [name]
+    return Finding("fails", line[:160], facts=facts)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from langchain_kie import KiePrice, models
-from langchain_kie.cli.output import plain
+from langchain_kie.cli.output import plain, price_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,12 +63,8 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> Table:
                 row["api"],
                 ", ".join(row["efforts"]),
                 words[row["is_listed"]],
-                _price(row["input_credits"], row["output_credits"]),
+                plain(
+                    price_text(KiePrice(row["price"], row["input_credits"], row["output_credits"]))
+                ),
             )
     return table
-
-
-def _price(input_credits: float | None, output_credits: float | None) -> str:
-    if input_credits is None or output_credits is None:
-        return ""
-    return f"{input_credits:g}/{output_credits:g}"

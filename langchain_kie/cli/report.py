@@ -30,6 +30,7 @@ _STYLES = {
     "ignored": "magenta",
     "fails": "red",
     "skipped": "dim",
+    "unclear": "yellow",
 }
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from langchain_core.messages import AIMessageChunk
 
 from langchain_kie import KieServerError, KieTimeoutError
 from langchain_kie.cli.advice import advise
 from langchain_kie.cli.doctor import UNKNOWN_COST, Budget, BudgetUsedUpError, Gate
 from langchain_kie.cli.findings import Finding, error_finding
-from langchain_kie.cli.questions import _effect_of
+from langchain_kie.cli.questions import _ask_stream, _effect_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 WORKS = Finding("works", "")
 EFFORTS = Finding("works", "", facts={"accepted": {"none": 0, "low": 50, "high": None}})
+
+
+def with_efforts(*unsent: str) -> Finding:
+    """Efforts of which some are sent only by `model_kwargs`."""
+    bodies = {effort: {"effort": effort} for effort in unsent}
+    return replace(EFFORTS, facts={**EFFORTS.facts, "by_model_kwargs": bodies})
 
 
 def fails(error: str = "KieServerError") -> Finding:
@@ -34,11 +45,22 @@ def fails(error: str = "KieServerError") -> Finding:
             {"api": "a", "stream_invoke": False},
             "call invoke, not stream",
         ),
-        ({"a": {"stream": Finding("partly", "")}}, {"api": "a"}, "at their end only"),
+        ({"a": {"stream": Finding("partly", "")}}, {"api": "a"}, "came at their end only"),
+        ({"a": {"max_tokens": Finding("ignored", "")}}, {"api": "a"}, "max_tokens is ignored"),
         (
             {"a": {"stream": WORKS, "efforts": EFFORTS}},
             {"api": "a", "reasoning_effort": "none"},
             'reasoning_effort="none" thinks least',
+        ),
+        (
+            {"a": {"stream": WORKS, "efforts": with_efforts("none")}},
+            {"api": "a", "reasoning_effort": "low"},
+            'model_kwargs={"effort": "none"} thinks least',
+        ),
+        (
+            {"a": {"stream": WORKS, "efforts": with_efforts("none", "low", "high")}},
+            {"api": "a", "reasoning_effort": None},
+            'model_kwargs={"effort": "none"} thinks least',
         ),
         ({"a": {"efforts": Finding("ignored", "")}, "b": {"efforts": EFFORTS}}, {"api": "b"}, ""),
         ({"a": {"stream": WORKS}, "b": {"stream": WORKS}}, {"api": "a"}, ""),
@@ -89,6 +111,28 @@ def test_advice(by_api: dict[str, Any], settings: dict[str, Any], note: str) -> 
     assert bool(advice.settings) is bool(settings)
     assert note in " ".join(advice.notes)
     assert advice.code.startswith('ChatKieGemini(model="m", api=') is bool(settings)
+
+
+UNCLEAR = error_finding(KeyError("city"))
+
+
+@pytest.mark.parametrize(
+    "by_api",
+    [
+        {"a": {"key": WORKS, "catalogue": WORKS}},
+        {"a": {"key": WORKS, "catalogue": UNCLEAR}},
+        {"a": {"catalogue": fails()}},
+        {"a": {"stream": UNCLEAR, "no_stream": fails()}},
+        {"a": {"stream": Finding("skipped", "")}},
+        {"a": {"stream": fails()}, "b": {"stream": UNCLEAR}},
+    ],
+)
+def test_nothing_is_said_of_calls_without_an_error_of_kie(by_api: dict[str, Any]) -> None:
+    advice = advise("m", by_api)
+    assert advice.settings == {}
+    assert "Nothing works" not in " ".join(advice.notes)
+    has_mistake = any(UNCLEAR in findings.values() for findings in by_api.values())
+    assert ("report it" in " ".join(advice.notes)) is has_mistake
 
 
 @pytest.mark.parametrize("error", ["KieRateLimitError", "KieInsufficientCreditsError"])
@@ -149,5 +193,48 @@ def test_an_error_is_one_short_line() -> None:
     finding = error_finding(KieServerError("first\nsecond", code=500))
     assert finding.detail == "first"
     assert finding.facts == {"error": "KieServerError", "code": 500, "status": None}
-    assert len(error_finding(ValueError("x" * 1000)).detail) == 160
-    assert error_finding(ValueError()).detail == "ValueError"
+    assert len(error_finding(KieServerError("x" * 1000)).detail) == 160
+
+
+def test_a_mistake_of_a_question_is_no_error_of_kie() -> None:
+    assert error_finding(KeyError("city")).detail == "KeyError: 'city'"
+    assert error_finding(ValueError("first\nsecond")).outcome == "unclear"
+
+
+class Streams:
+    """A target whose streams have pieces at these times, by its own clock."""
+
+    def __init__(self, *streams: tuple[float, ...]) -> None:
+        self.streams = list(streams)
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def without_limiter(self) -> Streams:
+        return self
+
+    def stream(self, _prompt: str) -> Iterator[AIMessageChunk]:
+        start = self.now
+        for seconds in self.streams.pop(0):
+            self.now = start + seconds
+            yield AIMessageChunk("text")
+
+
+@pytest.mark.parametrize(
+    ("streams", "outcome"),
+    [
+        ([(1, 9)], "works"),
+        ([(2.9, 3)], "works"),
+        ([(9.5, 9.7, 10), (1, 2)], "works"),
+        ([(9.5, 9.7, 10), (8, 8.1)], "partly"),
+        ([(9.5, 9.7, 10), ()], "fails"),
+    ],
+)
+def test_a_stream_is_held_back_only_if_two_are(
+    streams: list[tuple[float, ...]], outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target: Any = Streams(*streams)
+    monkeypatch.setattr("langchain_kie.cli.questions.time", target)
+    assert _ask_stream(target).outcome == outcome
+    assert target.streams == []

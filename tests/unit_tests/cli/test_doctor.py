@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from langchain_kie import ChatKieGemini, models
 from langchain_kie.cli import app as app_module
+from langchain_kie.cli.advice import Advice
 from langchain_kie.cli.emulated import respond
 from langchain_kie.cli.examination import QUESTION_NAMES
 from langchain_kie.cli.questions import QUESTIONS
@@ -45,7 +50,7 @@ def without_limiter(monkeypatch: pytest.MonkeyPatch) -> None:
             MODEL,
             NATIVE,
             {"max_tokens": "ignored"},
-            {"api": NATIVE, "reasoning_effort": "none"},
+            {"api": NATIVE, "reasoning_effort": "low"},
         ),
         (
             "gemini-3.8-flash",
@@ -76,6 +81,45 @@ def test_every_question_is_answered(
     assert result.exit_code == 0
     assert f'ChatKieGemini(model="{model}", api="{api}"' in result.output
     assert 0 < result.json["credits_used"] < 10
+
+
+@pytest.mark.parametrize(
+    ("model", "api"),
+    [(model.name, api.api) for model in models() for api in model.apis]
+    + [(model.name, "gateway") for model in models()],
+)
+def test_what_is_advised_is_sent_as_it_was_measured(
+    doctor: Any, model: str, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Emulator(respond=respond) as emulator:
+        monkeypatch.setenv("KIE_BASE_URL", emulator.base_url)
+        monkeypatch.setenv("KIE_API_KEY", emulator.api_key)
+        monkeypatch.setattr(app_module, "KieRateLimiter", lambda: None)
+        options = ["--models", model, "--api", api, "--questions", "stream,efforts"]
+        result = doctor(*options, emulator=False)
+        measured = [effort_of(request.body) for request in emulator.requests]
+        keywords = [result.settings]
+        for body in re.findall(r"model_kwargs=({.*}) thinks", result.notes):
+            keywords.append({"api": api, "model_kwargs": json.loads(body)})
+        for each in keywords:
+            line = Advice(model, each, ()).code
+            emulator.clear()
+            with warnings.catch_warnings(action="error"):
+                eval(line, {"ChatKieGemini": ChatKieGemini}).invoke("Hello")
+            [request] = emulator.requests
+            sent = effort_of(request.body)
+            advised = {**each, **each.get("model_kwargs", {})}
+            assert sent == effort_of(advised)
+            assert sent is None or sent in measured
+    assert Advice(model, result.settings, ()).code in result.output
+
+
+def effort_of(body: dict[str, Any] | None) -> Any:
+    """The effort that a request or advice has, in the words of `reasoning_effort`."""
+    body = body or {}
+    thinking = body.get("generationConfig", {}).get("thinkingConfig", {})
+    level = thinking.get("thinkingLevel", body.get("reasoning_effort"))
+    return "none" if thinking.get("thinkingBudget") == 0 else level
 
 
 SWITCHES = [
@@ -269,6 +313,35 @@ def test_a_server_that_cannot_be_reached_is_a_failure(
     assert result.exit_code == 1
 
 
+PRICES = [
+    (None, ""),
+    ("Input 45 credits / 1M tokens, Output 225 credits / 1M tokens", "45/225 credits"),
+    ("Input 45 credits / 1M tokens, cached 4.5 credits, Output 225 credits / 1M tokens", None),
+    ("Up to 200k tokens: input 100, output 600;\nabove: input 200, output 900", None),
+    ("Free until Sunday", None),
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), PRICES)
+def test_each_price_is_shown(
+    doctor: Any, text: str | None, shown: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("langchain_kie.emulator.catalog._price_text", lambda _endpoint: text)
+    row = PRICES.index((text, shown))
+    key = f"api_key=key-{row}"  # a process keeps the list of models of a key
+    options = ["--questions", "catalogue", "--emulator-setting", key]
+    result = doctor("--models", MODEL, "--api", NATIVE, *options)
+    [finding] = result.json["findings"]
+    assert finding["outcome"] == "works"
+    assert finding["detail"].startswith("listed; 98.5 % succeeded in a day")
+    assert (" ".join((text or "").split()) if shown is None else shown) in finding["detail"]
+    assert "Nothing works" not in result.output
+    listed = run("models", "--emulator", "--emulator-setting", f"{key}-2")
+    assert listed.exit_code == 0
+    if text:
+        assert (shown or text).split()[0] in listed.output
+
+
 def test_an_unlisted_model_is_not_rejected(doctor: Any) -> None:
     with pytest.warns(UserWarning, match="gemini-9-flash"):
         result = doctor("--models", "gemini-9-flash", "--questions", "catalogue,stream,search")
@@ -286,7 +359,8 @@ def test_a_mistake_in_a_question_is_a_finding(doctor: Any, monkeypatch: pytest.M
         [replace(q, run=fail) if q.name == "thoughts" else q for q in QUESTIONS],
     )
     result = doctor("--models", MODEL, "--api", CHAT, "--questions", "stream,thoughts,map")
-    assert result.outcomes == {"stream": "works", "thoughts": "fails", "map": "works"}
+    assert result.outcomes == {"stream": "works", "thoughts": "unclear", "map": "works"}
+    assert "please report it" in result.notes
 
 
 def test_ctrl_c_shows_what_was_asked_before(doctor: Any, monkeypatch: pytest.MonkeyPatch) -> None:

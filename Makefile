@@ -26,7 +26,7 @@ LOAD := $(VENV)/load
 LOAD_ARGS ?=
 FUZZ := $(VENV)/fuzz
 DOCS := $(VENV)/docs
-ON_EMULATOR := env -u KIE_API_KEY -u KIE_BASE_URL
+ON_EMULATOR := env -u KIE_API_KEY -u KIE_BASE_URL -u KIE_UPLOAD_URL
 SUITES := lint typing unit_test integration_test ecosystem_test example_test
 TESTED_VERSIONS := constraints.txt examples/constraints.txt benchmarks/constraints.txt
 # Tests that need no server and no process.

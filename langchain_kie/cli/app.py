@@ -256,8 +256,8 @@ def _connected(
     """Keywords that connect to KIE or to an emulator, and the key.
 
     Raises:
-        KieConfigurationError: There is no key, a setting of the emulator does not exist, or
-            a URL is given together with --emulator.
+        KieConfigurationError: There is no key, a setting of the emulator is wrong, or a URL is
+            given together with --emulator.
     """
     options = {"base_url": base_url, "allow_http": allow_http}
     given = {name: value for name, value in options.items() if value}
@@ -273,8 +273,18 @@ def _connected(
         raise KieConfigurationError("--base-url and --allow-http cannot be used with --emulator")
     from langchain_kie.cli.emulated import emulator_with  # noqa: PLC0415 - needs an extra
 
-    with emulator_with(settings or ()) as server:
+    with _without_kie_variables(), emulator_with(settings or ()) as server:
         yield {"base_url": server.base_url, "api_key": server.api_key}, server.api_key
+
+
+@contextmanager
+def _without_kie_variables() -> Iterator[None]:
+    """Hide `KIE_UPLOAD_URL` and the others, so that nothing goes to another host."""
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("KIE_")}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _names(text: str | None) -> list[str]:

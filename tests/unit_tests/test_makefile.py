@@ -58,6 +58,15 @@ def test_every_suite_runs_after_one_that_failed(tmp_path):
     assert run.stdout.splitlines()[-1] == "Failed: lint"
 
 
+@pytest.mark.parametrize("target", ["unit_test", "ecosystem_test"])
+def test_no_variable_of_kie_reaches_tests_on_the_emulator(target, tmp_path):
+    venv = environment(tmp_path / "venv", pytest="env")
+    names = ("KIE_API_KEY", "KIE_BASE_URL", "KIE_UPLOAD_URL")
+    run = make("-s", target, f"VENV={venv}", **dict.fromkeys(names, "https://other.example"))
+    assert "PATH=" in run.stdout
+    assert "KIE_" not in run.stdout
+
+
 def test_check_is_the_core(tmp_path):
     """The files and folders of the short check exist."""
     programs = {"ruff": "", "mypy": "", "pytest": 'printf "%s\\n" "$@"', "lint-imports": ""}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import warnings
@@ -375,6 +376,16 @@ def test_ctrl_c_shows_what_was_asked_before(doctor: Any, monkeypatch: pytest.Mon
     assert result.outcomes == {"stream": "works"}
     assert "Stopped by Ctrl-C" in result.output
     assert result.settings == {"api": CHAT}
+
+
+def test_the_emulator_needs_no_variables(doctor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Emulator() as other:
+        for name in ("KIE_API_KEY", "KIE_BASE_URL", "KIE_UPLOAD_URL"):
+            monkeypatch.setenv(name, other.base_url)
+        result = doctor("--models", MODEL, "--api", NATIVE, "--questions", "catalogue,image_url")
+        assert other.requests == []
+        assert os.environ["KIE_UPLOAD_URL"] == other.base_url
+    assert set(result.outcomes.values()) == {"works"}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from langchain_kie import ChatKieGemini, models
 from langchain_kie.cli import app as app_module
 from langchain_kie.cli.advice import Advice
-from langchain_kie.cli.emulated import respond
+from langchain_kie.cli.emulated import emulator_with, respond
 from langchain_kie.cli.examination import QUESTION_NAMES
 from langchain_kie.cli.questions import QUESTIONS
 from langchain_kie.emulator import Emulator
@@ -389,12 +389,65 @@ def test_the_emulator_needs_no_variables(doctor: Any, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("hang_on_stream_false=False", False),
+        ("rate_limit=off", False),
+        ("rate_limit=Yes", True),
+        ("drops_media", True),
+        ("delay=0.25", 0.25),
+        ("credits=12", 12.0),
+        ("context_tokens=1000", 1000),
+        ("fail_uploads=402", 402),
+        ("ignore_tool_choice=fenced", "fenced"),
+        ("api_key=1234", "1234"),
+        ("unsupported_models=gemini-3-5-flash", ["gemini-3-5-flash"]),
+        ("unsupported_models=gemini-3-5-flash, gemini-3.5-flash", ["gemini-3-5-flash", MODEL]),
+        ('unauthorized_models=["gemini-3-5-flash"]', ["gemini-3-5-flash"]),
+        ("unauthorized_models=", []),
+    ],
+)
+def test_a_setting_has_the_type_of_the_emulator(setting: str, value: object) -> None:
+    name = setting.partition("=")[0]
+    with emulator_with([setting]) as emulator:
+        found = getattr(emulator, name)
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--models", "a/b"], "'a/b' cannot be a model name"),
         (["--api", "native"], "unknown api 'native'"),
         (["--questions", "stream,poems"], "unknown question 'poems'"),
         (["--emulator-setting", "speed=1"], "the emulator has no setting 'speed'"),
+        (
+            ["--emulator-setting", "rate_limit=maybe"],
+            "rate_limit=maybe: Input should be a valid bo",
+        ),
+        (["--emulator-setting", "rate_limit="], "rate_limit=: Input should be a valid boolean"),
+        (["--emulator-setting", "delay=abc"], "delay=abc: Input should be a valid number"),
+        (["--emulator-setting", "delay=-1"], "delay is out of range: -1"),
+        (["--emulator-setting", "piece_delay=nan"], "piece_delay is out of range: nan"),
+        (["--emulator-setting", "credits=abc"], "credits=abc: Input should be a valid number"),
+        (["--emulator-setting", "credits"], "credits=true: Input should be a valid number"),
+        (["--emulator-setting", "context_tokens=1.5"], "Input should be a valid integer"),
+        (["--emulator-setting", "fail_uploads=yes"], "Input should be a valid integer"),
+        (
+            ["--emulator-setting", "ignore_tool_choice=poem"],
+            "should be 'prose', 'json' or 'fenced'",
+        ),
+        (["--emulator-setting", "port=99999"], "port is out of range: 99999"),
+        (["--emulator-setting", "host=192.0.2.1"], "the emulator cannot start"),
+        (["--emulator-setting", "respond=abc"], "the emulator has no setting 'respond'"),
+        (
+            ["--emulator-setting", "unsupported_models=gemini-3-5-flash,gemini-3-6-flsh"],
+            "there is no model 'gemini-3-6-flsh'; near names: gemini-3-6-flash, ",
+        ),
+        (
+            ["--emulator-setting", "unauthorized_models=a"],
+            "no model 'a'; near names: gemini-2.5-fl",
+        ),
         (["--record", "."], "--record needs a new or empty folder"),
     ],
 )

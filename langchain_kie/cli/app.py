@@ -16,8 +16,11 @@ from langchain_kie import (
     ChatKieGemini,
     KieAccount,
     KieConfigurationError,
+    KieConnectionError,
     KieError,
     KieRateLimiter,
+    KieServerError,
+    KieTimeoutError,
     __version__,
 )
 from langchain_kie.cli.output import plain
@@ -193,15 +196,19 @@ def list_models(
     console = Console()
     _check_output(json_file, None)
     live = None
+    note = "" if offline else "Set KIE_API_KEY to see what KIE lists now."
     has_key = emulator or bool(os.environ.get("KIE_API_KEY"))
     if has_key and not offline:
         with _connected(base_url, allow_http, emulator, settings) as (connection, _):
             account = KieAccount(**connection)
-            live = account.models(task_type="Chat", query="gemini")
+            try:
+                live, note = account.models(task_type="Chat", query="gemini"), ""
+            except (KieConnectionError, KieServerError, KieTimeoutError) as error:
+                note = f"KIE's list could not be read; --offline does not try. The error: {error}"
     rows = rows_of(live)
     console.print(table_of(rows))
-    if live is None and not offline:
-        console.print("Set KIE_API_KEY to see what KIE lists now.")
+    if note:
+        console.print(plain(note), soft_wrap=True)
     _write_json(json_file, {"version": 1, "models": rows})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -76,6 +77,28 @@ def test_models_needs_no_key(arguments: list[str], tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert {row["is_listed"] for row in result.json["models"]} == {None}
     assert ("Set KIE_API_KEY" in result.output) is (arguments == [])
+
+
+def test_models_without_a_network_are_those_of_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    monkeypatch.setenv("KIE_API_KEY", "key")
+    result = run("models", "--base-url", address, json_file=tmp_path / "models.json")
+    assert result.exit_code == 0
+    assert {row["is_listed"] for row in result.json["models"]} == {None}
+    assert "gemini-3-5-flash" in result.output
+    assert "KIE's list could not be read; --offline does not try" in result.output
+    assert "Set KIE_API_KEY" not in result.output
+
+
+def test_models_with_a_wrong_key_are_an_error(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KIE_API_KEY", "wrong")
+    result = run("models")
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
 
 
 def test_credits(emulator: Emulator) -> None:

@@ -179,6 +179,16 @@ def test_a_switch_of_the_emulator_changes_the_advice(
         assert after.settings in (settings, {"api": NATIVE})
 
 
+def test_efforts_that_time_out_are_not_called_refused(doctor: Any) -> None:
+    options = ["--models", MODEL, "--api", NATIVE, "--questions", "efforts", "--wait", "0.1"]
+    result = doctor(*options, "--emulator-setting", "delay=60")
+    [finding] = result.json["findings"]
+    assert finding["outcome"] == "fails"
+    for effort in ("none", "low", "high"):
+        assert f"{effort} fails: no response within 0.1 s" in finding["detail"]
+    assert result.exit_code == 1
+
+
 def test_everything_broken_at_once(doctor: Any) -> None:
     """The complete run; only the efforts, which have the same time limit, are left out."""
     switches = [switch for switch, *_ in SWITCHES]

@@ -12,6 +12,7 @@ came is `null`. Bytes that are not UTF-8 are left out, with their number in thei
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from contextlib import contextmanager
@@ -19,12 +20,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from langchain_kie.cli.output import without_account_numbers
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 _BALANCE_PATH = "/api/v1/chat/credit"
 _UPLOAD_PATHS = frozenset({"/api/file-stream-upload", "/api/file-url-upload"})
+_CATALOG_PATH = "/api/v1/models"
 _BALANCE = 100.0
 """The recorded balance of every account that has credits."""
 _FILE_URL = "https://files.invalid/file.png"
@@ -36,7 +40,10 @@ class Redactor:
 
     def __init__(self, key: str) -> None:
         self._key = key.strip()
-        self._replaced: dict[str, str] = {}
+        encoders = (base64.b64encode, base64.urlsafe_b64encode)
+        encoded = [encode(self._key.encode()).decode() for encode in encoders]
+        unpadded = [text.rstrip("=") for text in encoded]
+        self._replaced = dict.fromkeys([*encoded, *unpadded], "[API key]")
 
     def text(self, text: str) -> str:
         """Redact a text."""
@@ -57,6 +64,8 @@ class Redactor:
                 body = json.dumps(redact(answer))
             except (AttributeError, TypeError, ValueError):
                 return ""
+        elif not path.startswith(_CATALOG_PATH):  # its prices are no secrets
+            body = without_account_numbers(body)
         return self.text(body)
 
     def _without_balance(self, answer: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from langchain_kie import (
     KieModelNotFoundError,
     KiePermissionDeniedError,
 )
+from langchain_kie.cli.output import without_account_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -118,5 +119,5 @@ def error_finding(error: Exception) -> Finding:
         line, *_ = f"{name}: {error}".splitlines()
         return Finding("unclear", line[:160], facts={"error": name})
     facts = {"error": name, "code": error.code, "status": error.status_code}
-    line, *_ = error.message.splitlines() or [name]
+    line, *_ = without_account_numbers(error.message).splitlines() or [name]
     return Finding("fails", line[:160], facts=facts)

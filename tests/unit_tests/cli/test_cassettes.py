@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie.cli import app as app_module
 from langchain_kie.cli.cassettes import Redactor
+from langchain_kie.emulator import Emulator, Failure
 from unit_tests.cli.command_line import MODEL, Result, run
 
 if TYPE_CHECKING:
@@ -115,6 +117,22 @@ def test_neither_key_nor_account_is_recorded(tmp_path: Path) -> None:
     assert ACCOUNT_FOLDER not in recorded
 
 
+def test_neither_is_in_an_error_of_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded = base64.b64encode(KEY.encode()).decode()
+    message = f"Key {encoded}, userId 100001, balance: 5916.25; you have 5,916.25 credits"
+    with Emulator(api_key=KEY, respond=lambda _request: Failure(400, message)) as emulator:
+        monkeypatch.setenv("KIE_BASE_URL", emulator.base_url)
+        monkeypatch.setenv("KIE_API_KEY", KEY)
+        options = ["--questions", "stream", "--api", "chat_completions"]
+        folder = ["--record", str(tmp_path / "cassettes")]
+        run("doctor", *OPTIONS, *options, *folder, json_file=tmp_path / "recorded.json")
+    for path in [*sorted((tmp_path / "cassettes").iterdir())[1:], tmp_path / "recorded.json"]:
+        text = path.read_text(encoding="utf-8")
+        assert "Key [API key], userId 0, balance: 0; you have 0 credits" in text
+
+
 def test_a_request_and_its_response_are_complete(tmp_path: Path) -> None:
     record(tmp_path, "--questions", "stream", "--api", "generate_content")
     [_, cassette] = cassettes(tmp_path)
@@ -135,6 +153,20 @@ def test_a_request_and_its_response_are_complete(tmp_path: Path) -> None:
         ("/x", f"a {KEY} b", "a [API key] b"),
         ("/x", f"Bearer {KEY[:12]}...", "Bearer [API key]..."),
         ("/x", f"***{KEY[-8:]}", "***[API key]"),
+        ("/x", f"Basic {base64.b64encode(KEY.encode()).decode()}", "Basic [API key]"),
+        ("/x", base64.urlsafe_b64encode(KEY.encode()).decode().rstrip("="), "[API key]"),
+        (
+            "/x",
+            '{"userId":100001,"user_id": "7","balance":1}',
+            '{"userId":0,"user_id": "0","balance":0}',
+        ),
+        ("/x", "your balance is 1,234.50.", "your balance is 0."),
+        (
+            "/x",
+            '{"credits_consumed":0.5,"role":"user","index":3}',
+            '{"credits_consumed":0.5,"role":"user","index":3}',
+        ),
+        ("/api/v1/models", "Input 45 credits", "Input 45 credits"),
         ("/api/v1/chat/credit", '{"code":200,"data":12.5}', '{"code": 200, "data": 100.0}'),
         ("/api/v1/chat/credit", '{"code":200,"data":0}', '{"code": 200, "data": 0.0}'),
         ("/api/v1/chat/credit", '{"code":401,"msg":"No"}', '{"code": 401, "msg": "No"}'),

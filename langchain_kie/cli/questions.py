@@ -156,7 +156,10 @@ def _ask_efforts(target: Target) -> Finding:
         except KieError as error:
             failed[effort] = error_finding(error).detail
     facts = {"accepted": accepted, "by_model_kwargs": by_model_kwargs, "failed": failed}
-    failures = "; ".join(f"{name} fails: {message}" for name, message in failed.items())
+    failures = "; ".join(
+        f"{message} ({', '.join(name for name in failed if failed[name] == message)})"
+        for message in dict.fromkeys(failed.values())
+    )
     if not accepted:
         return Finding("fails", failures, facts=facts)
     texts = [f"{name} ({'?' if n is None else n} tokens)" for name, n in accepted.items()]

@@ -59,7 +59,7 @@ def _add(table: Table, title: str, outcome: str, detail: str) -> None:
 
 def show_advice(console: Console, advice: Sequence[Advice]) -> None:
     """Print the advised settings, one model after the other."""
-    for each in advice:
+    for each in (advised for advised in advice if advised.code or advised.notes):
         console.print(Text("Advice: ", "bold") + Text(each.code or each.model), soft_wrap=True)
         for note in each.notes:
             console.print(Text(f"  - {note}"), soft_wrap=True)

@@ -185,7 +185,8 @@ def test_efforts_that_time_out_are_not_called_refused(doctor: Any) -> None:
     [finding] = result.json["findings"]
     assert finding["outcome"] == "fails"
     for effort in ("none", "low", "high"):
-        assert f"{effort} fails: no response within 0.1 s" in finding["detail"]
+        assert finding["facts"]["failed"][effort] == "no response within 0.1 s"
+    assert finding["detail"].startswith("no response within 0.1 s (none, ")
     assert result.exit_code == 1
 
 
@@ -346,7 +347,7 @@ def test_each_price_is_shown(
     assert finding["outcome"] == "works"
     assert finding["detail"].startswith("listed; 98.5 % succeeded in a day")
     assert (" ".join((text or "").split()) if shown is None else shown) in finding["detail"]
-    assert "Nothing works" not in result.output
+    assert "Advice" not in result.output
     listed = run("models", "--emulator", "--emulator-setting", f"{key}-2")
     assert listed.exit_code == 0
     if text:

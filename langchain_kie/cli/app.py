@@ -4,7 +4,7 @@
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -172,7 +172,7 @@ def doctor(
         _check_output(json_file, record)
         with Recorder(record, key) if record else nullcontext() as recorder:
             report = examination.run(plan, connection, recorder, console)
-        _write_json(json_file, report.json, Redactor(key).text)
+        _write_json(json_file, Redactor(key).json(report.json))
     if report.is_fatal:
         raise typer.Exit(FAILED)
 
@@ -323,7 +323,6 @@ def _check_output(json_file: Path | None, folder: Path | None) -> None:
         raise KieConfigurationError(f"--record needs a new or empty folder; {folder} is not")
 
 
-def _write_json(file: Path | None, value: Any, redact: Callable[[str], str] = str) -> None:
+def _write_json(file: Path | None, value: Any) -> None:
     if file:
-        text = redact(json.dumps(value, indent=2, ensure_ascii=False))
-        file.write_text(f"{text}\n", encoding="utf-8")
+        file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

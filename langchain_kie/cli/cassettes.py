@@ -54,6 +54,14 @@ class Redactor:
             text = text.replace(secret, placeholder)
         return text
 
+    def json(self, value: Any) -> Any:
+        """Redact the texts in a JSON value, but no names of its members."""
+        if isinstance(value, dict):
+            return {name: self.json(member) for name, member in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.json(item) for item in value]
+        return self.text(value) if isinstance(value, str) else value
+
     def response(self, path: str, body: str) -> str:
         """Redact the body of a response; one about the account that is not understood is empty."""
         path = path.partition("?")[0]

@@ -12,6 +12,7 @@ import orjson
 import pytest
 from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.load import dumps
 from pydantic import SecretStr
 
 from langchain_kie import ChatKieGemini, KieConfigurationError
@@ -107,6 +108,25 @@ async def test_a_secret_under_a_wrong_name_is_refused_wherever_it_is_given(
             await call_mode(binding)
     assert recorder.starts == []
     assert len(server.requests) == sent
+
+
+async def test_a_secret_that_a_model_gets_later_is_not_shown(server: ScriptedServer) -> None:
+    recorder = Recorder()
+    model = model_at(server, callbacks=[recorder])
+    model.api_key = VALUE
+    with pytest.raises(KieConfigurationError, match="^google_api_key looks like a secret"):
+        model.model_kwargs = {"google_api_key": VALUE}
+    assert VALUE not in repr(model) + dumps(model) + repr(model.model_dump())
+    model.model_kwargs = {"x": 1}
+    model.invoke("hi")
+    assert server.requests[-1].headers["authorization"] == f"Bearer {VALUE}"
+    recorder.starts.clear()
+    sent = len(server.requests)
+    model.model_kwargs["google_api_key"] = VALUE
+    for call_mode in BASIC_CALL_MODES:
+        with pytest.raises(KieConfigurationError, match="^google_api_key looks like a secret"):
+            await call_mode(model)
+    assert (recorder.starts, len(server.requests)) == ([], sent)
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,24 @@ _NO_EFFECT: Mapping[str, Any] = {
 """Values with which such a parameter changes nothing, so that it is not sent."""
 
 
+def without_foreign(unknown: Mapping[str, Any], description: str) -> dict[str, Any]:
+    """The keyword arguments without those of other packages that change nothing.
+
+    Raises:
+        KieConfigurationError: One is another package's name for something; the message says what
+            to use.
+    """
+    sent: dict[str, Any] = {}
+    for name, value in unknown.items():
+        is_foreign = name in _INSTEAD or name in _UNDOCUMENTED
+        if is_foreign and (value is None or (name in _NO_EFFECT and value == _NO_EFFECT[name])):
+            continue
+        if name in _INSTEAD:
+            raise KieConfigurationError(f"{name}: {description}: {_INSTEAD[name]}")
+        sent[name] = value
+    return sent
+
+
 def check_unknown(
     unknown: Mapping[str, Any], known: Iterable[str], description: str
 ) -> dict[str, Any]:
@@ -199,14 +217,7 @@ def check_unknown(
             something; the message says what to use.
     """
     refuse_secrets(unknown)
-    sent: dict[str, Any] = {}
-    for name, value in unknown.items():
-        is_foreign = name in _INSTEAD or name in _UNDOCUMENTED
-        if is_foreign and (value is None or (name in _NO_EFFECT and value == _NO_EFFECT[name])):
-            continue
-        if name in _INSTEAD:
-            raise KieConfigurationError(f"{name}: {description}: {_INSTEAD[name]}")
-        sent[name] = value
+    sent = without_foreign(unknown, description)
     if sent:
         hints = [hint for name in sorted(sent) if (hint := _hint(name, known))]
         names = ", ".join(sorted(sent))

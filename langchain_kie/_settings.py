@@ -83,6 +83,14 @@ OPTION_NAMES = tuple(option.name for option in fields(ModelOptions))
 CALL_ONLY = ("tools", "tool_choice", "parallel_tool_calls", "response_format", "require_tool_call")
 """The options that only a call has."""
 
+OTHER_NAMES = frozenset(
+    {
+        *("functions", "function_call"),
+        *("response_mime_type", "response_schema", "response_json_schema"),
+    }
+)
+"""OpenAI's older names and Google's names of such options."""
+
 ALIASES = {
     "model_name": "model",
     "kie_api_key": "api_key",

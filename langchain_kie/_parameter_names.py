@@ -144,10 +144,14 @@ _ADVICE = {
     "n candidate_count": "KIE sends one answer a call; use batch() for several",
     "audio modalities response_modalities": "these models answer with text",
     "safety_settings safetySettings": (
-        "KIE documents no safety settings; model_kwargs= sends it all the same"
+        "KIE documents no safety settings; on generate_content, "
+        'model_kwargs={"safetySettings": [...]} sends them all the same'
     ),
     "additional_headers": "use default_headers=",
-    "cached_content": "KIE documents no cached content; model_kwargs= sends it all the same",
+    "cached_content": (
+        "KIE documents no cached content; on generate_content, "
+        'model_kwargs={"cachedContent": "..."} sends it all the same'
+    ),
     "client_args": "use http_client= and http_async_client=",
     "extra_body": "use model_kwargs=",
     "extra_headers": "use default_headers= on the model",
@@ -162,13 +166,19 @@ _ADVICE = {
 
 _INSTEAD = {name: advice for names, advice in _ADVICE.items() for name in names.split()}
 
-_UNDOCUMENTED = frozenset(
-    (
-        *("frequency_penalty", "logit_bias", "logprobs", "presence_penalty", "seed"),
-        *("service_tier", "top_k", "top_logprobs", "user"),
-    )
-)
-"""Parameters of OpenAI and Google that KIE may pass on to the model; no page of KIE names them."""
+_UNDOCUMENTED = {
+    **dict.fromkeys(("logit_bias", "service_tier", "user")),
+    "frequency_penalty": "frequencyPenalty",
+    "logprobs": "responseLogprobs",
+    "presence_penalty": "presencePenalty",
+    "seed": "seed",
+    "top_k": "topK",
+    "top_logprobs": "logprobs",
+}
+"""Parameters of OpenAI and Google that KIE may pass on to the model; no page of KIE names them.
+
+Each with its name in Gemini's `generationConfig`, `None` if it has none.
+"""
 
 _NO_EFFECT: Mapping[str, Any] = {
     "candidate_count": 1,
@@ -219,14 +229,19 @@ def check_unknown(
     refuse_secrets(unknown)
     sent = without_foreign(unknown, description)
     if sent:
-        hints = [hint for name in sorted(sent) if (hint := _hint(name, known))]
+        hints = [hint for name in sorted(sent) if (hint := _hint(name, sent[name], known))]
         names = ", ".join(sorted(sent))
         warn(". ".join([f"{names}: {description}; sent in the request body unchanged", *hints]))
     return sent
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
+def _hint(name: str, value: Any, known: Iterable[str]) -> str:
     if name in _UNDOCUMENTED:
-        return f"KIE does not document {name}; model_kwargs= sends it without this warning"
+        native = _UNDOCUMENTED[name]
+        form = f'model_kwargs={{"generationConfig": {{"{native}": {value!r}}}}}'
+        return (
+            f"KIE does not document {name}; model_kwargs= sends it without this warning; "
+            f"on generate_content {f'use {form}' if native else 'there is no such parameter'}"
+        )
     near = get_close_matches(name.lower(), [*known], n=1, cutoff=0.75)
     return f"Did you mean {near[0]}?" if near else ""

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from langchain_kie import ChatKieGemini, KieConfigurationError
 from langchain_kie._parameter_names import looks_secret
+from langchain_kie.emulator import Emulator
 
 if TYPE_CHECKING:
     from scripted_server import ScriptedServer
@@ -318,6 +319,34 @@ def test_an_unknown_name_warns_at_the_user_s_line_and_is_sent(options, hint: str
         assert caught[0].filename == __file__
         model.invoke("hi")
         assert [r.json for r in server.requests] == [r.json | options for r in server.requests]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "native"),
+    [
+        ("top_k", 5, "topK"),
+        ("seed", 1, "seed"),
+        ("frequency_penalty", 0.5, "frequencyPenalty"),
+        ("presence_penalty", 0.5, "presencePenalty"),
+        ("logprobs", True, "responseLogprobs"),
+        ("top_logprobs", 3, "logprobs"),
+        ("user", "me", None),
+    ],
+)
+def test_such_a_warning_says_what_generate_content_accepts(name, value, native) -> None:
+    model_kwargs = {"generationConfig": {native: value}}
+    advice = f"use {model_kwargs=}".replace("'", '"') if native else "there is no such parameter"
+    with Emulator() as emulator:
+        at = {
+            "model": "gemini-3.8-flash",
+            "api_key": emulator.api_key,
+            "base_url": emulator.base_url,
+        }
+        with pytest.warns(UserWarning, match=re.escape(advice)):
+            ChatKieGemini(**at, **{name: value})
+        if native:
+            ChatKieGemini(**at, model_kwargs=model_kwargs).invoke("hi")
+            assert emulator.requests[-1].body["generationConfig"][native] == value
 
 
 def test_openai_s_newer_name_is_an_alias() -> None:

@@ -195,7 +195,7 @@ def error_from_pydantic(error: ValidationError, title: str) -> KieConfigurationE
 
 def key_or_default(api_key: SecretStr | str | None) -> SecretStr | None:
     """The API key, by default that of the environment, as a secret."""
-    key = api_key or os.environ.get("KIE_API_KEY")
+    key = os.environ.get("KIE_API_KEY") if api_key is None else api_key
     return SecretStr(key) if isinstance(key, str) else key
 
 
@@ -305,6 +305,24 @@ def checked_headers(headers: dict[str, str] | None) -> dict[str, str] | None:
         if name.lower() in _FRAMING:
             raise KieConfigurationError(f"default_headers: {name!r} depends on each request's body")
     return headers
+
+
+def checked_minimum(name: str, value: Any, kind: type[float] = float) -> Any:
+    """A number that is not below 0, unchanged.
+
+    Args:
+        name: The parameter's name, for the error message.
+        value: The value.
+        kind: `int` or `float`; a `float` may be an `int`.
+
+    Raises:
+        KieConfigurationError: The value is no such number.
+    """
+    is_number = isinstance(value, (int, kind)) and not isinstance(value, bool)
+    if is_number and value >= 0:
+        return value
+    number = "an integer" if kind is int else "a number"
+    raise KieConfigurationError(f"{name} must be {number}, 0 or more; got {value!r}")
 
 
 def checked_timeout(timeout: Any) -> Any:

@@ -446,6 +446,14 @@ def test_settings_come_from_the_environment(
     ("settings", "named"),
     [
         ({"api_key": "  "}, "key is empty"),
+        ({"api_key": ""}, "key is empty"),
+        ({"base_url": ""}, "base_url is empty"),
+        ({"max_retries": None}, "max_retries must be an integer, 0 or more; got None"),
+        ({"max_retries": "2"}, "max_retries"),
+        ({"max_retries": -1}, "max_retries"),
+        ({"max_retries": 1.5}, "max_retries"),
+        ({"max_retries": True}, "max_retries"),
+        ({"cache_seconds": None}, "cache_seconds must be a number, 0 or more"),
         ({"base_url": "http://example.com"}, "https"),
         ({"timeout": -1}, "timeout"),
         ({"http_client": object()}, "httpx"),
@@ -453,6 +461,10 @@ def test_settings_come_from_the_environment(
         ({"cache_seconds": -1}, "cache_seconds"),
     ],
 )
-def test_invalid_settings_are_named(settings: dict[str, Any], named: str) -> None:
+def test_invalid_settings_are_named(
+    settings: dict[str, Any], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KIE_API_KEY", KEY)
+    monkeypatch.setenv("KIE_BASE_URL", "http://127.0.0.1:1")
     with pytest.raises(KieConfigurationError, match=named):
         KieAccount(**{"api_key": KEY, **settings})

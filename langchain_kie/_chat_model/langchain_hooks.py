@@ -137,8 +137,8 @@ class LangChainHooks(_ChatModel):
                 The model with the options bound.
 
             Raises:
-                KieConfigurationError: An option can only be set on the model, or looks like a
-                    secret: the binding would show it.
+                KieConfigurationError: An option can only be set on the model, looks like a secret
+                    that the binding would show, or is another package's name for something.
             """
             refuse_misplaced(self.__dict__, resolve_aliases(kwargs))
             return super().bind(**kwargs)

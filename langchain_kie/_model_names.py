@@ -53,8 +53,7 @@ def resolve(model: str, api: Api | None = None) -> ResolvedModel:
     """
     if api is not None and api not in APIS:
         raise KieConfigurationError(f"api must be one of {', '.join(APIS)}; got {api!r}")
-    if model.lower().startswith(_GOOGLE_PREFIX):
-        model = model[len(_GOOGLE_PREFIX) :]
+    model = _without_prefix(model)
     name = model.lower()
     if spec := _BY_SPELLING.get(name):
         chosen = api or _api_of_spelling(name, spec)
@@ -73,6 +72,12 @@ def resolve(model: str, api: Api | None = None) -> ResolvedModel:
     return ResolvedModel(model, chosen, route, spec)
 
 
+def _without_prefix(model: str) -> str:
+    """The name without Google's prefix `models/`."""
+    has_prefix = model.lower().startswith(_GOOGLE_PREFIX)
+    return model[len(_GOOGLE_PREFIX) :] if has_prefix else model
+
+
 def _api_of_spelling(model: str, spec: ModelSpec) -> Api:
     """The API on which KIE spells the model so; for the friendly name, the default API."""
     if model == spec.name:
@@ -81,7 +86,8 @@ def _api_of_spelling(model: str, spec: ModelSpec) -> Api:
 
 
 def spelling_of(model: str) -> str:
-    """How KIE spells a model of the catalog on its default API; other names are unchanged."""
+    """How KIE spells a model of the catalog on its default API; others lose Google's prefix."""
+    model = _without_prefix(model)
     spec = _BY_SPELLING.get(model.lower())
     return spec.routes[_api_of_spelling(model.lower(), spec)].model if spec else model
 

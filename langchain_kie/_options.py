@@ -16,6 +16,7 @@ from langchain_kie._settings import (
     ALIASES,
     CALL_ONLY,
     OPTION_NAMES,
+    OTHER_NAMES,
     RANGES,
     MediaUpload,
     ModelOptions,
@@ -37,12 +38,6 @@ if TYPE_CHECKING:
 _MEDIA_UPLOADS = get_args(MediaUpload)
 _KNOWN = (*OPTION_NAMES, *CALL_ONLY)
 
-_OTHER_NAMES = frozenset(
-    {
-        *("functions", "function_call"),
-        *("response_mime_type", "response_schema", "response_json_schema"),
-    }
-)
 _MIME_TYPES = (None, "application/json", "text/plain")
 
 
@@ -95,7 +90,7 @@ def options_for(
     Raises:
         ValueError: A tool, a choice or a combination cannot be sent.
     """
-    if not _OTHER_NAMES.isdisjoint(call_kwargs):
+    if not OTHER_NAMES.isdisjoint(call_kwargs):
         call_kwargs = _with_known_names(call_kwargs)
     values: dict[str, Any] = dict(model_defaults)
     values.update(
@@ -129,7 +124,7 @@ def _with_known_names(call_kwargs: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: An option is given under two names, or the MIME type is unknown.
     """
-    others = {name: call_kwargs.get(name) for name in _OTHER_NAMES}
+    others = {name: call_kwargs.get(name) for name in OTHER_NAMES}
     mime_type = others["response_mime_type"]
     if mime_type not in _MIME_TYPES:
         raise ValueError(
@@ -141,7 +136,7 @@ def _with_known_names(call_kwargs: dict[str, Any]) -> dict[str, Any]:
         schema = {"type": "json_object"}
     tools, choice = others["functions"], others["function_call"]
     renamed = without_none(tools=tools, tool_choice=choice, response_format=schema)
-    known = {name: value for name, value in call_kwargs.items() if name not in _OTHER_NAMES}
+    known = {name: value for name, value in call_kwargs.items() if name not in OTHER_NAMES}
     for name in renamed:
         if known.get(name) is not None:
             raise ValueError(f"{name} is given twice, once under another name")

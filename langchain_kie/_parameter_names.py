@@ -19,27 +19,34 @@ if TYPE_CHECKING:
 
 # --- names that look like a secret ------------------------------------------------------------
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_SECRET_WORDS = frozenset(
-    (
-        *("auth", "authorization", "bearer", "cookie", "cookies", "credential"),
-        *("credentials", "jwt", "passphrase", "passwd", "password", "passwords", "pwd"),
-        *("secret", "secrets"),
-    )
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SECRET_WORD = re.compile(
+    r"authorization|bearer|cookies?|jwt|pat"
+    r"|\w*(auth|credentials?|passphrase|passwd|passwords?|pwd|secrets?)"
 )
 _COMPOUND = re.compile(
     r"\w*(access|ai|api|auth|bearer|gemini|google|kie|private|secret|session)_?(key|token)s?"
+    r"|\w*conn(ection)?_?str(ing)?|\w*(db|my|root|user)_?pass"
 )
 """Words such as `apikey` and pairs such as `access_key`, also before others (`access_key_id`)."""
+_KEY = re.compile(r"(\w*?)_?(key|token)")
+"""The last two words of a name, or its last one (`hf_token`, `hftoken`)."""
+_ALONE = frozenset({"keys", "pass", "signature", "tokens"})
+"""Names of secrets only without other words: `thought_signature` and `stop_tokens` are none."""
+_HARMLESS_INSIDE = _ALONE - {"pass"}
+_VALUE_NAMES = ("value", "values", "conditions")
+"""Ends of names of an object's members next to which a `key` is a name, as in a filter."""
 _HARMLESS = frozenset(
     (
         *("bos", "cache", "cls", "column", "continuation", "dedup", "end", "eos", "first"),
         *("foreign", "group", "idempotency", "image", "last", "mask", "next", "order", "pad"),
         *("page", "partition", "per", "prefix", "primary", "row", "sep", "sort", "special"),
         *("start", "stop", "suffix", "unk"),
+        *("don", "hot", "mon", "tur"),  # donkey
     )
 )
-"""Words before `key` or `token` in names of no secrets (`prompt_cache_key`, `eos_token`)."""
+"""What is before `key` or `token` in names of no secrets (`prompt_cache_key`, `eos_token`)."""
+_HEADER = re.compile(r"[\w-]+")
 _SECRET_VALUE = re.compile(r"(Bearer|Basic) \S{12,}$|sk-[\w-]{16,}$|AIza[\w-]{30,}$")
 _MAX_DEPTH = 50
 
@@ -48,28 +55,38 @@ def looks_secret(name: str, value: Any = "") -> bool:
     """Whether a keyword argument looks like a secret, by its name and the type of its value.
 
     Args:
-        name: The name, in any spelling (`google_api_key`, `X-Goog-Api-Key`, `apiKey`).
+        name: The name, in any spelling (`google_api_key`, `X-Goog-Api-Key`, `apiKey2`).
         value: The value. A number is no key and no token, a `bool` no secret at all.
     """
     is_secret_text = isinstance(value, str) and _SECRET_VALUE.match(value.strip())
     if isinstance(value, (SecretStr, SecretBytes)) or is_secret_text:
         return True
-    words = [word.lower() for word in _WORD.findall(name)]
-    if isinstance(value, bool) or not words:
+    if isinstance(value, bool):
         return False
-    if not _SECRET_WORDS.isdisjoint(words):
+    words = [word.lower() for word in _WORD.findall(name)]
+    if any(map(_SECRET_WORD.fullmatch, words)):
         return True
+    if isinstance(value, (int, float)):
+        return False
     pairs = ["_".join(words[at : at + 2]) for at in range(len(words))]
-    is_key = words[-1] in {"key", "token"} and (len(words) == 1 or words[-2] not in _HARMLESS)
-    is_number = isinstance(value, (int, float))
-    return not is_number and (is_key or any(_COMPOUND.fullmatch(pair) for pair in pairs))
+    key = _KEY.fullmatch("_".join(words[-2:]))
+    return (
+        (len(words) == 1 and words[0] in _ALONE and _has_text(value))
+        or (key is not None and key[1].rpartition("_")[2] not in _HARMLESS)
+        or any(map(_COMPOUND.fullmatch, pairs))
+    )
+
+
+def _has_text(value: Any) -> bool:
+    items = value if isinstance(value, (list, tuple, set)) else [value]
+    return any(isinstance(item, (str, bytes, SecretStr, SecretBytes)) for item in items)
 
 
 def refuse_secrets(values: Mapping[str, Any]) -> None:
     """Refuse values that look like secrets: the body of the request and traces would show them.
 
-    Inside other values, only text under such a name is refused: a JSON schema may have a property
-    `password`.
+    Inside other values, only texts under such a name, and headers as pairs, are refused: a JSON
+    schema may have a property `password`.
 
     Raises:
         KieConfigurationError: One looks like a secret; the message shows its name, not its value.
@@ -83,17 +100,30 @@ def refuse_secrets(values: Mapping[str, Any]) -> None:
 
 
 def _nested_secrets(value: Any, depth: int) -> Iterator[str]:
-    if depth > _MAX_DEPTH:
+    if depth > _MAX_DEPTH or not isinstance(value, (dict, list, tuple)):
         return
+    for name, item in _named_values(value):
+        if _has_text(item) and looks_secret(name, item):
+            yield name
+    for item in value.values() if isinstance(value, dict) else value:
+        yield from _nested_secrets(item, depth + 1)
+
+
+def _named_values(
+    value: dict[Any, Any] | list[Any] | tuple[Any, ...],
+) -> Iterator[tuple[str, Any]]:
+    """The members of an object, and headers: `{"name": ..., "value": ...}`, or lists of pairs."""
     if isinstance(value, dict):
-        for name, item in value.items():
-            is_text = isinstance(item, (str, bytes, SecretStr, SecretBytes))
-            if depth and is_text and name != "key" and looks_secret(str(name), item):
-                yield str(name)
-            yield from _nested_secrets(item, depth + 1)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _nested_secrets(item, depth + 1)
+        has_value = any(str(name).lower().endswith(_VALUE_NAMES) for name in value)
+        harmless = _HARMLESS_INSIDE | ({"key"} if has_value else set())
+        yield from ((str(name), item) for name, item in value.items() if name not in harmless)
+        pairs = [[value.get(name), value.get("value")] for name in ("name", "key", "header")]
+    else:
+        pairs = [[*item] for item in value if isinstance(item, (list, tuple))]
+    for pair in pairs:
+        match pair:
+            case [str(name), item] if _HEADER.fullmatch(name):
+                yield name, item
 
 
 # --- names of other packages ------------------------------------------------------------------
@@ -114,10 +144,14 @@ _ADVICE = {
     "n candidate_count": "KIE sends one answer a call; use batch() for several",
     "audio modalities response_modalities": "these models answer with text",
     "safety_settings safetySettings": (
-        "KIE documents no safety settings; model_kwargs= sends it all the same"
+        "KIE documents no safety settings; on generate_content, "
+        'model_kwargs={"safetySettings": [...]} sends them all the same'
     ),
     "additional_headers": "use default_headers=",
-    "cached_content": "KIE documents no cached content; model_kwargs= sends it all the same",
+    "cached_content": (
+        "KIE documents no cached content; on generate_content, "
+        'model_kwargs={"cachedContent": "..."} sends it all the same'
+    ),
     "client_args": "use http_client= and http_async_client=",
     "extra_body": "use model_kwargs=",
     "extra_headers": "use default_headers= on the model",
@@ -132,13 +166,19 @@ _ADVICE = {
 
 _INSTEAD = {name: advice for names, advice in _ADVICE.items() for name in names.split()}
 
-_UNDOCUMENTED = frozenset(
-    (
-        *("frequency_penalty", "logit_bias", "logprobs", "presence_penalty", "seed"),
-        *("service_tier", "top_k", "top_logprobs", "user"),
-    )
-)
-"""Parameters of OpenAI and Google that KIE may pass on to the model; no page of KIE names them."""
+_UNDOCUMENTED = {
+    **dict.fromkeys(("logit_bias", "service_tier", "user")),
+    "frequency_penalty": "frequencyPenalty",
+    "logprobs": "responseLogprobs",
+    "presence_penalty": "presencePenalty",
+    "seed": "seed",
+    "top_k": "topK",
+    "top_logprobs": "logprobs",
+}
+"""Parameters of OpenAI and Google that KIE may pass on to the model; no page of KIE names them.
+
+Each with its name in Gemini's `generationConfig`, `None` if it has none.
+"""
 
 _NO_EFFECT: Mapping[str, Any] = {
     "candidate_count": 1,
@@ -149,6 +189,24 @@ _NO_EFFECT: Mapping[str, Any] = {
     "use_responses_api": False,
 }
 """Values with which such a parameter changes nothing, so that it is not sent."""
+
+
+def without_foreign(unknown: Mapping[str, Any], description: str) -> dict[str, Any]:
+    """The keyword arguments without those of other packages that change nothing.
+
+    Raises:
+        KieConfigurationError: One is another package's name for something; the message says what
+            to use.
+    """
+    sent: dict[str, Any] = {}
+    for name, value in unknown.items():
+        is_foreign = name in _INSTEAD or name in _UNDOCUMENTED
+        if is_foreign and (value is None or (name in _NO_EFFECT and value == _NO_EFFECT[name])):
+            continue
+        if name in _INSTEAD:
+            raise KieConfigurationError(f"{name}: {description}: {_INSTEAD[name]}")
+        sent[name] = value
+    return sent
 
 
 def check_unknown(
@@ -169,23 +227,21 @@ def check_unknown(
             something; the message says what to use.
     """
     refuse_secrets(unknown)
-    sent: dict[str, Any] = {}
-    for name, value in unknown.items():
-        is_foreign = name in _INSTEAD or name in _UNDOCUMENTED
-        if is_foreign and (value is None or (name in _NO_EFFECT and value == _NO_EFFECT[name])):
-            continue
-        if name in _INSTEAD:
-            raise KieConfigurationError(f"{name}: {description}: {_INSTEAD[name]}")
-        sent[name] = value
+    sent = without_foreign(unknown, description)
     if sent:
-        hints = [hint for name in sorted(sent) if (hint := _hint(name, known))]
+        hints = [hint for name in sorted(sent) if (hint := _hint(name, sent[name], known))]
         names = ", ".join(sorted(sent))
         warn(". ".join([f"{names}: {description}; sent in the request body unchanged", *hints]))
     return sent
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
+def _hint(name: str, value: Any, known: Iterable[str]) -> str:
     if name in _UNDOCUMENTED:
-        return f"KIE does not document {name}; model_kwargs= sends it without this warning"
+        native = _UNDOCUMENTED[name]
+        form = f'model_kwargs={{"generationConfig": {{"{native}": {value!r}}}}}'
+        return (
+            f"KIE does not document {name}; model_kwargs= sends it without this warning; "
+            f"on generate_content {f'use {form}' if native else 'there is no such parameter'}"
+        )
     near = get_close_matches(name.lower(), [*known], n=1, cutoff=0.75)
     return f"Did you mean {near[0]}?" if near else ""

@@ -83,6 +83,14 @@ OPTION_NAMES = tuple(option.name for option in fields(ModelOptions))
 CALL_ONLY = ("tools", "tool_choice", "parallel_tool_calls", "response_format", "require_tool_call")
 """The options that only a call has."""
 
+OTHER_NAMES = frozenset(
+    {
+        *("functions", "function_call"),
+        *("response_mime_type", "response_schema", "response_json_schema"),
+    }
+)
+"""OpenAI's older names and Google's names of such options."""
+
 ALIASES = {
     "model_name": "model",
     "kie_api_key": "api_key",
@@ -187,7 +195,7 @@ def error_from_pydantic(error: ValidationError, title: str) -> KieConfigurationE
 
 def key_or_default(api_key: SecretStr | str | None) -> SecretStr | None:
     """The API key, by default that of the environment, as a secret."""
-    key = api_key or os.environ.get("KIE_API_KEY")
+    key = os.environ.get("KIE_API_KEY") if api_key is None else api_key
     return SecretStr(key) if isinstance(key, str) else key
 
 
@@ -297,6 +305,24 @@ def checked_headers(headers: dict[str, str] | None) -> dict[str, str] | None:
         if name.lower() in _FRAMING:
             raise KieConfigurationError(f"default_headers: {name!r} depends on each request's body")
     return headers
+
+
+def checked_minimum(name: str, value: Any, kind: type[float] = float) -> Any:
+    """A number that is not below 0, unchanged.
+
+    Args:
+        name: The parameter's name, for the error message.
+        value: The value.
+        kind: `int` or `float`; a `float` may be an `int`.
+
+    Raises:
+        KieConfigurationError: The value is no such number.
+    """
+    is_number = isinstance(value, (int, kind)) and not isinstance(value, bool)
+    if is_number and value >= 0:
+        return value
+    number = "an integer" if kind is int else "a number"
+    raise KieConfigurationError(f"{name} must be {number}, 0 or more; got {value!r}")
 
 
 def checked_timeout(timeout: Any) -> Any:

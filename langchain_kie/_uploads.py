@@ -92,7 +92,8 @@ def _measure(part: Media) -> int:
 
 def _label(part: Media) -> str:
     """The name of a part in errors and warnings."""
-    return part.path.name if part.path else f"media of {part.size or 0:,} bytes"
+    name = part.path.name if part.path else part.name
+    return name or f"media of {part.size or 0:,} bytes"
 
 
 @contextmanager

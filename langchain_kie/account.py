@@ -106,14 +106,14 @@ class KieAccount:
         http_client: Any = None,
         http_async_client: Any = None,
     ) -> None:
-        if not cache_seconds >= 0:
-            raise KieConfigurationError(f"cache_seconds must be 0 or more; got {cache_seconds!r}")
+        if base_url is None:
+            base_url = os.environ.get("KIE_BASE_URL", _settings.DEFAULT_BASE_URL)
         transport = transport_for(
             api_key=_settings.key_or_default(api_key),
-            base_url=base_url or os.environ.get("KIE_BASE_URL", _settings.DEFAULT_BASE_URL),
+            base_url=base_url,
             allow_http=allow_http,
             timeout=_settings.checked_timeout(timeout) or _TIMEOUT,
-            max_retries=max_retries,
+            max_retries=_settings.checked_minimum("max_retries", max_retries, int),
             retry_on_timeout=True,
             client=_settings.checked_sync_client(http_client),
             async_client=_settings.checked_async_client(http_async_client),
@@ -121,7 +121,7 @@ class KieAccount:
         self._transport = transport
         self._account = transport.account
         self._paced = replace(transport, limiter=state.process.value.limiter_of(self._account))
-        self._cache_seconds = cache_seconds
+        self._cache_seconds = _settings.checked_minimum("cache_seconds", cache_seconds)
 
     def __repr__(self) -> str:
         """Show the URL, and no key."""

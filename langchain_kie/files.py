@@ -121,7 +121,7 @@ class KieFiles:
             base_url=_settings.upload_url_for(base_url, upload_url, allow_http=allow_http),
             allow_http=allow_http,
             timeout=_settings.checked_timeout(timeout),
-            max_retries=max_retries,
+            max_retries=_settings.checked_minimum("max_retries", max_retries, int),
             client=_settings.checked_sync_client(http_client),
             async_client=_settings.checked_async_client(http_async_client),
         )

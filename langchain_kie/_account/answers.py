@@ -84,8 +84,12 @@ def parse_balance(data: Any) -> float:
 
 
 def parse_models(data: Any) -> tuple[KieListedModel, ...]:
-    """The list of models."""
-    return tuple(map(_parse_model, data["models"]))
+    """The list of models, without entries that have no name."""
+    entries = data["models"]
+    named = [entry for entry in entries if isinstance(entry, dict) and entry.get("model")]
+    if entries and not named:
+        raise KeyError("model")
+    return tuple(map(_parse_model, named))
 
 
 def _parse_model(entry: Json) -> KieListedModel:
@@ -95,7 +99,7 @@ def _parse_model(entry: Json) -> KieListedModel:
         slug=str(entry.get("slug") or entry["model"]),
         title=str(entry.get("title") or entry["model"]),
         provider=str(entry.get("provider") or ""),
-        task_types=(tasks,) if isinstance(tasks, str) else tuple(map(str, tasks)),
+        task_types=tuple(map(str, tasks if isinstance(tasks, (list, tuple)) else [tasks])),
         description=str(entry.get("description") or ""),
         price=price_of(entry),
     )

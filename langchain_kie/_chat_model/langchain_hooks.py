@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from langchain_core.load.load import ALL_SERIALIZABLE_MAPPINGS
 from langchain_core.messages import BaseMessage
 from langchain_core.prompt_values import ChatPromptValue
+from pydantic import SecretStr
 
 from langchain_kie._answer.messages import PROVIDER
 from langchain_kie._chat_model.parameters import refuse_misplaced
+from langchain_kie._parameter_names import refuse_secrets
 from langchain_kie._settings import ModelOptions, resolve_aliases, stop_list
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     class _ChatModel(BaseChatModel):
         model: str
+        model_kwargs: dict[str, Any]
         stop: list[str] | str | None
         http_client: Any
         http_async_client: Any
@@ -102,6 +105,8 @@ class LangChainHooks(_ChatModel):
         call_kwargs = resolve_aliases(kwargs)
         if call_kwargs:
             refuse_misplaced(self.__dict__, call_kwargs)
+        if self.model_kwargs:  # somebody may have added to it
+            refuse_secrets(self.model_kwargs)
         stop_of_call = call_kwargs.pop("stop", None) if stop is None else stop
         return super()._get_invocation_params(stop=stop_of_call, **call_kwargs)
 
@@ -114,6 +119,14 @@ class LangChainHooks(_ChatModel):
 
     if not TYPE_CHECKING:  # the types are LangChain's
 
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Set a parameter so that `repr`, traces and serialised forms show no secret."""
+            if name == "api_key" and isinstance(value, str):
+                value = SecretStr(value)
+            elif name == "model_kwargs" and isinstance(value, dict):
+                refuse_secrets(value)
+            super().__setattr__(name, value)
+
         def bind(self, **kwargs: Any) -> Any:
             """Bind options of a call to the model.
 
@@ -124,8 +137,8 @@ class LangChainHooks(_ChatModel):
                 The model with the options bound.
 
             Raises:
-                KieConfigurationError: An option can only be set on the model, or looks like a
-                    secret: the binding would show it.
+                KieConfigurationError: An option can only be set on the model, looks like a secret
+                    that the binding would show, or is another package's name for something.
             """
             refuse_misplaced(self.__dict__, resolve_aliases(kwargs))
             return super().bind(**kwargs)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from langchain_kie._parameter_names import check_unknown, refuse_secrets
-from langchain_kie._settings import ALIASES, CALL_ONLY, OPTION_NAMES
+from langchain_kie._parameter_names import check_unknown, refuse_secrets, without_foreign
+from langchain_kie._settings import ALIASES, CALL_ONLY, OPTION_NAMES, OTHER_NAMES
 from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-_CALL_OPTIONS = frozenset({*OPTION_NAMES, *CALL_ONLY, "model", "api", "timeout"})
+_CALL_OPTIONS = frozenset({*OPTION_NAMES, *CALL_ONLY, *OTHER_NAMES, "model", "api", "timeout"})
 
 
 def resolve_names(
@@ -59,7 +59,8 @@ def refuse_misplaced(names: Container[str], call_kwargs: Mapping[str, Any]) -> N
         call_kwargs: The keyword arguments of a call.
 
     Raises:
-        KieConfigurationError: An option can only be set on the model, or looks like a secret.
+        KieConfigurationError: An option can only be set on the model, looks like a secret, or is
+            another package's name for something.
     """
     others = {n: value for n, value in call_kwargs.items() if n not in _CALL_OPTIONS}
     if misplaced := [name for name in others if name in names]:
@@ -68,6 +69,7 @@ def refuse_misplaced(names: Container[str], call_kwargs: Mapping[str, Any]) -> N
         )
     if others:
         refuse_secrets(others)
+        without_foreign(others, "not a known option")
 
 
 def set_values(model: BaseModel, update: Mapping[str, Any]) -> None:

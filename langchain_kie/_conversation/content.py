@@ -133,7 +133,9 @@ def _repaired(block: Json) -> Json:
         with suppress(ValueError, LookupError, TypeError, AttributeError):
             part = next(_PARSERS[block["type"]](block), None)
             if isinstance(part, Media) and part.data:
-                return {"type": block_type, "base64": part.base64, "mime_type": part.mime_type}
+                named = {"filename": part.name} if part.name else {}
+                source = {"base64": part.base64, "mime_type": part.mime_type}
+                return {"type": block_type, **source, **named}
     return block
 
 
@@ -196,8 +198,12 @@ def _langchain_block(block: Json) -> Iterator[Part]:
 
 
 def _file_name(block: Json) -> Any:
-    """The file name: in the block itself, in v0's `metadata`, or in v1's `extras`."""
-    inner = (block, block.get("metadata") or {}, block.get("extras") or {})
+    """The file name: in the block itself, in v0's `metadata`, or in v1's `extras`.
+
+    LangChain moves v0's `metadata` into `extras` (langchain-core 1.8.3).
+    """
+    extras = block.get("extras") or {}
+    inner = (block, block.get("metadata") or {}, extras, extras.get("metadata") or {})
     return next((where["filename"] for where in inner if "filename" in where), None)
 
 
@@ -353,5 +359,5 @@ def _media_part(
         )
     else:
         raise LookupError("neither data nor a URL")
-    part.index = block.get("index")
+    part.name, part.index = name, block.get("index")
     return part

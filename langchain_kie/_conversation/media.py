@@ -78,6 +78,7 @@ class Media:
         url: An http(s) URL that KIE fetches.
         path: A local file that the caller passed to `media_block`.
         size: Bytes, if known.
+        name: The file name that the content block states, for errors and warnings.
         index: The `index` of the content block, which identifies it within an answer.
         digests: The result of `digest`, once it is computed; copies share it.
     """
@@ -88,6 +89,7 @@ class Media:
     url: str | None = None
     path: Path | None = None
     size: int | None = field(default=None, compare=False)
+    name: str | None = field(default=None, compare=False)
     index: str | None = None
     start: int = 0
     digests: list[str] = field(default_factory=list, compare=False, repr=False)

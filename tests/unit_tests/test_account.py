@@ -138,7 +138,11 @@ async def test_the_list_of_models(emulator: Emulator, sync: bool) -> None:
 
 @both
 @pytest.mark.parametrize(
-    "name", ["gemini-3.5-flash", "gemini-3-5-flash", "GEMINI-3-5-FLASH-openai"]
+    "name",
+    [
+        *("gemini-3.5-flash", "gemini-3-5-flash", "GEMINI-3-5-FLASH-openai"),
+        "models/gemini-3.5-flash",
+    ],
 )
 async def test_a_price_by_each_name_of_a_model(emulator: Emulator, sync: bool, name: str) -> None:
     price = await call(account_at(emulator), "price", name, sync=sync)
@@ -170,6 +174,12 @@ PARSED = [
         (),
         {"models": [{"model": "a", "taskType": "Chat", "provider": None, "new": 1}]},
         (KieListedModel("a", "a", "a", "", ("Chat",), "", KiePrice()),),
+    ),
+    (
+        "models",
+        (),
+        {"models": [{"slug": "x"}, None, "x", {"model": ""}, {"model": "a", "taskType": 5}]},
+        (KieListedModel("a", "a", "a", "", ("5",), "", KiePrice()),),
     ),
 ]
 
@@ -232,6 +242,7 @@ async def test_a_request_is_a_get_with_the_key_and_without_a_body(sync: bool) ->
         "gemini-3.5-flash": "gemini-3-5-flash",
         "google/gemini-tts": "google/gemini-tts",
         "a b?c#d%2F": "a%20b%3Fc%23d%252F",
+        "models/x": "x",
     }
     for client in (None, httpx.Client() if sync else httpx.AsyncClient()):
         with ScriptedServer(sending(1.0), sending({"model": "x"})) as server:
@@ -446,6 +457,14 @@ def test_settings_come_from_the_environment(
     ("settings", "named"),
     [
         ({"api_key": "  "}, "key is empty"),
+        ({"api_key": ""}, "key is empty"),
+        ({"base_url": ""}, "base_url is empty"),
+        ({"max_retries": None}, "max_retries must be an integer, 0 or more; got None"),
+        ({"max_retries": "2"}, "max_retries"),
+        ({"max_retries": -1}, "max_retries"),
+        ({"max_retries": 1.5}, "max_retries"),
+        ({"max_retries": True}, "max_retries"),
+        ({"cache_seconds": None}, "cache_seconds must be a number, 0 or more"),
         ({"base_url": "http://example.com"}, "https"),
         ({"timeout": -1}, "timeout"),
         ({"http_client": object()}, "httpx"),
@@ -453,6 +472,10 @@ def test_settings_come_from_the_environment(
         ({"cache_seconds": -1}, "cache_seconds"),
     ],
 )
-def test_invalid_settings_are_named(settings: dict[str, Any], named: str) -> None:
+def test_invalid_settings_are_named(
+    settings: dict[str, Any], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KIE_API_KEY", KEY)
+    monkeypatch.setenv("KIE_BASE_URL", "http://127.0.0.1:1")
     with pytest.raises(KieConfigurationError, match=named):
         KieAccount(**{"api_key": KEY, **settings})

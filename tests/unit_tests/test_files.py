@@ -285,6 +285,9 @@ def test_missing_key_and_http_host_are_rejected() -> None:
         KieFiles()
     with pytest.raises(KieConfigurationError, match="upload_url must use https"):
         KieFiles(api_key=SecretStr(KEY), upload_url="http://files.example")
+    for max_retries in (None, "2", -1):
+        with pytest.raises(KieConfigurationError, match="max_retries"):
+            KieFiles(api_key=KEY, max_retries=max_retries)
 
 
 @pytest.mark.parametrize(

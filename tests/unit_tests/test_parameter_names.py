@@ -12,10 +12,12 @@ import orjson
 import pytest
 from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.load import dumps
 from pydantic import SecretStr
 
 from langchain_kie import ChatKieGemini, KieConfigurationError
 from langchain_kie._parameter_names import looks_secret
+from langchain_kie.emulator import Emulator
 
 if TYPE_CHECKING:
     from scripted_server import ScriptedServer
@@ -24,17 +26,38 @@ COMPLETION = fixture("chat_completion.json")
 VALUE = "hunter2-hunter2"
 
 SECRET = [
-    *("api-key", "apiKey", "apikey", "auth_token", "authorization", "aws_access_key_id"),
-    *("bearer", "client_secret", "Cookie", "credentials", "google_api_key", "googleApiKey"),
-    *("hf_token", "jwt", "key", "kie_key", "kieapikey", "OPENAI_API_KEY", "openai_api_key"),
-    *("openaikey", "passphrase", "passwd", "password", "private_key", "Proxy-Authorization"),
-    *("refresh_token", "secret", "session_token", "Subscription-Key", "token", "X-Goog-Api-Key"),
+    *("api-key", "apiKey", "apikey", "apikey2", "apisecret", "auth_token", "authorization"),
+    *("aws_access_key_id", "bearer", "client_secret", "clientsecret", "connection_string"),
+    *("connectionString", "Cookie", "credentials", "db_pass", "dbpassword", "github_pat"),
+    *("google_api_key", "googleApiKey", "GHTOKEN", "hf_token", "hftoken", "jwt", "key", "key1"),
+    *("kie_key", "kieapikey", "licensekey", "mysecret", "oauth", "oauth2", "OPENAI_API_KEY"),
+    *("openai_api_key", "openaikey", "pass", "passphrase", "passwd", "password", "password1"),
+    *("pat", "private_key", "Proxy-Authorization", "refresh_token", "secret", "session_token"),
+    *("Subscription-Key", "subscriptionkey", "token", "token2", "userpassword", "usertoken"),
+    *("X-Goog-Api-Key",),
 ]
 HARMLESS = [
-    *("author", "authority", "eos_token", "hotkeys", "keyed", "keywords", "logit_bias"),
-    *("max_completion_tokens", "max_tokens", "monkey", "page_token", "prompt_cache_key"),
-    *("secretary", "sort_key", "stop_token_ids", "thinking_token_budget", "token_budget"),
-    *("token_count", "tokenizer", "tokens", "top_k", "turkey"),
+    *("author", "authority", "bypass", "compass", "format", "hotkeys", "keyed", "keywords"),
+    *("monkey", "path", "pattern", "patience", "secretary", "tokenizer", "turkey"),
+    # OpenAI
+    *("frequency_penalty", "include", "input", "instructions", "logit_bias", "logprobs"),
+    *("max_completion_tokens", "max_output_tokens", "max_tokens", "max_tool_calls", "metadata"),
+    *("prediction", "presence_penalty", "previous_response_id", "prompt", "prompt_cache_key"),
+    *("prompt_cache_retention", "safety_identifier", "seed", "service_tier", "store"),
+    *("stream_options", "top_logprobs", "truncation", "user", "verbosity", "web_search_options"),
+    # Gemini
+    *("audioTimestamp", "cachedContent", "contents", "enableEnhancedCivicAnswers"),
+    *("generationConfig", "imageConfig", "labels", "maxOutputTokens", "mediaResolution"),
+    *("modelSelectionConfig", "responseLogprobs", "routingConfig", "safetySettings"),
+    *("speechConfig", "systemInstruction", "thinkingBudget", "thought_signature"),
+    *("thoughtSignature", "toolConfig", "top_k", "topK"),
+    # servers that are like OpenAI
+    *("add_generation_prompt", "allowed_token_ids", "begin_suppress_tokens", "bos_token"),
+    *("cache_key", "cache_salt", "eos_token", "forced_bos_token_id", "ignore_eos", "min_tokens"),
+    *("page_token", "prompt_logprobs", "repetition_penalty", "return_token_ids", "session_id"),
+    *("skip_special_tokens", "sort_key", "stop_token", "stop_token_ids", "stop_tokens"),
+    *("suppress_tokens", "thinking_token_budget", "token_budget", "token_count"),
+    *("truncate_prompt_tokens", "usage_tokens"),
 ]
 
 
@@ -56,8 +79,9 @@ def server() -> Any:
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_a_name_that_only_resembles_a_secret_is_none(name: str) -> None:
-    assert not looks_secret(name, "text")
-    assert not looks_secret(name, 5)
+    for value in ("text", 5, True, None, ["text"], {"text": "text"}):
+        assert not looks_secret(name, value)
+    ChatKieGemini(model="gemini-3.5-flash", model_kwargs={name: "x", "extra": {name: ["x"]}})
 
 
 @pytest.mark.parametrize(
@@ -72,6 +96,12 @@ def test_a_name_that_only_resembles_a_secret_is_none(name: str) -> None:
         ("user", "Bearer " + "a" * 20, True),
         ("user", "Bearer of good news", False),
         ("user", "me", False),
+        ("tokens", 5, False),
+        ("tokens", [1, 2], False),
+        ("tokens", "text", True),
+        ("tokens", ["text"], True),
+        ("keys", "text", True),
+        ("signature", "text", True),
     ],
     ids=str,
 )
@@ -109,6 +139,81 @@ async def test_a_secret_under_a_wrong_name_is_refused_wherever_it_is_given(
     assert len(server.requests) == sent
 
 
+async def test_a_secret_that_a_model_gets_later_is_not_shown(server: ScriptedServer) -> None:
+    recorder = Recorder()
+    model = model_at(server, callbacks=[recorder])
+    model.api_key = VALUE
+    with pytest.raises(KieConfigurationError, match="google_api_key looks like a secret"):
+        model.model_kwargs = {"google_api_key": VALUE}
+    assert VALUE not in repr(model) + dumps(model) + repr(model.model_dump())
+    model.model_kwargs = {"x": 1}
+    model.invoke("hi")
+    assert server.requests[-1].headers["authorization"] == f"Bearer {VALUE}"
+    recorder.starts.clear()
+    sent = len(server.requests)
+    model.model_kwargs["google_api_key"] = VALUE
+    for call_mode in BASIC_CALL_MODES:
+        with pytest.raises(KieConfigurationError, match="google_api_key looks like a secret"):
+            await call_mode(model)
+    assert (recorder.starts, len(server.requests)) == ([], sent)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"api_keys": [VALUE]},
+        {"password": [VALUE]},
+        {"password": (VALUE,)},
+        {"key": VALUE},
+        {"key": VALUE, "region": "us"},
+        {"user": "me", "pass": VALUE},
+        [["Authorization", VALUE]],
+        [("X-Api-Key", VALUE)],
+        {"name": "Authorization", "value": VALUE},
+        [{"name": "Authorization", "value": VALUE}],
+        [{"key": "x-api-key", "value": VALUE}],
+        [{"header": "Cookie", "value": [VALUE]}],
+        [{"name": "X-A", "value": f"Bearer {VALUE}"}],
+    ],
+    ids=str,
+)
+def test_a_secret_inside_other_values_is_refused(value: Any, server: ScriptedServer) -> None:
+    recorder = Recorder()
+    model = model_at(server, callbacks=[recorder])
+    for attempt in (
+        lambda: model_at(server, model_kwargs={"extra": value}),
+        lambda: model_at(server, model_kwargs={"extra": [{"more": value}]}),
+        lambda: model_at(server, extra=value),
+        lambda: model.invoke("hi", extra=value),
+    ):
+        with pytest.raises(KieConfigurationError, match="looks like a secret") as caught:
+            attempt()
+        assert VALUE not in repr(caught.value)
+    assert recorder.starts == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"key": "region", "type": "eq", "value": "us"},
+        {"key": "region", "conditions": [{"stringValue": "us"}]},
+        {"key": "region", "string_value": "us"},
+        {"name": "region", "value": "token"},
+        {"name": "My token", "value": "text"},
+        {"tokens": ["yes", "no"], "keys": ["a"], "signature": "text"},
+        {"required": ["password", "token"], "properties": {"password": {"type": "string"}}},
+        {"enum": ["token", "key"]},
+        [["What is a token", "A piece of text"]],
+        [["a", "b", "c"], ["token", 5], []],
+    ],
+    ids=str,
+)
+def test_what_only_resembles_a_secret_inside_other_values_is_sent(value: Any) -> None:
+    with server_sending(COMPLETION) as server:
+        model_at(server, model_kwargs={"x": value}).invoke("hi")
+        assert server.requests[0].json["x"] == value
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -116,6 +221,11 @@ async def test_a_secret_under_a_wrong_name_is_refused_wherever_it_is_given(
         {"kie_api_key": VALUE},
         {"default_headers": {"Authorization": VALUE}},
         {"extra_headers": {"Authorization": VALUE}},
+        {"extra_headers": {"X-Foo": VALUE}},
+        {"additional_headers": {"X-Foo": VALUE}},
+        {"extra_query": {"x": VALUE}},
+        {"extra_body": {"x": VALUE}},
+        {"client_options": {"x": VALUE}},
         {"base_url": "https://other.example"},
     ],
     ids=str,
@@ -209,6 +319,34 @@ def test_an_unknown_name_warns_at_the_user_s_line_and_is_sent(options, hint: str
         assert caught[0].filename == __file__
         model.invoke("hi")
         assert [r.json for r in server.requests] == [r.json | options for r in server.requests]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "native"),
+    [
+        ("top_k", 5, "topK"),
+        ("seed", 1, "seed"),
+        ("frequency_penalty", 0.5, "frequencyPenalty"),
+        ("presence_penalty", 0.5, "presencePenalty"),
+        ("logprobs", True, "responseLogprobs"),
+        ("top_logprobs", 3, "logprobs"),
+        ("user", "me", None),
+    ],
+)
+def test_such_a_warning_says_what_generate_content_accepts(name, value, native) -> None:
+    model_kwargs = {"generationConfig": {native: value}}
+    advice = f"use {model_kwargs=}".replace("'", '"') if native else "there is no such parameter"
+    with Emulator() as emulator:
+        at = {
+            "model": "gemini-3.8-flash",
+            "api_key": emulator.api_key,
+            "base_url": emulator.base_url,
+        }
+        with pytest.warns(UserWarning, match=re.escape(advice)):
+            ChatKieGemini(**at, **{name: value})
+        if native:
+            ChatKieGemini(**at, model_kwargs=model_kwargs).invoke("hi")
+            assert emulator.requests[-1].body["generationConfig"][native] == value
 
 
 def test_openai_s_newer_name_is_an_alias() -> None:

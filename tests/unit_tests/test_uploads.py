@@ -464,3 +464,30 @@ async def test_a_request_that_is_too_large_is_reported_with_its_sizes(api: Any) 
             size = f"{len(server.requests[-1].body):,} bytes"
             assert size in str(caught.value)
             assert "of them for 1 inline media" in str(caught.value)
+
+
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+NAMED = {"base64": "UEsD", "mime_type": DOCX}
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "file", **NAMED, "filename": "plan.docx"},
+        {"type": "file", **NAMED, "extras": {"filename": "plan.docx"}},
+        {"type": "file", "source_type": "base64", "data": "UEsD", "mime_type": DOCX,
+         "metadata": {"filename": "plan.docx"}},
+        {"type": "file", "file": {"file_data": f"data:{DOCX};base64,UEsD",
+                                  "filename": "plan.docx"}},
+        {"type": "document", "title": "plan.docx",
+         "source": {"type": "base64", "media_type": DOCX, "data": "UEsD"}},
+        {"inlineData": {"data": "UEsD", "mimeType": DOCX, "displayName": "plan.docx"}},
+        {"type": "file", **NAMED},
+    ],
+)  # fmt: skip
+def test_the_error_of_such_a_type_has_the_name_that_the_block_states(
+    block: dict[str, Any], chat: ScriptedServer
+) -> None:
+    label = "plan.docx" if "plan.docx" in repr(block) else "media of 3 bytes"
+    with pytest.raises(ValueError, match=f"^{label}: Gemini does not read {DOCX}"):
+        model_at(chat).invoke([HumanMessage([block])])

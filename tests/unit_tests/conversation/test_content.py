@@ -318,7 +318,7 @@ REPAIRED: list[tuple[dict[str, Any], dict[str, Any] | None]] = [
     ({"type": "file", "source_type": "text", "text": "a"},
      {"type": "text-plain", "text": "a", "mime_type": "text/plain"}),
     ({"type": "file", "file": {"file_data": CSV, "filename": "a.csv"}},
-     {"type": "file", "base64": CSV, "mime_type": "text/csv"}),
+     {"type": "file", "base64": CSV, "mime_type": "text/csv", "filename": "a.csv"}),
     ({"type": "image", "base64": PNG_BASE64, "mime_type": "image/jpeg"}, None),
     ({"type": "image", "base64": "no base64!"}, None),
     ({"type": "image", "url": f"{URL}.png"}, None),

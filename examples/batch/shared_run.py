@@ -39,7 +39,7 @@ class Progress:
         answered: How many documents were answered in this run.
         failed: How many documents could not be answered.
         skipped: How many documents had been answered by earlier runs.
-        stop_reason: The error that ends the run; `None` if there is none.
+        stop_reason: Why the run ends before all documents were sent; `None` if it does not.
         total_answers: The answers on disk, of all runs.
         total_credits: What KIE charged in all runs, as far as it is known.
     """
@@ -55,6 +55,10 @@ class Progress:
     def processed(self) -> int:
         """How many documents need nothing more in this run."""
         return self.answered + self.failed + self.skipped
+
+
+class StoppedError(Exception):
+    """The run stops, and none of its calls are in flight."""
 
 
 class SharedRun:
@@ -79,6 +83,8 @@ class SharedRun:
         self._failed: set[str] = set()
         self._skipped: set[str] = set()
         self._stop_reason: str | None = None
+        self._running: set[str] = set()
+        self._nothing_runs = asyncio.Event()
         # Ray calls an actor's constructor in another thread than its methods.
         self._database = sqlite3.connect(path, timeout=_LOCK_SECONDS, check_same_thread=False)
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -96,16 +102,27 @@ class SharedRun:
         """Select the documents that have no answer; the others count as skipped.
 
         Args:
-            documents: The ids of documents.
+            documents: The ids of documents: a batch, which one worker has at a time.
+
+        Raises:
+            StoppedError: The run stops; raised when the calls of all workers have ended, because
+                Ray then kills them.
         """
+        self._end(*documents)  # they ran in a worker that was killed
+        if self._stop_reason:
+            await self._nothing_runs.wait()
+            raise StoppedError(self._stop_reason)
         query = "SELECT 1 FROM calls WHERE document = ? AND answer IS NOT NULL"
         done = {name for name in documents if self._database.execute(query, [name]).fetchone()}
         # Ray repeats the batch of a worker that was killed, so some may be answers of this run.
         self._skipped |= done - self._answered
         return [name for name in documents if name not in done]
 
-    async def may_start(self) -> bool:
+    async def may_start(self, document: str) -> bool:
         """Wait until a request may start.
+
+        Args:
+            document: The id of its document.
 
         Returns:
             Whether it may; `False` once the run stops.
@@ -119,7 +136,21 @@ class SharedRun:
         finally:
             self._waiting.discard(turn)
             turn.cancel()
-        return not self._stop_reason
+        if self._stop_reason:
+            return False
+        self._running.add(document)
+        return True
+
+    async def stop(self, reason: str) -> None:
+        """Let no further request start; those that run are completed and stored.
+
+        Args:
+            reason: Why. The first one counts.
+        """
+        self._stop_reason = self._stop_reason or reason
+        for turn in self._waiting:
+            turn.cancel()
+        self._end()
 
     async def add_answer(self, document: str, answer: str, credits_consumed: float) -> None:
         """Write an answer to disk; it is there when this returns.
@@ -147,9 +178,7 @@ class SharedRun:
         self._write(document, None, error, credits_consumed)
         self._failed.add(document)
         if stop:
-            self._stop_reason = self._stop_reason or error
-            for turn in self._waiting:
-                turn.cancel()
+            await self.stop(error)
 
     async def progress(self) -> Progress:
         """Read the state, with the totals of all runs."""
@@ -168,5 +197,11 @@ class SharedRun:
         row = (document, answer, error, str(credits_consumed))
         with self._database:
             self._database.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", row)
+        self._end(document)
         self._total_answers += answer is not None
         self._total_credits += Decimal(str(credits_consumed))
+
+    def _end(self, *documents: str) -> None:
+        self._running.difference_update(documents)
+        if self._stop_reason and not self._running:
+            self._nothing_runs.set()

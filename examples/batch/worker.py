@@ -44,7 +44,7 @@ async def answer_all(
 
     async def answer(document: str) -> None:
         async with slots:
-            if await call("may_start"):
+            if await call("may_start", document):
                 await _answer_one(model, document, texts[document], call)
 
     async with asyncio.TaskGroup() as group:

@@ -309,13 +309,24 @@ def test_the_total_is_what_kie_charged(kie_emulator, shared):
 
 
 @pytest.mark.parametrize(
-    ("change", "text"),
-    [({"api_key": "wrong"}, "401"), ({"credits": 0.0}, "402")],
-    ids=["key", "credits"],
+    ("fields", "settings", "text"),
+    [
+        ({"api_key": "wrong"}, {}, "401"),
+        ({}, {"credits": 0.0}, "402"),
+        ({}, {"respond": lambda _: Failure(433)}, "433"),
+        ({}, {"respond": lambda _: Failure(403, "Access denied")}, "403"),
+        ({}, {"respond": lambda _: Failure(505, "Disabled")}, "505"),
+        ({}, {"unauthorized_models": ["gemini-3-5-flash"]}, "Enable the model for this key"),
+        ({}, {"unsupported_models": ["gemini-3-5-flash"]}, "422"),
+        ({"model": "gemini-9-flash"}, {}, "gemini-9-flash"),
+    ],
+    ids=["key", "credits", "spending", "address", "feature", "key-model", "channel", "model"],
 )
-def test_an_error_that_all_calls_meet_stops_the_run(kie_emulator, shared, change, text):
-    kie_emulator.credits = change.get("credits", kie_emulator.credits)
-    progress = ask(shared, TEXTS, api_key=change.get("api_key", kie_emulator.api_key))
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of the unknown model
+def test_an_error_that_all_calls_meet_stops_the_run(kie_emulator, shared, fields, settings, text):
+    for name, value in settings.items():
+        setattr(kie_emulator, name, value)
+    progress = ask(shared, TEXTS, **fields)
     assert text in progress.stop_reason
     assert 1 <= len(kie_emulator.requests) <= CONCURRENCY, "only those that had started"
     assert progress.failed == len(kie_emulator.requests)

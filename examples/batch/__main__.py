@@ -19,6 +19,7 @@ from rich.progress import Progress as Bar
 from examples.batch.shared_run import Progress, SharedRun
 from examples.batch.worker import Worker, parse_document
 from examples.connection import connection_settings
+from langchain_kie import ChatKieGemini, KieConfigurationError
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads these when it is imported
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line; that of the program by default.
 
     Returns:
-        0 if every document has an answer, else 1.
+        0 if every document has an answer, 2 if a setting cannot be used, else 1.
     """
     options = _parse(arguments)
     with connection_settings(rate_limit=True, delay=1.0) as settings:
@@ -56,6 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             fields["api_key"] = SecretStr(key)  # so that Ray shows it nowhere
         if url := os.environ.get("KIE_BASE_URL"):
             fields.setdefault("base_url", url)
+        try:
+            ChatKieGemini(**fields)  # a setting that cannot be used ends the program before Ray
+        except KieConfigurationError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
         try:
             _start_ray(options.address)
             progress = _run(options, _start_shared_run(options), fields)
@@ -76,13 +82,21 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--address", help="host:port of a Ray cluster that this machine is a node of; default: none"
     )
-    parser.add_argument("--workers", type=int, default=2, help="default: %(default)s")
+    parser.add_argument("--workers", type=positive_integer, default=2, help="default: %(default)s")
     parser.add_argument(
-        "--max-concurrency", type=int, default=16, help="calls of a worker; default: %(default)s"
+        "--max-concurrency",
+        type=positive_integer,
+        default=16,
+        help="calls of a worker; default: %(default)s",
     )
-    parser.add_argument("--batch-size", type=int, default=20, help="default: %(default)s")
     parser.add_argument(
-        "--max-requests", type=int, default=20, help="in 10 seconds; default: %(default)s"
+        "--batch-size", type=positive_integer, default=20, help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--max-requests",
+        type=positive_integer,
+        default=20,
+        help="in 10 seconds; default: %(default)s",
     )
     options = parser.parse_args(arguments)
     if "://" in (options.address or ""):  # Ray Client: the program would run on the head node
@@ -92,6 +106,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     return options
+
+
+def positive_integer(text: str) -> int:
+    """Parse an option; argparse shows the name of this function for what is no number."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
 
 
 def _count(path: Path) -> int:

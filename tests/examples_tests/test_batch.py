@@ -432,6 +432,25 @@ def test_the_documents_are_checked_before_the_first_call(tmp_path, capsys, lines
     assert error in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        *[
+            ([f"--{name}", "0"], f"--{name}: 0 is less than 1")
+            for name in ("workers", "max-concurrency", "batch-size", "max-requests")
+        ],
+        (["--workers", "two"], "--workers: invalid positive_integer value: 'two'"),
+        (["--model", "gemini 9"], "'gemini 9' cannot be a model name"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_one_line(capsys, monkeypatch, options, error):
+    monkeypatch.setattr("examples.batch.__main__._start_ray", lambda _: pytest.fail("Ray starts"))
+    with pytest.raises(SystemExit) as exit_info:
+        raise SystemExit(main(options))
+    assert exit_info.value.code == 2
+    assert error in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_url_is_no_address_of_a_cluster(capsys):
     """With it, the answers would be written on another machine."""
     with pytest.raises(SystemExit):

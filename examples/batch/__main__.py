@@ -231,6 +231,12 @@ def _report(progress: Progress, output: Path) -> int:
         f"{output}: {progress.total_answers} answers for {progress.total_credits:g} credits.",
         soft_wrap=True,
     )
+    if progress.total_lost:
+        console.print(
+            f"Calls in flight when their run was killed: {progress.total_lost}. KIE may have "
+            "charged them; their credits are unknown, and not in this total.",
+            soft_wrap=True,
+        )
     if progress.stop_reason:
         console.print(f"Stopped: {progress.stop_reason}", markup=False, soft_wrap=True)
         console.print("To send the rest, run the same command again.")

@@ -24,10 +24,15 @@ _TABLE = """
 CREATE TABLE IF NOT EXISTS calls (
     document TEXT NOT NULL,
     answer TEXT,   -- NULL if the call failed
-    error TEXT,
+    error TEXT,    -- both are NULL if the call started, and its end is unknown
     credits TEXT NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS answers ON calls (document) WHERE answer IS NOT NULL;
+"""
+_WRITE_END = """
+INSERT INTO calls (rowid, document, answer, error, credits) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (rowid) DO UPDATE
+SET answer = excluded.answer, error = excluded.error, credits = excluded.credits
 """
 
 
@@ -41,7 +46,9 @@ class Progress:
         skipped: How many documents had been answered by earlier runs.
         stop_reason: Why the run ends before all documents were sent; `None` if it does not.
         total_answers: The answers on disk, of all runs.
-        total_credits: What KIE charged in all runs, as far as it is known.
+        total_credits: What KIE charged in all runs, without the lost calls.
+        total_lost: The calls of all runs that started and whose end is unknown: the run was
+            killed. KIE may have charged them.
     """
 
     answered: int
@@ -50,6 +57,7 @@ class Progress:
     stop_reason: str | None
     total_answers: int
     total_credits: float
+    total_lost: int
 
     @property
     def processed(self) -> int:
@@ -83,7 +91,8 @@ class SharedRun:
         self._failed: set[str] = set()
         self._skipped: set[str] = set()
         self._stop_reason: str | None = None
-        self._running: set[str] = set()
+        self._running: dict[str, int | None] = {}
+        """The rows of the documents that are in flight."""
         self._nothing_runs = asyncio.Event()
         # Ray calls an actor's constructor in another thread than its methods.
         self._database = sqlite3.connect(path, timeout=_LOCK_SECONDS, check_same_thread=False)
@@ -93,10 +102,12 @@ class SharedRun:
         for statement in _TABLE.split(";\n"):
             self._database.execute(statement)
         self._database.commit()
-        with closing(self._database.execute("SELECT answer, credits FROM calls")) as rows:
+        query = "SELECT answer, answer IS NULL AND error IS NULL, credits FROM calls"
+        with closing(self._database.execute(query)) as rows:
             calls = rows.fetchall()
-        self._total_answers = sum(answer is not None for answer, _ in calls)
-        self._total_credits = sum((Decimal(amount) for _, amount in calls), Decimal(0))
+        self._total_answers = sum(answer is not None for answer, _, _ in calls)
+        self._total_lost = sum(is_lost for _, is_lost, _ in calls)
+        self._total_credits = sum((Decimal(amount) for _, _, amount in calls), Decimal(0))
 
     async def missing(self, documents: Sequence[str]) -> list[str]:
         """Select the documents that have no answer; the others count as skipped.
@@ -108,7 +119,9 @@ class SharedRun:
             StoppedError: The run stops; raised when the calls of all workers have ended, because
                 Ray then kills them.
         """
-        self._end(*documents)  # they ran in a worker that was killed
+        for name in documents:
+            self._total_lost += name in self._running  # its worker was killed
+            self._end(name)
         if self._stop_reason:
             await self._nothing_runs.wait()
             raise StoppedError(self._stop_reason)
@@ -119,7 +132,7 @@ class SharedRun:
         return [name for name in documents if name not in done]
 
     async def may_start(self, document: str) -> bool:
-        """Wait until a request may start.
+        """Wait until a request may start, and write to disk that it does.
 
         Args:
             document: The id of its document.
@@ -138,7 +151,10 @@ class SharedRun:
             turn.cancel()
         if self._stop_reason:
             return False
-        self._running.add(document)
+        with self._database:
+            row = (document, None, None, "0")
+            cursor = self._database.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", row)
+        self._running[document] = cursor.lastrowid
         return True
 
     async def stop(self, reason: str) -> None:
@@ -150,7 +166,7 @@ class SharedRun:
         self._stop_reason = self._stop_reason or reason
         for turn in self._waiting:
             turn.cancel()
-        self._end()
+        self._check_end()
 
     async def add_answer(self, document: str, answer: str, credits_consumed: float) -> None:
         """Write an answer to disk; it is there when this returns.
@@ -189,19 +205,23 @@ class SharedRun:
             stop_reason=self._stop_reason,
             total_answers=self._total_answers,
             total_credits=float(self._total_credits),
+            total_lost=self._total_lost,
         )
 
     def _write(
         self, document: str, answer: str | None, error: str | None, credits_consumed: float
     ) -> None:
-        row = (document, answer, error, str(credits_consumed))
+        row = (self._running.get(document), document, answer, error, str(credits_consumed))
         with self._database:
-            self._database.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", row)
+            self._database.execute(_WRITE_END, row)
         self._end(document)
         self._total_answers += answer is not None
         self._total_credits += Decimal(str(credits_consumed))
 
-    def _end(self, *documents: str) -> None:
-        self._running.difference_update(documents)
+    def _end(self, document: str) -> None:
+        self._running.pop(document, None)
+        self._check_end()
+
+    def _check_end(self) -> None:
         if self._stop_reason and not self._running:
             self._nothing_runs.set()

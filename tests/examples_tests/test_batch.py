@@ -200,6 +200,7 @@ def test_a_run_that_was_killed_goes_on_without_paying_twice(
     assert known == pytest.approx(price * len(REVIEWS))
     assert kie_emulator.credits_charged - known == pytest.approx(price * len(lost))
     assert f"24 answered, 0 failed, {KILL_AFTER} answered before." in text
+    assert f"Calls in flight when their run was killed: {CONCURRENCY}. KIE may have charged" in text
     assert kie_emulator.api_key not in text
 
 
@@ -385,11 +386,42 @@ def test_a_run_that_stops_ends_when_no_call_is_in_flight(shared):
         await asyncio.sleep(0)
         await shared.add_answer("a", "fine", 1.0)
         assert not other.done()
+        assert (await shared.progress()).total_lost == 0
         for batch in (shared.missing(["b"]), other):  # the worker of b was killed
             with pytest.raises(StoppedError, match="no credits"):
                 await batch
+        assert (await shared.progress()).total_lost == 1
 
     asyncio.run(stop())
+
+
+def test_a_call_is_on_disk_before_it_is_sent_and_counted_if_it_is_lost(tmp_path):
+    path = tmp_path / "answers.sqlite"
+
+    async def run(*ends):
+        shared = SharedRun(path, 1000)
+        before = await shared.progress()
+        for document in await shared.missing("abcd"):
+            assert await shared.may_start(document)
+        if "answer" in ends:
+            await shared.add_answer("a", "fine", 1.5)
+        if "error" in ends:
+            await shared.add_error("b", "bad", 0.5, stop=False)
+        progress = await shared.progress()
+        shared._database.close()  # c and d are lost
+        return before.total_lost, progress.total_lost, progress.total_credits
+
+    assert asyncio.run(run("answer", "error")) == (0, 0, 2.0)
+    assert asyncio.run(run("error")) == (2, 2, 2.5)
+    assert asyncio.run(run()) == (4, 4, 2.5)
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT * FROM calls WHERE document < 'c' ORDER BY rowid")
+        assert rows.fetchall() == [
+            ("a", "fine", None, "1.5"),
+            ("b", None, "bad", "0.5"),
+            ("b", None, "bad", "0.5"),
+            ("b", None, None, "0"),
+        ]
 
 
 def test_all_workers_share_one_limit(tmp_path):

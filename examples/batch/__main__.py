@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
+import signal
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from rich.progress import Progress as Bar
 from examples.batch.shared_run import Progress, SharedRun
 from examples.batch.worker import Worker, parse_document
 from examples.connection import connection_settings
+from langchain_kie import ChatKieGemini, KieConfigurationError
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads these when it is imported
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -31,6 +34,10 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = Path(__file__).parent / "reviews.jsonl"
 _POLL_SECONDS = 0.5
 _OBJECT_STORE_BYTES = 100_000_000
+_INTERRUPTED = (
+    "Interrupted: no further request starts, and the answers in flight are stored. "
+    "Interrupt again to end at once; KIE may then charge calls whose answers are lost.\n"
+)
 _CPUS_OF_A_WORKER = 0.1  # it waits for the network
 
 
@@ -41,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line; that of the program by default.
 
     Returns:
-        0 if every document has an answer, else 1.
+        0 if every document has an answer, 2 if a setting cannot be used, else 1.
     """
     options = _parse(arguments)
     with connection_settings(rate_limit=True, delay=1.0) as settings:
@@ -50,9 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             fields["api_key"] = SecretStr(key)  # so that Ray shows it nowhere
         if url := os.environ.get("KIE_BASE_URL"):
             fields.setdefault("base_url", url)
-        _start_ray(options.address)
         try:
-            progress = _run(options, fields)
+            ChatKieGemini(**fields)  # a setting that cannot be used ends the program before Ray
+        except KieConfigurationError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+        try:
+            _start_ray(options.address)
+            progress = _run(options, _start_shared_run(options), fields)
         finally:
             ray.shutdown()
     return _report(progress, options.output)
@@ -70,13 +82,21 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--address", help="host:port of a Ray cluster that this machine is a node of; default: none"
     )
-    parser.add_argument("--workers", type=int, default=2, help="default: %(default)s")
+    parser.add_argument("--workers", type=positive_integer, default=2, help="default: %(default)s")
     parser.add_argument(
-        "--max-concurrency", type=int, default=16, help="calls of a worker; default: %(default)s"
+        "--max-concurrency",
+        type=positive_integer,
+        default=16,
+        help="calls of a worker; default: %(default)s",
     )
-    parser.add_argument("--batch-size", type=int, default=20, help="default: %(default)s")
     parser.add_argument(
-        "--max-requests", type=int, default=20, help="in 10 seconds; default: %(default)s"
+        "--batch-size", type=positive_integer, default=20, help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--max-requests",
+        type=positive_integer,
+        default=20,
+        help="in 10 seconds; default: %(default)s",
     )
     options = parser.parse_args(arguments)
     if "://" in (options.address or ""):  # Ray Client: the program would run on the head node
@@ -86,6 +106,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     return options
+
+
+def positive_integer(text: str) -> int:
+    """Parse an option; argparse shows the name of this function for what is no number."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
 
 
 def _count(path: Path) -> int:
@@ -123,11 +150,10 @@ def _start_ray(address: str | None) -> None:
     ray.init(address=address, **settings)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # `main` gets the errors, too
 
 
-def _run(options: argparse.Namespace, fields: dict[str, Any]) -> Progress:
-    """Answer the documents, and show how far it is."""
+def _start_shared_run(options: argparse.Namespace) -> Any:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     shared: Any = (
         ray.remote(SharedRun)
@@ -138,6 +164,11 @@ def _run(options: argparse.Namespace, fields: dict[str, Any]) -> Progress:
         ray.get(shared.progress.remote())
     except ray.exceptions.RayActorError as error:
         raise SystemExit(f"cannot use {options.output}: {error}") from error
+    return shared
+
+
+def _run(options: argparse.Namespace, shared: Any, fields: dict[str, Any]) -> Progress:
+    """Answer the documents, until all are or the program is interrupted."""
     documents = str(options.documents.resolve())
     if options.address:
         documents = f"local://{documents}"  # other nodes do not have the file
@@ -155,29 +186,38 @@ def _run(options: argparse.Namespace, fields: dict[str, Any]) -> Progress:
             num_cpus=_CPUS_OF_A_WORKER,
         )
     )
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with ThreadPoolExecutor(1) as executor, Bar(*columns, TimeRemainingColumn()) as bar:
-        task = bar.add_task("", total=options.count)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C; Ray's handler exits
+    with ThreadPoolExecutor(1) as executor:
         run = executor.submit(answers.materialize)
+        try:
+            _show(run, shared, options.count)
+        except KeyboardInterrupt:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)  # the next one ends the program at once
+            ray.get(shared.stop.remote("interrupted"))
+            sys.stderr.write(_INTERRUPTED)
+            sys.stderr.flush()
+        error = run.exception()
+    progress: Progress = ray.get(shared.progress.remote())
+    if error and not progress.stop_reason:  # a run that stops ends with StoppedError
+        raise error
+    return progress
+
+
+def _show(run: Future[Any], shared: Any, count: int) -> None:
+    """Show how far the run is, until it ends."""
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Bar(*columns, TimeRemainingColumn()) as bar:
+        task = bar.add_task("", total=count)
         is_done = False
         while not is_done:
-            is_done = _wait(run)
+            is_done = bool(wait([run], _POLL_SECONDS).done)
             progress: Progress = ray.get(shared.progress.remote())
             bar.update(
                 task,
                 completed=progress.processed,
                 description=f"{progress.total_credits:g} credits, {progress.failed} failed",
             )
-        run.result()
-    return progress
-
-
-def _wait(run: Any) -> bool:
-    try:
-        run.exception(timeout=_POLL_SECONDS)
-    except TimeoutError:
-        return False
-    return True
 
 
 def _report(progress: Progress, output: Path) -> int:
@@ -191,8 +231,15 @@ def _report(progress: Progress, output: Path) -> int:
         f"{output}: {progress.total_answers} answers for {progress.total_credits:g} credits.",
         soft_wrap=True,
     )
+    if progress.total_lost:
+        console.print(
+            f"Calls in flight when their run was killed: {progress.total_lost}. KIE may have "
+            "charged them; their credits are unknown, and not in this total.",
+            soft_wrap=True,
+        )
     if progress.stop_reason:
         console.print(f"Stopped: {progress.stop_reason}", markup=False, soft_wrap=True)
+        console.print("To send the rest, run the same command again.")
     return 1 if progress.failed or progress.stop_reason else 0
 
 

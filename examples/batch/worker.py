@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
+from langchain_core.exceptions import (
+    ModelAuthenticationError,
+    ModelNotFoundError,
+    ModelPermissionDeniedError,
+)
 from pydantic import BaseModel, Field
 
-from langchain_kie import (
-    ChatKieGemini,
-    KieAuthenticationError,
-    KieError,
-    KieInsufficientCreditsError,
-)
+from langchain_kie import ChatKieGemini, KieError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     Call = Callable[..., Awaitable[Any]]
     """Calls a method of `SharedRun`, by its name and with its arguments."""
 
-FATAL_ERRORS = (KieAuthenticationError, KieInsufficientCreditsError)
-"""What every other call would meet, too."""
+FATAL_ERRORS = (ModelAuthenticationError, ModelPermissionDeniedError, ModelNotFoundError)
+"""What every other call would meet, too; missing credits are a `ModelPermissionDeniedError`."""
 PROMPT = "Summarize this review in at most ten words, and say whether it is good or bad.\n\n{}"
 
 
@@ -44,7 +44,7 @@ async def answer_all(
 
     async def answer(document: str) -> None:
         async with slots:
-            if await call("may_start"):
+            if await call("may_start", document):
                 await _answer_one(model, document, texts[document], call)
 
     async with asyncio.TaskGroup() as group:

@@ -9,6 +9,7 @@ import uvicorn
 
 from examples.chat.app import create_app
 from examples.connection import connection_settings
+from langchain_kie import KieConfigurationError
 
 _EMULATOR_PIECE_DELAY = 0.03
 """Seconds between the events of the emulator, so that one sees the answer grow."""
@@ -25,7 +26,10 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     with connection_settings(piece_delay=_EMULATOR_PIECE_DELAY) as settings:
-        app = create_app(model=arguments.model, allow_http=arguments.allow_http, **settings)
+        try:
+            app = create_app(model=arguments.model, allow_http=arguments.allow_http, **settings)
+        except KieConfigurationError as error:
+            parser.error(str(error))
         sys.stderr.write(f"Open http://{arguments.host}:{arguments.port}\n")
         uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning")
 

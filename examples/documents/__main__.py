@@ -10,7 +10,7 @@ from examples.connection import connection_settings
 from examples.documents.answers import CheckedAnswer, answer_question
 from examples.documents.emulated import respond
 from examples.documents.library import load_all
-from langchain_kie import ChatKieGemini, KieError
+from langchain_kie import ChatKieGemini, KieConfigurationError, KieError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,9 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     with connection_settings(respond=respond) as settings:
-        model = ChatKieGemini(model=options.model, **settings)
         try:
+            model = ChatKieGemini(model=options.model, **settings)
             answer = answer_question(model, documents, options.ask)
+        except KieConfigurationError as error:
+            parser.error(str(error))
         except KieError as error:
             parser.exit(1, f"{error}\n")
     print_answer(answer)

@@ -21,7 +21,7 @@ import pytest
 from chat_server import open_requests, wait_until
 
 from examples.batch.__main__ import _OBJECT_STORE_BYTES, DOCUMENTS, main
-from examples.batch.shared_run import SharedRun
+from examples.batch.shared_run import SharedRun, StoppedError
 from examples.batch.worker import answer_all, parse_document
 from langchain_kie import ChatKieGemini
 from langchain_kie.emulator import Answer, Failure, Usage
@@ -152,6 +152,18 @@ def stored_answers(path):
         return {document for (document,) in rows}
 
 
+def interrupt(run, number, account, log):
+    """Interrupt a run while calls are in flight, with SIGINT as a terminal does."""
+    wait_until(lambda: run.poll() is not None or account.held >= CONCURRENCY, seconds=LIMIT)
+    assert run.poll() is None, log.read_text()
+    os.killpg(run.pid, number) if number == signal.SIGINT else run.send_signal(number)
+    wait_until(
+        lambda: run.poll() is not None or "no further request starts" in log.read_text(),
+        seconds=LIMIT,
+    )
+    assert run.poll() is None, log.read_text()
+
+
 @pytest.mark.parametrize("where", ["here", "cluster"])
 def test_a_run_that_was_killed_goes_on_without_paying_twice(
     kie_emulator, tmp_path, start, where, request
@@ -188,7 +200,41 @@ def test_a_run_that_was_killed_goes_on_without_paying_twice(
     assert known == pytest.approx(price * len(REVIEWS))
     assert kie_emulator.credits_charged - known == pytest.approx(price * len(lost))
     assert f"24 answered, 0 failed, {KILL_AFTER} answered before." in text
+    assert f"Calls in flight when their run was killed: {CONCURRENCY}. KIE may have charged" in text
     assert kie_emulator.api_key not in text
+
+
+def test_an_interrupted_run_stores_what_is_in_flight_and_the_next_one_sends_the_rest(
+    kie_emulator, tmp_path, start
+):
+    kie_emulator.respond = account = Account()
+    account.hold_after = KILL_AFTER
+    output, log = tmp_path / "answers.sqlite", tmp_path / "log"
+    run = start(batch_size=25)
+    interrupt(run, signal.SIGINT, account, log)
+    account.release()
+    status = run.wait(LIMIT)
+    text = log.read_text()
+    assert status == 1, text
+    assert len(account.answered) == KILL_AFTER + CONCURRENCY, "only those in flight"
+    assert stored_answers(output) == set(account.answered)
+    assert f"{len(account.answered)} answered, 0 failed" in text
+    assert "Stopped: interrupted\nTo send the rest, run the same command again.\n" in text
+    assert "Traceback" not in text
+
+    assert start().wait(LIMIT) == 0, log.read_text()
+    assert Counter(account.answered) == Counter(REVIEWS.values()), "each is paid once"
+
+
+def test_a_second_interrupt_ends_the_run_at_once(kie_emulator, tmp_path, start):
+    kie_emulator.respond = account = Account()
+    account.hold_after = KILL_AFTER
+    run = start()
+    interrupt(run, signal.SIGTERM, account, tmp_path / "log")
+    os.killpg(run.pid, signal.SIGINT)
+    assert run.wait(LIMIT) == -signal.SIGINT
+    assert len(stored_answers(tmp_path / "answers.sqlite")) == KILL_AFTER
+    account.release()
 
 
 class Clock:
@@ -264,13 +310,24 @@ def test_the_total_is_what_kie_charged(kie_emulator, shared):
 
 
 @pytest.mark.parametrize(
-    ("change", "text"),
-    [({"api_key": "wrong"}, "401"), ({"credits": 0.0}, "402")],
-    ids=["key", "credits"],
+    ("fields", "settings", "text"),
+    [
+        ({"api_key": "wrong"}, {}, "401"),
+        ({}, {"credits": 0.0}, "402"),
+        ({}, {"respond": lambda _: Failure(433)}, "433"),
+        ({}, {"respond": lambda _: Failure(403, "Access denied")}, "403"),
+        ({}, {"respond": lambda _: Failure(505, "Disabled")}, "505"),
+        ({}, {"unauthorized_models": ["gemini-3-5-flash"]}, "Enable the model for this key"),
+        ({}, {"unsupported_models": ["gemini-3-5-flash"]}, "422"),
+        ({"model": "gemini-9-flash"}, {}, "gemini-9-flash"),
+    ],
+    ids=["key", "credits", "spending", "address", "feature", "key-model", "channel", "model"],
 )
-def test_an_error_that_all_calls_meet_stops_the_run(kie_emulator, shared, change, text):
-    kie_emulator.credits = change.get("credits", kie_emulator.credits)
-    progress = ask(shared, TEXTS, api_key=change.get("api_key", kie_emulator.api_key))
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of the unknown model
+def test_an_error_that_all_calls_meet_stops_the_run(kie_emulator, shared, fields, settings, text):
+    for name, value in settings.items():
+        setattr(kie_emulator, name, value)
+    progress = ask(shared, TEXTS, **fields)
     assert text in progress.stop_reason
     assert 1 <= len(kie_emulator.requests) <= CONCURRENCY, "only those that had started"
     assert progress.failed == len(kie_emulator.requests)
@@ -308,14 +365,63 @@ def test_another_error_concerns_one_document(kie_emulator, shared):
 def test_a_stopped_run_does_not_wait_for_the_rate_limit(tmp_path):
     async def stop_while_waiting():
         shared = SharedRun(tmp_path / "answers.sqlite", 1, period=600.0)
-        assert await shared.may_start()
-        waiting = [asyncio.create_task(shared.may_start()) for _ in range(5)]
+        assert await shared.may_start("a")
+        waiting = [asyncio.create_task(shared.may_start("a")) for _ in range(5)]
         await asyncio.sleep(0)
         await shared.add_error("a", "no credits", 0.0, stop=True)
         shared._database.close()
-        return [await each for each in waiting], await shared.may_start()
+        return [await each for each in waiting], await shared.may_start("a")
 
     assert asyncio.run(stop_while_waiting()) == ([False] * 5, False)
+
+
+def test_a_run_that_stops_ends_when_no_call_is_in_flight(shared):
+    """Ray kills the workers when `missing` fails, so it waits for the calls of all of them."""
+
+    async def stop():
+        assert await shared.may_start("a")
+        assert await shared.may_start("b")
+        await shared.stop("no credits")
+        other = asyncio.create_task(shared.missing(["c"]))
+        await asyncio.sleep(0)
+        await shared.add_answer("a", "fine", 1.0)
+        assert not other.done()
+        assert (await shared.progress()).total_lost == 0
+        for batch in (shared.missing(["b"]), other):  # the worker of b was killed
+            with pytest.raises(StoppedError, match="no credits"):
+                await batch
+        assert (await shared.progress()).total_lost == 1
+
+    asyncio.run(stop())
+
+
+def test_a_call_is_on_disk_before_it_is_sent_and_counted_if_it_is_lost(tmp_path):
+    path = tmp_path / "answers.sqlite"
+
+    async def run(*ends):
+        shared = SharedRun(path, 1000)
+        before = await shared.progress()
+        for document in await shared.missing("abcd"):
+            assert await shared.may_start(document)
+        if "answer" in ends:
+            await shared.add_answer("a", "fine", 1.5)
+        if "error" in ends:
+            await shared.add_error("b", "bad", 0.5, stop=False)
+        progress = await shared.progress()
+        shared._database.close()  # c and d are lost
+        return before.total_lost, progress.total_lost, progress.total_credits
+
+    assert asyncio.run(run("answer", "error")) == (0, 0, 2.0)
+    assert asyncio.run(run("error")) == (2, 2, 2.5)
+    assert asyncio.run(run()) == (4, 4, 2.5)
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT * FROM calls WHERE document < 'c' ORDER BY rowid")
+        assert rows.fetchall() == [
+            ("a", "fine", None, "1.5"),
+            ("b", None, "bad", "0.5"),
+            ("b", None, "bad", "0.5"),
+            ("b", None, None, "0"),
+        ]
 
 
 def test_all_workers_share_one_limit(tmp_path):
@@ -324,7 +430,7 @@ def test_all_workers_share_one_limit(tmp_path):
         times = []
 
         async def start():
-            assert await shared.may_start()
+            assert await shared.may_start("a")
             times.append(time.monotonic())
 
         await asyncio.gather(*(start() for _ in range(7)))
@@ -356,6 +462,25 @@ def test_the_documents_are_checked_before_the_first_call(tmp_path, capsys, lines
     with pytest.raises(SystemExit):
         main(["--documents", str(path)])
     assert error in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        *[
+            ([f"--{name}", "0"], f"--{name}: 0 is less than 1")
+            for name in ("workers", "max-concurrency", "batch-size", "max-requests")
+        ],
+        (["--workers", "two"], "--workers: invalid positive_integer value: 'two'"),
+        (["--model", "gemini 9"], "'gemini 9' cannot be a model name"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_one_line(capsys, monkeypatch, options, error):
+    monkeypatch.setattr("examples.batch.__main__._start_ray", lambda _: pytest.fail("Ray starts"))
+    with pytest.raises(SystemExit) as exit_info:
+        raise SystemExit(main(options))
+    assert exit_info.value.code == 2
+    assert error in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_url_is_no_address_of_a_cluster(capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from chat_server import LONG, PROTOCOLS, open_requests, served, wait_until
 from langchain_core.tools import tool
 
+from examples.chat.__main__ import main
 from langchain_kie.emulator import Answer, Failure, Grounding, Support, ToolCall
 
 
@@ -156,3 +158,10 @@ def test_a_thread_that_was_stopped_in_a_tool_goes_on(kie_emulator):
         released.set()
     sent = json.dumps(kie_emulator.requests[-1].body)
     assert sent.count('"functionCall"') == sent.count('"functionResponse"') == 2
+
+
+def test_a_model_that_cannot_be_used_is_one_line(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["chat", "--model", "gemini 9"])
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main()
+    assert "'gemini 9' cannot be a model name" in capsys.readouterr().err.splitlines()[-1]

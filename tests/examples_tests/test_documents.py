@@ -100,3 +100,9 @@ def test_what_cannot_be_read_is_named(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([str(tmp_path / "missing.txt")])
     assert "missing.txt" in capsys.readouterr().err
+
+
+def test_a_model_that_cannot_be_used_is_one_line(capsys):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["--model", "gemini 9"])
+    assert "'gemini 9' cannot be a model name" in capsys.readouterr().err.splitlines()[-1]

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from langchain_kie import ChatKieGemini, KieInsufficientCreditsError, get_kie_credits_callback
+from langchain_kie import (
+    ChatKieGemini,
+    KieError,
+    KieInsufficientCreditsError,
+    get_kie_credits_callback,
+)
 from langchain_kie.emulator import Emulator
 
 PAGE = Path(__file__).parents[2] / "docs" / "usage-and-credits.md"
@@ -22,6 +27,19 @@ def documented_batch() -> dict[str, Any]:
     names: dict[str, Any] = {}
     exec(snippet.partition("\nwith get_kie")[0], names)
     return names
+
+
+@pytest.mark.parametrize("setting", ["credits", "unauthorized_models", "unsupported_models"])
+def test_a_batch_ends_at_an_error_that_all_calls_meet(setting: str) -> None:
+    names = documented_batch()
+    with Emulator(**{setting: 0 if setting == "credits" else ["gemini-3-5-flash"]}) as emulator:
+        names["model"] = ChatKieGemini(
+            model="gemini-3.5-flash", base_url=emulator.base_url, api_key=emulator.api_key
+        )
+        names["questions"] |= {str(number): f"What is {number}?" for number in range(COUNT)}
+        with pytest.raises(KieError):
+            names["run"]()
+        assert len(emulator.requests) <= 4, "no more than those that had started"
 
 
 def test_a_batch_ends_with_the_credits_and_is_continued() -> None:

@@ -1,40 +1,77 @@
-"""The documented rate limiter shares one limit among processes."""
+"""The documented rate limiter of several processes keeps the limit of the account."""
 
 from __future__ import annotations
 
+import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+
+from langchain_kie.emulator import Emulator
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-TRIES = """
-from pathlib import Path
-
-limiter = SharedRateLimiter(Path({path!r}))
-print(sum(limiter.acquire(blocking=False) for _ in range(30)))
+LIMIT = 20
+"""Requests in 10 seconds."""
+PROCESSES = 3
+CALLS = 24
+"""Of a process."""
+TENTH_MS = 100
+"""A tenth of a second: the limiter's time is ten times as fast as that of the emulator."""
+LATE = 0.9
+"""Seconds that a request needs to arrive, at most."""
+LOG = """
+CREATE TABLE granted (milliseconds INTEGER);
+CREATE TRIGGER log AFTER INSERT ON rate_bucket
+    BEGIN INSERT INTO granted VALUES (NEW.item_timestamp); END;
 """
 
 
-def documented_class() -> str:
-    """The imports and the class in the documentation.
+class Arrivals:
+    """The emulator's clock, by the limiter's times: every other 20 requests arrive late.
 
-    The limit is for an hour instead of 10 seconds: processes may take longer to start.
+    So the test does not depend on how long they really need.
     """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.emulator = Emulator(clock=self, rate_limit=True)
+
+    def __call__(self) -> float:
+        with closing(sqlite3.connect(self.path)) as database:
+            rows = database.execute("SELECT milliseconds FROM granted ORDER BY 1").fetchall()
+        number = len(self.emulator.requests) - 1
+        (granted,) = rows[min(number, len(rows) - 1)]
+        return float(granted) / TENTH_MS + (LATE if number // LIMIT % 2 == 0 else 0)
+
+
+def documented_program() -> str:
+    """The program in the documentation, with several calls."""
     pages = "".join(page.read_text() for page in DOCS.glob("*.md"))
     snippets = re.findall(r"```python\n(.*?)```", pages, re.DOTALL)
-    (snippet,) = (text for text in snippets if "class SharedRateLimiter" in text)
-    code, count = re.subn(r"\b10 \* Duration\.SECOND\b", "Duration.HOUR", snippet)
+    (code,) = (text for text in snippets if "class SharedRateLimiter" in text)
+    code, count = re.subn(r"\bDuration\.SECOND\b", str(TENTH_MS), code)
     assert count == 1
-    return code.partition("\nlimiter = ")[0]
+    program, _, call = code.partition("\nprint(")
+    assert call
+    return f"{program}\nmodel.batch(['Hello!'] * {CALLS})"
 
 
 def test_processes_share_one_limit(tmp_path: Path) -> None:
-    code = documented_class() + TRIES.format(path=str(tmp_path / "rate.sqlite"))
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
-    granted = [int(process.communicate(timeout=600)[0]) for process in processes]
-    assert sum(granted) == 20
+    code, path = documented_program(), tmp_path / "kie-rate.sqlite"
+    with Arrivals(path).emulator as emulator:
+        environment = os.environ | {
+            "TMPDIR": str(tmp_path),
+            "KIE_API_KEY": emulator.api_key,
+            "KIE_BASE_URL": emulator.base_url,
+        }
+        program = [sys.executable, "-c", code.partition("\nmodel = ")[0]]
+        subprocess.run(program, env=environment, timeout=600, check=True)  # makes the file
+        with closing(sqlite3.connect(path)) as database:
+            database.executescript(LOG)
+        program = [sys.executable, "-c", code]
+        processes = [subprocess.Popen(program, env=environment) for _ in range(PROCESSES)]
+        assert [process.wait(timeout=600) for process in processes] == [0] * PROCESSES
+        assert len(emulator.requests) == PROCESSES * CALLS, "none was rejected and sent again"

@@ -148,6 +148,6 @@ def test_missing_extra_is_reported(missing):
     """The ImportError contains the command to install it."""
     code = f"import sys; sys.modules[{missing!r}] = None; import langchain_kie.emulator"
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300
     )
     assert 'pip install "langchain-kie[emulator]"' in run.stderr

@@ -207,12 +207,12 @@ def checked_key(key: SecretStr | None) -> SecretStr | None:
     """
     if key is None:
         return None
-    stripped = SecretStr(key.get_secret_value().strip())
+    stripped = key.get_secret_value().strip()
     if not stripped:
         raise KieConfigurationError("the API key is empty: check api_key= and KIE_API_KEY")
-    if not _VISIBLE_ASCII.fullmatch(stripped.get_secret_value()):
+    if not _VISIBLE_ASCII.fullmatch(stripped):
         raise KieConfigurationError("the API key has characters that a header cannot contain")
-    return stripped
+    return SecretStr(stripped)
 
 
 @lru_cache(maxsize=64)

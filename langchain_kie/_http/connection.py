@@ -84,7 +84,9 @@ class Connection:
         if self._unsent:
             unsent, self._unsent = self._unsent, b""
             self._original_write(self._stream, unsent, self._write_timeout)
-        data: bytes = self._original_read(self._stream, max_bytes, self._timeout(timeout))
+        if self._limit and (limit := self._limit()):
+            timeout = limit.socket_timeout(timeout)
+        data: bytes = self._original_read(self._stream, max_bytes, timeout)
         self._data, self._position = b"" if self._is_shared else data, 0
         return data
 
@@ -97,7 +99,9 @@ class Connection:
         if self._unsent:
             unsent, self._unsent = self._unsent, b""
             await self._original_write(self._stream, unsent, self._write_timeout)
-        data: bytes = await self._original_read(self._stream, max_bytes, self._timeout(timeout))
+        if self._limit and (limit := self._limit()):
+            timeout = limit.socket_timeout(timeout)
+        data: bytes = await self._original_read(self._stream, max_bytes, timeout)
         self._data, self._position = b"" if self._is_shared else data, 0
         return data
 
@@ -126,10 +130,6 @@ class Connection:
             unsent, self._unsent = self._unsent, b""
             await self._original_write(self._stream, unsent, timeout)
         await self._original_write(self._stream, buffer, timeout)
-
-    def _timeout(self, timeout: float | None) -> float | None:
-        limit = self._limit and self._limit()
-        return limit.socket_timeout(timeout) if limit else timeout
 
     def has_more(self, piece: bytes) -> bool:
         """Return whether another piece arrived in the same read as this one.

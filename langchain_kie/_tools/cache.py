@@ -36,6 +36,9 @@ class Function(dict[str, Any]):
 
 NormalizedTools = tuple["Sequence[Function]", "Sequence[tuple[str, Json]]"]
 
+_MAX_LISTS = 256
+_last_by_id: dict[int, tuple[bytes, NormalizedTools]] = {}
+
 
 def normalize_tools(tools: Sequence[Any]) -> NormalizedTools:
     """Separate tools into functions and built-in tools.
@@ -64,10 +67,6 @@ def normalize_tools(tools: Sequence[Any]) -> NormalizedTools:
             _last_by_id.clear()
         _last_by_id[id(tools)] = encoded, normalized
     return normalized
-
-
-_MAX_LISTS = 256
-_last_by_id: dict[int, tuple[bytes, NormalizedTools]] = {}
 
 
 @lru_cache(maxsize=_MAX_LISTS)

@@ -93,13 +93,14 @@ def conversation_json(turns: Turns, target: ResolvedModel, convert: ConvertTurns
         return json_list(convert(turns, target, is_started=False))
     encoded, count = prefix.json.get(form, (b"", 0))
     if count < len(prefix.turns):
+        known = [encoded] if encoded else []
         warnings = warnings_given()
         added = convert(prefix.turns[count:], target, is_started=count > 0)
         if warnings != warnings_given():
             rest = convert(turns.new, target, is_started=True)
-            return json_list([encoded, *added, *rest] if encoded else [*added, *rest])
+            return json_list([*known, *added, *rest])
         pieces = [item if isinstance(item, bytes) else to_json(item) for item in added]
-        joined = b",".join([encoded, *pieces] if encoded else pieces)
+        joined = b",".join([*known, *pieces])
         add_size(len(joined) - len(encoded))
         encoded, prefix.json[form] = joined, (joined, len(prefix.turns))
     return json_list([encoded, *convert(turns.new, target, is_started=True)])

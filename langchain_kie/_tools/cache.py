@@ -15,7 +15,7 @@ from langchain_kie._json import ONLY_JSON_TYPES
 from langchain_kie._tools.definitions import normalize_tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from langchain_kie._json import Json
 
@@ -31,6 +31,20 @@ class Function(dict[str, Any]):
 
     def __init__(self, definition: Json) -> None:
         super().__init__(definition)
+        self.forms: dict[Callable[[Function], Json], bytes] = {}
+
+
+class Functions(list[Function]):
+    """The functions of a call; not to be changed.
+
+    Attributes:
+        forms: Their JSON in the form of each API, by the function that converts one.
+    """
+
+    __slots__ = ("forms",)
+
+    def __init__(self, functions: Iterable[Function]) -> None:
+        super().__init__(functions)
         self.forms: dict[Callable[[Function], Json], bytes] = {}
 
 
@@ -86,7 +100,7 @@ def _normalize(tools: Sequence[Any]) -> NormalizedTools:
         if function["name"] in functions:
             raise ValueError(f"two tools are named {function['name']!r}")
         functions[function["name"]] = function
-    return [*functions.values()], [*builtins.items()]
+    return Functions(functions.values()), [*builtins.items()]
 
 
 def cached_function(definition: Json) -> Function:

@@ -208,7 +208,7 @@ def _tools_json(options: Options) -> RawJson | None:
     functions, names = options.functions, options.tool_choice and options.tool_choice.names
     if names and len(names) > 1:  # `tool_choice` can only name one
         functions = [function for function in functions if function["name"] in names]
-    tools = [common.cached_json(function, _function_tool) for function in functions]
+    tools = [common.functions_json(functions, _function_tool)] if functions else []
     for name, _ in options.builtins:
         function = {"name": BUILTIN_TOOLS_BY_NAME[name].wire_name}
         tools.append(to_json({"type": "function", "function": function}))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from langchain_kie._conversation.cache import add_size, keep_form
 from langchain_kie._json import answer_json, json_list, to_json
+from langchain_kie._tools.cache import Functions
 from langchain_kie._warnings import warnings_given
 
 if TYPE_CHECKING:
@@ -39,12 +40,15 @@ def deep_merged(body: Mapping[str, Any], extra: Mapping[str, Any]) -> Json:
     return result
 
 
-def cached_json(function: Function, convert: Callable[[Function], Json]) -> bytes:
-    """The JSON of a function as `convert` returns it, encoded only once."""
-    encoded = function.forms.get(convert)
-    if encoded is None:
-        encoded = function.forms[convert] = to_json(convert(function))
-    return encoded
+def functions_json(functions: Sequence[Function], convert: Callable[[Function], Json]) -> bytes:
+    """The JSON of functions as `convert` returns them, with commas; encoded only once."""
+    forms = functions.forms if isinstance(functions, Functions) else {}
+    if convert not in forms:
+        for function in functions:
+            if convert not in function.forms:
+                function.forms[convert] = to_json(convert(function))
+        forms[convert] = b",".join([function.forms[convert] for function in functions])
+    return forms[convert]
 
 
 def turn_json(

@@ -217,10 +217,8 @@ def _tools(options: Options) -> list[Json]:
         {BUILTIN_TOOLS_BY_NAME[name].wire_name: config} for name, config in options.builtins
     ]
     if options.functions:
-        declarations = [
-            common.cached_json(function, _declaration) for function in options.functions
-        ]
-        tools.append({"functionDeclarations": raw_list(declarations)})
+        declarations = common.functions_json(options.functions, _declaration)
+        tools.append({"functionDeclarations": raw_list([declarations])})
     return tools
 
 

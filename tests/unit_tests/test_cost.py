@@ -208,10 +208,10 @@ WORKS: dict[str, tuple[Callable[[int], int], float]] = {
     "a native picture": (lambda n: invoked(pictures(n), NATIVE), 124),
     "a JSON result": (lambda n: invoked(results(n), CHAT), 8.8),
     "a native JSON result": (lambda n: invoked(results(n), NATIVE), 8.8),
-    "a tool": (lambda n: invoked(history(0), CHAT, tools=[function(i) for i in range(n)]), 2.2),
+    "a tool": (lambda n: invoked(history(0), CHAT, tools=[function(i) for i in range(n)]), 0.1),
     "a native tool": (
         lambda n: invoked(history(0), NATIVE, tools=[function(i) for i in range(n)]),
-        2.2,
+        0.1,
     ),
 }
 """What is counted, and the most calls that one more may take."""

@@ -41,7 +41,7 @@ SLOW = ("httpx2", "memory", "pools", "processes", "proxies")
 # The module and the changed line of mutants that no test can, or should, notice, and why.
 EQUIVALENT = {
     "cache: parsed = None": "only slower; test_cost counts it",
-    "cache: used = [*map(kwargs.get, )]": "only slower: the message is not kept",
+    "parsed_message: used = [*map(kwargs.get, )]": "only slower: the message is not kept",
     "content: is_same = all(new is old for new, old in zip(content, message.content, strict=False))": (  # noqa: E501
         "they have the same length"
     ),

@@ -22,7 +22,7 @@ from langchain_kie._answer.held_text import (
 from langchain_kie._answer.messages import last_chunk, message_chunk, refusal_message
 from langchain_kie._answer.metadata import AnswerMetadata
 from langchain_kie._answer.tool_calls import ToolCalls
-from langchain_kie._conversation.cache import INVALID_ARGUMENTS_KEY
+from langchain_kie._conversation.parsed_message import INVALID_ARGUMENTS_KEY
 from langchain_kie._conversation.thought_signatures import SignatureLog
 from langchain_kie._error_bodies import error_from_text, may_be_lost_file
 from langchain_kie._json import to_json

@@ -9,7 +9,7 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import BaseModel
 
-from langchain_kie._conversation.cache import INVALID_ARGUMENTS_KEY
+from langchain_kie._conversation.parsed_message import INVALID_ARGUMENTS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

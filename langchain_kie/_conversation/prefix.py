@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langchain_kie._conversation.cache import Turn
+from langchain_kie._conversation.parsed_message import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from langchain_kie._conversation.cache import ParsedMessage
+    from langchain_kie._conversation.parsed_message import ParsedMessage
 
 
 class Prefix:

@@ -19,12 +19,12 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from langchain_kie._conversation.cache import (
+from langchain_kie._conversation.cache import parse_messages
+from langchain_kie._conversation.parsed_message import (
     INVALID_ARGUMENTS_KEY,
     ParsedMessage,
     ToolTurn,
     Turn,
-    parse_messages,
 )
 from langchain_kie._conversation.prefix import MIN_MESSAGES, Turns, extended_prefix, find_prefix
 from langchain_kie._conversation.repair import repaired

@@ -15,7 +15,7 @@ from langchain_kie.errors import KieToolCallMissingError, shortened
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langchain_kie._conversation.cache import Turn
+    from langchain_kie._conversation.parsed_message import Turn
 
 _MAX_SAME = 3
 _MAX_REJECTED = 6

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
 
     from langchain_kie._catalog import ResolvedModel
-    from langchain_kie._conversation.cache import ToolTurn, Turn
     from langchain_kie._conversation.content import Part
     from langchain_kie._conversation.media import Media
+    from langchain_kie._conversation.parsed_message import ToolTurn, Turn
     from langchain_kie._conversation.prefix import Turns
     from langchain_kie._json import Json
     from langchain_kie._options import Options

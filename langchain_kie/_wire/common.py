@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from langchain_kie._answer.event import AnswerEvent
     from langchain_kie._catalog import ResolvedModel
-    from langchain_kie._conversation.cache import Turn
+    from langchain_kie._conversation.parsed_message import Turn
     from langchain_kie._conversation.prefix import Turns
     from langchain_kie._json import Json
     from langchain_kie._tools.cache import Function

@@ -16,8 +16,8 @@ from langchain_kie._wire import common
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from langchain_kie._conversation.cache import Turn
     from langchain_kie._conversation.content import Part
+    from langchain_kie._conversation.parsed_message import Turn
     from langchain_kie._json import Json
 
 _Placed: TypeAlias = "tuple[tuple[int, float, int], int, Json]"

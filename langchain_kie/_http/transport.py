@@ -12,7 +12,6 @@ import re
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -27,22 +26,26 @@ from langchain_kie._http.pools import (
     pooled_transport,
 )
 from langchain_kie._http.read_deadline import aread_pieces, read_pieces
+from langchain_kie._http.request_values import (
+    body_stream,
+    checked_url,
+    read_in_threads,
+    timeout_in_seconds,
+    url_for,
+)
 from langchain_kie._http.response import HttpCall, ItemT, MultipartBody, ResponseReader
 from langchain_kie._http.retry import log_retry, retry_delay
-from langchain_kie._json import PIECE_BYTES, JsonPieces
+from langchain_kie._json import JsonPieces
 from langchain_kie._version import __version__
 from langchain_kie.errors import KieConfigurationError, KieError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Iterator, Mapping
 
     from pydantic import SecretStr
 
     from langchain_kie._settings import AsyncHttpClient, HttpClient, Timeout
     from langchain_kie.rate_limiter import KieRateLimiter
-
-DEFAULT_TIMEOUT = {"connect": 10, "read": 180, "write": 60, "pool": 60}
-"""Seconds; KIE's slowest responses take minutes before their first byte (docs/wire.md 8)."""
 
 _HEADERS = (
     ("Accept", "text/event-stream, application/json"),
@@ -243,7 +246,7 @@ class Transport:
             raise KieConfigurationError("the HTTP client given to the model is closed")
         timeout = self.timeout if call.timeout is None else call.timeout
         text, body = self.base_url + call.path, call.body
-        url = _url(text)
+        url = checked_url(text)
         headers = [*_HEADERS]
         content: dict[str, Any]
         if isinstance(body, MultipartBody):
@@ -257,16 +260,16 @@ class Transport:
             else:
                 size, host = str(len(body)), url.netloc.decode()
                 headers += [("Host", host), ("Content-Length", size)]
-                content = {"stream": _body_stream(body)}
+                content = {"stream": body_stream(body)}
         if self.headers:
             replaced = {name.lower() for name in self.headers}
             headers = [pair for pair in headers if pair[0].lower() not in replaced]
             headers += self.headers.items()
         method = "GET" if body is None else "POST"
-        content["extensions"] = {"timeout": _seconds(timeout)}
+        content["extensions"] = {"timeout": timeout_in_seconds(timeout)}
         request: httpx.Request
         if client:
-            request = client.build_request(method, _url_for(client, text), **content)
+            request = client.build_request(method, url_for(client, text), **content)
             for name, value in headers:  # half the time of passing them to `build_request`
                 request.headers[name] = value
         else:
@@ -281,7 +284,7 @@ class Transport:
                 request.method,
                 request.url,
                 headers=request.headers,
-                content=_read_in_threads(cast("httpx.SyncByteStream", request.stream)),
+                content=read_in_threads(cast("httpx.SyncByteStream", request.stream)),
                 extensions=request.extensions,
             )
         if request.url.scheme == "https":
@@ -322,26 +325,6 @@ class Transport:
             ) from error
 
 
-def _url_for(client: HttpClient | AsyncHttpClient, text: str) -> Any:
-    """A URL in the class of the client's library: httpx2 takes no URL of httpx."""
-    return _url_in(cast("Hashable", type(getattr(client, "base_url", text))), text)
-
-
-@lru_cache(maxsize=256)
-def _url_in(url_class: Any, text: str) -> Any:
-    return url_class(text)
-
-
-@lru_cache(maxsize=256)
-def _url(text: str) -> httpx.URL:
-    try:
-        url = httpx.URL(text)
-        _ = url.host
-    except (httpx.InvalidURL, ValueError):
-        raise KieConfigurationError("the host of base_url is invalid") from None
-    return url
-
-
 def transport_for(
     *, api_key: SecretStr | None, base_url: str, allow_http: bool = False, **settings: Any
 ) -> Transport:
@@ -355,47 +338,3 @@ def transport_for(
         raise KieConfigurationError("there is no key: pass api_key= or set KIE_API_KEY")
     url = _settings.checked_base_url(base_url, allow_http=allow_http)
     return Transport(base_url=url, auth=BearerAuth(key), **settings)
-
-
-def _body_stream(body: bytes | JsonPieces) -> httpx.SyncByteStream | httpx.AsyncByteStream:
-    if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
-        return httpx.ByteStream(body)
-    return _LongBody(JsonPieces([body], []) if isinstance(body, bytes) else body)
-
-
-class _LongBody(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that is sent in pieces.
-
-    httpcore 1.0.9 copies the rest of a piece with each write to the socket, and asyncio copies
-    what the socket does not take. Can go when neither does.
-    """
-
-    def __init__(self, body: JsonPieces) -> None:
-        self._body = body
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in self._body:  # noqa: UP028 - as the async twin
-            yield piece
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._body:
-            yield piece
-
-
-def _seconds(timeout: float | Timeout | None) -> dict[str, float | None]:
-    """A timeout in the form that the libraries pass on with a request."""
-    if timeout is None:
-        return {**DEFAULT_TIMEOUT}
-    if isinstance(timeout, (int, float)):
-        return dict.fromkeys(DEFAULT_TIMEOUT, timeout)
-    return timeout.as_dict()
-
-
-async def _read_in_threads(stream: httpx.SyncByteStream) -> AsyncIterator[bytes]:
-    """The pieces of a multipart body, whose file is read in threads.
-
-    httpx 0.28.1 and httpx2 2.16.2 read it on the event loop. Can go when they do not.
-    """
-    pieces = iter(stream)
-    while piece := await asyncio.to_thread(next, pieces, b""):
-        yield piece

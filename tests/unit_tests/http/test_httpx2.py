@@ -14,7 +14,7 @@ from faults.network import client_tls, server_tls
 from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie import KieAccount, KieConfigurationError, KieError
-from langchain_kie._http.transport import DEFAULT_TIMEOUT
+from langchain_kie._http.request_values import DEFAULT_TIMEOUT
 from unit_tests.loopback import PRELUDE, TEXT_EVENTS, all_closed, run_script
 from unit_tests.upload_server import STORED_AT, aupload, files_at, receipt, unique_png, upload
 

@@ -13,7 +13,7 @@ from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie._http.errors import to_kie_error
 from langchain_kie._http.read_deadline import USAGE_TIMEOUT, read_pieces
-from langchain_kie._http.transport import DEFAULT_TIMEOUT
+from langchain_kie._http.request_values import DEFAULT_TIMEOUT
 
 FOUR = {"connect": 1.0, "read": 2.0, "write": 0.5, "pool": None}
 TIMEOUTS: list[tuple[type[httpx.TimeoutException], bool, str]] = [

@@ -49,8 +49,7 @@ class HeldText:
     def add(self, text: str, signature: str | None) -> bool:
         """Add a piece, with its signature; return whether the text must be held further."""
         self.pieces.append((text, signature))
-        if len(self._start) < _START_CHARS:
-            self._start = (self._start + text).lstrip(_BLANK)[:_START_CHARS]
+        self._start = (self._start + text).lstrip(_BLANK)[:_START_CHARS]
         return self.until_end or self._may_hold(self._start)
 
     def __str__(self) -> str:

@@ -71,7 +71,6 @@ class PendingCall:
         is_buffered: Whether its arguments are emitted only when they are complete.
         is_quoted: Whether its arguments are a JSON string, which should hold the object.
         is_answer: Whether its arguments are the text of the answer.
-        is_announced: Whether its name and id were emitted.
         is_text: Whether its arguments should all be strings; those that come before any other
             value are emitted at once.
         held_from: The number of characters that were emitted before another value.
@@ -98,7 +97,6 @@ class PendingCall:
     is_buffered: bool = False
     is_quoted: bool = False
     is_answer: bool = False
-    is_announced: bool = False
     is_text: bool = False
     held_from: int = 0
     is_emitted: bool = False

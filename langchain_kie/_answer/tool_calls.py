@@ -114,7 +114,7 @@ class ToolCalls:
         is_sent = call is self._sending or self._start_sending(call)
         target = chunks if is_sent else self._waiting
         chunk = target.get(call.index) or tool_call_chunk(args="", index=call.index)
-        if not call.is_announced:
+        if not call.id:
             self._announce(call, chunk)
         chunk["args"] = (chunk["args"] or "") + call.emit_arguments(args)
         target[call.index] = chunk
@@ -123,7 +123,7 @@ class ToolCalls:
         return ""
 
     def _announce(self, call: PendingCall, chunk: ToolCallChunk) -> None:
-        call.is_announced, call.id = True, self._unique_id(call.native_id)
+        call.id = self._unique_id(call.native_id)
         chunk["name"], chunk["id"] = call.name, call.id
 
     def _start_sending(self, call: PendingCall) -> bool:
@@ -172,7 +172,7 @@ class ToolCalls:
         answer = []
         for call in [call for call in self._calls if call.name and not call.fragments]:
             args = call.end_arguments(is_cut=is_cut)
-            if not call.is_answer:
+            if call.id:
                 chunk = self._waiting.get(call.index) or tool_call_chunk(args="", index=call.index)
                 self._waiting[call.index] = {**chunk, "args": call.emit_arguments(args)}
             elif call is self.answer:
@@ -188,15 +188,16 @@ class ToolCalls:
         repairs JSON.
         """
         chunks = []
-        for call in [call for call in self._calls if call.name and not call.is_answer]:
+        for call in self._calls:
+            if not call.id:
+                continue
             rest, call.cut_escape = call.cut_escape, ""
             if rest:
                 call.fragments.append(rest)
             arguments = call.arguments()
             parsed = arguments_value(arguments)
             if not isinstance(parsed, dict):
-                if call.id:
-                    self.invalid_arguments[call.id] = arguments
+                self.invalid_arguments[call.id] = arguments
                 rest = rest if call.is_emitted else arguments[call.held_from :]
                 rest += unrepairable_suffix(arguments)
             if rest or call.index in self._waiting:

@@ -53,11 +53,6 @@ def network_errors() -> tuple[type[Exception], ...]:
     return (OSError, *(getattr(module, base, OSError) for module in modules for base in _BASES))
 
 
-def class_names(error: Exception) -> set[str]:
-    """The names of the class of an error, and of its bases."""
-    return {cls.__name__ for cls in type(error).__mro__}
-
-
 def to_kie_error(
     error: Exception,
     *,
@@ -73,7 +68,7 @@ def to_kie_error(
     may have billed the call. A connection that was lost after a part of the answer, a rejected
     certificate and a proxy's 4xx are never retried.
     """
-    names = class_names(error)
+    names = {cls.__name__ for cls in type(error).__mro__}
     if "TimeoutException" in names:
         field, missing = _TIMEOUTS.get(type(error).__name__, _TIMEOUTS["ReadTimeout"])
         seconds = timeouts.get(field)

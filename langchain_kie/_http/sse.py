@@ -235,8 +235,6 @@ class EventParser:
 
     def _parse_data(self, text: bytes) -> list[Any]:
         """Parse the data of an event; return an empty list if there is no data."""
-        if text == b"[DONE]":
-            return [DONE]
         if not text:
             return []
         try:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 
 from langchain_kie import _settings
-from langchain_kie._http.errors import cause_chain, class_names, network_errors, to_kie_error
+from langchain_kie._http.errors import cause_chain, network_errors, to_kie_error
 from langchain_kie._http.pools import (
     AsyncPool,
     HandshakeGuard,
@@ -309,8 +309,7 @@ class Transport:
             if reader and reader.is_complete:
                 return
             request.headers.pop("Authorization", None)
-            if "RequestError" in class_names(error):
-                error.request = request  # type: ignore[attr-defined]
+            error.request = request  # type: ignore[attr-defined]
             for link in cause_chain(error):
                 link.args = tuple(
                     self.auth.redact(arg) if isinstance(arg, str) else arg for arg in link.args

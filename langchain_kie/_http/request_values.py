@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -12,7 +12,7 @@ from langchain_kie._json import PIECE_BYTES, JsonPieces
 from langchain_kie.errors import KieConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Hashable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from langchain_kie._settings import AsyncHttpClient, HttpClient, Timeout
 
@@ -22,16 +22,14 @@ DEFAULT_TIMEOUT = {"connect": 10, "read": 180, "write": 60, "pool": 60}
 
 def url_for(client: HttpClient | AsyncHttpClient, text: str) -> Any:
     """A URL in the class of the client's library: httpx2 takes no URL of httpx."""
-    return _url_in(cast("Hashable", type(getattr(client, "base_url", text))), text)
+    return _url_in(type(getattr(client, "base_url", text)), text)
+
+
+_url_in: Any = lru_cache(maxsize=256)(lambda url_class, text: url_class(text))
 
 
 @lru_cache(maxsize=256)
-def _url_in(url_class: Any, text: str) -> Any:
-    return url_class(text)
-
-
-@lru_cache(maxsize=256)
-def checked_url(text: str) -> httpx.URL:
+def parsed_url(text: str) -> httpx.URL:
     """A URL of httpx, which accepts fewer hosts than `urllib`.
 
     Raises:
@@ -71,7 +69,7 @@ class _LongBody(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield piece
 
 
-def timeout_in_seconds(timeout: float | Timeout | None) -> dict[str, float | None]:
+def seconds(timeout: float | Timeout | None) -> dict[str, float | None]:
     """A timeout in the form that the libraries pass on with a request."""
     if timeout is None:
         return {**DEFAULT_TIMEOUT}
@@ -80,7 +78,7 @@ def timeout_in_seconds(timeout: float | Timeout | None) -> dict[str, float | Non
     return timeout.as_dict()
 
 
-async def read_in_threads(stream: httpx.SyncByteStream) -> AsyncIterator[bytes]:
+async def in_threads(stream: httpx.SyncByteStream) -> AsyncIterator[bytes]:
     """The pieces of a multipart body, whose file is read in threads.
 
     httpx 0.28.1 and httpx2 2.16.2 read it on the event loop. Can go when they do not.

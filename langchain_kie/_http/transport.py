@@ -26,13 +26,7 @@ from langchain_kie._http.pools import (
     pooled_transport,
 )
 from langchain_kie._http.read_deadline import aread_pieces, read_pieces
-from langchain_kie._http.request_values import (
-    body_stream,
-    checked_url,
-    read_in_threads,
-    timeout_in_seconds,
-    url_for,
-)
+from langchain_kie._http.request_values import body_stream, in_threads, parsed_url, seconds, url_for
 from langchain_kie._http.response import HttpCall, ItemT, MultipartBody, ResponseReader
 from langchain_kie._http.retry import log_retry, retry_delay
 from langchain_kie._json import JsonPieces
@@ -246,7 +240,7 @@ class Transport:
             raise KieConfigurationError("the HTTP client given to the model is closed")
         timeout = self.timeout if call.timeout is None else call.timeout
         text, body = self.base_url + call.path, call.body
-        url = checked_url(text)
+        url = parsed_url(text)
         headers = [*_HEADERS]
         content: dict[str, Any]
         if isinstance(body, MultipartBody):
@@ -266,7 +260,7 @@ class Transport:
             headers = [pair for pair in headers if pair[0].lower() not in replaced]
             headers += self.headers.items()
         method = "GET" if body is None else "POST"
-        content["extensions"] = {"timeout": timeout_in_seconds(timeout)}
+        content["extensions"] = {"timeout": seconds(timeout)}
         request: httpx.Request
         if client:
             request = client.build_request(method, url_for(client, text), **content)
@@ -284,7 +278,7 @@ class Transport:
                 request.method,
                 request.url,
                 headers=request.headers,
-                content=read_in_threads(cast("httpx.SyncByteStream", request.stream)),
+                content=in_threads(cast("httpx.SyncByteStream", request.stream)),
                 extensions=request.extensions,
             )
         if request.url.scheme == "https":

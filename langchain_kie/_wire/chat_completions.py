@@ -133,8 +133,8 @@ def _messages_of(turn: Turn, target: ResolvedModel, before: Sequence[Turn]) -> l
     extras = stored_extras(entries, [tool.call for tool in turn.tools]) if entries else {}
     message["tool_calls"] = [_tool_call(tool, extras.get(tool.call["id"])) for tool in turn.tools]
     if before:
-        parts = [part for joined in before for part in _content_parts(_content(joined.parts))]
-        message["content"] = parts + _content_parts(message["content"])
+        parts = [part for joined in (*before, turn) for part in joined.parts]
+        message["content"] = _content_parts(parts)
     return [message, *_tool_results(turn.tools)]
 
 
@@ -149,17 +149,15 @@ def _message(turn: Turn, target: ResolvedModel) -> Json:
     return message
 
 
-def _content_parts(content: str | list[Json]) -> list[Json]:
-    """A content as parts; an empty string is no part."""
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}] if content else []
-    return content
-
-
 def _content(parts: list[Part]) -> str | list[Json]:
-    """A single text as a string, else parts; media of every kind are `image_url` parts."""
+    """A single text as a string, else parts."""
     if len(parts) == 1 and isinstance(parts[0], str):
         return parts[0]
+    return _content_parts(parts)
+
+
+def _content_parts(parts: list[Part]) -> list[Json]:
+    """The parts of a content; media of every kind are `image_url` parts."""
     return [
         {"type": "text", "text": part}
         if isinstance(part, str)

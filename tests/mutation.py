@@ -32,12 +32,12 @@ ROOMS = {
         "wire/test_signatures.py",
         "test_files.py",
     ),
-    "_http": ("http", "test_calls.py", "answer/test_unusual_answers.py"),
+    "_http": ("http", "test_calls.py", "test_security.py", "answer/test_unusual_answers.py"),
     "_json_schema": ("json_schema", "tools", "answer/test_required_calls.py"),
     "_wire": ("wire", "answer", "tools"),
 }
-# Of memory, pools and processes; one of the proxies fails when mutmut wraps the functions.
-SLOW = ("httpx2", "memory", "pools", "processes", "proxies")
+# Of memory and processes; one of the proxies fails when mutmut wraps the functions.
+SLOW = ("httpx2", "memory", "processes", "proxies")
 # The module and the changed line of mutants that no test can, or should, notice, and why.
 EQUIVALENT = {
     "cache: parsed = None": "only slower; test_cost counts it",

@@ -32,7 +32,13 @@ ROOMS = {
         "wire/test_signatures.py",
         "test_files.py",
     ),
-    "_http": ("http", "test_calls.py", "test_security.py", "answer/test_unusual_answers.py"),
+    "_http": (
+        "http",
+        "test_calls.py",
+        "test_error_bodies.py",
+        "test_security.py",
+        "answer/test_unusual_answers.py",
+    ),
     "_json_schema": ("json_schema", "tools", "answer/test_required_calls.py"),
     "_wire": ("wire", "answer", "tools"),
 }
@@ -46,6 +52,7 @@ EQUIVALENT = {
         "they have the same length"
     ),
     'metadata: self._parse_usage: Callable[[Json], UsageMetadata] | None = ""': "as false as None",
+    "transport: while piece := await asyncio.to_thread(next, pieces, None):": "as false as no bytes",
     "normalize: if self.nodes_left <= 0 and not self.limits.truncate:": (
         "a limit that no input is meant to reach exactly"
     ),

@@ -48,11 +48,14 @@ SLOW = ("httpx2", "memory", "processes", "proxies")
 EQUIVALENT = {
     "cache: parsed = None": "only slower; test_cost counts it",
     "cache: used = [*map(kwargs.get, )]": "only slower: the message is not kept",
+    "connection: if len(self._data) - self._position + len(piece) > _MAX_FRAMING < len(piece):": (
+        "it is checked again after the search"
+    ),
     "content: is_same = all(new is old for new, old in zip(content, message.content, strict=False))": (  # noqa: E501
         "they have the same length"
     ),
     'metadata: self._parse_usage: Callable[[Json], UsageMetadata] | None = ""': "as false as None",
-    "transport: while piece := await asyncio.to_thread(next, pieces, None):": "as false as no bytes",
+    "transport: while piece := await asyncio.to_thread(next, pieces, None):": "as false as b''",
     "normalize: if self.nodes_left <= 0 and not self.limits.truncate:": (
         "a limit that no input is meant to reach exactly"
     ),

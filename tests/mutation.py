@@ -32,20 +32,30 @@ ROOMS = {
         "wire/test_signatures.py",
         "test_files.py",
     ),
-    "_http": ("http", "test_calls.py", "answer/test_unusual_answers.py"),
+    "_http": (
+        "http",
+        "test_calls.py",
+        "test_error_bodies.py",
+        "test_security.py",
+        "answer/test_unusual_answers.py",
+    ),
     "_json_schema": ("json_schema", "tools", "answer/test_required_calls.py"),
     "_wire": ("wire", "answer", "tools"),
 }
-# Of memory, pools and processes; one of the proxies fails when mutmut wraps the functions.
-SLOW = ("httpx2", "memory", "pools", "processes", "proxies")
+# Of memory and processes; one of the proxies fails when mutmut wraps the functions.
+SLOW = ("httpx2", "memory", "processes", "proxies")
 # The module and the changed line of mutants that no test can, or should, notice, and why.
 EQUIVALENT = {
     "cache: parsed = None": "only slower; test_cost counts it",
     "parsed_message: used = [*map(kwargs.get, )]": "only slower: the message is not kept",
+    "connection: if len(self._data) - self._position + len(piece) > _MAX_FRAMING < len(piece):": (
+        "it is checked again after the search"
+    ),
     "content: is_same = all(new is old for new, old in zip(content, message.content, strict=False))": (  # noqa: E501
         "they have the same length"
     ),
     'metadata: self._parse_usage: Callable[[Json], UsageMetadata] | None = ""': "as false as None",
+    "transport: while piece := await asyncio.to_thread(next, pieces, None):": "as false as b''",
     "normalize: if self.nodes_left <= 0 and not self.limits.truncate:": (
         "a limit that no input is meant to reach exactly"
     ),

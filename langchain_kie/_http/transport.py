@@ -319,7 +319,7 @@ class Transport:
 
 
 def transport_for(
-    *, api_key: SecretStr | None, base_url: str, allow_http: bool = False, **settings: Any
+    *, api_key: SecretStr | None, base_url: str, allow_http: bool, **settings: Any
 ) -> Transport:
     """Check the key and the URL, and return a transport.
 

@@ -310,6 +310,21 @@ async def test_a_compressed_error_body_is_read(encoding, body, message) -> None:
             assert caught.value.message == message
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "encoding"),
+    [
+        ({"Content-Encoding": "BR"}, b"answer", "br"),
+        ({"Content-Encoding": "gzip, br"}, b"answer", "gzip, br"),
+        ({}, gzip.compress(b"answer", mtime=0), "gzip"),
+    ],
+)
+async def test_an_answer_in_an_encoding_that_was_not_requested(headers, body, encoding) -> None:
+    with server_sending(body, headers=headers) as server:
+        for call_mode in BASIC_CALL_MODES:
+            with pytest.raises(KieProtocolError, match=f"unexpected Content-Encoding: {encoding}"):
+                await call_mode(model_at(server))
+
+
 def read_all(reader: Any, pieces: list[bytes]) -> None:
     for piece in pieces:
         reader.feed(piece)

@@ -28,6 +28,7 @@ from unit_tests.answer.rows import (
     delta,
     fragment,
     native,
+    signed_call,
     signed_content,
     signed_text,
 )
@@ -364,6 +365,8 @@ NEXT_TO_ANSWER: dict[str, tuple[list[Any], str, str, int]] = {
     "the answer and the same JSON": ([OF_ANSWER, REPORT], REPORT, REPORT, 0),
     "JSON and the same answer": ([REPORT, OF_ANSWER], REPORT, REPORT, 0),
     "JSON, a call, the same answer": ([REPORT, OF_TOOL, OF_ANSWER], REPORT, REPORT, 1),
+    "a call and JSON after prose": ([OF_TOOL, f"Sure:\n{FENCED}"], f"Sure:\n{FENCED}", "", 1),
+    "a call and JSON": ([OF_TOOL, '{"city": 1}'], '{"city": 1}', "", 1),
 }
 """What an answer has, in order; its text, its thoughts, and the number of tool calls."""
 
@@ -410,6 +413,23 @@ async def test_text_next_to_the_answer_is_kept_as_a_thought(parts: str, schema: 
                 assert message.text == text
                 assert message.additional_kwargs.get("reasoning_content", "") == thoughts
                 assert len(message.tool_calls) == calls
+
+
+async def test_a_signed_call_is_after_the_text_that_was_held() -> None:
+    call = {"name": "weather", "args": OSLO, "id": "c1"}
+    signed = {"functionCall": call, "thoughtSignature": "S=="}
+    body = sse(native({"text": "Hm. "}), native({"text": "Wait."}), native(signed, finish="STOP"))
+    for message in await answers(body, NATIVE, response_format=SCHEMA):
+        assert (message.content, len(message.tool_calls)) == ("Hm. Wait.", 1)
+        entries = message.additional_kwargs["thought_signatures"][NATIVE]
+        assert signed_call("c1", 9, "S==", OSLO, "weather") in entries
+
+
+async def test_json_is_held_beyond_a_block() -> None:
+    code = {"executableCode": {"language": "PYTHON", "code": "1"}}
+    body = sse(native({"text": f"Sure:\n{FENCED}"}), native(code), native(finish="STOP"))
+    for message in await answers(body, NATIVE, (), response_format=SCHEMA):
+        assert message.text == FENCED[8:-4]
 
 
 @pytest.mark.parametrize("tools", [(), TOOLS])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -11,10 +12,12 @@ import pytest
 from call_modes import (
     BASIC_CALL_MODES,
     DOCUMENTS,
+    astream,
     fixture,
     model_at,
     response_reader,
     server_sending,
+    stream,
 )
 from scripted_server import Scripted, ScriptedServer, sse
 
@@ -117,6 +120,29 @@ def test_a_request_that_costs_nothing_is_retried_after_a_part_of_its_answer(no_s
     lost = Scripted([body[:9]], ending="fin-mid-chunk")
     with ScriptedServer(lost, Scripted([body])) as server:
         assert KieAccount(api_key="k", base_url=server.base_url).credits() == 5.5
+
+
+# What follows two events in the same read, and whether it breaks the response.
+AFTER_EVENTS = {
+    "no chunk": (b"nonsense " * 9, True),
+    "a chunk that is cut": (b"64\r\n: " + b"x" * 40, True),
+    "a trailer": (b"0\r\nX-Trailer: " + b"x" * 40 + b"\r\n\r\n", False),
+}
+
+
+@pytest.mark.parametrize(("rest", "is_broken"), AFTER_EVENTS.values(), ids=AFTER_EVENTS)
+async def test_events_of_one_read_are_yielded_whatever_follows(rest, is_broken) -> None:
+    events = [sse(chat("a")), sse(chat("b", None if is_broken else "stop"))]
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(event), event) for event in events)
+    first = Scripted([fixture("shape_a.sse")])  # from then on the connection is watched
+    second = Scripted([Scripted().head + chunks + rest], framing="raw", ending="fin-unframed")
+    for call_mode in (stream, astream):
+        received: list[Any] = []
+        with ScriptedServer(first, second) as server:
+            await call_mode(model_at(server))
+            with pytest.raises(KieStreamInterruptedError) if is_broken else nullcontext():
+                await call_mode(model_at(server), "hi", received)
+        assert "".join(chunk.text for chunk in received) == "ab"
 
 
 # --- output after a finish reason --------------------------------------------------------------

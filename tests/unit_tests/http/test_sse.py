@@ -93,6 +93,7 @@ def test_invalid_utf8_is_an_error_and_not_replaced(invalid: bytes) -> None:
 
 
 ERROR = {"code": 402, "msg": 'a {" [b'}
+ERROR_402 = {"code": 402, "msg": "m"}
 PRETTY = orjson.dumps(ERROR, option=orjson.OPT_INDENT_2)
 """An error in several lines, none of which has a field name."""
 
@@ -141,6 +142,7 @@ PRETTY = orjson.dumps(ERROR, option=orjson.OPT_INDENT_2)
         (b'data: {}\n\n{\n{"code":402,"msg":"m"}\n', [{}, {"code": 402, "msg": "m"}]),
         (b"data: {}\n\n{\n]\n" + PRETTY, [{}, ERROR]),
         (b": x\n\n" + PRETTY[:-1], []),
+        (b': x\n{"error":"m","a":\n {"code":402,"msg":"m"}\n}', [{"error": "m", "a": ERROR_402}]),
         (PRETTY + b"\n{", [ERROR]),
         (PRETTY + b"{", [KieProtocolError]),
         (b"data: null\n\n", [None]),

@@ -43,6 +43,7 @@ def test_a_timeout_says_what_did_not_happen_and_is_retried_if_not_billed(
     assert error.is_retryable
     was_sent = cls not in {httpx.ConnectTimeout, httpx.PoolTimeout}
     assert ("may have billed" in str(error)) is was_sent
+    assert ("answer" in error.hint) is after_first_item
     may_retry = retry_on_timeout or cls is httpx.ConnectTimeout
     assert (error.max_retries > 0) is (may_retry and not after_first_item)
 

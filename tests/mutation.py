@@ -55,7 +55,7 @@ EQUIVALENT = {
         "they have the same length"
     ),
     'metadata: self._parse_usage: Callable[[Json], UsageMetadata] | None = ""': "as false as None",
-    "request_values: while piece := await asyncio.to_thread(next, pieces, None):": "as false as b''",
+    "request_values: while piece := await asyncio.to_thread(next, pieces, None):": "as false",
     "normalize: if self.nodes_left <= 0 and not self.limits.truncate:": (
         "a limit that no input is meant to reach exactly"
     ),

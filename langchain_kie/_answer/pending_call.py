@@ -163,8 +163,8 @@ class PendingCall:
 
     def has_complete_arguments(self) -> bool:
         """Whether its arguments are a complete JSON value, so that a fragment cannot follow."""
-        if self.is_complete:
-            return True
+        if self.is_complete or self.partial_args is not None:
+            return self.is_complete
         return not self.is_open() and parse_arguments(self.arguments()) is not None
 
     def has_all_arguments(self) -> bool:

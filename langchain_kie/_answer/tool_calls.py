@@ -6,7 +6,7 @@ Independent of APIs and I/O.
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _INDIRECT = frozenset(
     {"$ref", "allOf", "anyOf", "oneOf", "additionalProperties", "patternProperties"}
 )
+
+_Relation = Literal["continues", "repeats", "starts"]
+_Chunks = dict[int, ToolCallChunk]
+"""The chunks of one event, by the index of their tool call."""
 
 _MAX_COMPARED = 200
 """How many calls a call without an id is compared with."""
@@ -52,7 +56,7 @@ class ToolCalls:
         self._signatures = signatures
         self._calls: list[PendingCall] = []
         self._sending: PendingCall | None = None
-        self._waiting: dict[int, ToolCallChunk] = {}
+        self._waiting: _Chunks = {}
         self.needs_end = False
         self.answer: PendingCall | None = None
         self.invalid_arguments: dict[str, str] = {}
@@ -77,7 +81,7 @@ class ToolCalls:
         call = next((call for call in self._calls if call.name), None)
         return (call.defect() or f"the model called {call.name!r} instead") if call else ""
 
-    def add(self, delta: ToolCallDelta, text_length: int, chunks: dict[int, ToolCallChunk]) -> str:
+    def add(self, delta: ToolCallDelta, text_length: int, chunks: _Chunks) -> str:
         """Add a tool call or a fragment to the chunks of its event; a call has one chunk there.
 
         A call without a name is emitted once its name is known; if it has no id then, one is
@@ -136,7 +140,7 @@ class ToolCalls:
         self._sending = call
         return True
 
-    def _send_waiting(self, call: PendingCall, chunks: dict[int, ToolCallChunk]) -> None:
+    def _send_waiting(self, call: PendingCall, chunks: _Chunks) -> None:
         """Add to the chunks of an event those that waited for the arguments of a call."""
         while self._waiting and call.has_all_arguments():
             self._sending = call = self._calls[next(iter(self._waiting))]
@@ -146,19 +150,27 @@ class ToolCalls:
                 chunk["args"] = (chunk["args"] or "") + (waiting["args"] or "")
 
     def _unrepeated(
-        self, delta: ToolCallDelta, text_length: int, event: dict[int, ToolCallChunk]
+        self, delta: ToolCallDelta, text_length: int, event: _Chunks
     ) -> PendingCall | None:
-        """Store the extras of a fragment; return its call, `None` if it only repeats the call."""
-        call, is_repeated = self._find_or_start(delta, event)
-        if call is None:
+        """Find or start the call of a fragment, and store its extras.
+
+        Returns:
+            The call; `None` if the fragment repeats it, or is an end of pieces that no call has.
+        """
+        is_piece = not (delta.name or delta.is_complete)
+        call = self._nearest(delta) if is_piece else self._candidate(delta, event)
+        if call is None and delta.is_complete and delta.partial_args == []:
             return None
+        relation = _relation(delta, call, event) if call else "starts"
+        if call is None or relation == "starts":
+            call = self._start(delta, delta.name or (call.name if call else None))
         call.event = event
         if delta.extra:
             self._signatures.add_extra(call.index, delta.extra)
         if delta.signature and call.signature != delta.signature:
             call.signature = delta.signature
             self._signatures.add_call(call.index, text_length, delta.signature)
-        return None if is_repeated else call
+        return None if relation == "repeats" else call
 
     def end_calls(self, *, is_cut: bool) -> list[str]:
         """Complete the calls without arguments, and those whose pieces have no end.
@@ -209,47 +221,47 @@ class ToolCalls:
             self._signatures.set_call_id(call.index, call.id, call.name, emitted, signed)
         return chunks
 
-    def _find_or_start(
-        self, delta: ToolCallDelta, event: dict[int, ToolCallChunk]
-    ) -> tuple[PendingCall | None, bool]:
-        """Return the call of a fragment, and whether the fragment only repeats the call.
+    def _candidate(self, delta: ToolCallDelta, event: _Chunks) -> PendingCall | None:
+        """Return the call that a fragment may continue or repeat; the first rule that holds counts.
 
-        There is no call for the end of arguments in pieces if none is open.
-
-        The call is found by the server's index, else by its id, else it is the last one; but a
-        new id, another name, or a name or an object after complete arguments starts a new call
-        (docs/wire.md 5). Without an id, a complete call repeats an equal one of an earlier event;
-        equal ones of one event are several calls.
+        The numbers are those of docs/wire.md.
         """
         if delta.is_complete and delta.args == "{}" and not delta.partial_args:
-            last = self._calls[-1:]
-            ended = [c for c in last if c.has_open_pieces and not c.differs_from(delta)]
-            if ended or delta.partial_args is not None:
-                return ended[0] if ended else None, False
-        call = self._candidate(delta, event)
-        if call is None or ((delta.id or delta.name) and call.differs_from(delta)):
-            return self._start(delta, delta.name), False
-        if call.has_open_pieces and (delta.id or not delta.name or call.is_completed_by(delta)):
-            return call, False
-        args = delta.args
-        starts_object = "{" in args and args.lstrip()[0] == "{"
-        is_object = delta.is_complete or starts_object or args == "null"
-        is_nothing = args == "null" and not (delta.name and delta.id != call.native_id)
-        if call.is_quoted and not is_object:
-            is_object = args.lstrip()[:1] == '"'
-        is_equal = call.is_repeated_by(delta) if is_object else not (args or call.fragments)
-        is_new = is_equal and delta.name and not delta.id and call.event is event
-        is_repeated = (is_object and is_equal) or (is_nothing and call.has_complete_arguments())
-        if is_repeated and not is_new:
-            return call, True
-        is_named = delta.name and call.name and not (delta.id and call.native_id)
-        if is_new or ((is_object or is_named) and call.has_complete_arguments()):
-            return self._start(delta, delta.name or call.name), False
-        return call, False
+            last = self._calls[-1] if self._calls else None
+            if last and last.has_open_pieces and not last.differs_from(delta):
+                return last  # 11-3: the end of arguments in pieces
+            if delta.partial_args is not None:
+                return None
+        if delta.name and not delta.id and (call := self._call_of_earlier_event(delta, event)):
+            return call  # 11-22: a complete call again, without an id
+        if delta.is_complete and delta.partial_args is None:
+            for call in self._calls:
+                if call.has_open_pieces and call.is_completed_by(delta):
+                    return call  # 11-3: the complete arguments after pieces
+            if delta.index is None and not delta.id:
+                return None  # 5-5: a complete call
+        return self._nearest(delta)
 
-    def _call_of_earlier_event(
-        self, delta: ToolCallDelta, event: dict[int, ToolCallChunk]
-    ) -> PendingCall | None:
+    def _nearest(self, delta: ToolCallDelta) -> PendingCall | None:
+        """Return the last call with the index of a fragment, else with its id, else the last.
+
+        If that has another id or name, the fragment can only repeat a call under a new index.
+        """
+        calls = self._calls
+        if delta.index is not None:
+            calls = [call for call in calls if call.native_index == delta.index]
+        elif delta.id:
+            calls = [call for call in calls if call.native_id == delta.id]
+        if calls and not ((delta.id or delta.name) and calls[-1].differs_from(delta)):
+            return calls[-1]
+        for call in reversed(self._calls) if delta.id else ():
+            is_unnumbered = call.native_id is None and call.native_index is None
+            is_same = is_unnumbered or call.native_id == delta.id
+            if is_same and not call.differs_from(delta) and call.is_repeated_by(delta):
+                return call  # 11-7
+        return None
+
+    def _call_of_earlier_event(self, delta: ToolCallDelta, event: _Chunks) -> PendingCall | None:
         """Return the call of an earlier event that a complete call without an id repeats."""
         if not delta.args.rstrip().endswith(("}", '"')):
             return None
@@ -261,29 +273,6 @@ class ToolCalls:
             if is_same and call.is_repeated_by(delta):
                 return call
         return None
-
-    def _candidate(
-        self, delta: ToolCallDelta, event: dict[int, ToolCallChunk]
-    ) -> PendingCall | None:
-        """Return the call that a fragment may continue or repeat."""
-        if delta.name and not delta.id and (call := self._call_of_earlier_event(delta, event)):
-            return call
-        candidates = self._calls
-        if delta.is_complete and delta.partial_args is None:
-            for call in candidates:
-                if call.has_open_pieces and call.is_completed_by(delta):
-                    return call
-        if delta.index is not None:
-            candidates = [call for call in candidates if call.native_index == delta.index]
-        elif delta.id:
-            candidates = [call for call in candidates if call.native_id == delta.id]
-        elif delta.is_complete and delta.partial_args is None:
-            return None
-        if delta.id and (not candidates or candidates[-1].differs_from(delta)):
-            repeated = [call for call in self._calls if _may_be(call, delta)]
-            repeated = [call for call in repeated if call.is_repeated_by(delta)]
-            candidates = repeated or candidates
-        return candidates[-1] if candidates else None
 
     def _start(self, delta: ToolCallDelta, name: str | None) -> PendingCall:
         call = PendingCall(
@@ -314,10 +303,26 @@ class ToolCalls:
         return f"call_{uuid.uuid4().hex}"
 
 
-def _may_be(call: PendingCall, delta: ToolCallDelta) -> bool:
-    """Whether a fragment with an id can be of a call: of the same id, or of one without both."""
-    is_unnumbered = call.native_id is None and call.native_index is None
-    return not call.differs_from(delta) and (call.native_id == delta.id or is_unnumbered)
+def _relation(delta: ToolCallDelta, call: PendingCall, event: _Chunks) -> _Relation:
+    """Whether a fragment continues or repeats its candidate, or starts the next call of it.
+
+    The first rule that holds counts. The numbers are those of docs/wire.md.
+    """
+    start = delta.args.lstrip()[:1]
+    is_value = delta.is_complete or start == "{" or (start == '"' and call.is_quoted)
+    is_value = is_value or delta.args == "null"
+    is_named = delta.name and not (delta.id and call.native_id)
+    if not (is_value or is_named):
+        return "continues"  # a piece of arguments, as most fragments are
+    is_in_same_event = is_named and not delta.id and call.event is event
+    if not call.has_complete_arguments():  # only equal calls, without arguments, are two (11-22)
+        is_equal = not (delta.args or call.fragments)
+        return "starts" if is_equal and is_in_same_event else "continues"
+    if is_value and call.is_repeated_by(delta):  # 11-7; in the same event, they are two (11-22)
+        return "starts" if is_in_same_event else "repeats"
+    if delta.args == "null" and (not delta.name or delta.id == call.native_id):
+        return "repeats"  # 11-6: no arguments
+    return "starts" if is_value or call.name else "continues"  # 5, 11-7: after complete arguments
 
 
 def _is_text_only(schema: Json) -> bool:

@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._answer.assembler import MessageAssembler
+from langchain_kie._answer.expected import ExpectedAnswer
 from langchain_kie._conversation.cache import size_to_convert
 from langchain_kie._conversation.media import Media
 from langchain_kie._conversation.token_estimate import min_prompt_tokens
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from langchain_kie._answer.event import AnswerEvent
     from langchain_kie._catalog import ResolvedModel
     from langchain_kie._http.response import HttpCall
-    from langchain_kie._json import JsonPieces
+    from langchain_kie._json import Json, JsonPieces
     from langchain_kie._options import Options
 
 
@@ -115,12 +116,11 @@ class PreparedCall:
         from langchain_kie._http.response import HttpCall  # noqa: PLC0415 - the first call loads httpx
 
         model, options = self._model, self.options
-        is_fitted = options.require_tool_call and options.answer_schema is not None
-        is_fitted = is_fitted and (not stream or has_nullable(options.answer_schema))
+        streams = stream
         if not stream:
             chosen = options.stream_invoke
-            stream = model.route.streams_invoke if chosen is None else chosen
-        path, body = REQUEST_BUILDERS[model.api](self._turns, options, model, stream=stream)
+            streams = model.route.streams_invoke if chosen is None else chosen
+        path, body = REQUEST_BUILDERS[model.api](self._turns, options, model, stream=streams)
         self._body = to_json_pieces(body)
         call = HttpCall(
             model=self._model_name,
@@ -131,22 +131,29 @@ class PreparedCall:
             timeout=self._timeout,
             is_final=is_lost_file if self.has_uploads else None,
         )
+        expected = self._expected_answer(stream=stream)
+        return call, MessageAssembler(model.name, self._model_name, expected)
+
+    def _expected_answer(self, *, stream: bool) -> ExpectedAnswer:
+        """What the options and the conversation require of the answer."""
+        options = self.options
+        is_fitted = options.require_tool_call and options.answer_schema is not None
+        is_fitted = is_fitted and (not stream or has_nullable(options.answer_schema))
         expects_json = (options.response_format or {}).get("type") in _JSON_FORMATS
-        assembler = MessageAssembler(
-            model.name,
-            self._model_name,
+        required = _required_functions(options) if options.tool_choice else None
+        is_checked = expects_json and options.require_tool_call and not options.builtins
+        return ExpectedAnswer(
             functions=options.functions,
             answer_function=options.answer_function,
             schema_names=_schema_names(options.response_format) if expects_json else (),
-            required=_required_functions(options) if options.tool_choice else None,
+            required=required,
             expects_json=expects_json,
             answer_schema=options.answer_schema if is_fitted else None,
-            checks_calls=expects_json and options.require_tool_call and not options.builtins,
+            checks_calls=is_checked or required is not None,
             detect_error_text=options.detect_error_text,
             media_count=len(self.media),
             min_prompt_tokens=self._min_prompt_tokens() if self.media else 0,
         )
-        return call, assembler
 
     def size_hint(self) -> str:
         """What a request that is too large consists of."""
@@ -176,8 +183,8 @@ def _schema_names(response_format: dict[str, Any] | None) -> list[str]:
     return [name for name in names if name and isinstance(name, str)]
 
 
-def _required_functions(options: Options) -> Sequence[str] | None:
-    """The names of the functions one of which the model must call; `None` if it need not.
+def _required_functions(options: Options) -> Sequence[Json] | None:
+    """The functions one of which the model must call; `None` if it need not.
 
     An answer without the answer function is not an error here: a parser reports it.
     """
@@ -186,4 +193,5 @@ def _required_functions(options: Options) -> Sequence[str] | None:
         return None
     if options.answer_function:
         return None
-    return choice.names or [function["name"] for function in options.functions]
+    names = choice.names
+    return [function for function in options.functions if not names or function["name"] in names]

@@ -12,19 +12,14 @@ from typing import TYPE_CHECKING, Any
 from langchain_kie._answer.content import AnswerContent, joined_content
 from langchain_kie._answer.event import LIMIT, ToolCallDelta
 from langchain_kie._answer.event_filter import EventFilter
-from langchain_kie._answer.held_text import (
-    HeldText,
-    bare_json,
-    call_from_text,
-    fitted_json,
-    has_text_before_json,
-)
+from langchain_kie._answer.expected import ANY_ANSWER
+from langchain_kie._answer.held_text import bare_json, call_from_text, fitted_json, text_to_hold
 from langchain_kie._answer.messages import last_chunk, message_chunk, refusal_message
 from langchain_kie._answer.metadata import AnswerMetadata
 from langchain_kie._answer.tool_calls import ToolCalls
 from langchain_kie._conversation.parsed_message import INVALID_ARGUMENTS_KEY
 from langchain_kie._conversation.thought_signatures import SignatureLog
-from langchain_kie._error_bodies import error_from_text, may_be_lost_file
+from langchain_kie._error_bodies import error_from_text
 from langchain_kie._json import to_json
 from langchain_kie._warnings import warn
 from langchain_kie.errors import (
@@ -36,13 +31,12 @@ from langchain_kie.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
     from langchain_core.messages import AIMessageChunk
     from langchain_core.messages.ai import UsageMetadata
     from langchain_core.messages.tool import ToolCallChunk
 
     from langchain_kie._answer.event import AnswerEvent
+    from langchain_kie._answer.expected import ExpectedAnswer
     from langchain_kie._json import Json
 
 _ERROR_LENGTH = 200
@@ -56,66 +50,25 @@ class MessageAssembler:
     Args:
         model: The model's name in the catalog, under which thought signatures are stored.
         model_name: The model's name as the caller wrote it.
-        functions: The functions that were sent to the model.
-        answer_function: The function, if any, whose arguments are the answer.
-        schema_names: The names of the answer's schema; a call of one of them, which the model was
-            not offered, is the answer, too.
-        required: The names of the functions one of which must be called; `None` if none must.
-        expects_json: Whether the text of the answer must be JSON.
-        answer_schema: The schema, if any, to whose types the JSON of the answer is converted at
-            the end; until then, it is held.
-        checks_calls: Whether tool calls that nobody can execute are an error.
-        detect_error_text: Whether an answer that is one of KIE's error messages raises.
-        media_count: The number of media in the prompt.
-        min_prompt_tokens: The lowest plausible number of prompt tokens.
+        expected: What the call expects of the answer.
 
     Attributes:
         has_output: Whether a chunk was returned.
         earlier_credits: What KIE charged for earlier attempts of the same call.
     """
 
-    def __init__(
-        self,
-        model: str,
-        model_name: str,
-        *,
-        functions: Sequence[Json] = (),
-        answer_function: str | None = None,
-        schema_names: Collection[str] = (),
-        required: Sequence[str] | None = None,
-        expects_json: bool = False,
-        answer_schema: Json | None = None,
-        checks_calls: bool = False,
-        detect_error_text: bool = True,
-        media_count: int = 0,
-        min_prompt_tokens: int = 0,
-    ) -> None:
+    def __init__(self, model: str, model_name: str, expected: ExpectedAnswer = ANY_ANSWER) -> None:
         self.has_output = False
         self.earlier_credits = 0.0
         self._model_name = model_name
-        self._detect_error_text = detect_error_text
-        self._media_count = media_count
-        self._min_prompt_tokens = min_prompt_tokens
+        self._expected = expected
         self._signatures = SignatureLog(model)
-        answer_names: Collection[str] = ()
-        if answer_function or schema_names:
-            answer_names = _answer_names(functions, answer_function, schema_names)
-        self._tool_calls = ToolCalls(functions, answer_names, self._signatures)
-        self._may_call_answer = bool(answer_names)
-        self._is_checked = checks_calls or required is not None
-        self._required = None
-        if required is not None:
-            self._required = [function for function in functions if function["name"] in required]
-        self._answer_schema = answer_schema
+        self._answer_names = expected.answer_names()
+        self._tool_calls = ToolCalls(expected.functions, self._answer_names, self._signatures)
         self._answer: list[str] = []
         self._is_after_text = False
         self._answer_after_text: list[str] = []
-        until_end = bool(answer_function or self._required is not None or answer_schema)
-        self._held = None
-        if until_end or expects_json:
-            self._held = HeldText(has_text_before_json, until_end=until_end)
-        elif media_count and detect_error_text:
-            self._held = HeldText(may_be_lost_file, until_block=True)
+        self._held = text_to_hold(expected)
         self._filter = EventFilter(self._text)
         self._refusal = ""
         self._content = AnswerContent(self._signatures)
@@ -169,7 +122,7 @@ class MessageAssembler:
                 content.append(
                     self._content.add_block(output, signature, native_parts.get(position))
                 )
-            elif self._may_call_answer or self._held is not None:
+            elif self._answer_names or self._held is not None:
                 content += self._add_call(output, tool_call_chunks)
             else:
                 self._tool_calls.add(output, self._content.text_length, tool_call_chunks)
@@ -183,7 +136,7 @@ class MessageAssembler:
         Text is held further if a call may be the answer: then it is not part of the answer. Where
         text was sent before, it is the answer.
         """
-        content = [] if self._may_call_answer else self._release()
+        content = [] if self._answer_names else self._release()
         is_first = self._tool_calls.answer is None
         text_length = self._content.text_length + (len(str(self._held)) if self._held else 0)
         answer = self._tool_calls.add(output, text_length, tool_call_chunks)
@@ -191,7 +144,7 @@ class MessageAssembler:
             self._is_after_text = self._content.text_length > 0
         if answer and self._is_after_text:
             self._answer_after_text.append(answer)
-        elif answer and self._answer_schema:
+        elif answer and self._expected.answer_schema:
             self._answer.append(answer)
         elif answer:
             content.append(self._content.add_text(answer, None))
@@ -231,7 +184,7 @@ class MessageAssembler:
         usage = self._checked_usage()
         if self._metadata.finish_reason.is_refusal:
             self._metadata.add_refusal_reason()
-        calls = self._missing_calls(held, text) if self._is_checked else []
+        calls = self._missing_calls(held, text) if self._expected.checks_calls else []
         content, thoughts = "", ""
         if held or self._answer or self._answer_after_text:
             content, thoughts = self._held_content(held, has_calls=bool(calls))
@@ -280,7 +233,7 @@ class MessageAssembler:
         """
         if self._tool_calls:
             return
-        if self._detect_error_text and len(text) <= _ERROR_LENGTH:
+        if self._expected.detect_error_text and len(text) <= _ERROR_LENGTH:
             error = error_from_text(text, model=self._model_name)
             if error:
                 raise error
@@ -302,8 +255,8 @@ class MessageAssembler:
             KieProtocolError: The answer must be JSON, but has a tool call that nobody can
                 execute; an agent would end with it.
         """
-        if self._required is not None:
-            names = [function["name"] for function in self._required]
+        if self._expected.required is not None:
+            names = [function["name"] for function in self._expected.required]
             is_called = self._tool_calls.has_usable_call(names)
             return [] if is_called else self._required_call(held, text)
         if self._tool_calls.has_usable_call():
@@ -326,12 +279,12 @@ class MessageAssembler:
         chunks: dict[int, ToolCallChunk] = {}
         is_refusal = self._is_refusal()
         is_possible = not (self._tool_calls or is_refusal)
-        if is_possible and (found := call_from_text(held, self._required or ())):
+        if is_possible and (found := call_from_text(held, self._expected.required or ())):
             name, args = found
             delta = ToolCallDelta(name, to_json(args).decode(), is_complete=True)
             self._tool_calls.add(delta, 0, chunks)
             return [*chunks.values()]
-        names = ", ".join(function["name"] for function in self._required or ())
+        names = ", ".join(function["name"] for function in self._expected.required or ())
         required = f"tool_choice requires a call of {names}, but"
         quoted = f"its answer: {shortened(text or self._refusal, _MAX_QUOTED_CHARS)!r}"
         if is_refusal:
@@ -352,7 +305,7 @@ class MessageAssembler:
     def _add_answer(self, text: str) -> Any:
         """Add the text that was held until the end; JSON without a fence, fitted to the schema."""
         has_calls = bool(self._tool_calls)
-        fitted = bare_json(text) if has_calls else fitted_json(text, self._answer_schema)
+        fitted = bare_json(text) if has_calls else fitted_json(text, self._expected.answer_schema)
         if fitted != text or self._answer:
             return self._content.add_text(fitted, None)
         self._release()
@@ -376,24 +329,13 @@ class MessageAssembler:
         Raises:
             KieMediaNotSeenError: There are fewer prompt tokens than the media need.
         """
-        usage = self._metadata.add_usage()
-        if self._media_count:
-            self._metadata.values["media_count"] = self._media_count
-        if usage and usage["input_tokens"] < self._min_prompt_tokens:
+        usage, expected = self._metadata.add_usage(), self._expected
+        if expected.media_count:
+            self._metadata.values["media_count"] = expected.media_count
+        if usage and usage["input_tokens"] < expected.min_prompt_tokens:
             raise KieMediaNotSeenError(
                 f"KIE counted {usage['input_tokens']} tokens for a prompt with "
-                f"{self._media_count} media; at least {self._min_prompt_tokens} are expected",
+                f"{expected.media_count} media; at least {expected.min_prompt_tokens} are expected",
                 model=self._model_name,
             )
         return usage
-
-
-def _answer_names(
-    functions: Sequence[Json], answer_function: str | None, schema_names: Collection[str]
-) -> Collection[str]:
-    """The names of calls whose arguments are the answer: none is that of another function."""
-    names = (answer_function,) if answer_function else ()
-    if not schema_names:
-        return names
-    offered = {function["name"] for function in functions}
-    return {*names, *schema_names} - (offered - {answer_function})

@@ -9,12 +9,14 @@ import re
 from typing import TYPE_CHECKING
 
 from langchain_kie._answer.pending_call import parse_arguments
+from langchain_kie._error_bodies import may_be_lost_file
 from langchain_kie._json import to_json
 from langchain_kie._json_schema.coerce import fit, fit_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from langchain_kie._answer.expected import ExpectedAnswer
     from langchain_kie._json import Json
     from langchain_kie._json_schema.coerce import FittedArguments
 
@@ -57,7 +59,18 @@ class HeldText:
         return "".join(text for text, _ in self.pieces)
 
 
-def has_text_before_json(text: str) -> bool:
+def text_to_hold(expected: ExpectedAnswer) -> HeldText | None:
+    """What is held of the text of an answer; `None` if its text is sent at once."""
+    if expected.answer_function or expected.required is not None or expected.answer_schema:
+        return HeldText(_has_text_before_json, until_end=True)
+    if expected.expects_json:
+        return HeldText(_has_text_before_json)
+    if expected.media_count and expected.detect_error_text:
+        return HeldText(may_be_lost_file, until_block=True)
+    return None
+
+
+def _has_text_before_json(text: str) -> bool:
     """Return whether a text does not start like JSON; a fence or a sentence may come before it."""
     return text[:1] not in _JSON_STARTS
 

@@ -55,6 +55,7 @@ class ToolCalls:
         self._answer_names = answer_names
         self._signatures = signatures
         self._calls: list[PendingCall] = []
+        self._has_calls = False
         self._sending: PendingCall | None = None
         self._waiting: _Chunks = {}
         self.needs_end = False
@@ -63,7 +64,7 @@ class ToolCalls:
 
     def __bool__(self) -> bool:
         """Whether there are tool calls that need a result."""
-        return any(call.name and not call.is_answer for call in self._calls)
+        return self._has_calls
 
     def has_usable_call(self, names: Collection[str] | None = None) -> bool:
         """Whether there is a call of an offered function with a JSON object as arguments.
@@ -293,6 +294,7 @@ class ToolCalls:
         call.is_text = schema is not None and not is_complete and _is_text_only(schema)
         call.is_buffered = schema is not None and not call.is_text
         call.is_answer = name in self._answer_names
+        self._has_calls = self._has_calls or not call.is_answer
         if call.is_answer and not self.answer:
             self.answer = call
 

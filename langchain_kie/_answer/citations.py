@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._json import without_none
@@ -99,8 +100,8 @@ def _union(old: list[Any], new: list[Any]) -> list[Any]:
     return union
 
 
-def _merge_member(member: str) -> Callable[[Json, Json], Json]:
-    return lambda old, new: {**old, **new, member: _union(_list(old, member), _list(new, member))}
+def _merge_member(member: str, old: Json, new: Json) -> Json:
+    return {**old, **new, member: _union(_list(old, member), _list(new, member))}
 
 
 def _join_lists(old: Json, new: Json) -> Json:
@@ -115,8 +116,8 @@ def _join_lists(old: Json, new: Json) -> Json:
 
 _MERGES: Mapping[str, tuple[type, Callable[[Any, Any], Any]]] = {
     "grounding_metadata": (dict, merge_grounding),
-    "url_context_metadata": (dict, _merge_member("urlMetadata")),
-    "citation_metadata": (dict, _merge_member("citationSources")),
+    "url_context_metadata": (dict, partial(_merge_member, "urlMetadata")),
+    "citation_metadata": (dict, partial(_merge_member, "citationSources")),
     "annotations": (list, _union),
     "logprobs": (dict, _join_lists),
     "logprobs_result": (dict, _join_lists),

@@ -9,10 +9,12 @@ import pytest
 from call_modes import (
     BASIC_CALL_MODES,
     CALL_MODES,
+    astream,
     events_of,
     model_at,
     model_reading,
     server_sending,
+    stream,
 )
 from langchain_core.exceptions import OutputParserException
 from scripted_server import sse
@@ -413,6 +415,25 @@ async def test_text_next_to_the_answer_is_kept_as_a_thought(parts: str, schema: 
                 assert message.text == text
                 assert message.additional_kwargs.get("reasoning_content", "") == thoughts
                 assert len(message.tool_calls) == calls
+
+
+@pytest.mark.parametrize("text", ["{", '{"city"'])
+async def test_a_call_after_json_that_was_sent_is_a_thought(text: str) -> None:
+    for api, body in pieces_of([text, OF_ANSWER]):
+        model = model_reading(*events_of(body), api=api).bind_tools((), response_format=SCHEMA)
+        for call_mode in (stream, astream):
+            message = await call_mode(model)
+            assert message.text == text
+            assert message.additional_kwargs["reasoning_content"] == REPORT
+
+
+@pytest.mark.parametrize("text", [FENCED, FENCED[8:-4], f"Sure:\n{FENCED}"])
+async def test_the_json_of_an_answer_has_the_types_of_its_schema(text: str) -> None:
+    days = {"type": ["integer", "null"]}  # a stream holds the answer only if null is allowed
+    schema = {**SCHEMA, "properties": {"city": {"type": "string"}, "days": days}}
+    for name, body in bodies(text):
+        for message in await answers(body, name, (), response_format=schema):
+            assert message.content == '{"city":"Oslo","days":2}'
 
 
 async def test_a_signed_call_is_after_the_text_that_was_held() -> None:

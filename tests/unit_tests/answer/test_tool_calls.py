@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
-from call_modes import BASIC_CALL_MODES, model_at, server_sending
+import pytest
+from call_modes import BASIC_CALL_MODES, events_of, model_at, model_reading, server_sending
 from scripted_server import sse
 
 from langchain_kie._conversation.thought_signatures import digest_of
@@ -155,6 +158,21 @@ CHAT = [
             delta("tool_calls"),
         ),
         calls=GENERATED[:1],
+    ),
+    chat_row(
+        "white space after complete arguments, in a chunk with another call",
+        sse(
+            delta(
+                tool_calls=[
+                    fragment("f", '{"i":1}', index=0, id="c1"),
+                    fragment("g", '{"i"', index=1, id="c2"),
+                    fragment(None, " ", index=0),
+                    fragment(None, ":2}", index=1),
+                ]
+            ),
+            delta("tool_calls"),
+        ),
+        calls=[F1, G2],
     ),
     chat_row(
         "two calls in one chunk, index 0 for both, no ids",
@@ -328,3 +346,35 @@ async def test_a_generated_id_is_unique_and_the_same_in_all_chunks_of_a_call() -
     ids = [call["id"] for message in messages for call in message.tool_calls]
     assert all(call_id.startswith("call_") for call_id in ids)
     assert len(set(ids)) == 8
+
+
+# The indexes and arguments of fragments with text after each, and what is sent.
+SENT = {
+    "one call after another": (
+        [(0, '{"i":1}'), (1, '{"i"'), (1, ":2}"), (2, "{}")],
+        [(0, '{"i":1}'), "0", (1, '{"i"'), "1", (1, ":2}"), "2", (2, "{}"), "3"],
+    ),
+    "a call waits for the one before it": (
+        [(0, '{"i"'), (1, '{"i":2}'), (0, ":1}"), (2, "{}")],
+        [(0, '{"i"'), "0", "1", (0, ":1}"), (1, '{"i":2}'), "2", (2, "{}"), "3"],
+    ),
+    "calls wait for one another": (
+        [(0, '{"i"'), (1, '{"i"'), (2, "{}"), (0, ":1}"), (1, ":2}")],
+        [(0, '{"i"'), "0", "1", "2", (0, ":1}"), (1, '{"i"'), "3", (1, ":2}"), (2, "{}"), "4"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("pieces", "expected"), SENT.values(), ids=SENT)
+def test_a_call_is_sent_as_soon_as_the_one_before_it_is_complete(pieces, expected) -> None:
+    deltas, named = [], set()
+    for at, (index, args) in enumerate(pieces):
+        name = None if index in named else "f"
+        named.add(index)
+        deltas += [delta(tool_calls=[fragment(name, args, index=index)]), delta(content=str(at))]
+    body = sse(*deltas, delta("tool_calls"), "[DONE]")
+    sent: list[Any] = []
+    for chunk in model_reading(*events_of(body)).stream("hi"):
+        sent += [(c["index"], c["args"]) for c in chunk.tool_call_chunks if c["args"]]
+        sent += [chunk.text] if chunk.text else []
+    assert sent == expected

@@ -124,6 +124,8 @@ def test_a_number_that_no_float_can_hold_is_no_json_but_an_event_has_it(number, 
     with pytest.raises(ValueError, match=r"infinity|too large"):
         parse_json(text)
     assert parse_event_json(text)["b"] == [float(number), 1.5]
-    for broken in (text[:-1], text.replace(b"1.5", b"NaN"), text.replace(b"1.5", b"[" * 300)):
+    deep = b"[" * 300
+    for part in (b"NaN", deep, deep + b"]" * 300, b""):
+        broken = text.replace(b"1.5", part)
         with pytest.raises(ValueError, match=r"."):
             parse_event_json(broken)

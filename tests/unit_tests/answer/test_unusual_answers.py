@@ -217,6 +217,10 @@ FAILED: dict[str, tuple[bytes, dict[str, Any], type[Exception], int]] = {
             chat(usage={"prompt_tokens": 1, "completion_tokens": 2})),
         {}, KieProtocolError, 1,
     ),
+    "an index that is no integer": (
+        sse(chat({"delta": {"tool_calls": [{"index": 0.5, "function": {"name": "f"}}]}})),
+        {}, KieProtocolError, 1,
+    ),
     "counts without a candidate": (
         sse({"candidates": [], "usageMetadata": USAGE}), NATIVE, KieEmptyResponseError, 1,
     ),

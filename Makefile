@@ -186,8 +186,8 @@ fuzz_guided: $(FUZZ)/.ready ## Fuzz the parsers, guided by their coverage (MINUT
 
 # Without the tests that count calls, time or bytes, and those of other programs.
 coverage: $(READY) ## Measure which lines and branches of the core the tests reach
-	$(ON_EMULATOR) $(BIN)/pytest tests/unit_tests tests/faults tests/fuzz -q -n auto --cov --cov-report=term \
-		$(addprefix --ignore tests/unit_tests/,cli emulator http/test_memory.py test_cost.py test_docs.py test_makefile.py test_typing.py) $(TEST_ARGS)
+	$(ON_EMULATOR) $(BIN)/pytest tests/unit_tests tests/integration_tests tests/faults tests/fuzz -q -n auto --cov --cov-report=term \
+		$(addprefix --ignore tests/unit_tests/,cli emulator test_cost.py test_docs.py test_makefile.py test_typing.py) $(TEST_ARGS)
 
 # Takes hours without SAMPLE, so CI does not run it.
 mutation: $(READY) ## Check that the tests notice changes of the code (ROOM=_wire, SAMPLE=200 mutants, SEED=1)

@@ -120,16 +120,13 @@ class ToolCalls:
         target = chunks if is_sent else self._waiting
         chunk = target.get(call.index) or tool_call_chunk(args="", index=call.index)
         if not call.id:
-            self._announce(call, chunk)
+            call.id = self._unique_id(call.native_id)
+            chunk["name"], chunk["id"] = call.name, call.id
         chunk["args"] = (chunk["args"] or "") + call.emit_arguments(args)
         target[call.index] = chunk
         if self._waiting and is_sent:
             self._send_waiting(call, chunks)
         return ""
-
-    def _announce(self, call: PendingCall, chunk: ToolCallChunk) -> None:
-        call.id = self._unique_id(call.native_id)
-        chunk["name"], chunk["id"] = call.name, call.id
 
     def _start_sending(self, call: PendingCall) -> bool:
         """Whether the chunks of a call can be sent, because those of the call before are complete.

@@ -89,9 +89,7 @@ def parse_messages(
         parsed = get(id(message))
         if parsed is not None and parsed.reference() is message:
             state = parsed.fields(message.__dict__)
-            if parsed.state == state or (
-                parsed.state is None and parsed.is_current(message, state)
-            ):
+            if parsed.state == state or parsed.is_current(message, state):
                 parsed_messages.append(parsed)
                 continue
         role, message_of_role = role_of(message)

@@ -177,12 +177,9 @@ class ParsedMessage:
 
     def is_current(self, message: BaseMessage, state: tuple[Any, ...]) -> bool:
         """Whether the message has the same values, where `state` cannot be compared."""
-        if self._json is None:
-            return False
-        if self._leaves is None:
-            if self._content is not state[0]:
-                return False
-        elif not has_leaves(state[0], self._leaves):
+        content, leaves = state[0], self._leaves
+        is_same = content is self._content if leaves is None else has_leaves(content, leaves)
+        if self._json is None or not is_same:
             return False
         try:
             return _json_of(message, state) == self._json

@@ -6,6 +6,7 @@ with the JSON of the earlier ones. Pure.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from langchain_kie._conversation.parsed_message import Turn
@@ -16,25 +17,22 @@ if TYPE_CHECKING:
     from langchain_kie._conversation.parsed_message import ParsedMessage
 
 
+@dataclass(slots=True, eq=False)
 class Prefix:
     """Messages that were sent before and have not changed; not to be changed.
 
     The last one is a user message, or the last result of a tool call. The `ParsedMessage` of the
     last one holds it.
 
-    Args:
+    Attributes:
         parsed: The messages; one that changes is parsed anew, and is another object then.
         turns: Their turns.
         json: The JSON of their first turns: the text and the number of turns, by its form.
     """
 
-    def __init__(
-        self,
-        parsed: Sequence[ParsedMessage],
-        turns: Sequence[Turn],
-        json: dict[Hashable, tuple[bytes, int]],
-    ) -> None:
-        self.parsed, self.turns, self.json = parsed, turns, json
+    parsed: Sequence[ParsedMessage]
+    turns: Sequence[Turn]
+    json: dict[Hashable, tuple[bytes, int]]
 
 
 class Turns(list[Turn]):

@@ -99,11 +99,11 @@ class SignatureLog:
             self._entries.append(entry)
 
     def set_call_id(
-        self, index: int, call_id: str | None, name: str, args: Any, signed_args: str | None
+        self, index: int, call_id: str, name: str, args: Any, signed_args: str | None
     ) -> None:
         """Set the id of the tool call number `index`, its digest, and what `args` was made from."""
         for entry in self._entries:
-            if entry["type"] == "message" and call_id and isinstance(args, dict):
+            if entry["type"] == "message" and isinstance(args, dict):
                 entry.setdefault("digests", {})[call_id] = digest_of(name, args)
             elif entry["type"] == "tool_call" and entry["id"] == index:
                 entry["id"] = call_id

@@ -100,13 +100,12 @@ def conversation_json(turns: Turns, target: ResolvedModel, convert: ConvertTurns
         known = [encoded] if encoded else []
         warnings = warnings_given()
         added = convert(prefix.turns[count:], target, is_started=count > 0)
-        if warnings != warnings_given():
-            rest = convert(turns.new, target, is_started=True)
-            return json_list([*known, *added, *rest])
         pieces = [item if isinstance(item, bytes) else to_json(item) for item in added]
         joined = b",".join([*known, *pieces])
-        add_size(len(joined) - len(encoded))
-        encoded, prefix.json[form] = joined, (joined, len(prefix.turns))
+        if warnings == warnings_given():
+            add_size(len(joined) - len(encoded))
+            prefix.json[form] = joined, len(prefix.turns)
+        encoded = joined
     return json_list([encoded, *convert(turns.new, target, is_started=True)])
 
 

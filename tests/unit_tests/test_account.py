@@ -321,6 +321,16 @@ async def test_the_list_is_read_once_for_all_objects(clock: Clock, sync: bool) -
         assert server.tries == 5, "another key may see another list"
 
 
+def test_the_oldest_list_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state.process.value.listings, "results", {})
+    monkeypatch.setattr(state.process.value.listings, "_max_results", 2)
+    with ScriptedServer(listing("a")) as server:
+        for keys, tries in (("abc", 3), ("bc", 3), ("a", 4)):
+            for key in keys:
+                account_at(server, api_key=f"key {key}".replace(" ", "_")).models()
+            assert server.tries == tries
+
+
 @both
 async def test_a_life_of_zero_stores_nothing(sync: bool) -> None:
     with ScriptedServer(listing("a")) as server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import warnings
 from typing import Any
@@ -176,3 +177,14 @@ def test_valid_options_do_not_warn() -> None:
         model.with_structured_output(schema)
         with pytest.raises(KieConfigurationError):
             new_model(api="gateway", model="")
+
+
+def test_every_parameter_is_described_in_help_and_in_the_json_schema() -> None:
+    properties = ChatKieGemini.model_json_schema()["properties"]
+    fields = inspect.get_annotations(ChatKieGemini).keys() - {"model_config"}
+    assert properties.keys() == fields
+    for name in fields:
+        assert properties[name]["description"] == ChatKieGemini.model_fields[name].description
+        assert f"{name}: " in ChatKieGemini.__doc__
+    assert properties["max_retries"]["default"] == 2
+    assert properties["media_upload"]["default"] == "auto"

@@ -18,6 +18,7 @@ from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.load import dumps, loads
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.messages.ai import add_usage
+from langchain_core.outputs import Generation, LLMResult
 from langchain_core.tools import tool
 from pydantic import BaseModel, Field
 from scripted_server import Scripted, ScriptedServer, sse
@@ -422,6 +423,7 @@ def test_answers_of_other_providers_are_not_counted() -> None:
     callback = KieCreditsCallback()
     callback._add_message(AIMessage("", response_metadata={"credits_consumed": 5}))
     callback._add_message(AIMessage("", response_metadata={"model_provider": "openai"}))
+    callback.on_llm_end(LLMResult(generations=[[Generation(text="not of a chat model")]]))
     callback.on_llm_error(ValueError())
     assert callback.total == KieCredits()
 

@@ -17,6 +17,7 @@ from langchain_kie._conversation.media import _is_base64
 from langchain_kie._http.sse import EventParser
 from langchain_kie._json import (
     PIECE_BYTES,
+    JsonPieces,
     LongText,
     RawJson,
     json_list,
@@ -57,6 +58,10 @@ def test_the_pieces_are_the_json(value: Any, expected: Any) -> None:
     if not isinstance(pieces, bytes):
         assert max(map(len, pieces)) < 2 * PIECE_BYTES
         assert bytes(pieces) == b"".join(pieces)
+
+
+def test_a_text_of_just_one_piece_is_sent_as_one() -> None:
+    assert [*JsonPieces([b"x" * PIECE_BYTES], [])] == [b"x" * PIECE_BYTES]
 
 
 def test_what_cannot_be_encoded_is_an_error() -> None:
@@ -124,6 +129,8 @@ def test_a_number_that_no_float_can_hold_is_no_json_but_an_event_has_it(number, 
     with pytest.raises(ValueError, match=r"infinity|too large"):
         parse_json(text)
     assert parse_event_json(text)["b"] == [float(number), 1.5]
-    for broken in (text[:-1], text.replace(b"1.5", b"NaN"), text.replace(b"1.5", b"[" * 300)):
+    deep = b"[" * 300
+    for part in (b"NaN", deep, deep + b"]" * 300, b""):
+        broken = text.replace(b"1.5", part)
         with pytest.raises(ValueError, match=r"."):
             parse_event_json(broken)

@@ -285,6 +285,7 @@ def test_copies_of_a_model_share_the_limiter_and_pickles_keep_the_limits() -> No
     model = ChatKieGemini(model="gemini-3-flash", api_key="k", rate_limiter=limiter)
     for twin in (copy.copy(model), copy.deepcopy(model), model.model_copy(deep=True)):
         assert twin.rate_limiter is limiter
+    assert copy.copy(limiter) is copy.deepcopy(limiter) is limiter
     restored = pickle.loads(pickle.dumps(model)).rate_limiter
     assert restored is not limiter
     assert repr(restored) == repr(limiter) == "KieRateLimiter(7, 3, margin=1)"

@@ -58,17 +58,24 @@ def test_a_langchain_without_the_table_is_reported(monkeypatch, table) -> None:
         register()
 
 
-def test_without_langchain_the_error_says_how_to_install_it(monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("missing", "error", "match"),
+    [
+        ("langchain", ImportError, "pip install langchain"),
+        ("langchain.chat_models", KieConfigurationError, r"ChatKieGemini\(model="),
+    ],
+)
+def test_what_is_missing_of_langchain_is_reported(monkeypatch, missing, error, match) -> None:
     for name in ("langchain", "langchain.chat_models", "langchain.chat_models.base"):
         monkeypatch.delitem(__import__("sys").modules, name, raising=False)
 
     def find_spec(name: str, path: object = None, target: object = None) -> None:
-        if name.partition(".")[0] == "langchain":
-            raise ModuleNotFoundError(f"No module named {name!r}", name="langchain")
+        if name == missing:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     finder = type("Finder", (), {"find_spec": staticmethod(find_spec)})
     monkeypatch.setattr("sys.meta_path", [finder, *__import__("sys").meta_path])
-    with pytest.raises(ImportError, match="pip install langchain"):
+    with pytest.raises(error, match=match):
         register()
 
 

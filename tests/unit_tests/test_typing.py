@@ -132,17 +132,6 @@ async def test_a_model_with_fallbacks_works_where_a_model_does() -> None:
         assert trimmed == messages[1:]
 
 
-def test_every_parameter_is_described_in_help_and_in_the_json_schema() -> None:
-    properties = ChatKieGemini.model_json_schema()["properties"]
-    fields = inspect.get_annotations(ChatKieGemini).keys() - {"model_config"}
-    assert properties.keys() == fields
-    for name in fields:
-        assert properties[name]["description"] == ChatKieGemini.model_fields[name].description
-        assert f"{name}: " in ChatKieGemini.__doc__
-    assert properties["max_retries"]["default"] == 2
-    assert properties["media_upload"]["default"] == "auto"
-
-
 def test_an_option_s_default_is_the_model_s() -> None:
     options = ModelOptions()
     model = ChatKieGemini(model="gemini-3-flash", api_key=KEY)

@@ -148,6 +148,27 @@ async def test_error_says_that_the_upload_failed(
         assert server.tries == 1
 
 
+class Named(io.BytesIO):
+    name = "/tmp/cat.png"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        (Named, "cat.png"),
+        (io.BytesIO, "the file"),
+        (bytes, r"\d+ bytes"),
+        (lambda _: "https://a.example/secret.png", "a file of a.example"),
+    ],
+)
+def test_the_error_names_the_file(file: Callable[[bytes], Any], name: str) -> None:
+    with (
+        ScriptedServer(BUSY) as server,
+        pytest.raises(KieServerError, match=f"the upload of {name} failed"),
+    ):
+        files_at(server).upload(file(unique_png()))
+
+
 def name_in(body: bytes) -> bytes:
     return body.partition(b'filename="')[2].partition(b'"')[0]
 

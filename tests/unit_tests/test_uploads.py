@@ -453,6 +453,12 @@ def test_a_type_that_gemini_does_not_read_is_refused_before_it_is_public(
             model.invoke(asking_about(block))
         assert uploads.requests == []
         assert chat.requests == []
+        if mode == "auto":
+            model = model.model_copy(
+                update={"check_combinations": False, "inline_media_limit": 1_000}
+            )
+            model.invoke(asking_about(block))
+            assert len(chat.requests) == 1
 
 
 @pytest.mark.parametrize("api", ["chat_completions", "generate_content"])

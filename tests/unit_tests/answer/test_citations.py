@@ -224,6 +224,17 @@ async def test_an_answer_without_text_has_only_the_search():
     ]
 
 
+async def test_citations_of_text_that_was_removed_are_left_out():
+    message = await message_of(
+        answer("Hi you.", groundingMetadata=grounding([support("Hi you.", "you.", 0)]))
+    )
+    removed = message.model_copy(update={"content": ""})
+    assert {block["type"] for block in removed.content_blocks} == {
+        "server_tool_call",
+        "server_tool_result",
+    }
+
+
 async def test_the_spans_of_a_message_without_them_are_computed():
     text = "Été. Oslo."
     metadata = {

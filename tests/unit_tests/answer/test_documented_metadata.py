@@ -91,6 +91,10 @@ ANSWERS: dict[str, tuple[str, bytes, set[str]]] = {
         COMMON | COST | {"finish_message", "safety_ratings", "refusal_reason"},
     ),
     "native, blocked prompt": (NATIVE, BLOCKED, COMMON | {"prompt_feedback", "refusal_reason"}),
+    "native, a prompt that was not blocked": (
+        *(NATIVE, native().replace(b'{"c', b'{"promptFeedback":{"safetyRatings":[]},"c', 1)),
+        COMMON | COST | {"prompt_feedback"},
+    ),
     "native, cut": (NATIVE, native("MAX_TOKENS"), COMMON | COST),
     "native, more": (
         NATIVE,

@@ -29,6 +29,7 @@ from unit_tests.answer.rows import (
     completion,
     delta,
     fragment,
+    fragments,
     native,
     signed_call,
     signed_content,
@@ -497,3 +498,12 @@ def test_structured_output_by_function_calling_reads_json_text() -> None:
         model = model_at(server).with_structured_output(schema, method="function_calling")
         assert model.invoke("hi") == OSLO
         assert orjson.loads(server.requests[-1].body)["tool_choice"]
+
+
+async def test_a_second_call_of_the_answer_function_is_left_out() -> None:
+    schema = {"title": "report", **TOOLS[0]["function"]["parameters"]}
+    body = fragments(
+        fragment("report", '{"city": "Oslo"}', index=0, id="c1"), fragment("report", index=1)
+    )
+    for message in await answers(body, "gemini-3-pro", response_format=schema):
+        assert (message.text, message.tool_calls) == ('{"city": "Oslo"}', [])

@@ -34,6 +34,45 @@ from unit_tests.answer.rows import (
 CHAT = [
     chat_row("one fragment", fragments(fragment("f", '{"i":1}', index=0, id="c1")), calls=[F1]),
     chat_row(
+        "one fragment that repeats two calls, and a call without arguments",
+        fragments(
+            fragment("f", '{"i":1}'),
+            fragment("f", '{"i":2}'),
+            fragment("f", '{"i":1}{"i":2}'),
+            fragment("g"),
+        ),
+        calls=[*GENERATED, ("g", {}, None)],
+    ),
+    chat_row(
+        "a call that goes on after its end, during the next one",
+        sse(
+            delta(
+                tool_calls=[
+                    fragment("f", '{"i":1}', index=0, id="c1"),
+                    fragment("g", '{"i"', index=1, id="c2"),
+                    fragment(None, "}", index=0),
+                    fragment(None, ":2}", index=1),
+                ]
+            ),
+            delta("tool_calls"),
+            "[DONE]",
+        ),
+        calls=[G2],
+        invalid=[("f", '{"i":1}}')],
+    ),
+    chat_row(
+        "further members, the same in each fragment",
+        fragments(
+            {"index": 0, "id": "c1", "x": 1, "function": {"name": "f", "arguments": '{"i', "y": 2}},
+            {"index": 0, "id": "c1", "x": 1, "function": {"arguments": '":1}', "y": 2}},
+        ),
+        calls=[F1],
+        extra=signed(
+            "gemini-3-flash",
+            {"type": "tool_call", "id": "c1", "extra": {"x": 1, "function": {"y": 2}}},
+        ),
+    ),
+    chat_row(
         "text before the call",
         sse(
             delta(content="Wait."),

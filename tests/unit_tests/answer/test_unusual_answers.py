@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from call_modes import BASIC_CALL_MODES, model_at, server_sending
+from call_modes import BASIC_CALL_MODES, blocks_of, model_at, server_sending
 from scripted_server import Scripted, ScriptedServer, sse
 
 from langchain_kie import (
@@ -217,6 +217,10 @@ FAILED: dict[str, tuple[bytes, dict[str, Any], type[Exception], int]] = {
             chat(usage={"prompt_tokens": 1, "completion_tokens": 2})),
         {}, KieProtocolError, 1,
     ),
+    "an index that is no integer": (
+        sse(chat({"delta": {"tool_calls": [{"index": 0.5, "function": {"name": "f"}}]}})),
+        {}, KieProtocolError, 1,
+    ),
     "counts without a candidate": (
         sse({"candidates": [], "usageMetadata": USAGE}), NATIVE, KieEmptyResponseError, 1,
     ),
@@ -239,3 +243,14 @@ async def test_an_empty_stop_with_counts_is_no_end_if_the_connection_breaks() ->
         for call_mode in BASIC_CALL_MODES:
             with pytest.raises(KieConnectionError):
                 await call_mode(model_at(server, **NATIVE))
+
+
+async def test_a_part_of_an_unknown_type_is_kept() -> None:
+    part = {"type": "custom", "x": 1}
+    content = [{"type": "text", "text": "Hi"}, part]
+    body = orjson.dumps(chat({"message": {"content": content}, "finish_reason": "stop"}))
+    with server_sending(body) as server:
+        for call_mode in BASIC_CALL_MODES:
+            blocks = blocks_of(await call_mode(model_at(server)))
+            assert [block["type"] for block in blocks] == ["text", "non_standard"]
+            assert blocks[1]["value"] == part

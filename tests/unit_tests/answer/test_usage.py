@@ -141,6 +141,22 @@ CHAT = [
             {},
         )
     ),
+    Row(
+        "counts that grow, without some details",
+        sse(
+            {**delta("stop", content="hi"), "usage": DETAILED},
+            {
+                "choices": [],
+                "usage": counts(40, 9, completion_tokens_details={"reasoning_tokens": 5}),
+            },
+            "[DONE]",
+        ),
+        text="hi",
+        usage={
+            **usage(40, 9, reasoning=5, audio=1),
+            "input_token_details": {"cache_read": 30, "audio": 5},
+        },
+    ),
     chat_row("other names", {"input_tokens": 10, "output_tokens": 5}, usage(10, 5)),
     chat_row(
         "other names, with hidden reasoning and details",

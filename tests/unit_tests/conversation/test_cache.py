@@ -9,6 +9,7 @@ import json
 import pickle
 import warnings
 import weakref
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +158,9 @@ CHANGES: dict[str, Callable[[list[BaseMessage]], None]] = {
     "block that is removed": on(5, lambda m: m.content.pop(1)),
     "block that is added": on(5, lambda m: m.content.append({"type": "text", "text": "!"})),
     "block that is replaced": on(5, lambda m: m.content.__setitem__(0, "text")),
+    "block that becomes an object": on(
+        5, lambda m: m.content.__setitem__(0, OrderedDict(type="text", text="Or"))
+    ),
     "text of an AI message's block": on(6, lambda m: m.content[0].update(text="That is")),
     "function call": on(
         6, lambda m: m.additional_kwargs.update(function_call={"name": "f", "arguments": "{}"})
@@ -321,6 +325,24 @@ def test_a_warning_is_given_with_every_call() -> None:
     for _ in range(2):
         with pytest.warns(UserWarning, match="sent as JSON"):
             body("chat_completions", [HumanMessage("?"), AIMessage("", tool_calls=[call]), result])
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_text_that_is_not_utf_8_gives_a_warning_with_every_call(api: str) -> None:
+    messages = [message for step in steps(8) for message in step]
+    messages[2].tool_calls[0]["args"]["n"] = "\ud800"  # type: ignore[attr-defined]
+    for _ in range(3):
+        with pytest.warns(UserWarning, match="U\\+FFFD"):
+            body(api, messages)
+
+
+def test_a_message_that_is_corrected_for_langchain_follows_its_changes() -> None:
+    message = HumanMessage([{"type": "image", "base64": PNG}])
+    first = cache.repaired_message(message)
+    assert first is not message
+    assert cache.repaired_message(message) is first
+    message.name = "ann"
+    assert cache.repaired_message(message).name == "ann"
 
 
 def test_objects_that_may_change_are_read_each_time() -> None:

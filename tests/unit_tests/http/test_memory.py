@@ -79,8 +79,13 @@ def test_a_large_event_takes_a_few_times_its_size() -> None:
 
 @pytest.mark.parametrize(
     "pieces",
-    [[b"data: " + b"x" * 200_000], TEXT_EVENTS * 5000, [b"[" + b" " * 600_000]],
-    ids=["an event", "a stream", "a document"],
+    [
+        [b"data: " + b"x" * 200_000],
+        [b"data: [\n" * 20_000],
+        TEXT_EVENTS * 5000,
+        [b"[" + b" " * 600_000],
+    ],
+    ids=["an event", "an event of many lines", "a stream", "a document"],
 )
 async def test_a_response_without_end_is_rejected_at_a_limit(pieces, monkeypatch) -> None:
     monkeypatch.setattr("langchain_kie._http.sse.MAX_EVENT_BYTES", 100_000)

@@ -52,6 +52,22 @@ async def test_a_stream_that_is_left_early_is_closed() -> None:
         await all_closed(server)
 
 
+def test_a_child_that_ends_a_stream_of_its_parent_leaves_the_pools_alone() -> None:
+    with ScriptedServer(STALLED_TEXT) as server:
+        stream = model_at(server).stream("hi")
+        next(stream)
+        parent = _pools._process.value
+        calls = [slot.calls for slot in parent.of_threads._slots]
+        try:
+            _pools._process._renew()  # as after a fork
+            stream.close()
+            assert [slot.calls for slot in parent.of_threads._slots] == calls
+            assert not slots()
+        finally:
+            _pools._process.value = parent
+            parent.of_threads.clear()
+
+
 async def test_an_async_stream_that_is_left_or_closed_early_is_closed() -> None:
     with ScriptedServer(STALLED_TEXT) as server:
         for _ in range(20):

@@ -15,7 +15,13 @@ import pytest
 from call_modes import BASIC_CALL_MODES, fixture, model_at
 from scripted_server import Scripted, ScriptedServer, sse
 
-from langchain_kie import KieError, KieRateLimitError, KieServerError, KieTimeoutError
+from langchain_kie import (
+    KieError,
+    KieProtocolError,
+    KieRateLimitError,
+    KieServerError,
+    KieTimeoutError,
+)
 from langchain_kie._http.retry import (
     RATE_LIMIT_WINDOW,
     RETRY_BUDGET,
@@ -267,6 +273,23 @@ async def test_a_timeout_of_a_gateway_is_retried_on_request(
             assert caught.value.is_retryable
             assert caught.value.status_code == status
             assert len(server.requests) == requests
+
+
+async def test_an_answer_that_a_client_cannot_decode_is_not_retried(no_sleep) -> None:
+    async def read(response: httpx.Response) -> None:
+        await response.aread()
+
+    answer = Scripted([b"no gzip"], headers={"Content-Encoding": "gzip"})
+    hook = {"response": [httpx.Response.read]}
+    with ScriptedServer(answer) as server, httpx.Client(event_hooks=hook) as client:
+        async with httpx.AsyncClient(event_hooks={"response": [read]}) as async_client:
+            model = model_at(
+                server, max_retries=2, http_client=client, http_async_client=async_client
+            )
+            for tries, call_mode in enumerate(BASIC_CALL_MODES, 1):
+                with pytest.raises(KieProtocolError, match="DecodingError"):
+                    await call_mode(model)
+                assert len(server.requests) == tries
 
 
 async def test_an_error_that_is_not_of_this_package_is_not_retried(no_sleep) -> None:

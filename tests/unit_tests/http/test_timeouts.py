@@ -165,6 +165,13 @@ def test_token_counts_and_credits_shorten_the_deadline_and_a_finish_reason_does_
     assert [*exchange.pieces] == []
 
 
+def test_without_a_limit_no_event_is_overdue(exchange) -> None:
+    exchange.response.request.extensions.clear()
+    for _ in range(3):
+        next(exchange.pieces)
+        exchange.now[0] += 1_000
+
+
 def test_output_after_a_complete_answer_restores_the_deadline(exchange) -> None:
     next(exchange.pieces)
     exchange.reader.event_count = 1

@@ -66,6 +66,10 @@ def _endless() -> Json:
 HUGE = {
     "doubling": _doubling(40),
     "mutual": _mutual(40),
+    "a reference to true": {**_mutual(40), "items": {"$ref": "#/$defs/d0/properties/any"},
+                            "$defs": {**_mutual(40)["$defs"], "any": True},
+                            "not": {"$ref": "#/$defs/any"},
+                            "anyOf": [{"$ref": "#/$defs/any"}, {"type": "string"}]},
     "one dict twice": _nested(40, lambda s: {"type": "object", "properties": {"a": s, "b": s}}),
     "branching": _nested(30, _with_alternatives),
     "deep": _nested(300, lambda schema: {"type": "array", "items": schema}),

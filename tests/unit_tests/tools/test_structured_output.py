@@ -15,6 +15,7 @@ from call_modes import model_at, server_sending
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import v1 as pydantic_v1
 from scripted_server import Scripted, sse
 
 from langchain_kie import ChatKieGemini
@@ -359,6 +360,16 @@ def test_strict_and_the_name_are_sent() -> None:
     assert "ls_structured_output_format" not in server.requests[0].json
 
 
+def test_a_class_of_pydantic_1_that_does_not_accept_an_answer_is_a_parsing_error() -> None:
+    class CityV1(pydantic_v1.BaseModel):
+        people: int
+
+    with server_sending(answer_body('{"people": "many"}')) as server:
+        structured = model_at(server).with_structured_output(CityV1)
+        with pytest.raises(OutputParserException, match="integer"):
+            structured.invoke("hi")
+
+
 def test_a_method_that_does_not_exist_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="magic"):
         ChatKieGemini(model="gemini-3-flash").with_structured_output(City, method="magic")
@@ -371,8 +382,17 @@ def test_an_openai_function_and_a_schema_without_a_title_are_schemas() -> None:
         "parameters": {k: CITY[k] for k in ("type", "properties", "required")},
     }
     bare = {k: CITY[k] for k in ("type", "properties", "required")}
+    with_member = {**bare, "schema": {}}
+
+    def city(name: str, people: int) -> None:
+        """A city."""
+
+    schemas = (
+        *((function, "City"), (bare, "structured_output"), (with_member, "structured_output")),
+        (city, "city"),
+    )
     with server_sending(answer_body(GOOD)) as server:
-        for schema, name in ((function, "City"), (bare, "structured_output")):
+        for schema, name in schemas:
             server.requests.clear()
             value = model_at(server).with_structured_output(schema).invoke("hi")
             assert value == {"name": "Oslo", "people": 700000}

@@ -91,6 +91,10 @@ ROWS: dict[str, tuple[list[Any], int]] = {
         candidates("a", "b", groundingMetadata={"groundingChunks": [{"web": {"uri": "u"}}]}),
         2,
     ),
+    "further members of a content": (
+        [{"candidates": [{"content": {"parts": [{"text": text}], "x": 1}}]} for text in "ab"],
+        2,
+    ),
     "a blocked prompt": (
         [{**e, "promptFeedback": {"blockReason": "SAFETY"}} for e in parts("a")],
         1,

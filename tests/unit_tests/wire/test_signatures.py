@@ -545,6 +545,14 @@ def test_signatures_next_to_the_content_are_sent_back(send: RequestSender) -> No
     assert other["messages"][1] == {"role": "assistant", "content": "ab"}
 
 
+def test_of_two_signatures_of_a_message_the_last_is_sent_back(send: RequestSender) -> None:
+    body = sse(
+        delta(content="a", thought_signature="R=="),
+        delta("stop", content="b", thought_signature="S=="),
+    )
+    assert replayed(body, CHAT, send)[1]["messages"][1]["thought_signature"] == "S=="
+
+
 ENCRYPTED = {"type": "reasoning.encrypted", "data": "S==", "id": "c0", "index": 0}
 MESSAGE_MEMBERS: list[Json] = [
     {"reasoning_details": [ENCRYPTED]},

@@ -245,6 +245,14 @@ def test_a_response_format_with_functions_is_sent_as_one_of_them(send: RequestSe
     body = send([HI], model="gemini-3-pro", tools=[find], response_format=FORMAT)
     assert [tool["function"]["name"] for tool in body["tools"]] == ["find", "answer_find"]
     assert "response_format" not in body
+    for choice, sent in (
+        ("any", "required"),
+        ("find", {"type": "function", "function": {"name": "find"}}),
+    ):
+        body = send(
+            [HI], model="gemini-3-pro", tools=[find], response_format=FORMAT, tool_choice=choice
+        )
+        assert body["tool_choice"] == sent
     forbidden = send(
         [HI], model="gemini-3-pro", tools=[find], response_format=FORMAT, tool_choice="none"
     )

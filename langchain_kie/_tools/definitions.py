@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.tools import BaseTool, create_schema_from_function
@@ -281,8 +282,9 @@ def _cached_function_from_code(tool: Any) -> Json:
     function = _function_from_code(tool)
     if isinstance(getattr(tool, "args_schema", None), dict):  # may be changed at any time
         return function
-    reference = weakref.ref(tool, lambda _: _functions_from_code.pop(key, None))
-    _functions_from_code[key] = (reference, fingerprint, function)
+    with suppress(TypeError):  # nothing can refer weakly to a method of a built-in class
+        reference = weakref.ref(tool, lambda _: _functions_from_code.pop(key, None))
+        _functions_from_code[key] = (reference, fingerprint, function)
     return function
 
 

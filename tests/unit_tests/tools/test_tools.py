@@ -206,6 +206,12 @@ def test_a_tool_may_have_no_arguments(form: Any) -> None:
     assert not function.get("parameters", {}).get("properties")
 
 
+def test_a_method_of_a_built_in_class_is_a_tool() -> None:
+    (converted,) = normalize_tool(str.split)
+    assert converted["function"]["name"] == "split"
+    assert [*converted["function"]["parameters"]["properties"]] == ["sep", "maxsplit"]
+
+
 def test_a_tool_without_a_schema_takes_one_text() -> None:
     ((function,), _) = normalize_tools([Tool(name="ask", description="Ask.", func=str)])
     assert function["parameters"]["required"] == ["__arg1"]

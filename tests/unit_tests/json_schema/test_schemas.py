@@ -77,9 +77,6 @@ INTERSECTIONS: list[tuple[str, Json, Json, Json]] = [
     ("string", {"pattern": "^a"}, {"pattern": "b$"},
      {"pattern": "^a", "description": 'Also pattern: "b$".'}),
     ("string", {"pattern": "^a"}, {"pattern": "^a"}, {"pattern": "^a"}),
-    ("string", {"anyOf": [{"maxLength": n} for n in range(1, 10)]},
-     {"anyOf": [{"minLength": n} for n in range(9)]},
-     {"anyOf": [{"maxLength": n} for n in range(1, 10)]}),
     ("string", {"nullable": True}, {"nullable": False}, {}),
     ("array", {"uniqueItems": False}, {"uniqueItems": True}, {"uniqueItems": True}),
     ("array", {"items": {"type": "string"}}, {"items": {"maxLength": 2}},
@@ -123,6 +120,13 @@ CASES: list[tuple[str, Any, Json, Json]] = [
         {"oneOf": [{"type": "integer"}, {"type": "boolean"}]},
         {"anyOf": [{"type": "integer"}, {"type": "boolean"}]},
         {"anyOf": [{"type": "INTEGER"}, {"type": "BOOLEAN"}]},
+    ),
+    (
+        "allOf of more alternatives than are combined",
+        {"type": "string", "allOf": [{"anyOf": [{"maxLength": n} for n in range(1, 10)]},
+                                     {"anyOf": [{"minLength": n} for n in range(9)]}]},
+        {"anyOf": [{"type": "string", "maxLength": n} for n in range(1, 10)]},
+        {"anyOf": [{"type": "STRING", "maxLength": n} for n in range(1, 10)]},
     ),
     (
         "allOf of two types",

@@ -235,8 +235,9 @@ class EventParser:
 
     def _parse_data(self, text: bytes) -> list[Any]:
         """Parse the data of an event; return an empty list if there is no data."""
-        if not text:
-            return []
+        text = text.strip()
+        if not text or text == b"[DONE]":
+            return [DONE] if text else []
         try:
             return [self._parse_exactly(text)]
         except ValueError as error:

@@ -30,7 +30,8 @@ _HEAD_BYTES = 512
 _MAX_QUOTED_CHARS = 80
 _FIELDS = (b"data", b"event", b"id", b"retry", b":")
 _JSON_STARTS = (b"{", b"[")
-_BLANK = b"\xef\xbb\xbf \t\r\n"
+_SPACE = b" \t\r\n"
+_BLANK = b"\xef\xbb\xbf" + _SPACE
 """White space, and the bytes of a BOM."""
 _CR, _LF = b"\r\n"
 """Integers, because `bytes in bytes` takes ten times as long (CPython 3.11)."""
@@ -197,7 +198,7 @@ class EventParser:
                     try:
                         value = parse(text)
                     except ValueError:
-                        value = DONE if text == b"[DONE]" else self._repaired(text)
+                        value = DONE if text.strip(_SPACE) == b"[DONE]" else self._repaired(text)
                     if value.__class__ is dict or value is DONE:
                         values.append(value)
                         continue
@@ -235,7 +236,7 @@ class EventParser:
 
     def _parse_data(self, text: bytes) -> list[Any]:
         """Parse the data of an event; return an empty list if there is no data."""
-        text = text.strip()
+        text = text.strip(_SPACE)
         if not text or text == b"[DONE]":
             return [DONE] if text else []
         try:

@@ -72,7 +72,7 @@ def test_a_body_without_an_end_is_rejected_at_a_limit(soup: bytes) -> None:
 def value_of(data: str) -> Any:
     """The value of an event's data."""
     try:
-        return DONE if data == "[DONE]" else orjson.loads(data)
+        return DONE if data.strip(" \t\r\n") == "[DONE]" else orjson.loads(data)
     except orjson.JSONDecodeError:
         return KieProtocolError
 
@@ -90,13 +90,13 @@ def values_by_the_standard(text: str) -> list[Any]:
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if line == "":
-            found += [value_of(data[:-1])] if data[:-1] else []
+            found += [value_of(data)] if data.strip(" \t\r\n") else []
             data = ""
         elif name == "data" and not data and is_object(value_of(value)):
             found.append(value_of(value))
         elif name == "data":
             data += value + "\n"
-    last = value_of(data[:-1])
+    last = value_of(data)
     return found + [last] * (is_object(last) or isinstance(last, list))
 
 
@@ -105,7 +105,19 @@ def is_object(value: Any) -> bool:
 
 
 _DATA = bodies.JSON.map(orjson.dumps).map(bytes.decode)
-_LINES = ["data", "data:", "data: [DONE]", ": x", ":", "id: 1", "id", "event: e", "retry: 1", ""]
+_LINES = [
+    "data",
+    "data:",
+    "data: [DONE]",
+    "data:  [DONE] ",
+    ": x",
+    ":",
+    "id: 1",
+    "id",
+    "event: e",
+    "retry: 1",
+    "",
+]
 _LINES += ["unknown: 1", "dat: 1", "Data: 1", "data : 1", " data: 1", 'data: {"a":', 'data: "b"']
 _LINES += ["data: }", "data:  1", "data: \u2028", "data: 1 ", ""]
 LINES = _DATA.map("data:{}".format) | _DATA.map("data: {}".format) | st.sampled_from(_LINES)

@@ -52,20 +52,18 @@ async def test_a_stream_that_is_left_early_is_closed() -> None:
         await all_closed(server)
 
 
-def test_a_child_that_ends_a_stream_of_its_parent_leaves_the_pools_alone() -> None:
+def test_a_child_that_ends_a_stream_of_its_parent_leaves_the_pools_alone(monkeypatch) -> None:
+    parent, child = _pools._ProcessPools(), _pools._ProcessPools()
     with ScriptedServer(STALLED_TEXT) as server:
+        monkeypatch.setattr(_pools._process, "value", parent)
         stream = model_at(server).stream("hi")
         next(stream)
-        parent = _pools._process.value
-        calls = [slot.calls for slot in parent.of_threads._slots]
-        try:
-            _pools._process._renew()  # as after a fork
-            stream.close()
-            assert [slot.calls for slot in parent.of_threads._slots] == calls
-            assert not slots()
-        finally:
-            _pools._process.value = parent
-            parent.of_threads.clear()
+        monkeypatch.setattr(_pools._process, "value", child)
+        stream.close()
+        assert [slot.calls for slot in parent.of_threads._slots] == [1]
+        assert not slots()
+    for pool in parent.of_threads.clear():
+        pool.close()
 
 
 async def test_an_async_stream_that_is_left_or_closed_early_is_closed() -> None:

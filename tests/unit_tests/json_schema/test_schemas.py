@@ -179,6 +179,20 @@ CASES: list[tuple[str, Any, Json, Json]] = [
         {"type": "OBJECT", "minProperties": 1, "properties": {}, "description": ...},
     ),
     (
+        "a reference next to alternatives that only list required properties",
+        {"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}},
+         "anyOf": [{"required": ["a"]}], "$defs": {"A": {"type": "string"}}},
+        {"type": "object", "properties": {"a": {"type": "string"}},
+         "description": 'One of these holds: [{"type":"object","required":["a"]}].'},
+        {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}, "description": ...},
+    ),
+    (
+        "a Gemini schema that requires a property which it lacks",
+        {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}, "required": ["a", "b"]},
+        {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a", "b"]},
+        {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}, "required": ["a"]},
+    ),
+    (
         "Optional of a type that Gemini needs a sentence for",
         {"anyOf": [{"type": "integer", "enum": [2]}, {"type": "null"}], "description": "d"},
         {"anyOf": [{"type": "integer", "enum": [2]}, {"type": "null"}], "description": "d"},
@@ -537,6 +551,27 @@ def test_a_schema_that_is_nested_too_deeply_keeps_its_type_and_description() -> 
         assert schema.items() > level.items()
         schema = schema["items"]
     assert schema == {"type": "array", "description": "d", "items": {}}
+
+
+def test_a_gemini_schema_that_is_nested_too_deeply_is_cut() -> None:
+    schema: Json = {"type": "STRING"}
+    for _ in range(70):
+        schema = {"type": "ARRAY", "items": schema}
+    schema = to_gemini_schema(schema)
+    for _ in range(66):
+        schema = schema["items"]
+    assert schema.keys() == {"anyOf"}
+
+
+def test_a_long_row_of_references_ends_with_the_name_of_the_next() -> None:
+    references = [{"$ref": f"#/$defs/A{n}"} for n in range(71)]
+    defs: Json = {
+        f"A{n}": {"type": "object", "properties": {"next": references[n + 1]}} for n in range(70)
+    }
+    schema = normalize_schema({**references[0], "$defs": {**defs, "A70": {"type": "string"}}})
+    while "properties" in schema:
+        schema = schema["properties"]["next"]
+    assert schema == {"type": "object", "description": "Another A64."}
 
 
 @pytest.mark.parametrize(

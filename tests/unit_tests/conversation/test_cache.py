@@ -327,10 +327,18 @@ def test_a_warning_is_given_with_every_call() -> None:
             body("chat_completions", [HumanMessage("?"), AIMessage("", tool_calls=[call]), result])
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        on(1, lambda m: setattr(m, "content", "\ud800")),
+        on(2, lambda m: m.tool_calls[0]["args"].update(n="\ud800")),
+    ],
+    ids=["content", "argument"],
+)
 @pytest.mark.parametrize("api", APIS)
-def test_a_text_that_is_not_utf_8_gives_a_warning_with_every_call(api: str) -> None:
+def test_a_text_that_is_not_utf_8_gives_a_warning_with_every_call(api: str, change: Any) -> None:
     messages = [message for step in steps(8) for message in step]
-    messages[2].tool_calls[0]["args"]["n"] = "\ud800"  # type: ignore[attr-defined]
+    change(messages)
     for _ in range(3):
         with pytest.warns(UserWarning, match="U\\+FFFD"):
             body(api, messages)

@@ -48,6 +48,9 @@ SLOW = ("httpx2", "memory", "processes", "proxies")
 EQUIVALENT = {
     "cache: parsed = None": "only slower; test_cost counts it",
     "parsed_message: used = [*map(kwargs.get, )]": "only slower: the message is not kept",
+    "coerce: return dict(zip(value, fitted, strict=None)) if isinstance(value, dict) else fitted, fits": (  # noqa: E501
+        "they have the same length"
+    ),
     "connection: if len(self._data) - self._position + len(piece) > _MAX_FRAMING < len(piece):": (
         "it is checked again after the search"
     ),

@@ -96,6 +96,7 @@ def main() -> int:
     ]
     if not any(Path("mutants/langchain_kie", options.room).glob("*.meta")):
         rmtree("mutants", ignore_errors=True)  # of another room
+    commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
     copy_src_dir()
     copy_also_copy_files()
     create_mutants(1)
@@ -115,7 +116,6 @@ def main() -> int:
         results[result] += 1
     equivalent, killed = results["equivalent"], sum(results[result] for result in KILLED)
     score = 100 * killed / (results.total() - equivalent)
-    commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
     row = options.room, len(names), results.total(), equivalent, killed, f"{score:.1f} %", commit
     print(f"| {' | '.join(map(str, row))} | {datetime.now(UTC):%Y-%m-%d} |")
     return int(score < 90)

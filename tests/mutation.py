@@ -30,6 +30,7 @@ ROOMS = {
         "conversation",
         "wire/test_messages.py",
         "wire/test_signatures.py",
+        "answer/test_messages.py",
         "test_files.py",
     ),
     "_http": (
@@ -59,6 +60,9 @@ EQUIVALENT = {
     ),
     'metadata: self._parse_usage: Callable[[Json], UsageMetadata] | None = ""': "as false as None",
     "request_values: while piece := await asyncio.to_thread(next, pieces, None):": "as false",
+    "token_estimate: minimum_of_small_file = max(2, min(cost.minimum, _typical_tokens(media) // 4))": (  # noqa: E501
+        "the least cost is that of a file, 10 // 4"
+    ),
     "normalize: if self.nodes_left <= 0 and not self.limits.truncate:": (
         "a limit that no input is meant to reach exactly"
     ),

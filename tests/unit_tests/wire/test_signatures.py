@@ -485,7 +485,7 @@ def test_converted_arguments_are_sent_back_as_the_model_signed_them(
 ) -> None:
     part = {"functionCall": {"name": "f", "args": written, "id": "c0"}, "thoughtSignature": "S=="}
     call = {"index": 0, **chat_call("c0", 0, **google("S=="))}
-    call["function"]["arguments"] = to_json(written).decode()
+    call["function"] |= {"arguments": to_json(written).decode(), "note": "x"}
     expected, signature = (written, "S==") if later is None else (later, BYPASS)
     for model, body in (
         (NATIVE, sse(to_json(native(part, finish="STOP")).decode())),
@@ -505,6 +505,7 @@ def test_converted_arguments_are_sent_back_as_the_model_signed_them(
             else:
                 (sent_call,) = sent["messages"][1]["tool_calls"]
                 assert parse_json(sent_call["function"]["arguments"].encode()) == expected
+                assert sent_call["function"]["note"] == "x"
                 assert sent_call["extra_content"] == google(signature)["extra_content"]
 
 

@@ -30,7 +30,6 @@ ROOMS = {
         "conversation",
         "wire/test_messages.py",
         "wire/test_signatures.py",
-        "answer/test_messages.py",
         "test_files.py",
     ),
     "_http": (

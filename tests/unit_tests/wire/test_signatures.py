@@ -581,6 +581,13 @@ def test_a_signature_next_to_text_is_sent_back_until_that_is_changed(
         assert sent["messages"][1] == {"role": "assistant", "content": "a*"}
 
 
+def test_the_signature_of_a_call_that_got_no_name_is_not_kept(send: RequestSender) -> None:
+    call = {"index": 0, "function": {"arguments": "{"}, **google("S==")}
+    answer, sent = replayed(sse(delta("stop", content="a", tool_calls=[call])), CHAT, send)
+    assert answer.additional_kwargs == {}
+    assert sent["messages"][1] == {"role": "assistant", "content": "a"}
+
+
 def test_a_signature_next_to_a_refusal_is_sent_back(send: RequestSender) -> None:
     _, sent = replayed(sse(delta("stop", refusal="No.", **google("S=="))), CHAT, send)
     assert sent["messages"][1] == {"role": "assistant", "content": "No.", **google("S==")}

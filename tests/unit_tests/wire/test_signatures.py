@@ -519,6 +519,15 @@ def test_a_call_of_another_function_is_sent_without_its_signature(send: RequestS
     assert part["thoughtSignature"] == BYPASS
 
 
+def test_a_call_that_lost_its_id_is_signed_by_the_id_of_its_result(send: RequestSender) -> None:
+    hi, answer, result = signed_history("gemini-3.5-flash")
+    assert isinstance(answer, AIMessage)
+    calls = [{**call, "id": None} for call in answer.tool_calls]
+    edited = answer.model_copy(update={"tool_calls": calls})
+    sent = send([hi, edited, result], model=NATIVE)["contents"][1]["parts"]
+    assert sent == [native_call("c0", 0, "S==")]
+
+
 def test_a_changed_call_of_an_older_message_keeps_its_signature(send: RequestSender) -> None:
     hi, answer, result = signed_history("gemini-3.5-flash")
     assert isinstance(answer, AIMessage)

@@ -181,6 +181,11 @@ def test_tool_result_sends_text_that_is_not_utf8_escaped() -> None:
     assert str(text).encode() == b'{"type": "hologram", "a": "\\ud800"}'
 
 
+def test_tool_result_sends_keys_that_are_numbers() -> None:
+    (text,) = parse_content(ToolMessage([{"json": {1: "a", None: 2}}], tool_call_id="c0"))
+    assert text == '{"1":"a","null":2}'
+
+
 def test_data_in_a_list_of_a_rejected_block_are_not_sent() -> None:
     block = {"type": "image", "url": "ftp://a.example/b", "more": [{"base64": "x", "a": "y" * 999}]}
     with pytest.warns(UserWarning, match="not an http"):
@@ -302,6 +307,7 @@ FORMS: list[tuple[dict[str, Any], list[Any]]] = [
     ({"type": "search_result", "title": "t", "source": "s",
       "content": [{"type": "text", "text": "body"}]}, ["t", "s", "body"]),
     ({"type": "search_result", "title": "", "content": "body"}, ["body"]),
+    ({"type": "text", "text": "a", "value": {"type": "text", "text": "b"}}, ["a"]),
 ]  # fmt: skip
 
 

@@ -56,6 +56,7 @@ DATA_URLS = {
     "plain": f"data:image/png;base64,{PNG_BASE64}",
     "upper case": f"DATA:IMAGE/PNG;BASE64,{PNG_BASE64}",
     "parameters": f"data:image/png;name=a.png;charset=x;base64,{PNG_BASE64}",
+    "percent-encoded parameter": f"data:image/png;name=a%20b.png;base64,{PNG_BASE64}",
     "percent-encoded": f"data:image/png;base64,{QUOTED}",
     "no type": f"data:;base64,{PNG_BASE64}",
     "octet-stream": f"data:application/octet-stream;base64,{PNG_BASE64}",
@@ -69,6 +70,8 @@ DATA_URLS = {
 def test_data_url_becomes_data(url: str) -> None:
     media = media_from_url(url, None, "file")
     assert (media.kind, media.mime_type, media.base64) == ("image", "image/png", PNG_BASE64)
+    is_decoded = "," not in (media.data or "")
+    assert is_decoded == ("%" in url.partition(",")[2]), "the data of others are not copied"
 
 
 def test_the_digest_is_that_of_the_data_also_after_an_upload() -> None:

@@ -46,6 +46,8 @@ CONVERTED: list[tuple[Any, Any, Any]] = [
     ({"anyOf": [INTEGER, NULL]}, "null", None),
     ({"type": ["integer", "null"]}, "2", 2),
     ({"type": "integer", "nullable": True}, "2", 2),
+    ({"anyOf": [INTEGER], "nullable": True}, "2", 2),
+    ({"anyOf": [INTEGER], "nullable": True}, "null", None),
     ({"allOf": [INTEGER]}, "2", 2),
     ({"oneOf": [BOOLEAN, INTEGER]}, "true", True),
     ({"$ref": "#/$defs/Node"}, {"n": "1", "next": {"n": "2"}}, {"n": 1, "next": {"n": 2}}),

@@ -485,7 +485,7 @@ def test_converted_arguments_are_sent_back_as_the_model_signed_them(
 ) -> None:
     part = {"functionCall": {"name": "f", "args": written, "id": "c0"}, "thoughtSignature": "S=="}
     call = {"index": 0, **chat_call("c0", 0, **google("S=="))}
-    call["function"]["arguments"] = to_json(written).decode()
+    call["function"] |= {"arguments": to_json(written).decode(), "note": "x"}
     expected, signature = (written, "S==") if later is None else (later, BYPASS)
     for model, body in (
         (NATIVE, sse(to_json(native(part, finish="STOP")).decode())),
@@ -505,6 +505,7 @@ def test_converted_arguments_are_sent_back_as_the_model_signed_them(
             else:
                 (sent_call,) = sent["messages"][1]["tool_calls"]
                 assert parse_json(sent_call["function"]["arguments"].encode()) == expected
+                assert sent_call["function"]["note"] == "x"
                 assert sent_call["extra_content"] == google(signature)["extra_content"]
 
 
@@ -516,6 +517,15 @@ def test_a_call_of_another_function_is_sent_without_its_signature(send: RequestS
     (part,) = send([hi, other, result], model=NATIVE)["contents"][1]["parts"]
     assert part["functionCall"]["name"] == "g"
     assert part["thoughtSignature"] == BYPASS
+
+
+def test_a_call_that_lost_its_id_is_signed_by_the_id_of_its_result(send: RequestSender) -> None:
+    hi, answer, result = signed_history("gemini-3.5-flash")
+    assert isinstance(answer, AIMessage)
+    calls = [{**call, "id": None} for call in answer.tool_calls]
+    edited = answer.model_copy(update={"tool_calls": calls})
+    sent = send([hi, edited, result], model=NATIVE)["contents"][1]["parts"]
+    assert sent == [native_call("c0", 0, "S==")]
 
 
 def test_a_changed_call_of_an_older_message_keeps_its_signature(send: RequestSender) -> None:
@@ -578,6 +588,13 @@ def test_a_signature_next_to_text_is_sent_back_until_that_is_changed(
         answer.content = "a*"
         sent = send([HI, answer, HumanMessage("go on")])
         assert sent["messages"][1] == {"role": "assistant", "content": "a*"}
+
+
+def test_the_signature_of_a_call_that_got_no_name_is_not_kept(send: RequestSender) -> None:
+    call = {"index": 0, "function": {"arguments": "{"}, **google("S==")}
+    answer, sent = replayed(sse(delta("stop", content="a", tool_calls=[call])), CHAT, send)
+    assert answer.additional_kwargs == {}
+    assert sent["messages"][1] == {"role": "assistant", "content": "a"}
 
 
 def test_a_signature_next_to_a_refusal_is_sent_back(send: RequestSender) -> None:

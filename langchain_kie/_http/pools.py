@@ -127,10 +127,10 @@ class _Pools(Generic[PoolT]):
         self._slots.append(slot)
         return slot
 
-    def clear(self) -> list[PoolT]:
-        """Remove and return all pools; the caller must close them."""
+    def clear(self, *, in_use: bool = True) -> list[PoolT]:
+        """Remove all pools; return them, or those without calls. The caller must close them."""
         slots, self._slots = self._slots, []
-        return [slot.pool for slot in slots]
+        return [slot.pool for slot in slots if in_use or not slot.calls]
 
 
 @cache
@@ -180,8 +180,12 @@ _process = PerProcess(_ProcessPools)
 
 @atexit.register
 def _at_exit() -> None:
-    """Close the threads' connections; those of an event loop are closed when it ends."""
-    for pool in _process.value.of_threads.clear():
+    """Close the threads' connections; those of an event loop are closed when it ends.
+
+    A connection that a daemon thread may read stays open: it would report an error while it ends.
+    """
+    may_be_read = any(thread.daemon for thread in threading.enumerate())
+    for pool in _process.value.of_threads.clear(in_use=not may_be_read):
         pool.close()
 
 

@@ -246,7 +246,7 @@ def test_an_interpreter_that_ends_reports_no_open_socket_or_loop() -> None:
 @pytest.mark.parametrize("case", ["sync", "async", "own loop", "thread", "exit"])
 def test_an_interpreter_that_ends_during_a_stream_reports_nothing(case: str) -> None:
     script = PRELUDE + textwrap.dedent("""
-        import threading
+        import atexit, threading
         case, started = sys.argv[2], threading.Event()
         async def start():
             global chunks
@@ -263,11 +263,13 @@ def test_an_interpreter_that_ends_during_a_stream_reports_nothing(case: str) -> 
             loop.close()
         elif case == "thread":
             read = lambda: [started.set() for _ in model.stream("hi")]
-            threading.Thread(target=read, daemon=True).start()
+            thread = threading.Thread(target=read, daemon=True)
+            atexit.register(thread.join, 1)  # runs last: the thread reads on until then
+            thread.start()
             started.wait()
         else:
             for _ in model.stream("hi"):
                 sys.exit()
     """)
-    with ScriptedServer(Scripted(TEXT_EVENTS, ending="stall")) as server:
+    with ScriptedServer(Scripted(TEXT_EVENTS, ending="comments")) as server:
         assert run_script(script, case, base_url=server.base_url, flags=STRICT) == ""

@@ -58,6 +58,9 @@ EQUIVALENT = {
         "they have the same length"
     ),
     'metadata: self._parse_usage: Callable[[Json], UsageMetadata] | None = ""': "as false as None",
+    'request_values: return _url_in(type(getattr(None, "base_url", text)), text)': (
+        "only slower: each request parses its URL"
+    ),
     "request_values: while piece := await asyncio.to_thread(next, pieces, None):": "as false",
     "token_estimate: minimum_of_small_file = max(2, min(cost.minimum, _typical_tokens(media) // 4))": (  # noqa: E501
         "the least cost is that of a file, 10 // 4"

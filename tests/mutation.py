@@ -54,6 +54,9 @@ EQUIVALENT = {
     "connection: if len(self._data) - self._position + len(piece) > _MAX_FRAMING < len(piece):": (
         "it is checked again after the search"
     ),
+    'connection: self._data, self._position = b"XXXX" if self._is_shared else data, 0': (
+        "shorter than what must follow a piece"
+    ),
     "content: is_same = all(new is old for new, old in zip(content, message.content, strict=False))": (  # noqa: E501
         "they have the same length"
     ),

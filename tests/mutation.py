@@ -54,10 +54,16 @@ EQUIVALENT = {
     "connection: if len(self._data) - self._position + len(piece) > _MAX_FRAMING < len(piece):": (
         "it is checked again after the search"
     ),
+    'connection: self._data, self._position = b"XXXX" if self._is_shared else data, 0': (
+        "shorter than what must follow a piece"
+    ),
     "content: is_same = all(new is old for new, old in zip(content, message.content, strict=False))": (  # noqa: E501
         "they have the same length"
     ),
     'metadata: self._parse_usage: Callable[[Json], UsageMetadata] | None = ""': "as false as None",
+    'request_values: return _url_in(type(getattr(None, "base_url", text)), text)': (
+        "only slower: each request parses its URL"
+    ),
     "request_values: while piece := await asyncio.to_thread(next, pieces, None):": "as false",
     "token_estimate: minimum_of_small_file = max(2, min(cost.minimum, _typical_tokens(media) // 4))": (  # noqa: E501
         "the least cost is that of a file, 10 // 4"

@@ -13,6 +13,7 @@ from langchain_core.messages import HumanMessage
 from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie import ChatKieGemini, KieAccount, KieConfigurationError, media_block
+from langchain_kie._http.connection import Connection
 from langchain_kie.emulator import Emulator
 from unit_tests.loopback import named_host, run_script
 from unit_tests.upload_server import unique_png
@@ -156,3 +157,37 @@ def test_a_user_s_connection_writes_as_it_comes() -> None:
         with client.stream("GET", f"{server.base_url}/x") as response:
             stream = response.extensions["network_stream"]
         assert "write" not in vars(stream)
+
+
+class Reading:
+    """A network stream that reads two pieces at once."""
+
+    pieces = (b"a" * 40, b"b" * 40)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return b"".join(self.pieces)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Not called."""
+
+
+class AsyncReading(Reading):
+    """The same, async."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # type: ignore[override]  # noqa: ASYNC109
+        return b"".join(self.pieces)
+
+
+@pytest.mark.parametrize("stream_class", [Reading, AsyncReading])
+@pytest.mark.parametrize(("version", "is_known"), [(b"HTTP/1.1", True), (b"HTTP/2", False)])
+async def test_only_what_follows_in_a_response_s_own_connection_is_awaited(
+    stream_class: type[Reading], version: bytes, is_known: bool
+) -> None:
+    """With HTTP/2, the rest of a read may be of another response."""
+    stream = stream_class()
+    response = httpx.Response(200, extensions={"network_stream": stream, "http_version": version})
+    connection = Connection.of(response, is_pooled=False)
+    assert connection
+    read: Any = stream.read(100)
+    assert (await read if stream_class is AsyncReading else read) == b"".join(stream.pieces)
+    assert [connection.has_more(piece) for piece in stream.pieces] == [is_known, False]

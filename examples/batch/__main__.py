@@ -186,14 +186,11 @@ def _run(options: argparse.Namespace, shared: Any, fields: dict[str, Any]) -> Pr
             num_cpus=_CPUS_OF_A_WORKER,
         )
     )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C; Ray's handler exits
+    received = _received_signals()
     with ThreadPoolExecutor(1) as executor:
         run = executor.submit(answers.materialize)
-        try:
-            _show(run, shared, options.count)
-        except KeyboardInterrupt:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)  # the next one ends the program at once
+        _show(run, shared, options.count, received)
+        if not run.done():
             ray.get(shared.stop.remote("interrupted"))
             sys.stderr.write(_INTERRUPTED)
             sys.stderr.flush()
@@ -204,13 +201,30 @@ def _run(options: argparse.Namespace, shared: Any, fields: dict[str, Any]) -> Pr
     return progress
 
 
-def _show(run: Future[Any], shared: Any, count: int) -> None:
-    """Show how far the run is, until it ends."""
+def _received_signals() -> list[int]:
+    """Return a list that will have the first SIGINT or SIGTERM; the next ends the program at once.
+
+    Nothing is raised: an exception in the middle of Ray's code may leave a lock behind.
+    """
+    received: list[int] = []
+
+    def receive(number: int, _: Any) -> None:
+        received.append(number)
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_DFL)
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, receive)
+    return received
+
+
+def _show(run: Future[Any], shared: Any, count: int, received: list[int]) -> None:
+    """Show how far the run is, until it ends or a signal is received."""
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Bar(*columns, TimeRemainingColumn()) as bar:
         task = bar.add_task("", total=count)
         is_done = False
-        while not is_done:
+        while not (is_done or received):
             is_done = bool(wait([run], _POLL_SECONDS).done)
             progress: Progress = ray.get(shared.progress.remote())
             bar.update(

@@ -68,6 +68,7 @@ EQUIVALENT = {
     "token_estimate: minimum_of_small_file = max(2, min(cost.minimum, _typical_tokens(media) // 4))": (  # noqa: E501
         "the least cost is that of a file, 10 // 4"
     ),
+    'transport: headers += [("HOST", host), ("Content-Length", size)]': "the case has no meaning",
     "normalize: if self.nodes_left <= 0 and not self.limits.truncate:": (
         "a limit that no input is meant to reach exactly"
     ),

@@ -73,6 +73,7 @@ async def test_no_compressed_response_is_requested() -> None:
 
 async def test_clients_of_the_user_are_used_and_left_open() -> None:
     paths: list[str] = []
+    long = "long " * 200_000
 
     def record(request: httpx.Request) -> None:
         paths.append(request.url.path)
@@ -84,14 +85,15 @@ async def test_clients_of_the_user_are_used_and_left_open() -> None:
         with httpx.Client(event_hooks={"request": [record]}) as client:
             model = model_at(server, http_client=client)
             model.invoke("hi")
-            [*model.stream("hi")]
+            [*model.stream(long)]
             assert not client.is_closed
         async with httpx.AsyncClient(event_hooks={"request": [arecord]}) as async_client:
             model = model_at(server, http_async_client=async_client)
             await model.ainvoke("hi")
-            [chunk async for chunk in model.astream("hi")]
+            [chunk async for chunk in model.astream(long)]
             assert not async_client.is_closed
-    assert len(paths) == 4
+        prompts = [request.json["messages"][0]["content"] for request in server.requests]
+    assert (len(paths), prompts) == (4, ["hi", long] * 2)
 
 
 @pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
@@ -160,12 +162,13 @@ def test_a_user_s_connection_writes_as_it_comes() -> None:
 
 
 class Reading:
-    """A network stream that reads two pieces at once."""
+    """A network stream that reads some bytes at once."""
 
-    pieces = (b"a" * 40, b"b" * 40)
+    def __init__(self, data: bytes) -> None:
+        self.data = data
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return b"".join(self.pieces)
+        return self.data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Not called."""
@@ -175,19 +178,35 @@ class AsyncReading(Reading):
     """The same, async."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # type: ignore[override]  # noqa: ASYNC109
-        return b"".join(self.pieces)
+        return self.data
+
+
+A, B = b"a" * 40, b"b" * 40
+READS: list[tuple[bytes, list[bool]]] = [
+    (A + B, [True, False]),
+    (b"28\r\n" + A + b"\r\n28\r\n" + B, [True, False]),
+    (b"28\r\n" + A + b"\r\n28\r\n" + B[:25], [False]),
+    (b"28\r\n" + A + b"\r\n28\r\n" + B[:27], [True]),
+]
+"""What is read at once, and for each of `A` and `B` whether another piece follows it."""
 
 
 @pytest.mark.parametrize("stream_class", [Reading, AsyncReading])
+@pytest.mark.parametrize(("data", "expected"), READS)
 @pytest.mark.parametrize(("version", "is_known"), [(b"HTTP/1.1", True), (b"HTTP/2", False)])
 async def test_only_what_follows_in_a_response_s_own_connection_is_awaited(
-    stream_class: type[Reading], version: bytes, is_known: bool
+    stream_class: type[Reading],
+    version: bytes,
+    is_known: bool,
+    data: bytes,
+    expected: list[bool],
 ) -> None:
     """With HTTP/2, the rest of a read may be of another response."""
-    stream = stream_class()
+    stream = stream_class(data)
     response = httpx.Response(200, extensions={"network_stream": stream, "http_version": version})
     connection = Connection.of(response, is_pooled=False)
     assert connection
     read: Any = stream.read(100)
-    assert (await read if stream_class is AsyncReading else read) == b"".join(stream.pieces)
-    assert [connection.has_more(piece) for piece in stream.pieces] == [is_known, False]
+    assert (await read if stream_class is AsyncReading else read) == data
+    actual = [connection.has_more(piece) for piece, _ in zip((A, B), expected, strict=False)]
+    assert actual == [is_known and follows for follows in expected]

@@ -187,6 +187,7 @@ class PendingCall:
         """
         self.is_open()
         nesting = replace(self.nesting, open_brackets=[*self.nesting.open_brackets])
+        nesting.scan(self.cut_escape)
         args, ends, scanned = delta.args, [0], 0
         for found in _NEXT_OBJECT.finditer(args):
             end = found.start() + 1

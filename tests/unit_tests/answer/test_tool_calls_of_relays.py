@@ -206,6 +206,21 @@ OTHER_SERVERS = [
         fragments(fragment("f", '{"a":"}{"}{"a":"b"}', index=0, id="c1")),
         calls=[("f", {"a": "}{"}, "c1"), ("f", {"a": "b"}, None)],
     ),
+    *(
+        chat_row(
+            f"{escape} that is cut, then another object",
+            fragments(
+                fragment("f", f'{{"a":"{start}', index=0, id="c1"),
+                fragment(None, f'{end}"}}{{"a":"b"}}', index=0),
+            ),
+            calls=[("f", {"a": char}, "c1"), ("f", {"a": "b"}, None)],
+        )
+        for escape, start, end, char in (
+            ("a quote", "\\", '"', '"'),
+            ("a backslash", "\\", "\\", "\\"),
+            ("a code unit", "\\u00", "e9", "\u00e9"),
+        )
+    ),
     chat_row(
         "braces in a text, which are no other object",
         fragments(

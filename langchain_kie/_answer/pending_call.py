@@ -180,29 +180,6 @@ class PendingCall:
         self.scanned_count = len(self.fragments)
         return self.nesting.in_string or bool(self.nesting.open_brackets)
 
-    def split(self, delta: ToolCallDelta) -> list[ToolCallDelta]:
-        """Split a fragment where it completes the object of this call and another follows.
-
-        The first has to continue this call, so that it is not complete alone.
-        """
-        self.is_open()
-        nesting = replace(self.nesting, open_brackets=[*self.nesting.open_brackets])
-        args, ends, scanned = delta.args, [0], 0
-        for found in _NEXT_OBJECT.finditer(args):
-            end = found.start() + 1
-            nesting.scan(args[scanned:end])
-            scanned = end
-            if not (nesting.in_string or nesting.open_brackets):
-                ends.append(end)
-        first, *others = (
-            args[start:end] for start, end in zip(ends, [*ends[1:], None], strict=True)
-        )
-        bare = replace(delta, name=delta.name or self.name, extra=None, signature=None)
-        return [
-            replace(delta, args=first, is_complete=False),
-            *(replace(bare, args=piece) for piece in others),
-        ]
-
     def differs_from(self, delta: ToolCallDelta) -> bool:
         """Whether a fragment has another id or another name."""
         return bool(
@@ -277,6 +254,31 @@ class PendingCall:
         first = to_json(converted[[*emitted][-1]]).decode()
         others = {key: value for key, value in converted.items() if key not in emitted}
         return first + ("," + to_json(others).decode()[1:] if others else "}")
+
+
+def split(delta: ToolCallDelta, call: PendingCall | None) -> list[ToolCallDelta]:
+    """Split a fragment where it completes an object and another follows.
+
+    Args:
+        delta: The fragment.
+        call: The call that it may continue.
+    """
+    nesting, name = _JsonNesting(), delta.name
+    if call:
+        call.is_open()
+        nesting = replace(call.nesting, open_brackets=[*call.nesting.open_brackets])
+        nesting.scan(call.cut_escape)
+        name = name or call.name
+    args, ends, scanned = delta.args, [0], 0
+    for found in _NEXT_OBJECT.finditer(args):
+        end = found.start() + 1
+        nesting.scan(args[scanned:end])
+        scanned = end
+        if not (nesting.in_string or nesting.open_brackets):
+            ends.append(end)
+    pieces = [args[start:end] for start, end in zip(ends, [*ends[1:], None], strict=True)]
+    bare = replace(delta, name=name, extra=None, signature=None)
+    return [replace(delta, args=pieces[0]), *(replace(bare, args=piece) for piece in pieces[1:])]
 
 
 def arguments_value(text: str) -> Any:

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Literal
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
 from langchain_kie._answer.partial_args import PartialArgs
-from langchain_kie._answer.pending_call import PendingCall, arguments_value, unrepairable_suffix
+from langchain_kie._answer.pending_call import (
+    PendingCall,
+    arguments_value,
+    split,
+    unrepairable_suffix,
+)
 from langchain_kie._json_schema.keywords import type_names
 
 if TYPE_CHECKING:
@@ -97,14 +102,16 @@ class ToolCalls:
         Returns:
             The fragment's arguments, if they are text of the answer.
         """
-        call = self._unrepeated(delta, text_length, chunks)
-        if call is None:
-            return ""
+        is_piece = not (delta.name or delta.is_complete)
+        call = self._nearest(delta, chunks) if is_piece else self._candidate(delta, chunks)
         args = delta.args
         if "}{" in args or "} " in args or "}\n" in args:
-            deltas = call.split(delta)
+            deltas = split(delta, call)
             if len(deltas) > 1:
                 return "".join(self.add(one, text_length, chunks) for one in deltas)
+        call = self._unrepeated(delta, call, text_length, chunks)
+        if call is None:
+            return ""
         args = call.add_arguments(delta)
         call.is_complete = call.is_complete or delta.is_complete
         call.native_id = call.native_id or delta.id
@@ -148,15 +155,13 @@ class ToolCalls:
                 chunk["args"] = (chunk["args"] or "") + (waiting["args"] or "")
 
     def _unrepeated(
-        self, delta: ToolCallDelta, text_length: int, event: _Chunks
+        self, delta: ToolCallDelta, call: PendingCall | None, text_length: int, event: _Chunks
     ) -> PendingCall | None:
-        """Find or start the call of a fragment, and store its extras.
+        """Return the call of a fragment, its candidate or a new one, and store its extras.
 
         Returns:
             The call; `None` if the fragment repeats it, or is an end of pieces that no call has.
         """
-        is_piece = not (delta.name or delta.is_complete)
-        call = self._nearest(delta) if is_piece else self._candidate(delta, event)
         if call is None and delta.is_complete and delta.partial_args == []:
             return None
         relation = _relation(delta, call, event) if call else "starts"
@@ -230,7 +235,7 @@ class ToolCalls:
                 return last  # 11-3: the end of arguments in pieces
             if delta.partial_args is not None:
                 return None
-        if delta.name and not delta.id and (call := self._call_of_earlier_event(delta, event)):
+        if delta.name and not delta.id and (call := self._repeated(delta, event)):
             return call  # 11-22: a complete call again, without an id
         if delta.is_complete and delta.partial_args is None:
             for call in self._calls:
@@ -238,36 +243,45 @@ class ToolCalls:
                     return call  # 11-3: the complete arguments after pieces
             if delta.index is None and not delta.id:
                 return None  # 5-5: a complete call
-        return self._nearest(delta)
+        return self._nearest(delta, event)
 
-    def _nearest(self, delta: ToolCallDelta) -> PendingCall | None:
+    def _nearest(self, delta: ToolCallDelta, event: _Chunks) -> PendingCall | None:
         """Return the last call with the index of a fragment, else with its id, else the last.
 
-        If that has another id or name, the fragment can only repeat a call under a new index.
+        If that is complete, or has another id or name, the fragment can repeat another call.
         """
         calls = self._calls
         if delta.index is not None:
             calls = [call for call in calls if call.native_index == delta.index]
         elif delta.id:
             calls = [call for call in calls if call.native_id == delta.id]
-        if calls and not ((delta.id or delta.name) and calls[-1].differs_from(delta)):
-            return calls[-1]
-        for call in reversed(self._calls) if delta.id else ():
-            is_unnumbered = call.native_id is None and call.native_index is None
-            is_same = is_unnumbered or call.native_id == delta.id
-            if is_same and not call.differs_from(delta) and call.is_repeated_by(delta):
-                return call  # 11-7
-        return None
+        call = calls[-1] if calls else None
+        if call and (delta.id or delta.name) and call.differs_from(delta):
+            call = None
+        return (delta.id and self._repeated(delta, event, call)) or call  # 11-7
 
-    def _call_of_earlier_event(self, delta: ToolCallDelta, event: _Chunks) -> PendingCall | None:
-        """Return the call of an earlier event that a complete call without an id repeats."""
+    def _repeated(
+        self, delta: ToolCallDelta, event: _Chunks, nearest: PendingCall | None = None
+    ) -> PendingCall | None:
+        """Return the call that a complete call repeats: one with its id, or without an id.
+
+        If it has no id, it is compared with the calls of earlier events. It is none if the nearest
+        call needs it.
+        """
         if not delta.args.rstrip().endswith(("}", '"')):
+            return None
+        if nearest and not nearest.has_complete_arguments():
             return None
         for call in self._calls[:_MAX_COMPARED]:
             is_same = None in (delta.index, call.native_index) or delta.index == call.native_index
-            if delta.signature and call.signature:
-                is_same = is_same and delta.signature == call.signature
-            is_same = is_same and call.event is not event and call.name == delta.name
+            if delta.id:
+                is_generated = call.native_id is None or call.id not in (None, call.native_id)
+                is_same = call.native_id == delta.id or (is_same and is_generated)
+            else:
+                if delta.signature and call.signature:
+                    is_same = is_same and delta.signature == call.signature
+                is_same = is_same and call.event is not event
+            is_same = is_same and call.name == (delta.name or call.name)
             if is_same and call.is_repeated_by(delta):
                 return call
         return None

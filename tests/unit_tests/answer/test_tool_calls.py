@@ -293,16 +293,20 @@ CHAT = [
     ),
 ]
 NATIVE_F1, NATIVE_F2 = ({"functionCall": {"name": "f", "args": {"i": i}}} for i in (1, 2))
+NAMED_F1, NAMED_F2 = ({"functionCall": {"name": "f", "args": {"i": i}, "id": "f"}} for i in (1, 2))
 SIGNED, SIGNED_TOO = ({**NATIVE_F1, "thoughtSignature": signature} for signature in ("S==", "T=="))
+ID_IS_NAME = [("f", {"i": 1}, "f"), GENERATED[1]]
 NATIVE_REPEATED = {
     "two at once": ([[NATIVE_F1, NATIVE_F2]] * 2, GENERATED),
     "two, then both at once": ([[NATIVE_F1], [NATIVE_F2], [NATIVE_F1, NATIVE_F2]], GENERATED),
     "with its signature": ([[SIGNED, NATIVE_F2]] * 2, GENERATED),
     "at first without its signature": ([[NATIVE_F1, NATIVE_F2], [SIGNED, NATIVE_F2]], GENERATED),
+    "with the name as id": ([[NAMED_F1, NAMED_F2]] * 2, ID_IS_NAME),
+    "with the name as id, the first": ([[NAMED_F1], [NAMED_F2], [NAMED_F1]], ID_IS_NAME),
     "only as equal ones of one event": ([[NATIVE_F1, NATIVE_F1]], GENERATED[:1] * 2),
     "only as equal ones with other signatures": ([[SIGNED], [SIGNED_TOO]], GENERATED[:1] * 2),
 }
-"""Native calls without an id, in the events in which they come, and the calls that they are."""
+"""Native calls, in the events in which they come, and the calls that they are."""
 
 NATIVE = [
     *(

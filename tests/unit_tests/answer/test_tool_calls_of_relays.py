@@ -39,6 +39,9 @@ def two_calls(index: int | None) -> list[dict[str, Any]]:
 
 A, B = fragment("f", OSLO), fragment("f", ROME)
 A_0, B_0 = fragment("f", OSLO, index=0), fragment("f", ROME, index=0)
+A_C1, B_C1, F_C1 = (fragment("f", args, id="c1") for args in (OSLO, ROME, '{"i":1}'))
+A_0_C1 = fragment("f", OSLO, index=0, id="c1")
+TWO_IN_ONE = fragment("f", OSLO + ROME, index=0, id="c1")
 NOW = fragment("now", "")
 BOTH = [("f", {"city": "Oslo"}, None), ("f", {"city": "Rome"}, None)]
 REPEATED: dict[str, tuple[list[list[dict[str, Any]]], list[Any]]] = {
@@ -52,13 +55,28 @@ REPEATED: dict[str, tuple[list[list[dict[str, Any]]], list[Any]]] = {
     "one in fragments": ([[fragment("f", OSLO[:4])], [fragment(None, OSLO[4:])], [A]], BOTH[:1]),
     "and another": ([[A], [A, B]], BOTH),
     "objects in strings": ([[fragment("f", f" {QUOTED}"), A]] * 2, [GENERATED[0], BOTH[0]]),
+    "two in one fragment": ([[TWO_IN_ONE], [TWO_IN_ONE]], CITIES),
+    "two in one fragment, then each": ([[TWO_IN_ONE], two_calls(None)], CITIES),
+    "two with one id, the first again": ([[A_0_C1], [B_0], [A_0_C1]], CITIES),
+    "three with one id": ([[A_C1, B_C1, F_C1]] * 2, [*CITIES, GENERATED[0]]),
+    "two with one id, no name in the second": (
+        [[A_0_C1], [fragment(None, ROME, index=0)], [A_0_C1], [fragment("f", ROME, id="c1")]],
+        CITIES,
+    ),
+    "only as an object among the arguments of the next one": (
+        [
+            [fragment("f", "{}", id="c1")],
+            *([fragment("f", p, id="c1")] for p in ('{"a":', "{}", "}")),
+        ],
+        [("f", {}, "c1"), ("f", {"a": {}}, None)],
+    ),
     "two equal ones": ([[A, A], [A, A]], BOTH[:1] * 2),
     "only as equal ones of one event": ([[A, A]], BOTH[:1] * 2),
     "only as equal ones of one event, index 0 for all": ([[A_0, A_0]], BOTH[:1] * 2),
     "only as equal ones of one event, without arguments": ([[NOW, NOW]], [("now", {}, None)] * 2),
     "without arguments": ([[A, fragment("now", "{}")]] * 2, [BOTH[0], ("now", {}, None)]),
 }
-"""Complete calls without an id, in the events in which they come, and the calls that they are."""
+"""Complete calls, in the events in which they come, and the calls that they are."""
 
 OTHER_SERVERS = [
     *(
@@ -205,6 +223,21 @@ OTHER_SERVERS = [
         "braces in a text, then another object",
         fragments(fragment("f", '{"a":"}{"}{"a":"b"}', index=0, id="c1")),
         calls=[("f", {"a": "}{"}, "c1"), ("f", {"a": "b"}, None)],
+    ),
+    *(
+        chat_row(
+            f"{escape} that is cut, then another object",
+            fragments(
+                fragment("f", f'{{"a":"{start}', index=0, id="c1"),
+                fragment(None, f'{end}"}}{{"a":"b"}}', index=0),
+            ),
+            calls=[("f", {"a": char}, "c1"), ("f", {"a": "b"}, None)],
+        )
+        for escape, start, end, char in (
+            ("a quote", "\\", '"', '"'),
+            ("a backslash", "\\", "\\", "\\"),
+            ("a code unit", "\\u00", "e9", "\u00e9"),
+        )
     ),
     chat_row(
         "braces in a text, which are no other object",

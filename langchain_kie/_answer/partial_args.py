@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 _VALUES = ("stringValue", "numberValue", "boolValue")
 _MEMBERS = frozenset({"jsonPath", "willContinue", *_VALUES})
 _MAX_STEPS = 100
-_STEP = re.compile(
-    r"""\[(?:'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)"|(\d{1,6}))\]|\.?([^.\[\]]+)"""
-)
+_STEP = re.compile(r"""\[(?:'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)"|(\d{1,6}))\]|\.?([^.\[\]]+)""")
 _QUOTE = re.compile(r"""\\'|\\.|\"""")
 
 

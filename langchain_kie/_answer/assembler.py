@@ -175,7 +175,7 @@ class MessageAssembler:
             KieError: The answer is one of KIE's error messages, or lacks what it must have.
         """
         if self._tool_calls.needs_end:
-            is_cut = self._metadata.finish_reason == LIMIT
+            is_cut = self._metadata.finish_reason.is_cut
             self._answer += self._tool_calls.end_calls(is_cut=is_cut)
         held, texts = str(self._held or ""), self._content.joined_texts()
         text = "".join(texts.values()) + held

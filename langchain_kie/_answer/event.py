@@ -38,6 +38,11 @@ class FinishReason(NamedTuple):
             return "refusal"
         return "error" if self.is_failed_call else _NORMALIZED.get(self.word, "other")
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the end of the answer can be missing."""
+        return self.normalized in {"length", "content_filter", "refusal", "error"}
+
 
 _NORMALIZED = {
     "stop": "stop",

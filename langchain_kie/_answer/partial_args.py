@@ -9,14 +9,18 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from langchain_kie._json import parse_json
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from langchain_kie._json import Json
 
 _VALUES = ("stringValue", "numberValue", "boolValue")
+_MEMBERS = frozenset({"jsonPath", "willContinue", *_VALUES})
 _MAX_STEPS = 100
-_STEP = re.compile(r"""\.?([^.\[\]]+)|\[(\d{1,6})\]|\[(?:'([^']*)'|"([^"]*)")\]""")
+_STEP = re.compile(r"""\[(?:'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)"|(\d{1,6}))\]|\.?([^.\[\]]+)""")
+_QUOTE = re.compile(r"""\\'|\\.|\"""")
 
 
 class PartialArgs:
@@ -40,6 +44,8 @@ class PartialArgs:
                 name = next((name for name in _VALUES if piece.get(name) is not None), None)
                 if name or "nullValue" in piece:
                     self._set(path, piece[name] if name else None)
+                elif not piece.keys() <= _MEMBERS:
+                    raise ValueError("a value of an unknown type")
                 self.is_open = bool(piece.get("willContinue"))
         except (ValueError, TypeError, LookupError, AttributeError):
             self._is_broken = True
@@ -73,12 +79,21 @@ def is_start_of(value: Any, other: Any) -> bool:
 def _parse_path(path: str) -> list[str | int]:
     """The names and indexes of a path such as `$.stops[0].city`."""
     steps: list[str | int] = [
-        int(match[2]) if match[2] else next(filter(None, match.groups()), "")
+        int(match[3]) if match[3] else match[4] or _unescaped(match[1] or match[2] or "")
         for match in _STEP.finditer(path.removeprefix("$"))
     ]
     if not 0 < len(steps) < _MAX_STEPS:
         raise ValueError(f"cannot read the JSON path {path!r} of a tool call's arguments")
     return steps
+
+
+def _unescaped(key: str) -> str:
+    """A key of a path without its escapes, which are those of JSON and `\\'`."""
+    if "\\" not in key:
+        return key
+    quotes = {"\\'": "'", '"': '\\"'}
+    text = _QUOTE.sub(lambda found: quotes.get(found[0], found[0]), key)
+    return str(parse_json(f'"{text}"'.encode()))
 
 
 def _get(holder: Any, step: str | int) -> Any:

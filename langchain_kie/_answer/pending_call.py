@@ -130,7 +130,7 @@ class PendingCall:
             self.partial_args.add(delta.partial_args or ())
             return self.end_arguments() if delta.is_complete else ""
         if not self.fragments and delta.args.strip() in _NO_ARGUMENTS:
-            return self.end_arguments() if delta.is_complete else ""
+            return ""
         args = delta.args
         if "\\" in args or self.cut_escape:
             args, self.cut_escape = complete_escapes(self.cut_escape + args)
@@ -142,14 +142,13 @@ class PendingCall:
     def end_arguments(self, *, is_cut: bool = False) -> str:
         """Add the arguments that came in pieces, as JSON text, and return the text.
 
-        If pieces are missing, its last character is left out, so that it is not valid JSON.
-        Without pieces, it is `{}`.
+        If some are missing, its last character is left out, so that it is not valid JSON. Without
+        pieces, it is `{}`.
         """
         self.is_complete = True
         pieces = self.partial_args or PartialArgs()
         text = answer_json(pieces.args)
-        is_cut = (is_cut and self.partial_args is not None) or pieces.is_open
-        args = text[:-1] if is_cut else text
+        args = text[:-1] if is_cut or pieces.is_open else text
         self.fragments.append(args)
         return args
 
@@ -170,7 +169,7 @@ class PendingCall:
     def has_all_arguments(self) -> bool:
         """As `has_complete_arguments`; faster if they are open."""
         if self.is_complete or not self.fragments:
-            return self.is_complete
+            return bool(self.fragments)
         is_closed = self.fragments[-1].rstrip().endswith(("}", "]", '"'))
         return is_closed and parse_arguments(self.arguments()) is not None
 

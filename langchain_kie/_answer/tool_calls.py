@@ -179,7 +179,7 @@ class ToolCalls:
         """Complete the calls without arguments, and those whose pieces have no end.
 
         Args:
-            is_cut: Whether the answer was cut, so that pieces are missing.
+            is_cut: Whether the answer was cut, so that arguments are missing.
 
         Returns:
             The arguments that are text of the answer.

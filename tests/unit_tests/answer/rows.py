@@ -164,7 +164,7 @@ def check(row: Row, message: AIMessage, call_mode: str = "", *, is_sum: bool = F
 
     blocks = blocks_of(message)
     refusals = [block for block in blocks if block["type"] == "refusal"]
-    is_dropped = (row.text or row.reasoning) and call_mode in DROPS_LATER_REFUSAL
+    is_dropped = (row.text or row.reasoning or row.invalid) and call_mode in DROPS_LATER_REFUSAL
     if row.refusal and HAS_REFUSALS and not is_dropped:
         assert refusals == blocks[-1:] == [{"type": "refusal", **row.refusal}]
     else:

@@ -171,6 +171,34 @@ NATIVE_PARTIAL = [
         )
         for members in ({"willContinue": True}, {"partialArgs": []})
     ),
+    *(
+        partial_row(
+            f"a piece with {member}",
+            pieces(piece("$.a", "numberValue", 1), piece("$.b", member, {}), name="f", id="c1"),
+            native({"functionCall": {}}),
+            invalid=[("f", '{"a":1')],
+        )
+        for member in ("structValue", "listValue")
+    ),
+    *(
+        partial_row(
+            f"the path {path}",
+            pieces(piece(path, "numberValue", 1), more=False, name="f", id="c1"),
+            calls=[("f", {key: 1}, "c1")],
+        )
+        for path, key in {
+            r"$['ci\'ty']": "ci'ty",
+            r"$['a\\']": "a\\",
+            r"""$['"\"\'']""": '""\'',
+            r'$["a\"\u00e9.]"]': 'a"é.]',
+            "$['']": "",
+        }.items()
+    ),
+    partial_row(
+        "a path with an unknown escape",
+        pieces(piece(r"$['a\x']", "numberValue", 1), more=False, name="f", id="c1"),
+        invalid=[("f", "{")],
+    ),
     native_row(
         "a number that no float can hold",
         sse(

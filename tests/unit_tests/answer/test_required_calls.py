@@ -195,6 +195,10 @@ async def test_json_is_the_call_of_the_only_function_that_it_fits(
         (native_stream("", finish_reason="SAFETY"), "refused .content_filter.", {}),
         (native_stream("I wou", finish_reason="MAX_TOKENS"), "cut at max_tokens", None),
         (chat_stream("I wou", finish_reason="length"), "cut at max_tokens", None),
+        (fragments(fragment("now", ""), finish_reason="length"), "cut at max_tokens", None),
+        (completion("length", tool_calls=[fragment("now")]), "cut at max_tokens", None),
+        (completion("language", tool_calls=[fragment("now")]), "not complete JSON", None),
+        (fragments(fragment("now", ""), finish_reason="content_filter"), "refused", {}),
     ],
 )
 async def test_the_error_explains_why_a_call_is_missing(

@@ -18,6 +18,7 @@ from unit_tests.answer.rows import (
     NATIVE_CALLS,
     SIGNATURE,
     Row,
+    blocked,
     chat_row,
     check_every_call_mode,
     completion,
@@ -292,6 +293,52 @@ CHAT = [
         invalid=[("f", '{"i"')],
     ),
 ]
+CUT = {
+    "length": {"metadata": ended("length", id="x")},
+    "content_filter": blocked("content_filter", id="x"),
+    "malformed_function_call": {"metadata": ended("malformed_function_call", id="x")},
+}
+"""How an answer is cut, and what a message has of it."""
+EMPTY: tuple[dict[str, Any], ...] = (
+    fragment("f", "", index=0, id="c1"),
+    fragment("f", index=0, id="c1"),
+)
+WITHOUT_ARGUMENTS = [
+    *(
+        chat_row(
+            f"{call['function']}, cut by {reason}, {name}",
+            body,
+            invalid=[("f", "{")],
+            **expected,
+        )
+        for reason, expected in CUT.items()
+        for call in EMPTY
+        for name, body in {
+            "a stream": fragments(call, finish_reason=reason),
+            "a completion": completion(reason, content="", tool_calls=[call]),
+        }.items()
+    ),
+    *(
+        chat_row(
+            f"{arguments!r}, before the answer was cut",
+            completion("length", content="", tool_calls=[fragment("f", arguments, id="c1")]),
+            calls=[("f", {}, "c1")],
+            metadata=ended("length", id="x"),
+        )
+        for arguments in ("{}", {})
+    ),
+    chat_row(
+        "a completion, two calls",
+        completion("tool_calls", tool_calls=[EMPTY[1], fragment("f", '{"i":2}', id="c2")]),
+        calls=[("f", {}, "c1"), F2],
+    ),
+    native_row(
+        "a native call with an empty object, before the answer was cut",
+        sse(native({"functionCall": {"name": "f", "args": {}, "id": "c1"}}, finish="MAX_TOKENS")),
+        calls=[("f", {}, "c1")],
+        metadata=ended("length", "MAX_TOKENS"),
+    ),
+]
 NATIVE_F1, NATIVE_F2 = ({"functionCall": {"name": "f", "args": {"i": i}}} for i in (1, 2))
 NAMED_F1, NAMED_F2 = ({"functionCall": {"name": "f", "args": {"i": i}, "id": "f"}} for i in (1, 2))
 SIGNED, SIGNED_TOO = ({**NATIVE_F1, "thoughtSignature": signature} for signature in ("S==", "T=="))
@@ -372,7 +419,7 @@ NATIVE = [
 ]
 
 
-@each(CHAT, NATIVE)
+@each(CHAT, NATIVE, WITHOUT_ARGUMENTS)
 async def test_tool_calls_are_the_same_in_every_call_mode(row: Row) -> None:
     """wire.md 5-2, 11-3, 11-6, 11-7, 11-19, 11-20, 11-22: fragments of every kind."""
     await check_every_call_mode(row)

@@ -125,7 +125,6 @@ def _object_from_list(value: Any) -> dict[str, Any]:
 
 def is_recognized(value: Any) -> bool:
     """Return whether a JSON value has the members of KIE's or OpenAI's errors, or of answers."""
-    value = _without_list(value)
     if not isinstance(value, dict):
         return False
     if "code" in value and ("msg" in value or "message" in value):

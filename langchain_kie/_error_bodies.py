@@ -129,7 +129,9 @@ def is_recognized(value: Any) -> bool:
         return False
     if "code" in value and ("msg" in value or "message" in value):
         return True
-    return "error" in value or not _ANSWER_KEYS.isdisjoint(value)
+    if "error" in value or not _EVENT_KEYS.isdisjoint(value):
+        return True
+    return any(is_recognized(value.get(wrapper)) for wrapper in _WRAPPERS)
 
 
 def starts_answer(event: dict[str, Any]) -> bool:

@@ -94,6 +94,10 @@ ERROR = {"code": 402, "msg": 'a {" [b'}
 ERROR_402 = {"code": 402, "msg": "m"}
 A = {"choices": [{"delta": {"content": "a"}}]}
 A_TEXT = orjson.dumps(A)
+COSTS = {"usage": {"total_tokens": 3}, "credits_consumed": 0.5}
+COSTS_TEXT = orjson.dumps(COSTS)
+WRAPPED = {"code": 200, "data": {**A, **COSTS}}
+WRAPPED_TEXT = orjson.dumps(WRAPPED)
 CUT = A_TEXT[:-4]
 CORRUPT = [
     body.replace(b"A", A_TEXT)
@@ -169,6 +173,12 @@ PRETTY = orjson.dumps(ERROR, option=orjson.OPT_INDENT_2)
         (b": x\n\n" + PRETTY[:-1], []),
         (b': x\n{"error":"m","a":\n {"code":402,"msg":"m"}\n}', [{"error": "m", "a": ERROR_402}]),
         (PRETTY + b"\n{", [ERROR]),
+        (A_TEXT + b"\n" + COSTS_TEXT + b"\n", [A, COSTS]),
+        *(
+            (before + WRAPPED_TEXT + after, [WRAPPED])
+            for before in (b"", b": x\n\n")
+            for after in (b"", b"\n\n: x\n")
+        ),
         *((body % CUT, [A, KieProtocolError]) for body in CORRUPT),
         *((body.replace(b"A", A_TEXT), [A, A]) for body in LISTS),
         (b"%s,%s,\n%s\n" % (A_TEXT, A_TEXT, A_TEXT), [KieProtocolError]),

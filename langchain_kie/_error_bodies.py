@@ -125,12 +125,13 @@ def _object_from_list(value: Any) -> dict[str, Any]:
 
 def is_recognized(value: Any) -> bool:
     """Return whether a JSON value has the members of KIE's or OpenAI's errors, or of answers."""
-    value = _without_list(value)
     if not isinstance(value, dict):
         return False
     if "code" in value and ("msg" in value or "message" in value):
         return True
-    return "error" in value or not _ANSWER_KEYS.isdisjoint(value)
+    if "error" in value or not _EVENT_KEYS.isdisjoint(value):
+        return True
+    return any(is_recognized(value.get(wrapper)) for wrapper in _WRAPPERS)
 
 
 def starts_answer(event: dict[str, Any]) -> bool:

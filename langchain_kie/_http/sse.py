@@ -30,6 +30,8 @@ _HEAD_BYTES = 512
 _MAX_QUOTED_CHARS = 80
 _FIELDS = (b"data", b"event", b"id", b"retry", b":")
 _JSON_STARTS = (b"{", b"[")
+_BARE_STARTS = (*_JSON_STARTS, b" ", b"\t")
+_LIST_MARKS = b"[], \t"
 _SPACE = b" \t\r\n"
 _BLANK = b"\xef\xbb\xbf" + _SPACE
 """White space, and the bytes of a BOM."""
@@ -183,44 +185,63 @@ class EventParser:
 
         A line with a complete object is an event, also without the blank line that should
         follow: no further line could continue the object. So is an error or an answer without
-        `data:`, which KIE sends in place of a stream, if the stream has already started.
+        `data:`, which KIE sends in place of a stream, if the stream has already started; JSON
+        without `data:` that is corrupt is an error.
         """
         values: list[Any] = []
-        open_data = self._data
+        open_data, bare_lines = self._data, self._bare_lines
         for line in lines:
             if not line:
                 if open_data:
                     values += self._parse_data(b"\n".join(open_data))
                     open_data.clear()
-            elif line[:5] == b"data:":
+            elif line[:5] == b"data:" or line == b"data":
+                if bare_lines:
+                    values += self._drop_bare_lines()
                 text = line[6:] if line[5:6] == b" " else line[5:]
                 if not open_data:
                     try:
                         value = parse(text)
                     except ValueError:
-                        value = DONE if text.strip(_SPACE) == b"[DONE]" else self._repaired(text)
+                        value = self._repaired(text)
                     if value.__class__ is dict or value is DONE:
                         values.append(value)
                         continue
                 open_data.append(text)
-            elif line == b"data":
-                open_data.append(b"")
-            elif (self._bare_lines or line[:1] in _JSON_STARTS) and line[:1] != b":":
+            elif (bare_lines or line[:1] in _BARE_STARTS) and line[:1] != b":":
                 values += self._add_bare_line(line)
         return values
 
     def _add_bare_line(self, line: bytes) -> list[Any]:
-        """Add a line of JSON without `data:`; return the error or answer that it completes."""
-        value = self._repaired(line) if line[:1] in _JSON_STARTS else None
-        if not is_recognized(value):
-            self._bare_depth += open_brackets(line)
-            self._bare_lines.append(line)
-            if self._bare_depth > 0:
-                return []
-            value = self._repaired(b"\n".join(self._bare_lines))
+        """Add a line of JSON without `data:`; return the errors or answers that it completes.
+
+        A line can be an element of a list that is not complete.
+        """
+        lines = self._bare_lines
+        is_first = not lines
+        if is_first and line.strip(_LIST_MARKS)[:1] != b"{":
+            return []
+        lines.append(line)
+        self._bare_depth += open_brackets(line)
+        is_complete = self._bare_depth <= 0
+        value = self._repaired(b"\n".join(lines).rstrip(b", \t")) if is_complete else None
+        if value is None and (is_first or line[:1] in _JSON_STARTS):
+            element = self._repaired(line.strip(_LIST_MARKS))
+            if is_recognized(element):
+                lines.pop()
+                return [*self._drop_bare_lines(), element]
+        if value is None:
+            return self._drop_bare_lines() if is_complete else []
+        lines.clear()
+        self._bare_depth = 0
+        return [*filter(is_recognized, value if isinstance(value, list) else [value])]
+
+    def _drop_bare_lines(self) -> list[Any]:
+        """Forget lines that are not JSON; return an error if they are the start of JSON."""
+        text = b"\n".join(self._bare_lines)
         self._bare_lines.clear()
         self._bare_depth = 0
-        return [value] if is_recognized(value) else []
+        return self._parse_data(text) if text.lstrip(b"[{" + _SPACE)[:1] == b'"' else []
 
     def _parse_exactly(self, text: bytes) -> Any:
         """Parse JSON for which orjson needs help, such as one half of a surrogate pair."""
@@ -232,7 +253,7 @@ class EventParser:
         try:
             return self._parse_exactly(text)
         except ValueError:
-            return None
+            return DONE if text.strip(_SPACE) == b"[DONE]" else None
 
     def _parse_data(self, text: bytes) -> list[Any]:
         """Parse the data of an event; return an empty list if there is no data."""

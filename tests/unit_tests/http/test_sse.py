@@ -92,6 +92,37 @@ def test_invalid_utf8_is_an_error_and_not_replaced(invalid: bytes) -> None:
 
 ERROR = {"code": 402, "msg": 'a {" [b'}
 ERROR_402 = {"code": 402, "msg": "m"}
+A = {"choices": [{"delta": {"content": "a"}}]}
+A_TEXT = orjson.dumps(A)
+COSTS = {"usage": {"total_tokens": 3}, "credits_consumed": 0.5}
+COSTS_TEXT = orjson.dumps(COSTS)
+WRAPPED = {"code": 200, "data": {**A, **COSTS}}
+WRAPPED_TEXT = orjson.dumps(WRAPPED)
+CUT = A_TEXT[:-4]
+CORRUPT = [
+    body.replace(b"A", A_TEXT)
+    for body in (
+        b"A\n%s\nA\n",
+        b"data: A\n\n%s\n\ndata: A\n\n",
+        b"data: A\n\n  %s\n\n: x\n\ndata: [DONE]\n\n",
+        b"data: A\n\n%s]}]}\n\n: x\n\ndata: [DONE]\n\n",
+        b"[A,\n%s,\nA]",
+    )
+]
+"""Events with a corrupt one among them; no `data:` is before it."""
+LISTS = [
+    b"[A,\nA",
+    b"A,\nA,\n",
+    b"[\nA,\nA\n]\n: bye",
+    b'[\n  {"type": "ping"},\n  A,\n  A\n]\n: bye',
+    b"[A,A]\n\n: bye\n\n",
+    b": x\n\n[A,A]",
+    b": x\n\n[A,\nA]",
+    b": x\n\n[\n  A,\n  A\n]\n",
+    b": x\n\n[ A ,\n  A ]\n",
+    b'[A,\n\n{"type":"ping"},\n\nA',
+]
+"""Events in a list that is not complete, or is within a stream."""
 PRETTY = orjson.dumps(ERROR, option=orjson.OPT_INDENT_2)
 """An error in several lines, none of which has a field name."""
 
@@ -119,7 +150,7 @@ PRETTY = orjson.dumps(ERROR, option=orjson.OPT_INDENT_2)
         (b': x\n\n{"code":402,"msg":"m"}\n\n', [{"code": 402, "msg": "m"}]),
         (b': x\n\n{"code":402,"msg":"m"}', [{"code": 402, "msg": "m"}]),
         (b'data: {}\n\n{"error":{}}\r\ndata: {}\n\n', [{}, {"error": {}}, {}]),
-        (b'data: {}\n\n[{"error":"m"}]\n', [{}, [{"error": "m"}]]),
+        (b'data: {}\n\n[{"error":"m"}]\n', [{}, {"error": "m"}]),
         (
             b'event: error\n{"code":500,"message":"12345678901234567890"}\n\n',
             [{"code": 500, "message": "12345678901234567890"}],
@@ -132,7 +163,7 @@ PRETTY = orjson.dumps(ERROR, option=orjson.OPT_INDENT_2)
             for after, last in ((b"", []), (b"\n", []), (b"\n\ndata: [DONE]\n\n", [DONE]))
         ),
         (b"event: error\n" + PRETTY.replace(b"\n", b"\r\n\r\n: x\r\n"), [ERROR]),
-        (b": x\n[" + PRETTY + b"]\n", [[ERROR]]),
+        (b": x\n[" + PRETTY + b"]\n", [ERROR]),
         (b': x\n{"choices":\n[]}\n{"candidates":[\n]}', [{"choices": []}, {"candidates": []}]),
         (b': x\n{"choices":[]}\n', [{"choices": []}]),
         (b'{"choices":[]}\n{"choices":\n[]}\n{"choi', [{"choices": []}, {"choices": []}]),
@@ -142,6 +173,16 @@ PRETTY = orjson.dumps(ERROR, option=orjson.OPT_INDENT_2)
         (b": x\n\n" + PRETTY[:-1], []),
         (b': x\n{"error":"m","a":\n {"code":402,"msg":"m"}\n}', [{"error": "m", "a": ERROR_402}]),
         (PRETTY + b"\n{", [ERROR]),
+        (A_TEXT + b"\n" + COSTS_TEXT + b"\n", [A, COSTS]),
+        *(
+            (before + WRAPPED_TEXT + after, [WRAPPED])
+            for before in (b"", b": x\n\n")
+            for after in (b"", b"\n\n: x\n")
+        ),
+        *((body % CUT, [A, KieProtocolError]) for body in CORRUPT),
+        *((body.replace(b"A", A_TEXT), [A, A]) for body in LISTS),
+        (b"%s,%s,\n%s\n" % (A_TEXT, A_TEXT, A_TEXT), [KieProtocolError]),
+        (b'data: {}\n\n[info] x\n{x}\n{\nfoo: 1\n["a\n  {a\n\ndata: {}\n\n', [{}, {}]),
         (PRETTY + b"{", [KieProtocolError]),
         (b"data: null\n\n", [None]),
         (b"data: [DONE]\n\n", [DONE]),

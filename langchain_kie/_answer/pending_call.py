@@ -152,6 +152,13 @@ class PendingCall:
         self.fragments.append(args)
         return args
 
+    def take_arguments(self) -> str:
+        """Remove the arguments so far, and return them."""
+        args = self.arguments() + self.cut_escape
+        self.fragments, self.cut_escape, self.is_complete = [], "", False
+        self.nesting, self.scanned_count = _JsonNesting(), 0
+        return args
+
     def defect(self) -> str:
         """Why nobody can execute the call, empty if it can be executed."""
         if self.schema is None:

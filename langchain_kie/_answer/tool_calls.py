@@ -6,6 +6,7 @@ Independent of APIs and I/O.
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
@@ -104,6 +105,8 @@ class ToolCalls:
         """
         is_piece = not (delta.name or delta.is_complete)
         call = self._nearest(delta, chunks) if is_piece else self._candidate(delta, chunks)
+        if call and delta.name and not call.name:
+            delta = self._add_name(call, delta)
         args = delta.args
         if "}{" in args or "} " in args or "}\n" in args:
             deltas = split(delta, call)
@@ -116,9 +119,6 @@ class ToolCalls:
         call.is_complete = call.is_complete or delta.is_complete
         call.native_id = call.native_id or delta.id
         self.needs_end = self.needs_end or not call.fragments
-        if delta.name and not call.name:
-            self._set_name(call, delta.name, is_complete=delta.is_complete)
-            args = call.arguments()
         if call.is_answer:
             return args if call is self.answer else ""
         if not call.name:
@@ -134,6 +134,13 @@ class ToolCalls:
         if self._waiting and is_sent:
             self._send_waiting(call, chunks)
         return ""
+
+    def _add_name(self, call: PendingCall, delta: ToolCallDelta) -> ToolCallDelta:
+        """Name a call; return the fragment without the name, but with all arguments so far."""
+        self._set_name(call, delta.name or "", is_complete=delta.is_complete)
+        is_new = delta.args != "null" and not call.is_repeated_by(delta)
+        args = call.take_arguments() + (delta.args if is_new else "")
+        return replace(delta, name=None, args=args)
 
     def _start_sending(self, call: PendingCall) -> bool:
         """Whether the chunks of a call can be sent, because those of the call before are complete.
@@ -335,7 +342,7 @@ def _relation(delta: ToolCallDelta, call: PendingCall, event: _Chunks) -> _Relat
         return "starts" if is_in_same_event else "repeats"
     if delta.args == "null" and (not delta.name or delta.id == call.native_id):
         return "repeats"  # 11-6: no arguments
-    return "starts" if is_value or call.name else "continues"  # 5, 11-7: after complete arguments
+    return "starts" if call.name else "continues"  # 5, 11-7: after complete arguments
 
 
 def _is_text_only(schema: Json) -> bool:

@@ -27,6 +27,7 @@ QUOTED = orjson.dumps('{"i":1}').decode()
 OSLO, ROME = '{"city":"Oslo"}', '{"city":"Rome"}'
 HALVES = r'{"a":"\ud83c\uD83C\uDF24\udf24\\ud83c","b":"\ud83c"}'
 CITIES = [("f", {"city": "Oslo"}, "c1"), ("f", {"city": "Rome"}, None)]
+C1 = {"id": "c1"}
 TWO = [("f", {"city": "Oslo"}, "c1"), ("f", {"city": "Rome"}, "c2")]
 
 
@@ -351,6 +352,31 @@ OTHER_SERVERS = [
             fragment("f", ':"Oslo"}', index=0),
         ),
         calls=CITIES[:1],
+    ),
+    *(
+        chat_row(
+            f"a name after {name}",
+            fragments(
+                *(fragment(None, piece, index=0, **C1) for piece in pieces),
+                fragment("f", *args, index=0, **C1),
+            ),
+            calls=calls,
+        )
+        for name, pieces, args, calls in (
+            ("two objects", [OSLO, ROME], [], CITIES),
+            ("two objects in one fragment", [OSLO + ROME], [], CITIES),
+            ("the start of the second object", [OSLO, ROME[:4]], [ROME[4:]], CITIES),
+            ("an object that is cut, and another", [OSLO[:8], OSLO[8:] + ROME], [], CITIES),
+            ("an object, with another", [OSLO], [ROME], CITIES),
+            ("an object, with the same", [OSLO], [OSLO], CITIES[:1]),
+            ("an object, with null", [OSLO], ["null"], CITIES[:1]),
+            (
+                "an object with braces in a text",
+                ['{"city":"} {"}'],
+                [],
+                [("f", {"city": "} {"}, "c1")],
+            ),
+        )
     ),
     Row(
         "only a call without a name",

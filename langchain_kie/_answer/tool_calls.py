@@ -264,7 +264,8 @@ class ToolCalls:
             calls = [call for call in calls if call.native_id == delta.id]
         call = calls[-1] if calls else None
         if call and (delta.id or delta.name) and call.differs_from(delta):
-            call = None
+            same = (one for one in reversed(calls) if delta.id and one.native_id == delta.id)
+            call = next((one for one in same if not one.differs_from(delta)), None)
         return (delta.id and self._repeated(delta, event, call)) or call  # 11-7
 
     def _repeated(

@@ -28,6 +28,7 @@ OSLO, ROME = '{"city":"Oslo"}', '{"city":"Rome"}'
 HALVES = r'{"a":"\ud83c\uD83C\uDF24\udf24\\ud83c","b":"\ud83c"}'
 CITIES = [("f", {"city": "Oslo"}, "c1"), ("f", {"city": "Rome"}, None)]
 C1 = {"id": "c1"}
+IDS = {OSLO: "c1", ROME: "c2"}
 TWO = [("f", {"city": "Oslo"}, "c1"), ("f", {"city": "Rome"}, "c2")]
 
 
@@ -377,6 +378,25 @@ OTHER_SERVERS = [
                 [("f", {"city": "} {"}, "c1")],
             ),
         )
+    ),
+    *(
+        chat_row(
+            f"index 0 for all, ids, fragments that alternate, the name in {name}",
+            fragments(
+                *(fragment("f", args[:8], index=0, id=one) for args, one in IDS.items()),
+                *(fragment(later, args[8:], index=0, id=one) for args, one in IDS.items()),
+            ),
+            calls=TWO,
+        )
+        for name, later in {"the first": None, "each": "f"}.items()
+    ),
+    chat_row(
+        "an id for all, fragments that alternate",
+        fragments(
+            *(fragment("f", args[:8], index=i, **C1) for i, args in enumerate(IDS)),
+            *(fragment(None, args[8:], index=i, **C1) for i, args in enumerate(IDS)),
+        ),
+        calls=CITIES,
     ),
     Row(
         "only a call without a name",

@@ -132,6 +132,8 @@ class PendingCall:
         if not self.fragments and delta.args.strip() in _NO_ARGUMENTS:
             return ""
         args = delta.args
+        if delta.is_complete and self.fragments and self.is_continued_by(delta):
+            args, self.cut_escape = args.removeprefix(self.arguments()), ""
         if "\\" in args or self.cut_escape:
             args, self.cut_escape = complete_escapes(self.cut_escape + args)
         if not self.fragments:
@@ -191,6 +193,11 @@ class PendingCall:
         if delta.partial_args is not None or not self.has_complete_arguments():
             return False
         return bool(arguments_value(delta.args) == arguments_value(self.arguments()))
+
+    def is_continued_by(self, delta: ToolCallDelta) -> bool:
+        """Whether a complete call starts with the arguments so far, which are not complete."""
+        is_open = self.partial_args is None and not self.has_complete_arguments()
+        return delta.is_complete and is_open and delta.args.startswith(self.arguments())
 
     def is_completed_by(self, delta: ToolCallDelta) -> bool:
         """Whether a complete call has all arguments of this one, whose pieces have no end.

@@ -263,12 +263,12 @@ class ToolCalls:
     def _repeated(
         self, delta: ToolCallDelta, event: _Chunks, nearest: PendingCall | None = None
     ) -> PendingCall | None:
-        """Return the call that a complete call repeats: one with its id, or without an id.
+        """Return the call that a complete call repeats or completes: with its id, or with none.
 
         If it has no id, it is compared with the calls of earlier events. It is none if the nearest
         call needs it.
         """
-        if not delta.args.rstrip().endswith(("}", '"')):
+        if not (delta.is_complete or delta.args.rstrip().endswith(("}", '"'))):
             return None
         if nearest and not nearest.has_complete_arguments():
             return None
@@ -282,7 +282,8 @@ class ToolCalls:
                     is_same = is_same and delta.signature == call.signature
                 is_same = is_same and call.event is not event
             is_same = is_same and call.name == (delta.name or call.name)
-            if is_same and call.is_repeated_by(delta):
+            is_later = call.event is not event
+            if is_same and (call.is_repeated_by(delta) or is_later and call.is_continued_by(delta)):
                 return call
         return None
 

@@ -126,7 +126,7 @@ class PendingCall:
         Before the object starts, nothing but white space or `null` is no arguments. Half a
         surrogate pair becomes U+FFFD; what may be one waits for the next fragment.
         """
-        if self.partial_args and (delta.partial_args is not None or delta.args == "{}"):
+        if self.partial_args and (delta.partial_args is not None or delta.args in {"", "{}"}):
             self.partial_args.add(delta.partial_args or ())
             return self.end_arguments() if delta.is_complete else ""
         if not self.fragments and delta.args.strip() in _NO_ARGUMENTS:

@@ -113,7 +113,7 @@ class ToolCalls:
         if call is None:
             return ""
         args = call.add_arguments(delta)
-        call.is_complete = call.is_complete or delta.is_complete
+        call.is_complete = call.is_complete or (delta.is_complete and call.fragments != [])
         call.native_id = call.native_id or delta.id
         self.needs_end = self.needs_end or not call.fragments
         if delta.name and not call.name:
@@ -229,7 +229,7 @@ class ToolCalls:
 
         The numbers are those of docs/wire.md.
         """
-        if delta.is_complete and delta.args == "{}" and not delta.partial_args:
+        if delta.is_complete and delta.args in {"", "{}"} and not delta.partial_args:
             last = self._calls[-1] if self._calls else None
             if last and last.has_open_pieces and not last.differs_from(delta):
                 return last  # 11-3: the end of arguments in pieces
@@ -241,7 +241,7 @@ class ToolCalls:
             for call in self._calls:
                 if call.has_open_pieces and call.is_completed_by(delta):
                     return call  # 11-3: the complete arguments after pieces
-            if delta.index is None and not delta.id:
+            if delta.name and delta.index is None and not delta.id:
                 return None  # 5-5: a complete call
         return self._nearest(delta, event)
 

@@ -116,6 +116,11 @@ class PendingCall:
         """Whether its arguments have JSON paths, and more of them can follow."""
         return self.partial_args is not None and not self.is_complete
 
+    @property
+    def requires_arguments(self) -> bool:
+        """Whether the function is known, and requires arguments."""
+        return bool(self.schema and self.schema.get("required"))
+
     def arguments(self) -> str:
         """Return the arguments so far."""
         return "".join(self.fragments)
@@ -189,9 +194,14 @@ class PendingCall:
         )
 
     def is_repeated_by(self, delta: ToolCallDelta) -> bool:
-        """Whether a fragment that does not differ has the complete arguments of this call."""
+        """Whether a fragment that does not differ has the complete arguments of this call.
+
+        One with neither arguments nor an id repeats the name, if the function requires arguments.
+        """
         if delta.partial_args is not None or not self.has_complete_arguments():
             return False
+        if self.requires_arguments and not (delta.args or delta.id):
+            return True
         return bool(arguments_value(delta.args) == arguments_value(self.arguments()))
 
     def is_continued_by(self, delta: ToolCallDelta) -> bool:

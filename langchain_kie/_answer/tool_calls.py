@@ -332,8 +332,9 @@ def _relation(delta: ToolCallDelta, call: PendingCall, event: _Chunks) -> _Relat
     if not call.has_complete_arguments():  # only equal calls, without arguments, are two (11-22)
         is_equal = not (delta.args or call.fragments)
         return "starts" if is_equal and is_in_same_event else "continues"
+    is_value = is_value or (not delta.args and call.requires_arguments)
     if is_value and call.is_repeated_by(delta):  # 11-7; in the same event, they are two (11-22)
-        return "starts" if is_in_same_event else "repeats"
+        return "starts" if is_in_same_event and delta.args else "repeats"
     if delta.args == "null" and (not delta.name or delta.id == call.native_id):
         return "repeats"  # 11-6: no arguments
     return "starts" if is_value or call.name else "continues"  # 5, 11-7: after complete arguments

@@ -283,7 +283,9 @@ class ToolCalls:
                 is_same = is_same and call.event is not event
             is_same = is_same and call.name == (delta.name or call.name)
             is_later = call.event is not event
-            if is_same and (call.is_repeated_by(delta) or is_later and call.is_continued_by(delta)):
+            if is_same and (
+                call.is_repeated_by(delta) or (is_later and call.is_continued_by(delta))
+            ):
                 return call
         return None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._answer.event import AnswerEvent, Output
+from langchain_kie._answer.event import AnswerEvent, Output, ToolCallDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,11 +132,10 @@ class EventFilter:
     def _remove_repeated(self, event: AnswerEvent) -> None:
         """Remove what a complete message repeats of the pieces that came before it."""
         new = self._new_text(event.outputs) if event.outputs else None
-        # A call with an id is compared with the calls that came before it.
-        event.outputs = [
+        event.outputs = [  # calls are compared with those that came before them
             output
             for output in event.outputs
-            if type(output) not in self._seen or getattr(output, "id", None)
+            if isinstance(output, ToolCallDelta) or type(output) not in self._seen
         ]
         if new is not None:
             others = [output for output in event.outputs if not isinstance(output, str)]

@@ -45,7 +45,7 @@ class PartialArgs:
                 if name or "nullValue" in piece:
                     self._set(path, piece[name] if name else None)
                 elif not piece.keys() <= _MEMBERS:
-                    raise ValueError("a value of an unknown type")
+                    self._is_broken = True  # a value of an unknown type
                 self.is_open = bool(piece.get("willContinue"))
         except (ValueError, TypeError, LookupError, AttributeError):
             self._is_broken = True
@@ -88,7 +88,7 @@ def _parse_path(path: str) -> list[str | int]:
 
 
 def _unescaped(key: str) -> str:
-    """A key of a path without its escapes, which are those of JSON and `\\'`."""
+    r"""A key of a path without its escapes, which are those of JSON and `\'`."""
     if "\\" not in key:
         return key
     quotes = {"\\'": "'", '"': '\\"'}

@@ -116,6 +116,11 @@ class PendingCall:
         """Whether its arguments have JSON paths, and more of them can follow."""
         return self.partial_args is not None and not self.is_complete
 
+    @property
+    def requires_arguments(self) -> bool:
+        """Whether the function is known, and requires arguments."""
+        return bool(self.schema and self.schema.get("required"))
+
     def arguments(self) -> str:
         """Return the arguments so far."""
         return "".join(self.fragments)
@@ -126,12 +131,14 @@ class PendingCall:
         Before the object starts, nothing but white space or `null` is no arguments. Half a
         surrogate pair becomes U+FFFD; what may be one waits for the next fragment.
         """
-        if self.partial_args and (delta.partial_args is not None or delta.args == "{}"):
+        if self.partial_args and (delta.partial_args is not None or delta.args in {"", "{}"}):
             self.partial_args.add(delta.partial_args or ())
             return self.end_arguments() if delta.is_complete else ""
         if not self.fragments and delta.args.strip() in _NO_ARGUMENTS:
             return ""
         args = delta.args
+        if delta.is_complete and self.fragments and self.is_continued_by(delta):
+            args, self.cut_escape = args.removeprefix(self.arguments()), ""
         if "\\" in args or self.cut_escape:
             args, self.cut_escape = complete_escapes(self.cut_escape + args)
         if not self.fragments:
@@ -194,10 +201,20 @@ class PendingCall:
         )
 
     def is_repeated_by(self, delta: ToolCallDelta) -> bool:
-        """Whether a fragment that does not differ has the complete arguments of this call."""
+        """Whether a fragment that does not differ has the complete arguments of this call.
+
+        One with neither arguments nor an id repeats the name, if the function requires arguments.
+        """
         if delta.partial_args is not None or not self.has_complete_arguments():
             return False
+        if self.requires_arguments and not (delta.args or delta.id):
+            return True
         return bool(arguments_value(delta.args) == arguments_value(self.arguments()))
+
+    def is_continued_by(self, delta: ToolCallDelta) -> bool:
+        """Whether a complete call starts with the arguments so far, which are not complete."""
+        is_open = self.partial_args is None and not self.has_complete_arguments()
+        return delta.is_complete and is_open and delta.args.startswith(self.arguments())
 
     def is_completed_by(self, delta: ToolCallDelta) -> bool:
         """Whether a complete call has all arguments of this one, whose pieces have no end.

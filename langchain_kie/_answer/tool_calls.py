@@ -116,7 +116,7 @@ class ToolCalls:
         if call is None:
             return ""
         args = call.add_arguments(delta)
-        call.is_complete = call.is_complete or delta.is_complete
+        call.is_complete = call.is_complete or (delta.is_complete and call.fragments != [])
         call.native_id = call.native_id or delta.id
         self.needs_end = self.needs_end or not call.fragments
         if call.is_answer:
@@ -236,7 +236,7 @@ class ToolCalls:
 
         The numbers are those of docs/wire.md.
         """
-        if delta.is_complete and delta.args == "{}" and not delta.partial_args:
+        if delta.is_complete and delta.args in {"", "{}"} and not delta.partial_args:
             last = self._calls[-1] if self._calls else None
             if last and last.has_open_pieces and not last.differs_from(delta):
                 return last  # 11-3: the end of arguments in pieces
@@ -248,7 +248,7 @@ class ToolCalls:
             for call in self._calls:
                 if call.has_open_pieces and call.is_completed_by(delta):
                     return call  # 11-3: the complete arguments after pieces
-            if delta.index is None and not delta.id:
+            if delta.name and delta.index is None and not delta.id:
                 return None  # 5-5: a complete call
         return self._nearest(delta, event)
 
@@ -271,12 +271,12 @@ class ToolCalls:
     def _repeated(
         self, delta: ToolCallDelta, event: _Chunks, nearest: PendingCall | None = None
     ) -> PendingCall | None:
-        """Return the call that a complete call repeats: one with its id, or without an id.
+        """Return the call that a complete call repeats or completes: with its id, or with none.
 
         If it has no id, it is compared with the calls of earlier events. It is none if the nearest
         call needs it.
         """
-        if not delta.args.rstrip().endswith(("}", '"')):
+        if not (delta.is_complete or delta.args.rstrip().endswith(("}", '"'))):
             return None
         if nearest and not nearest.has_complete_arguments():
             return None
@@ -290,7 +290,10 @@ class ToolCalls:
                     is_same = is_same and delta.signature == call.signature
                 is_same = is_same and call.event is not event
             is_same = is_same and call.name == (delta.name or call.name)
-            if is_same and call.is_repeated_by(delta):
+            is_later = call.event is not event
+            if is_same and (
+                call.is_repeated_by(delta) or (is_later and call.is_continued_by(delta))
+            ):
                 return call
         return None
 
@@ -339,8 +342,9 @@ def _relation(delta: ToolCallDelta, call: PendingCall, event: _Chunks) -> _Relat
     if not call.has_complete_arguments():  # only equal calls, without arguments, are two (11-22)
         is_equal = not (delta.args or call.fragments)
         return "starts" if is_equal and is_in_same_event else "continues"
+    is_value = is_value or (not delta.args and call.requires_arguments)
     if is_value and call.is_repeated_by(delta):  # 11-7; in the same event, they are two (11-22)
-        return "starts" if is_in_same_event else "repeats"
+        return "starts" if is_in_same_event and delta.args else "repeats"
     if delta.args == "null" and (not delta.name or delta.id == call.native_id):
         return "repeats"  # 11-6: no arguments
     return "starts" if call.name else "continues"  # 5, 11-7: after complete arguments

@@ -348,7 +348,7 @@ def _tool_call_delta(call: Json, signature: str | None) -> ToolCallDelta:
         partial_args = partial_args or []
     return ToolCallDelta(
         name=call.get("name") or None,
-        args=common.received_arguments(call.get("args") or {}),
+        args=common.received_arguments(call.get("args")),
         id=common.id_text(call.get("id")),
         is_complete=not will_continue,
         signature=signature,

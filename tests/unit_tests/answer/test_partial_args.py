@@ -98,7 +98,30 @@ THEN_COMPLETE: dict[str, tuple[list[dict[str, Any]], list[Any]]] = {
 }
 """Arguments in pieces, after which the call comes with complete arguments, and the calls."""
 
+F_1, F_2 = ({"functionCall": {"name": "f", "id": f"c{i}"}} for i in (1, 2))
+ARGS_1, ARGS_2 = ({"functionCall": {"args": {"i": i}}} for i in (1, 2))
+WITH_IDS = [{"functionCall": {"args": {"i": i}, "id": f"c{i}"}} for i in (1, 2)]
+NAMELESS: dict[str, tuple[list[dict[str, Any]], list[Any]]] = {
+    "in the next event": ([native(F_1), native(ARGS_1)], [F1]),
+    "in the same event": ([native(F_1, ARGS_1)], [F1]),
+    "repeated": ([native(F_1), native(ARGS_1), native(ARGS_1)], [F1]),
+    "of two calls": ([native(F_1), native(ARGS_1), native(F_2), native(ARGS_2)], [F1, F2]),
+    "of two calls, with ids": ([native(F_1, F_2), native(*WITH_IDS)], [F1, F2]),
+    "after a call with its name": ([native(F_1), complete({"i": 1}, name="f")], [F1]),
+    "then the arguments of another": (
+        [native(F_1), native(ARGS_1), native(ARGS_2)],
+        [F1, ("f", {"i": 2}, None)],
+    ),
+}
+"""Events with a name and its arguments one after the other, and the calls that they are."""
+
 NATIVE_PARTIAL = [
+    native_row(
+        "a call without arguments, cut at max_tokens",
+        sse(native(F_1, finish="MAX_TOKENS")),
+        invalid=[("f", "{")],
+        metadata=ended("length", "MAX_TOKENS"),
+    ),
     *(
         partial_row(f"{name}, then the complete arguments", *events, calls=calls)
         for name, (events, calls) in THEN_COMPLETE.items()
@@ -198,6 +221,10 @@ NATIVE_PARTIAL = [
         "a path with an unknown escape",
         pieces(piece(r"$['a\x']", "numberValue", 1), more=False, name="f", id="c1"),
         invalid=[("f", "{")],
+    ),
+    *(
+        partial_row(f"the arguments without a name, {name}", *events, calls=calls)
+        for name, (events, calls) in NAMELESS.items()
     ),
     native_row(
         "a number that no float can hold",

@@ -39,6 +39,58 @@ def bound_to(server: Any, **types: str) -> Any:
     return model_at(server).bind_tools(tools)
 
 
+NAMED_AGAIN: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
+    "at the end": ([fragment("f", "", index=0)], []),
+    "twice": ([fragment("f", "", index=0), fragment("f", index=0)], []),
+    "without an index": ([fragment("f", "")], []),
+    "before other arguments": ([fragment("f", "", index=0), fragment(None, ROME, index=0)], [ROME]),
+    "before pieces of other arguments": (
+        [fragment("f", "", index=0), *(fragment(None, p, index=0) for p in (ROME[:5], ROME[5:]))],
+        [ROME],
+    ),
+    "with another index": (
+        [fragment("f", "", index=1), fragment(None, ROME, index=1)],
+        [ROME],
+    ),
+    "with another id": (
+        [fragment("f", "", index=0, id="c2"), fragment(None, ROME, index=0)],
+        [ROME],
+    ),
+}
+"""Fragments after a complete call, and the arguments of the calls that they add."""
+
+
+@pytest.mark.parametrize("is_one_event", [False, True])
+@pytest.mark.parametrize(("later", "added"), NAMED_AGAIN.values(), ids=NAMED_AGAIN)
+async def test_a_name_that_is_repeated_adds_no_call_that_lacks_arguments(
+    later: list[dict[str, Any]], added: list[str], *, is_one_event: bool
+) -> None:
+    calls = [fragment("f", OSLO, index=0, id="c1"), *later]
+    chunk = sse(delta(tool_calls=calls), delta("tool_calls"), "[DONE]")
+    city = {"type": "object", "properties": {"city": {"type": "string"}}}
+    for schema, kept in (({**city, "required": ["city"]}, added), (city, None)):
+        tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+        with server_sending(chunk if is_one_event else fragments(*calls)) as server:
+            for call_mode in BASIC_CALL_MODES:
+                message = await call_mode(model_at(server).bind_tools([tool]))
+                arguments = [call["args"] for call in message.tool_calls]
+                if kept is not None:
+                    assert arguments == [*map(orjson.loads, [OSLO, *kept])]
+                else:
+                    assert len(arguments) > 1
+
+
+async def test_a_native_name_that_is_repeated_adds_no_call_that_lacks_arguments() -> None:
+    city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    tool = {"type": "function", "function": {"name": "f", "parameters": city}}
+    call = {"name": "f", "args": {"city": "Oslo"}, "id": "c1"}
+    parts = [{"functionCall": call}, {"functionCall": {"name": "f"}}]
+    with server_sending(sse(*map(native, parts), native(finish="STOP"))) as server:
+        for call_mode in BASIC_CALL_MODES:
+            message = await call_mode(model_at(server).bind_tools([tool]))
+            assert [call["args"] for call in message.tool_calls] == [{"city": "Oslo"}]
+
+
 def native_call(args: dict[str, Any]) -> bytes:
     part = {"functionCall": {"name": "f", "args": args, "id": "c1"}}
     return b"data: " + json.dumps(native(part, finish="STOP")).encode() + b"\n\n"

@@ -80,7 +80,61 @@ REPEATED: dict[str, tuple[list[list[dict[str, Any]]], list[Any]]] = {
 }
 """Complete calls, in the events in which they come, and the calls that they are."""
 
+C1, NOW_1 = fragment("f", OSLO, index=0, id="c1"), fragment("now", "", index=0, id="c1")
+SUMMARIES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], list[Any]]] = {
+    "a call without arguments": ([fragment("f", "", index=0, id="c1")], [A], CITIES[:1]),
+    "a call with neither arguments nor id": ([fragment("f", "", index=0)], [A], BOTH[:1]),
+    "two calls without arguments": (
+        [fragment("f", "", index=0, id="c1"), fragment("f", "", index=1, id="c2")],
+        [A, B],
+        TWO,
+    ),
+    "a call that is not complete": ([fragment("f", OSLO[:9], index=0, id="c1")], [A], CITIES[:1]),
+    "a call that is not complete, with its id": (
+        [fragment("f", OSLO[:9], index=0, id="c1")],
+        [fragment("f", OSLO, id="c1")],
+        CITIES[:1],
+    ),
+    "half an escape": (
+        [fragment("f", '{"a":"\\u00', index=0, id="c1")],
+        [fragment("f", '{"a":"\\u00e9"}')],
+        [("f", {"a": "\u00e9"}, "c1")],
+    ),
+    "a complete call": ([C1], [A], CITIES[:1]),
+    "a complete call, then another": ([C1], [A, B], CITIES),
+    "another call": ([C1], [B], CITIES),
+    "a call that has no arguments": ([NOW_1], [NOW], [("now", {}, "c1")]),
+    "a call whose arguments are empty": (
+        [fragment("now", "{}", index=0, id="c1")],
+        [NOW],
+        [("now", {}, "c1")],
+    ),
+    "its signature": ([C1], [{**A, **SIGNATURE}], CITIES[:1]),
+}
+"""Fragments of calls, the calls of the message after them, and the calls that they are."""
+
 OTHER_SERVERS = [
+    *(
+        chat_row(
+            f"fragments, then a message with {name}",
+            sse(
+                *(delta(tool_calls=[one]) for one in pieces),
+                orjson.loads(completion("tool_calls", tool_calls=message)),
+            ),
+            calls=calls,
+            extra={"thought_signatures": ...} if "signature" in name else {},
+        )
+        for name, (pieces, message, calls) in SUMMARIES.items()
+    ),
+    chat_row(
+        "a call that is cut, also in the message",
+        sse(
+            delta(tool_calls=[fragment("f", OSLO[:9], index=0, id="c1")]),
+            orjson.loads(completion("length", tool_calls=[fragment("f", OSLO[:9])])),
+        ),
+        invalid=[("f", OSLO[:9])],
+        metadata=ended("length", id="x"),
+    ),
     *(
         chat_row(
             f"calls that are repeated, {name}",

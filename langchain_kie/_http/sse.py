@@ -30,6 +30,7 @@ _HEAD_BYTES = 512
 _MAX_QUOTED_CHARS = 80
 _FIELDS = (b"data", b"event", b"id", b"retry", b":")
 _JSON_STARTS = (b"{", b"[")
+_OTHER_DONES = (b"DONE", b"[DONE]")
 _LIST_MARKS = b"[], \t"
 _SPACE = b" \t\r\n"
 _BLANK = b"\xef\xbb\xbf" + _SPACE
@@ -110,7 +111,7 @@ class EventParser:
             is_in_event, self._ends_with_cr = self.is_in_event(), False
             values = self._feed_stream(b"\n") if self._line else []
             # The last event may lack its blank line. If it is not complete, it is ignored.
-            values += [v for v in self._feed_stream(b"\n") if isinstance(v, (dict, list, Done))]
+            values += [v for v in self._feed_stream(b"\n") if isinstance(v, (dict, Done))]
             self.ends_in_event = is_in_event and not values
         if self._has_events or not self.noise:
             return values
@@ -258,12 +259,17 @@ class EventParser:
             return DONE if text.strip(_SPACE) == b"[DONE]" else None
 
     def _parse_data(self, text: bytes) -> list[Any]:
-        """Parse the data of an event; return an empty list if there is no data."""
+        """Parse the data of an event, an object or a list of them; anything else is ignored."""
         text = text.strip(_SPACE)
         if not text or text == b"[DONE]":
             return [DONE] if text else []
         try:
-            return [self._parse_exactly(text)]
+            value = self._parse_exactly(text)
         except ValueError as error:
+            if text.upper() in _OTHER_DONES:
+                return []
             quoted = shortened(text.decode("utf-8", "replace"), _MAX_QUOTED_CHARS)
             return [KieProtocolError(f"an event is not JSON ({error}): {quoted}")]
+        items = value if isinstance(value, list) else [value]
+        values = [item for item in items if isinstance(item, dict)]
+        return values if values or not value else self._add_noise(text)

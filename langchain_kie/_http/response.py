@@ -16,6 +16,7 @@ from langchain_kie._error_bodies import (
     is_usage,
     starts_answer,
     unknown_object_error,
+    unreadable_body_error,
 )
 from langchain_kie._http.retry import parse_retry_after
 from langchain_kie._http.sse import DONE, Done, EventParser
@@ -239,6 +240,8 @@ class ResponseReader(Generic[ItemT]):
                 error = KieStreamInterruptedError("the stream ended inside its first event")
             elif self._unknown_object is not None and not self._buffered:
                 error = unknown_object_error(self._unknown_object)
+            elif self._parser.noise and not self._buffered:
+                error = unreadable_body_error(self._parser.noise)
             raise self._with_context(error)
         has_finish_reason = self._last_item is not None and self._last_item.has_finish_reason
         is_complete = self.has_terminal_event or has_finish_reason or self._parser.is_document

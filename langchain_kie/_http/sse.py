@@ -30,7 +30,7 @@ _HEAD_BYTES = 512
 _MAX_QUOTED_CHARS = 80
 _FIELDS = (b"data", b"event", b"id", b"retry", b":")
 _JSON_STARTS = (b"{", b"[")
-_BARE_STARTS = (*_JSON_STARTS, b" ", b"\t")
+_OTHER_DONES = (b"DONE", b"[DONE]")
 _LIST_MARKS = b"[], \t"
 _SPACE = b" \t\r\n"
 _BLANK = b"\xef\xbb\xbf" + _SPACE
@@ -53,12 +53,13 @@ class EventParser:
     Attributes:
         is_document: Whether the body is one JSON document; `None` until that is known.
         ends_in_event: Whether the body ended inside an event, which was ignored.
+        noise: The start of the text that is neither an event nor a field of a stream.
     """
 
     def __init__(self) -> None:
         self.is_document: bool | None = None
         self.ends_in_event = False
-        self._head = b""
+        self.noise = b""
         self._size = 0
         self._document = bytearray()
         self._line: list[bytes] = []
@@ -88,8 +89,6 @@ class EventParser:
         if self.is_document:
             self._document += data
             return []
-        if not self._has_events and len(self._head) < _HEAD_BYTES:
-            self._head += data[:_HEAD_BYTES]
         return self._feed_stream(data)
 
     def close(self) -> list[Any]:
@@ -112,11 +111,11 @@ class EventParser:
             is_in_event, self._ends_with_cr = self.is_in_event(), False
             values = self._feed_stream(b"\n") if self._line else []
             # The last event may lack its blank line. If it is not complete, it is ignored.
-            values += [v for v in self._feed_stream(b"\n") if isinstance(v, (dict, list, Done))]
+            values += [v for v in self._feed_stream(b"\n") if isinstance(v, (dict, Done))]
             self.ends_in_event = is_in_event and not values
-        if self._has_events or self._starts_like_stream():
+        if self._has_events or not self.noise:
             return values
-        return [unreadable_body_error(self._head)]
+        return [unreadable_body_error(self.noise)]
 
     def is_in_event(self) -> bool:
         """Return whether a part of an event or of a document was received, but not its end."""
@@ -139,11 +138,6 @@ class EventParser:
     def _parse_document(self) -> Any:
         text = bytes(self._document).lstrip(_BLANK)
         return parse_next_json(text, b"")[0] if text[:1] == b"[" else parse_event_json(text)
-
-    def _starts_like_stream(self) -> bool:
-        """Return whether the body is blank, or starts with (part of) a field of a stream."""
-        head = self._head
-        return any(head.startswith(name) or name.startswith(head) for name in _FIELDS)
 
     def _feed_stream(self, data: bytes) -> list[Any]:
         if self._ends_with_cr or _CR in data:
@@ -208,23 +202,24 @@ class EventParser:
                         values.append(value)
                         continue
                 open_data.append(text)
-            elif (bare_lines or line[:1] in _BARE_STARTS) and line[:1] != b":":
+            elif not line.startswith(_FIELDS) or (bare_lines and line[:1] != b":"):
                 values += self._add_bare_line(line)
         return values
 
     def _add_bare_line(self, line: bytes) -> list[Any]:
-        """Add a line of JSON without `data:`; return the errors or answers that it completes.
+        """Add a line that may be JSON without `data:`; return what it completes.
 
-        A line can be an element of a list that is not complete.
+        A line can be an element of a list that is not complete. JSON that is corrupt is an error.
         """
         lines = self._bare_lines
         is_first = not lines
         if is_first and line.strip(_LIST_MARKS)[:1] != b"{":
-            return []
+            return self._add_noise(line)
         lines.append(line)
         self._bare_depth += open_brackets(line)
         is_complete = self._bare_depth <= 0
-        value = self._repaired(b"\n".join(lines).rstrip(b", \t")) if is_complete else None
+        text = b"\n".join(lines).rstrip(b", \t") if is_complete else b""
+        value = self._repaired(text) if text else None
         if value is None and (is_first or line[:1] in _JSON_STARTS):
             element = self._repaired(line.strip(_LIST_MARKS))
             if is_recognized(element):
@@ -234,14 +229,22 @@ class EventParser:
             return self._drop_bare_lines() if is_complete else []
         lines.clear()
         self._bare_depth = 0
-        return [*filter(is_recognized, value if isinstance(value, list) else [value])]
+        values = [*filter(is_recognized, value if isinstance(value, list) else [value])]
+        return values or self._add_noise(text)
 
     def _drop_bare_lines(self) -> list[Any]:
         """Forget lines that are not JSON; return an error if they are the start of JSON."""
         text = b"\n".join(self._bare_lines)
         self._bare_lines.clear()
         self._bare_depth = 0
-        return self._parse_data(text) if text.lstrip(b"[{" + _SPACE)[:1] == b'"' else []
+        is_json = text.lstrip(b"[{" + _SPACE)[:1] == b'"'
+        return self._parse_data(text) if is_json else self._add_noise(text)
+
+    def _add_noise(self, text: bytes) -> list[Any]:
+        """Keep text that is no event; return no values."""
+        if len(self.noise) < _HEAD_BYTES and not any(name.startswith(text) for name in _FIELDS):
+            self.noise += text[:_HEAD_BYTES] + b"\n"
+        return []
 
     def _parse_exactly(self, text: bytes) -> Any:
         """Parse JSON for which orjson needs help, such as one half of a surrogate pair."""
@@ -256,12 +259,17 @@ class EventParser:
             return DONE if text.strip(_SPACE) == b"[DONE]" else None
 
     def _parse_data(self, text: bytes) -> list[Any]:
-        """Parse the data of an event; return an empty list if there is no data."""
+        """Parse the data of an event, an object or a list of them; anything else is ignored."""
         text = text.strip(_SPACE)
         if not text or text == b"[DONE]":
             return [DONE] if text else []
         try:
-            return [self._parse_exactly(text)]
+            value = self._parse_exactly(text)
         except ValueError as error:
+            if text.upper() in _OTHER_DONES:
+                return []
             quoted = shortened(text.decode("utf-8", "replace"), _MAX_QUOTED_CHARS)
             return [KieProtocolError(f"an event is not JSON ({error}): {quoted}")]
+        items = value if isinstance(value, list) else [value]
+        values = [item for item in items if isinstance(item, dict)]
+        return values if values or not value else self._add_noise(text)

@@ -77,11 +77,20 @@ def value_of(data: str) -> Any:
         return KieProtocolError
 
 
+def values_of_event(data: str) -> list[Any]:
+    """The values of an event: objects, also those of a list, the end, or an error."""
+    value = value_of(data)
+    if value is KieProtocolError and data.strip(" \t\r\n").upper() in {"DONE", "[DONE]"}:
+        return []
+    values = value if isinstance(value, list) else [value]
+    return [item for item in values if is_object(item) or item is KieProtocolError]
+
+
 def values_by_the_standard(text: str) -> list[Any]:
     """The values of the events, parsed step by step as in WHATWG's "parsing an event stream".
 
     Unlike there, a line with a complete object is an event alone, and the end of the body ends
-    the last event if its value is complete.
+    the last event if its value is complete. Values that are no objects are ignored.
     """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     found: list[Any] = []
@@ -90,14 +99,13 @@ def values_by_the_standard(text: str) -> list[Any]:
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if line == "":
-            found += [value_of(data)] if data.strip(" \t\r\n") else []
+            found += values_of_event(data) if data.strip(" \t\r\n") else []
             data = ""
         elif name == "data" and not data and is_object(value_of(value)):
             found.append(value_of(value))
         elif name == "data":
             data += value + "\n"
-    last = value_of(data)
-    return found + [last] * (is_object(last) or isinstance(last, list))
+    return found + [value for value in values_of_event(data) if is_object(value)]
 
 
 def is_object(value: Any) -> bool:
@@ -119,7 +127,17 @@ _LINES = [
     "",
 ]
 _LINES += ["unknown: 1", "dat: 1", "Data: 1", "data : 1", " data: 1", 'data: {"a":', 'data: "b"']
-_LINES += ["data: }", "data:  1", "data: \u2028", "data: 1 ", ""]
+_LINES += [
+    "data: DONE",
+    "data: [done]",
+    'data: "[DONE]"',
+    "data: [{}, 1]",
+    "data: }",
+    "data:  1",
+    "data: \u2028",
+    "data: 1 ",
+    "",
+]
 LINES = _DATA.map("data:{}".format) | _DATA.map("data: {}".format) | st.sampled_from(_LINES)
 
 
@@ -132,7 +150,7 @@ LINES = _DATA.map("data:{}".format) | _DATA.map("data: {}".format) | st.sampled_
 def test_a_stream_has_the_events_of_the_standard(
     lines: list[tuple[str, str]], has_bom: bool, places: list[int]
 ) -> None:
-    text = "\ufeff" * has_bom + "data: 0\n\n" + "".join(line + end for line, end in lines)
+    text = "\ufeff" * has_bom + "data: {}\n\n" + "".join(line + end for line, end in lines)
     expected = values_by_the_standard(text)
     if KieProtocolError in expected:
         expected = expected[: expected.index(KieProtocolError) + 1]

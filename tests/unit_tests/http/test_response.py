@@ -311,6 +311,39 @@ async def test_an_object_that_is_no_event_is_skipped_in_a_stream(unknown, no_sle
                 assert len(server.requests) == 1
 
 
+SKIPPED = ["null", '""', "[]", '"text"', "1", "[1]", '"[DONE]"', "[done]", "DONE"]
+
+
+@pytest.mark.parametrize("value", SKIPPED)
+async def test_a_value_that_is_no_object_is_skipped_in_a_stream(value: str) -> None:
+    noise = f"data: {value}\n\n".encode()
+    sent = noise + sse(chat("a")) + noise + sse(chat("b", "stop")) + noise
+    with server_sending(sent) as server:
+        for call_mode in BASIC_CALL_MODES:
+            assert (await call_mode(model_at(server))).text == "ab"
+
+
+UNREADABLE = [
+    b"text\n\ndata: [DONE]\n\n",
+    b": x\n\n<html><title>524</title></html>",
+    b": x\n\ntext\n",
+    b'{"code":200,"data":"text"}\n\ndata: [DONE]\n\n',
+    b": x\n\n{text}\n\ndata: [DONE]\n\n",
+    b'data: "text"\n\ndata: [DONE]\n\n',
+]
+
+
+@pytest.mark.parametrize("body", UNREADABLE, ids=str)
+async def test_an_answer_of_unreadable_text_is_not_empty(body: bytes, no_sleep) -> None:
+    with server_sending(body) as server:
+        for call_mode in BASIC_CALL_MODES:
+            server.requests.clear()
+            with pytest.raises(KieError, match=r"text|524") as caught:
+                await call_mode(model_at(server, max_retries=1))
+            assert type(caught.value) is KieProtocolError
+            assert len(server.requests) == 1
+
+
 def test_an_object_that_is_no_event_does_not_extend_the_deadline() -> None:
     reader = response_reader()
     reader.feed(sse(chat("a"), PING, PING))

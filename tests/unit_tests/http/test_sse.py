@@ -133,6 +133,7 @@ PRETTY = orjson.dumps(ERROR, option=orjson.OPT_INDENT_2)
         (b'data: {"a":\ndata: 1}\n\n', [{"a": 1}]),
         (b'data:  {"a":1}\n\n', [{"a": 1}]),
         (b'data: {"a":1}\r\r', [{"a": 1}]),
+        (b'unknown: 7\n\ndata: {"a":1}\n\n', [{"a": 1}]),
         (b'data: {"a":1}\n', [{"a": 1}]),
         (b'data: {"a":1}', [{"a": 1}]),
         (b'data: {"a":1}\n\ndata: {"b":2}\n', [{"a": 1}, {"b": 2}]),
@@ -279,3 +280,11 @@ def test_a_surrogate_pair_may_be_split_between_two_events(before, form, texts, v
 def test_invalid_json_with_a_long_integer_is_an_error(invalid: str) -> None:
     text = f'{{"n":{LONG},"s":"\\ud83c","a":{invalid}}}'.encode("latin-1")
     assert parse(text) == parse(b"data: " + text + b"\n\n") == [KieProtocolError]
+
+
+def test_the_error_of_an_unreadable_body_is_of_its_start() -> None:
+    parser = EventParser()
+    for piece in (b"<html>" + b" " * 600, b"<title>Bad gateway</title>"):
+        assert parser.feed(piece) == []
+    [error] = parser.close()
+    assert error.message.endswith("an HTML page")

@@ -65,6 +65,7 @@ EQUIVALENT = {
         "only slower: each request parses its URL"
     ),
     "request_values: while piece := await asyncio.to_thread(next, pieces, None):": "as false",
+    "sse: self._half_pair = None": "as false as b''",
     "token_estimate: minimum_of_small_file = max(2, min(cost.minimum, _typical_tokens(media) // 4))": (  # noqa: E501
         "the least cost is that of a file, 10 // 4"
     ),

@@ -84,7 +84,7 @@ def _missing_results(calls: Sequence[Any], later: Sequence[BaseMessage]) -> Iter
     ids = [call["id"] for call in calls]
     spare = [call_id for call_id in answered if call_id not in ids]
     for call in calls:
-        if call["id"] in answered or (not call["id"] and spare and spare.pop()):
+        if call["id"] in answered or (not call["id"] and spare and spare.pop() is not None):
             continue
         if call["id"] and call["id"] in _late_results(later):
             raise ValueError(f"tool result {call['id']!r} comes after a later answer of the model")

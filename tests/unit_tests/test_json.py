@@ -81,7 +81,8 @@ def test_json_may_be_nested_to_a_limit(form: str) -> None:
     value = parse_json(allowed)
     assert json.loads(to_json(value)) == value
     for text in (deep, deeper):
-        assert EventParser().feed(b"data: " + allowed + b"\n\n") == [value]
+        is_event = isinstance(value, dict)
+        assert EventParser().feed(b"data: " + allowed + b"\n\n") == [value] * is_event
         for values in (
             EventParser().feed(b"data: " + text + b"\n\n"),
             [*(document := EventParser()).feed(b" " + text), *document.close()],

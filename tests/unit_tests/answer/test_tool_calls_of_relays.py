@@ -80,7 +80,7 @@ REPEATED: dict[str, tuple[list[list[dict[str, Any]]], list[Any]]] = {
 }
 """Complete calls, in the events in which they come, and the calls that they are."""
 
-C1, NOW_1 = fragment("f", OSLO, index=0, id="c1"), fragment("now", "", index=0, id="c1")
+NOW_1 = fragment("now", "", index=0, id="c1")
 SUMMARIES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], list[Any]]] = {
     "a call without arguments": ([fragment("f", "", index=0, id="c1")], [A], CITIES[:1]),
     "a call with neither arguments nor id": ([fragment("f", "", index=0)], [A], BOTH[:1]),
@@ -100,16 +100,16 @@ SUMMARIES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], list[Any]
         [fragment("f", '{"a":"\\u00e9"}')],
         [("f", {"a": "\u00e9"}, "c1")],
     ),
-    "a complete call": ([C1], [A], CITIES[:1]),
-    "a complete call, then another": ([C1], [A, B], CITIES),
-    "another call": ([C1], [B], CITIES),
+    "a complete call": ([A_0_C1], [A], CITIES[:1]),
+    "a complete call, then another": ([A_0_C1], [A, B], CITIES),
+    "another call": ([A_0_C1], [B], CITIES),
     "a call that has no arguments": ([NOW_1], [NOW], [("now", {}, "c1")]),
     "a call whose arguments are empty": (
         [fragment("now", "{}", index=0, id="c1")],
         [NOW],
         [("now", {}, "c1")],
     ),
-    "its signature": ([C1], [{**A, **SIGNATURE}], CITIES[:1]),
+    "its signature": ([A_0_C1], [{**A, **SIGNATURE}], CITIES[:1]),
 }
 """Fragments of calls, the calls of the message after them, and the calls that they are."""
 

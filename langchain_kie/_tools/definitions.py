@@ -221,6 +221,8 @@ def to_object_schema(schema: Any, name: str) -> Json | None:
     kinds = type_names(schema.get("type"))
     if not _COMBINING_KEYWORDS.isdisjoint(schema):
         normalized = normalize_schema(schema)
+        if normalized.keys().isdisjoint(("anyOf", "type", "enum", "const")):
+            normalized = normalize_schema({**schema, "type": "object"})
         if "anyOf" in normalized:
             kinds = [branch.get("type", "object") for branch in normalized["anyOf"]]
             schema = _merge_alternatives(normalized)
@@ -244,7 +246,7 @@ def _merge_alternatives(schema: Json) -> Json:
             seen += [] if inner in seen else [inner]
     required = [set(branch.get("required", ())) for branch in branches]
     forms = [" and ".join(branch.get("required", ())) or "nothing" for branch in branches]
-    sentence = f"Required: {', or '.join(forms)}." if forms else None
+    sentence = f"Required: {', or '.join(forms)}." if any(required) else None
     return {
         "type": "object",
         "description": " ".join(filter(None, (schema.get("description"), sentence))),

@@ -357,6 +357,7 @@ def test_huge_integers_in_a_schema_keep_their_digits() -> None:
         {"allOf": [{}]},
         {"anyOf": [{}, {"type": "null"}]},
         {"anyOf": [{"type": "object"}, {"type": "null"}]},
+        {"anyOf": [False, {"type": [], "description": ""}]},
     ],
 )
 def test_the_parameters_of_a_function_are_one_object(schema: Json) -> None:

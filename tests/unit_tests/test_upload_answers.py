@@ -149,7 +149,7 @@ async def test_error_says_that_the_upload_failed(
 
 
 class Named(io.BytesIO):
-    name = "/tmp/cat.png"
+    name = "/pictures/cat.png"
 
 
 @pytest.mark.parametrize(

@@ -281,6 +281,7 @@ class ToolCalls:
         if nearest and not nearest.has_complete_arguments():
             return None
         for call in self._calls[:_MAX_COMPARED]:
+            is_later = call.event is not event
             is_same = None in (delta.index, call.native_index) or delta.index == call.native_index
             if delta.id:
                 is_generated = call.native_id is None or call.id not in (None, call.native_id)
@@ -288,9 +289,8 @@ class ToolCalls:
             else:
                 if delta.signature and call.signature:
                     is_same = is_same and delta.signature == call.signature
-                is_same = is_same and call.event is not event
+                is_same = is_same and is_later
             is_same = is_same and call.name == (delta.name or call.name)
-            is_later = call.event is not event
             if is_same and (
                 call.is_repeated_by(delta) or (is_later and call.is_continued_by(delta))
             ):

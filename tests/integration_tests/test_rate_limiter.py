@@ -20,6 +20,8 @@ CALLS = 24
 """Of a process."""
 TENTH_MS = 100
 """A tenth of a second: the limiter's time is ten times as fast as that of the emulator."""
+PERIOD = 10
+"""Seconds of KIE's limit."""
 LATE = 0.9
 """Seconds that a request needs to arrive, at most."""
 LOG = """
@@ -27,24 +29,6 @@ CREATE TABLE granted (milliseconds INTEGER);
 CREATE TRIGGER log AFTER INSERT ON rate_bucket
     BEGIN INSERT INTO granted VALUES (NEW.item_timestamp); END;
 """
-
-
-class Arrivals:
-    """The emulator's clock, by the limiter's times: every other 20 requests arrive late.
-
-    So the test does not depend on how long they really need.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.emulator = Emulator(clock=self, rate_limit=True)
-
-    def __call__(self) -> float:
-        with closing(sqlite3.connect(self.path)) as database:
-            rows = database.execute("SELECT milliseconds FROM granted ORDER BY 1").fetchall()
-        number = len(self.emulator.requests) - 1
-        (granted,) = rows[min(number, len(rows) - 1)]
-        return float(granted) / TENTH_MS + (LATE if number // LIMIT % 2 == 0 else 0)
 
 
 def documented_program() -> str:
@@ -61,7 +45,7 @@ def documented_program() -> str:
 
 def test_processes_share_one_limit(tmp_path: Path) -> None:
     code, path = documented_program(), tmp_path / "kie-rate.sqlite"
-    with Arrivals(path).emulator as emulator:
+    with Emulator() as emulator:
         environment = os.environ | {
             "TMPDIR": str(tmp_path),
             "KIE_API_KEY": emulator.api_key,
@@ -74,4 +58,10 @@ def test_processes_share_one_limit(tmp_path: Path) -> None:
         program = [sys.executable, "-c", code]
         processes = [subprocess.Popen(program, env=environment) for _ in range(PROCESSES)]
         assert [process.wait(timeout=600) for process in processes] == [0] * PROCESSES
-        assert len(emulator.requests) == PROCESSES * CALLS, "none was rejected and sent again"
+        assert len(emulator.requests) == PROCESSES * CALLS
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT milliseconds FROM granted ORDER BY 1").fetchall()
+    seconds = [milliseconds / TENTH_MS for (milliseconds,) in rows]
+    assert len(seconds) == PROCESSES * CALLS
+    apart = [later - first for first, later in zip(seconds, seconds[LIMIT:], strict=False)]
+    assert min(apart) >= PERIOD + LATE, "else a period of KIE could have more than 20 requests"

@@ -15,9 +15,9 @@ from langchain_kie._parameter_names import check_unknown
 from langchain_kie._settings import (
     ALIASES,
     CALL_ONLY,
+    GENERATION_PARAMETERS,
     OPTION_NAMES,
     OTHER_NAMES,
-    RANGES,
     MediaUpload,
     ModelOptions,
     checked_range,
@@ -46,6 +46,7 @@ class Options(ModelOptions):
     """The options of one call; not to be changed.
 
     Attributes:
+        generation: The generation parameters that are set.
         stop: Stop sequences, as a list.
         functions: The caller's tools, as OpenAI function definitions (the inner object).
         builtins: Gemini's built-in tools: catalog names, each with its configuration.
@@ -60,6 +61,7 @@ class Options(ModelOptions):
         extra: Additional members of the body, as the user wrote them.
     """
 
+    generation: Mapping[str, float] = field(default_factory=dict)
     stop: Sequence[str] = ()
     functions: Sequence[Function] = ()
     builtins: Sequence[tuple[str, dict[str, Any]]] = ()
@@ -96,9 +98,7 @@ def options_for(
     values.update(
         (n, value) for n, value in call_kwargs.items() if n in values and value is not None
     )
-    for name in RANGES:
-        if values[name] is not None:
-            checked_range(name, values[name])
+    numbers = {name: values.pop(name) for name in GENERATION_PARAMETERS}
     if values["media_upload"] not in _MEDIA_UPLOADS:
         raise KieConfigurationError(
             f"media_upload must be one of {', '.join(_MEDIA_UPLOADS)}; "
@@ -107,6 +107,7 @@ def options_for(
     values["stop"] = stop_list(values["stop"])
     values["reasoning_effort"] = _effort_for(values["reasoning_effort"], model)
     options = Options(
+        generation={n: checked_range(n, v) for n, v in numbers.items() if v is not None},
         **values,
         **_tool_options(call_kwargs, model.route if values["check_combinations"] else None),
         parallel_tool_calls=call_kwargs.get("parallel_tool_calls"),

@@ -52,20 +52,24 @@ CHARS_PER_TOKEN = 4
 """Characters of text in one token, roughly."""
 
 
+GENERATION_PARAMETERS = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, math.inf)}
+"""The numbers that are sent as they are, each with its lowest and its highest value.
+
+OpenAI's API has the same names, Gemini's `generationConfig` most of them in camel case.
+"""
+
+
 def _aliased(*aliases: str) -> Any:
     return field(default=None, metadata={"aliases": aliases})
 
 
 @dataclass(kw_only=True)
 class ModelOptions:
-    """The options of a call that have defaults in `ChatKieGemini`, each declared once.
+    """The other options of a call that have defaults in `ChatKieGemini`, each declared once.
 
     Names, aliases and defaults are derived from here. `ChatKieGemini` documents each.
     """
 
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = _aliased("max_output_tokens", "max_completion_tokens")
     stop: Sequence[str] | str | None = _aliased("stop_sequences")
     reasoning_effort: str | None = _aliased("thinking_level")
     include_thoughts: bool | None = None
@@ -78,7 +82,7 @@ class ModelOptions:
     stream_usage: bool = True
 
 
-OPTION_NAMES = tuple(option.name for option in fields(ModelOptions))
+OPTION_NAMES = (*GENERATION_PARAMETERS, *(option.name for option in fields(ModelOptions)))
 
 CALL_ONLY = ("tools", "tool_choice", "parallel_tool_calls", "response_format", "require_tool_call")
 """The options that only a call has."""
@@ -93,6 +97,8 @@ OTHER_NAMES = frozenset(
 
 ALIASES = {
     "model_name": "model",
+    "max_output_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
     "kie_api_key": "api_key",
     "request_timeout": "timeout",
     **{
@@ -101,9 +107,6 @@ ALIASES = {
         for alias in option.metadata.get("aliases", ())
     },
 }
-
-RANGES = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, math.inf)}
-"""The lowest and the highest value of an option."""
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|([\w-]{1,63}\.)*[\w-]{1,63}\.?)(:\d*)?", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -152,14 +155,14 @@ def stop_list(stop: str | Sequence[str] | None) -> list[str]:
 
 
 def checked_range(name: str, value: Any) -> Any:
-    """A value of an option that has a range, unchanged.
+    """A value of a generation parameter, unchanged.
 
     Raises:
         KieConfigurationError: The value is not a number, or is out of range.
     """
     if value is None:
         return value
-    lowest, highest = RANGES[name]
+    lowest, highest = GENERATION_PARAMETERS[name]
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and lowest <= value <= highest:
         return value
@@ -168,7 +171,7 @@ def checked_range(name: str, value: Any) -> Any:
 
 
 def checked_range_field(value: Any, info: ValidationInfo) -> Any:
-    """The value of a field of a model that has a range; raises as `checked_range`."""
+    """The value of such a field of a model; raises as `checked_range`."""
     return checked_range(str(info.field_name), value)
 
 

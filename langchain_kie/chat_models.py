@@ -147,9 +147,9 @@ class ChatKieGemini(ToolBinding, LangChainHooks, BaseChatModel):
         validate_default=True,
     )
     api: Api | None = None
-    temperature: Annotated[float | None, _IN_RANGE] = ModelOptions.temperature
-    top_p: Annotated[float | None, _IN_RANGE] = ModelOptions.top_p
-    max_tokens: Annotated[int | None, _IN_RANGE] = ModelOptions.max_tokens
+    temperature: Annotated[float | None, _IN_RANGE] = None
+    top_p: Annotated[float | None, _IN_RANGE] = None
+    max_tokens: Annotated[int | None, _IN_RANGE] = None
     stop: list[str] | str | None = None
     reasoning_effort: str | None = ModelOptions.reasoning_effort
     include_thoughts: bool | None = ModelOptions.include_thoughts

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from langchain_kie._answer.messages import PROVIDER
 from langchain_kie._chat_model.parameters import refuse_misplaced
 from langchain_kie._parameter_names import refuse_secrets
-from langchain_kie._settings import ModelOptions, resolve_aliases, stop_list
+from langchain_kie._settings import GENERATION_PARAMETERS, ModelOptions, resolve_aliases, stop_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ ALL_SERIALIZABLE_MAPPINGS.setdefault(_LC_PATH, _LC_PATH)
 can register themselves."""
 
 _DEFAULTS = {
-    **dict.fromkeys(("model", "api", "base_url")),
+    **dict.fromkeys(("model", "api", "base_url", *GENERATION_PARAMETERS)),
     **vars(ModelOptions()),
     "model_kwargs": None,
 }

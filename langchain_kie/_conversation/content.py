@@ -21,7 +21,7 @@ from langchain_kie._conversation.media import (
     media_from_data,
     media_from_url,
 )
-from langchain_kie._conversation.mime_types import media_kind
+from langchain_kie._conversation.mime_types import MEDIA_KINDS, media_kind
 from langchain_kie._warnings import warn
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _langchain_block(block: Json) -> Iterator[Part]:
     default_type = "text/plain" if is_text and data and not name else None
     yield _media_part(
         block,
-        block["type"] if block["type"] in _KINDS else "file",
+        block["type"] if block["type"] in MEDIA_KINDS else "file",
         data=data,
         url=block.get("url") or block.get("file_uri"),
         file_id=block.get("file_id") or (block.get("id") if "source_type" in block else None),
@@ -306,13 +306,12 @@ def _gemini_part(block: Json) -> Iterator[Part]:
 _CACHE_POINT = "cachePoint"
 _GEMINI_KEYS = ("inline_data", "inlineData", "file_data", "fileData")
 _TYPE_KEYS = ("text", *_GEMINI_KEYS, _CACHE_POINT)
-_KINDS = frozenset({"image", "audio", "video"})
 _TEXT_TYPES = frozenset({"text", "text-plain"})
 
 _PARSERS: dict[str, Callable[[Json], Iterator[Part]]] = {
     **dict.fromkeys(("text", "output_text", "input_text", "refusal"), _text_block),
     **dict.fromkeys(("image_url", "input_image"), _image_url),
-    **dict.fromkeys(("image", "video", "document", "media"), _anthropic_block),
+    **dict.fromkeys((*MEDIA_KINDS, "document", "media"), _anthropic_block),
     **dict.fromkeys(_GEMINI_KEYS, _gemini_part),
     **dict.fromkeys(("file", "input_file"), _file_block),
     "text-plain": _langchain_block,

@@ -12,6 +12,9 @@ import re
 HEAD_BYTES = 8192
 """How many bytes of a file are read to detect its MIME type."""
 
+MEDIA_KINDS = ("image", "audio", "video")
+"""The kinds of media that are named like the first half of their MIME types."""
+
 _MIME_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]*")
 _PDF = "application/pdf"
 _PDF_SIGNATURE = b"%PDF-"
@@ -166,7 +169,7 @@ def _is_conclusive(detected: str, expected: str | None, head: bytes, *, is_text:
 
 def _is_media(mime_type: str) -> bool:
     """Whether files of a type are binary media."""
-    return mime_type.startswith(("image/", "audio/", "video/", _PDF)) and "+xml" not in mime_type
+    return mime_type.startswith((*MEDIA_KINDS, _PDF)) and "+xml" not in mime_type
 
 
 def _is_text(head: bytes) -> bool:
@@ -220,4 +223,4 @@ def media_kind(mime_type: str | None, kind: str = "file") -> str:
     if mime_type == _PDF:
         return "pdf"
     top = mime_type.partition("/")[0]
-    return top if top in {"image", "audio", "video"} else "file"
+    return top if top in MEDIA_KINDS else "file"

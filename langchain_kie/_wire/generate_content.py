@@ -9,6 +9,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import orjson
+from pydantic.alias_generators import to_camel
 
 from langchain_kie._answer.event import (
     BLOCKED,
@@ -26,6 +27,7 @@ from langchain_kie._conversation.turns import NO_MESSAGE_TO_SEND, TRUNCATION_NOT
 from langchain_kie._error_bodies import raise_if_error
 from langchain_kie._json import LongText, RawJson, raw_list, without_none
 from langchain_kie._json_schema.gemini import to_gemini_schema
+from langchain_kie._settings import GENERATION_PARAMETERS
 from langchain_kie._wire import common
 from langchain_kie._wire.replay import model_parts
 
@@ -46,6 +48,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CALLING_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+_GENERATION_NAMES = {
+    **{name: to_camel(name) for name in GENERATION_PARAMETERS},
+    "max_tokens": "maxOutputTokens",
+}
 _NO_OUTPUT = frozenset({"thought", "thoughtSignature", "thought_signature"})
 _TEXT_MEMBERS = frozenset({"text", "thought"})
 _SERVER_TOOL_MEMBERS = frozenset(
@@ -246,9 +252,7 @@ def _generation_config(options: Options) -> Json:
         thinkingBudget=0 if effort == "none" else None,
     )
     return without_none(
-        temperature=options.temperature,
-        topP=options.top_p,
-        maxOutputTokens=options.max_tokens,
+        **{_GENERATION_NAMES[name]: value for name, value in options.generation.items()},
         stopSequences=list(options.stop) or None,
         thinkingConfig=thinking or None,
         **_response_config(options.response_format),

@@ -23,6 +23,11 @@ Ending = Literal[
 Framing = Literal["chunks", "close", "length", "raw"]
 Reads = Literal["all", "head", "nothing"]
 
+READ_TIMEOUTS = (0.2, 20.0)
+"""Seconds for a call that must time out. The first saves time. The second is for a machine that
+needs longer to send what must arrive before the stall.
+"""
+
 _MAX_STALL = 60.0
 """Seconds after which a stall ends."""
 

@@ -28,7 +28,7 @@ READ_TIMEOUTS = (0.2, 20.0)
 needs longer to send what must arrive before the stall.
 """
 
-_MAX_STALL = 60.0
+MAX_STALL = 60.0
 """Seconds after which a stall ends."""
 
 _STALLS: dict[str, bytes] = {"stall": b"", "comments": b": still here\n\n", "trickle": b" "}
@@ -201,7 +201,7 @@ class ScriptedServer:
         if scripted.framed == "chunks":
             noise = noise and b"%x\r\n%s\r\n" % (len(noise), noise)
         connection.settimeout(0.02)
-        deadline = time.monotonic() + _MAX_STALL
+        deadline = time.monotonic() + MAX_STALL
         while not self._stopping.is_set() and time.monotonic() < deadline:
             with suppress(TimeoutError):
                 if not connection.recv(65536):

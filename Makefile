@@ -201,8 +201,9 @@ integration_test: $(READY) ## Run the integration tests: on KIE with KIE_API_KEY
 ecosystem_test: $(READY) ## Run the tests with other libraries, on the emulator
 	$(ON_EMULATOR) $(BIN)/pytest tests/ecosystem_tests -n auto $(TEST_ARGS)
 
+# One test at a time to each worker, so that the long ones, with Ray, run on all cores.
 example_test: $(EXAMPLES)/.ready ## Run the tests of the examples, on the emulator
-	$(ON_EMULATOR) $(EXAMPLES)/bin/pytest tests/examples_tests -rs $(TEST_ARGS)
+	$(ON_EMULATOR) $(EXAMPLES)/bin/pytest tests/examples_tests -rs -n auto --maxschedchunk 1 $(TEST_ARGS)
 
 chat_picture: $(EXAMPLES)/.ready ## Write docs/images/chat.png again (needs Chromium)
 	$(ON_EMULATOR) CHAT_PICTURE=1 $(EXAMPLES)/bin/pytest tests/examples_tests/test_chat_page.py -k conversation

@@ -31,6 +31,12 @@ def collect_garbage_after_module():
     gc.collect()
 
 
+def pytest_collection_finish() -> None:
+    """Let the garbage collector skip what was imported and collected: a sixth of the CPU time."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Make warnings errors in unit tests, except LangChain's; give each module one event loop."""
     unit_tests = [

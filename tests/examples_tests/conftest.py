@@ -29,9 +29,12 @@ def chromium() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A headless Chromium with an empty profile."""
+    """A headless Chromium with an empty profile.
+
+    Not for the session: until its end, Playwright's event loop counts as running in this thread.
+    """
     path = chromium()
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only with Chromium
 

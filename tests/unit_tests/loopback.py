@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import http.server
+import json
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
@@ -36,7 +40,7 @@ import asyncio, gc, os, sys
 from langchain_kie import ChatKieGemini
 model = ChatKieGemini(model="gemini-3-flash", api_key="k", base_url=sys.argv[1], max_retries=0)
 """
-"""The start of a script for `run_script`; its first argument is the base URL."""
+"""The start of a script for `fork_script`; its first argument is the base URL."""
 
 
 class Echo:
@@ -104,6 +108,68 @@ def run_script(script: str, *args: str, base_url: str = "", flags: tuple[str, ..
     assert done.returncode == 0, done.stderr
     assert done.stderr == "", done.stderr
     return done.stdout
+
+
+FORKS = """
+import json, os, signal, sys, warnings
+from langchain_kie import ChatKieGemini
+
+def next_script():
+    for line in sys.stdin.buffer:
+        job = json.loads(line)
+        child = os.fork()
+        if not child:
+            return started(**job)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    sys.exit()
+
+def started(script, args, environment, output, strict):
+    signal.alarm(120)
+    for number, path in enumerate([os.devnull, *output]):
+        os.dup2(os.open(path, os.O_RDWR), number)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv[1:] = args
+    if strict:
+        warnings.simplefilter("error", ResourceWarning)
+    return script
+
+exec(next_script())
+"""
+"""Runs each script in a fork: a process that has imported this package, and called nothing."""
+
+
+@cache
+def forking_process() -> subprocess.Popen[str]:
+    """The process of `FORKS`; a test's process has one."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command, pipe = [sys.executable, "-c", FORKS], subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+    atexit.register(process.communicate)
+    return process
+
+
+def fork_script(script: str, *args: str, base_url: str = "", strict: bool = False) -> str:
+    """Do what `run_script` does a second sooner: the package is imported already.
+
+    With `strict`, a socket, file or event loop that is left open is an error.
+    """
+    process = forking_process()
+    assert process.stdin
+    assert process.stdout
+    with tempfile.NamedTemporaryFile("r") as output, tempfile.NamedTemporaryFile("r") as errors:
+        job = {
+            "script": textwrap.dedent(script),
+            "args": [base_url, *args],
+            "environment": dict(os.environ),
+            "output": [output.name, errors.name],
+            "strict": strict,
+        }
+        print(json.dumps(job), file=process.stdin, flush=True)
+        code, text = process.stdout.readline(), errors.read()
+        assert code == "0\n", text or code
+        assert text == "", text
+        return output.read()
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -32,7 +32,9 @@ PUBLIC_MODULES = [
     *("langchain_kie.files", "langchain_kie.rate_limiter", "pytest_langchain_kie"),
 ]
 FOLDER = Path(__file__).parents[1] / "type_checks"
-MYPY = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", "/dev/null"]
+MYPY = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary"]
+"""It reads what `make typing` left in its cache."""
+
 PYRIGHT = [
     *(sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable),
     *("--level", "error", "--outputjson"),

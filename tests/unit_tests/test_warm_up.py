@@ -6,7 +6,7 @@ import pytest
 from call_modes import BASIC_CALL_MODES, KEY, fixture, model_at, server_sending
 
 from langchain_kie import ChatKieGemini, KieConfigurationError
-from unit_tests.loopback import run_script
+from unit_tests.loopback import fork_script, run_script
 
 SCRIPT = """
     import asyncio
@@ -52,11 +52,11 @@ def test_the_first_async_call_imports_nothing_of_ours_on_the_event_loop(
 ) -> None:
     with server_sending(fixture(body)) as server:
         text = model_at(server, api=api).invoke("hi").text
-        assert run_script(SCRIPT, api, call_mode, base_url=server.base_url).splitlines()[:2] == [
+        assert fork_script(SCRIPT, api, call_mode, base_url=server.base_url).splitlines()[:2] == [
             text,
             "[]",
         ]
-        warm = run_script(SCRIPT, api, call_mode, "warm", base_url=server.base_url)
+        warm = fork_script(SCRIPT, api, call_mode, "warm", base_url=server.base_url)
         assert warm.splitlines()[:2] == [text, "[]"]
         assert int(warm.splitlines()[2]) <= 3  # langchain-core's
 
@@ -95,7 +95,7 @@ def test_calls_do_not_block_the_event_loop_where_rich_is_installed(tmp_path) -> 
     """httpx imports rich, which reads the working directory, if it is installed."""
     (tmp_path / "a.txt").write_text("some text")
     with server_sending(fixture("shape_a.sse")) as server:
-        output = run_script(BLOCKBUSTER, str(tmp_path / "a.txt"), base_url=server.base_url)
+        output = fork_script(BLOCKBUSTER, str(tmp_path / "a.txt"), base_url=server.base_url)
         assert len(server.requests) == 7
     assert output.split() == ["True"]
 

@@ -15,7 +15,7 @@ from scripted_server import READ_TIMEOUTS, Scripted, ScriptedServer
 
 from langchain_kie import KieAccount, KieConfigurationError, KieError
 from langchain_kie._http.request_values import DEFAULT_TIMEOUT
-from unit_tests.loopback import PRELUDE, TEXT_EVENTS, all_closed, run_script
+from unit_tests.loopback import PRELUDE, TEXT_EVENTS, all_closed, fork_script, run_script
 from unit_tests.upload_server import STORED_AT, aupload, files_at, receipt, unique_png, upload
 
 if TYPE_CHECKING:
@@ -233,10 +233,10 @@ def test_a_stream_that_is_closed_logs_nothing_when_the_event_loop_ends(answer: S
     """docs/performance.md; httpx2 (2.16) mostly logs something for a stream that is left open."""
     with ScriptedServer(answer) as server:
         closed = PRELUDE + UNREAD.format(end="await stream.aclose()")
-        assert run_script(closed, base_url=server.base_url) == "ok\n"
+        assert fork_script(closed, base_url=server.base_url) == "ok\n"
 
 
 def test_a_stream_that_is_read_logs_nothing_when_the_event_loop_ends() -> None:
     with server_sending(STREAMED["gateway"]) as server:
         read = PRELUDE + UNREAD.format(end="[chunk async for chunk in stream]")
-        assert run_script(read, base_url=server.base_url) == "ok\n"
+        assert fork_script(read, base_url=server.base_url) == "ok\n"

@@ -9,7 +9,7 @@ from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from scripted_server import Scripted, ScriptedServer, sse
 
 from langchain_kie import KieError
-from unit_tests.loopback import PRELUDE, TEXT_EVENTS, all_closed, run_script
+from unit_tests.loopback import PRELUDE, TEXT_EVENTS, all_closed, fork_script
 
 MEASURE = PRELUDE + textwrap.dedent("""
     import tracemalloc
@@ -45,7 +45,7 @@ def test_memory_stays_flat_over_calls_that_succeed_and_fail() -> None:
         print(tracemalloc.get_traced_memory()[0])
     """)
     with server_sending(fixture("shape_a.sse")) as server:
-        assert int(run_script(script, base_url=server.base_url)) < 150_000
+        assert int(fork_script(script, base_url=server.base_url)) < 150_000
 
 
 def test_the_transport_keeps_nothing_of_a_long_stream() -> None:
@@ -61,7 +61,7 @@ def test_the_transport_keeps_nothing_of_a_long_stream() -> None:
     """)
     event = sse({"choices": [{"index": 0, "delta": {"content": "x" * 16_000}}]})
     with ScriptedServer(Scripted([event * 60] * 30 + [fixture("shape_a.sse")])) as server:
-        assert int(run_script(script, base_url=server.base_url)) < 15_000_000
+        assert int(fork_script(script, base_url=server.base_url)) < 15_000_000
 
 
 def test_a_large_event_takes_a_few_times_its_size() -> None:
@@ -74,7 +74,7 @@ def test_a_large_event_takes_a_few_times_its_size() -> None:
     choice = {"index": 0, "delta": {"content": "x" * 20_000_000}, "finish_reason": "stop"}
     body = sse({"choices": [choice]}, "[DONE]")
     with server_sending(fixture("shape_a.sse"), body) as server:
-        assert int(run_script(script, base_url=server.base_url)) < 6 * len(body)
+        assert int(fork_script(script, base_url=server.base_url)) < 6 * len(body)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from call_modes import fixture, model_at, server_sending
 from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie._http import pools as _pools
-from unit_tests.loopback import PRELUDE, TEXT_EVENTS, Echo, run_script
+from unit_tests.loopback import PRELUDE, TEXT_EVENTS, Echo, fork_script, run_script
 
 STRICT = ("-W", "error::ResourceWarning")
 """Flags of a Python that reports every socket, file and event loop left open."""
@@ -73,7 +73,7 @@ def test_a_thousand_calls_at_once_end_and_leave_nothing_open() -> None:
         print("done")
     """)
     with Echo() as server:
-        assert run_script(script, base_url=server.base_url, flags=STRICT) == "done\n"
+        assert fork_script(script, base_url=server.base_url, strict=True) == "done\n"
 
 
 def test_a_thousand_streams_are_open_at_once_in_one_loop(many_files) -> None:
@@ -113,7 +113,7 @@ def test_more_calls_than_files_are_connection_errors_and_later_calls_succeed() -
         print("done")
     """)
     with Echo() as server:
-        assert run_script(script, base_url=server.base_url) == "done\n"
+        assert fork_script(script, base_url=server.base_url) == "done\n"
 
 
 # --- event loops ------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_loops_closed_by_hand_keep_at_most_the_connections_of_one_loop() -> None
         print("done")
     """)
     with server_sending(COMPLETION) as server:
-        assert run_script(script, base_url=server.base_url) == "done\n"
+        assert fork_script(script, base_url=server.base_url) == "done\n"
 
 
 # --- processes --------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def test_parent_and_child_of_a_fork_get_their_own_answers() -> None:
         print(len(wrong), os.waitstatus_to_exitcode(status))
     """)
     with Echo() as server:
-        assert run_script(script, base_url=server.base_url).split() == ["0", "0"]
+        assert fork_script(script, base_url=server.base_url).split() == ["0", "0"]
 
 
 def test_forks_during_calls_mix_up_no_answers() -> None:
@@ -198,7 +198,7 @@ def test_forks_during_calls_mix_up_no_answers() -> None:
         print(len(wrong), *(os.waitstatus_to_exitcode(os.waitpid(c, 0)[1]) for c in children))
     """)
     with Echo() as server:
-        assert run_script(script, base_url=server.base_url).split() == ["0"] * 4
+        assert fork_script(script, base_url=server.base_url).split() == ["0"] * 4
 
 
 def test_a_pickled_model_works_in_other_processes() -> None:
@@ -240,7 +240,7 @@ def test_an_interpreter_that_ends_reports_no_open_socket_or_loop() -> None:
         print("done")
     """)
     with server_sending(fixture("shape_a.sse")) as server:
-        assert run_script(script, base_url=server.base_url, flags=STRICT) == "done\n"
+        assert fork_script(script, base_url=server.base_url, strict=True) == "done\n"
 
 
 @pytest.mark.parametrize("case", ["sync", "async", "own loop", "thread", "exit"])
@@ -272,4 +272,4 @@ def test_an_interpreter_that_ends_during_a_stream_reports_nothing(case: str) -> 
                 sys.exit()
     """)
     with ScriptedServer(Scripted(TEXT_EVENTS, ending="comments")) as server:
-        assert run_script(script, case, base_url=server.base_url, flags=STRICT) == ""
+        assert fork_script(script, case, base_url=server.base_url, strict=True) == ""

@@ -8,7 +8,7 @@ import pytest
 from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 
 from langchain_kie._http import pools as _pools
-from unit_tests.loopback import PRELUDE, run_script
+from unit_tests.loopback import PRELUDE, fork_script
 
 COMPLETION = fixture("chat_completion.json")
 
@@ -37,7 +37,7 @@ def test_a_proxy_of_the_environment_is_used(form, excluded, is_used, monkeypatch
     with server_sending(b"", status=407) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", form.format(proxy.base_url.removeprefix("http://")))
         monkeypatch.setenv("NO_PROXY", excluded)
-        assert run_script(script, base_url="https://api.kie.invalid") == "KieConnectionError\n"
+        assert fork_script(script, base_url="https://api.kie.invalid") == "KieConnectionError\n"
         assert bool(proxy.requests) is is_used
         assert {request.method for request in proxy.requests} <= {"CONNECT"}
         assert not [r for r in proxy.requests if "authorization" in r.headers]
@@ -55,7 +55,7 @@ def test_a_corrected_environment_is_read_again() -> None:
                     print(type(error).__name__)
     """)
     with server_sending(COMPLETION) as proxy:
-        out = run_script(script, proxy.base_url, base_url="https://api.kie.invalid")
+        out = fork_script(script, proxy.base_url, base_url="https://api.kie.invalid")
         assert out.split() == ["KieConfigurationError"] * 2 + ["KieConnectionError"] * 2
         assert [request.method for request in proxy.requests] == ["CONNECT"] * 2
 
@@ -81,7 +81,7 @@ def test_an_invalid_environment_is_a_configuration_error(name: str, value: str) 
                 print(sys.argv[2] in str(error))
     """)
     with server_sending(COMPLETION) as server:
-        assert run_script(script, name, value, base_url=server.base_url) == "True\nTrue\n"
+        assert fork_script(script, name, value, base_url=server.base_url) == "True\nTrue\n"
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])

@@ -202,14 +202,15 @@ def key_or_default(api_key: SecretStr | str | None) -> SecretStr | None:
     return SecretStr(key) if isinstance(key, str) else key
 
 
-def checked_key(key: SecretStr | None) -> SecretStr | None:
+def checked_key(key: SecretStr | None) -> SecretStr:
     """The API key without surrounding white space.
 
     Raises:
-        KieConfigurationError: A header cannot contain the key; the message does not show it.
+        KieConfigurationError: There is no key, or a header cannot contain it; the message does
+            not show it.
     """
     if key is None:
-        return None
+        raise KieConfigurationError("there is no key: pass api_key= or set KIE_API_KEY")
     stripped = key.get_secret_value().strip()
     if not stripped:
         raise KieConfigurationError("the API key is empty: check api_key= and KIE_API_KEY")
@@ -241,10 +242,8 @@ def checked_base_url(base_url: str, name: str = "base_url", *, allow_http: bool 
     except ValueError:
         raise KieConfigurationError(f"{name} has an invalid host or port") from None
     has_scheme = parts.scheme in {"http", "https"} and host
-    has_address, is_ascii = (
-        _ADDRESS.fullmatch(parts.netloc),
-        _VISIBLE_ASCII.fullmatch(parts.geturl()),
-    )
+    has_address = _ADDRESS.fullmatch(parts.netloc)
+    is_ascii = _VISIBLE_ASCII.fullmatch(parts.geturl())
     for is_wrong, problem in (
         (parts.username or parts.password, "must not contain a user name or a password"),
         (not has_scheme, "must start with https:// and a host"),

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from langchain_kie import _settings
+from langchain_kie import _settings, _warm_up
 from langchain_kie._account import state
 from langchain_kie._account.answers import (
     KieListedModel,
@@ -252,7 +252,8 @@ class KieAccount:
     async def _aread(
         self, transport: Transport, call: _Call[ValueT], model: str | None = None
     ) -> ValueT:
-        """As `_read`."""
+        """As `_read`; the first call loads in a thread what calls need."""
+        await _warm_up.aload()
         with _account_errors(model):
             [answer] = [item async for item in transport.astream(call)]
             return answer.value

@@ -24,11 +24,11 @@ from pydantic import (
     model_validator,
 )
 
-from langchain_kie import _settings
+from langchain_kie import _settings, _warm_up
 from langchain_kie._answer import content_blocks
 from langchain_kie._answer.messages import chat_result
 from langchain_kie._catalog import Api, CatalogProfile, profile_of
-from langchain_kie._chat_model import parameters, warm_up
+from langchain_kie._chat_model import parameters
 from langchain_kie._chat_model.call import acall_model, call_model, transport_of
 from langchain_kie._chat_model.langchain_hooks import LangChainHooks, keep_signature
 from langchain_kie._chat_model.tool_binding import ToolBinding
@@ -138,7 +138,7 @@ class ChatKieGemini(ToolBinding, LangChainHooks, BaseChatModel):
     """
 
     model: str
-    api_key: Annotated[SecretStr | None, AfterValidator(_settings.checked_key)] = Field(
+    api_key: Annotated[SecretStr, AfterValidator(_settings.checked_key)] | None = Field(
         default_factory=secret_from_env("KIE_API_KEY", default=None), validate_default=True
     )
     allow_http: bool = False
@@ -300,7 +300,7 @@ class ChatKieGemini(ToolBinding, LangChainHooks, BaseChatModel):
         Raises:
             KieConfigurationError: There is no API key, or a setting cannot be used.
         """
-        warm_up.load()
+        _warm_up.load()
         transport_of(self).open()
 
     async def awarm_up(self) -> None:
@@ -311,7 +311,7 @@ class ChatKieGemini(ToolBinding, LangChainHooks, BaseChatModel):
         Raises:
             KieConfigurationError: There is no API key, or a setting cannot be used.
         """
-        await warm_up.aload()
+        await _warm_up.aload()
         await transport_of(self).aopen()
 
     @keep_signature

@@ -11,11 +11,12 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr  # noqa: TC002 - for `typing.get_type_hints`
 
-from langchain_kie import _settings
+from langchain_kie import _settings, _warm_up
 from langchain_kie._conversation.media import LOCAL_PATH, Media, media_from_data, media_from_url
 from langchain_kie._conversation.mime_types import media_kind
 from langchain_kie._json import without_none
@@ -24,6 +25,7 @@ from langchain_kie._upload_stream import File, Progress, detect_file_type, to_pa
 from langchain_kie.errors import KieProtocolError, KieServerError
 
 if TYPE_CHECKING:
+    from langchain_kie._http.transport import Transport
     from langchain_kie._json import Json
 
 logger = logging.getLogger(__name__)
@@ -113,18 +115,22 @@ class KieFiles:
         http_client: Any = None,
         http_async_client: Any = None,
     ) -> None:
+        base_url = os.environ.get("KIE_BASE_URL", _settings.DEFAULT_BASE_URL)
+        self._settings: dict[str, Any] = {
+            "api_key": _settings.checked_key(_settings.key_or_default(api_key)),
+            "base_url": _settings.upload_url_for(base_url, upload_url, allow_http=allow_http),
+            "allow_http": allow_http,
+            "timeout": _settings.checked_timeout(timeout),
+            "max_retries": _settings.checked_minimum("max_retries", max_retries, int),
+            "client": _settings.checked_sync_client(http_client),
+            "async_client": _settings.checked_async_client(http_async_client),
+        }
+
+    @cached_property
+    def _transport(self) -> Transport:
         from langchain_kie._http.transport import transport_for  # noqa: PLC0415 - loads httpx
 
-        base_url = os.environ.get("KIE_BASE_URL", _settings.DEFAULT_BASE_URL)
-        self._transport = transport_for(
-            api_key=_settings.key_or_default(api_key),
-            base_url=_settings.upload_url_for(base_url, upload_url, allow_http=allow_http),
-            allow_http=allow_http,
-            timeout=_settings.checked_timeout(timeout),
-            max_retries=_settings.checked_minimum("max_retries", max_retries, int),
-            client=_settings.checked_sync_client(http_client),
-            async_client=_settings.checked_async_client(http_async_client),
-        )
+        return transport_for(**self._settings)
 
     @property
     def account(self) -> str:
@@ -133,7 +139,7 @@ class KieFiles:
 
     def __repr__(self) -> str:
         """Show the upload URL, and no key."""
-        return f"KieFiles(upload_url={self._transport.base_url!r})"
+        return f"KieFiles(upload_url={self._settings['base_url']!r})"
 
     def upload(
         self,
@@ -201,6 +207,7 @@ class KieFiles:
             ValueError: The file is empty, its type cannot be detected, or the name is invalid.
             KieError: The upload failed.
         """
+        await _warm_up.aload()
         with ExitStack() as stack, upload_errors(file):
             call = await asyncio.to_thread(
                 upload_call, file, name, mime_type, on_progress, stack, _parse_receipt

@@ -10,10 +10,9 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie import _settings
+from langchain_kie import _settings, _warm_up
 from langchain_kie._answer.messages import generation_chunks, merge_chunks
 from langchain_kie._catalog import profile_of
-from langchain_kie._chat_model import warm_up
 from langchain_kie._error_bodies import is_lost_file
 from langchain_kie._model_names import model_hint, resolve
 from langchain_kie._settings import OPTION_NAMES, resolve_aliases
@@ -157,7 +156,7 @@ async def aprepare(
 
     Long messages are converted in a thread.
     """
-    await warm_up.aload()
+    await _warm_up.aload()
     from langchain_kie._request import is_long  # noqa: PLC0415 - loads at the first call
 
     if not is_long(messages):

@@ -327,7 +327,5 @@ def transport_for(
         KieConfigurationError: The key is missing, or the key or the URL is invalid.
     """
     key = _settings.checked_key(api_key)
-    if key is None:
-        raise KieConfigurationError("there is no key: pass api_key= or set KIE_API_KEY")
     url = _settings.checked_base_url(base_url, allow_http=allow_http)
     return Transport(base_url=url, auth=BearerAuth(key), **settings)

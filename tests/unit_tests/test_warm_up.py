@@ -6,35 +6,62 @@ import pytest
 from call_modes import BASIC_CALL_MODES, KEY, fixture, model_at, server_sending
 
 from langchain_kie import ChatKieGemini, KieConfigurationError
+from langchain_kie.emulator import Emulator
 from unit_tests.loopback import fork_script, run_script
 
 SCRIPT = """
     import asyncio
+    import ssl
     import sys
 
-    from langchain_kie import ChatKieGemini
+    from langchain_kie import ChatKieGemini, KieAccount, KieFiles
 
-    base_url, api, call_mode, *warm = sys.argv[1:]
+    base_url, api, key, call, *warm = sys.argv[1:]
     found = []
+
+    def record(what):
+        if asyncio._get_running_loop() is not None:
+            found.append(what)
 
     class Finder:
         \"\"\"Records what is imported while an event loop runs in this thread.\"\"\"
 
         @staticmethod
         def find_spec(name, path=None, target=None):
-            if asyncio._get_running_loop() is not None:
-                found.append(name)
+            record(name)
 
-    model = ChatKieGemini(model="gemini-3-flash", api_key="k", base_url=base_url, api=api,
+    def load_verify_locations(*args, load=ssl.SSLContext.load_verify_locations, **kwargs):
+        record("ssl")
+        return load(*args, **kwargs)
+
+    ssl.SSLContext.load_verify_locations = load_verify_locations
+    model = ChatKieGemini(model="gemini-3-flash", api_key=key, base_url=base_url, api=api,
                           stream_invoke=True)
+
+    async def text():
+        return (await model.ainvoke("hi")).text
+
+    async def streamed_text():
+        return "".join([chunk.text async for chunk in model.astream("hi")])
+
+    def account():
+        return KieAccount(api_key=key, base_url=base_url)
+
+    CALLS = {
+        "ainvoke": text,
+        "astream": streamed_text,
+        "aupload": lambda: KieFiles(api_key=key, upload_url=base_url).aupload(b"%PDF-1.7"),
+        "acredits": lambda: account().acredits(),
+        "amodels": lambda: account().amodels(),
+        "aprice": lambda: account().aprice("gemini-3.5-flash"),
+        "asuccess_rate": lambda: account().asuccess_rate("gemini-3.5-flash"),
+    }
+
     async def main():
+        sys.meta_path.insert(0, Finder)
         if warm:
             await model.awarm_up()
-        sys.meta_path.insert(0, Finder)
-        if call_mode == "ainvoke":
-            print((await model.ainvoke("hi")).text)
-        else:
-            print("".join([chunk.text async for chunk in model.astream("hi")]))
+        print(await CALLS[call]())
 
     asyncio.run(main())
     print(sorted(name for name in found if name.split(".")[0] in {
@@ -52,13 +79,31 @@ def test_the_first_async_call_imports_nothing_of_ours_on_the_event_loop(
 ) -> None:
     with server_sending(fixture(body)) as server:
         text = model_at(server, api=api).invoke("hi").text
-        assert fork_script(SCRIPT, api, call_mode, base_url=server.base_url).splitlines()[:2] == [
-            text,
-            "[]",
-        ]
-        warm = fork_script(SCRIPT, api, call_mode, "warm", base_url=server.base_url)
+        args = (api, KEY, call_mode)
+        assert fork_script(SCRIPT, *args, base_url=server.base_url).splitlines()[:2] == [text, "[]"]
+        warm = fork_script(SCRIPT, *args, "warm", base_url=server.base_url)
         assert warm.splitlines()[:2] == [text, "[]"]
         assert int(warm.splitlines()[2]) <= 3  # langchain-core's
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        ("aupload", "KieFile(url="),
+        ("acredits", "1000000.0"),
+        ("amodels", "(KieListedModel("),
+        ("aprice", "KiePrice("),
+        ("asuccess_rate", "KieSuccessRate("),
+    ],
+)
+def test_the_first_async_call_without_a_model_imports_nothing_on_the_event_loop(
+    call: str, answer: str
+) -> None:
+    with Emulator() as emulator:
+        args = ("chat_completions", emulator.api_key, call)
+        output = fork_script(SCRIPT, *args, base_url=emulator.base_url)
+    assert output.startswith(answer)
+    assert output.splitlines()[1:] == ["[]", "0"]
 
 
 BLOCKBUSTER = """

@@ -1,7 +1,8 @@
 """Loads what calls need, so that the first one is fast and does not stop an event loop.
 
 Imports and the creation of a TLS context read files in the calling thread. On an event loop they
-would stop every other task for up to half a second.
+would stop every other task for up to half a second. The modules are named, not imported, so that
+what they import can use this module.
 """
 
 from __future__ import annotations

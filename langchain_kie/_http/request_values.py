@@ -47,26 +47,27 @@ def body_stream(body: bytes | JsonPieces) -> httpx.SyncByteStream | httpx.AsyncB
     """A JSON body as httpx sends it."""
     if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
         return httpx.ByteStream(body)
-    return _LongBody(JsonPieces([body], []) if isinstance(body, bytes) else body)
+    return _LongBody(body)
 
 
-class _LongBody(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that is sent in pieces.
+class AsyncPieces:
+    """A long JSON body that is sent in pieces, as often as it is sent.
 
     httpcore 1.0.9 copies the rest of a piece with each write to the socket, and asyncio copies
     what the socket does not take. Can go when neither does.
     """
 
-    def __init__(self, body: JsonPieces) -> None:
-        self._body = body
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in self._body:  # noqa: UP028 - as the async twin
-            yield piece
+    def __init__(self, body: bytes | JsonPieces) -> None:
+        self._body = JsonPieces([body], []) if isinstance(body, bytes) else body
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._body:
             yield piece
+
+
+class _LongBody(AsyncPieces, httpx.SyncByteStream, httpx.AsyncByteStream):
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
 
 
 def seconds(timeout: float | Timeout | None) -> dict[str, float | None]:

@@ -11,12 +11,13 @@ import hashlib
 import re
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
 from langchain_kie import _settings
+from langchain_kie._http import request_values
 from langchain_kie._http.errors import cause_chain, network_errors, to_kie_error
 from langchain_kie._http.pools import (
     AsyncPool,
@@ -26,15 +27,14 @@ from langchain_kie._http.pools import (
     pooled_transport,
 )
 from langchain_kie._http.read_deadline import aread_pieces, read_pieces
-from langchain_kie._http.request_values import body_stream, in_threads, parsed_url, seconds, url_for
 from langchain_kie._http.response import HttpCall, ItemT, MultipartBody, ResponseReader
 from langchain_kie._http.retry import log_retry, retry_delay
-from langchain_kie._json import JsonPieces
+from langchain_kie._json import PIECE_BYTES, JsonPieces
 from langchain_kie._version import __version__
 from langchain_kie.errors import KieConfigurationError, KieError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping
 
     from pydantic import SecretStr
 
@@ -214,7 +214,7 @@ class Transport:
         """Send the call once and return the open response."""
         if self.limiter:
             await self.limiter.aacquire()
-        request = self._async_request(call, self.async_client)
+        request = await self._async_request(call, self.async_client)
         with self._mapping_network_errors(call, request):
             if isinstance(pool, httpx.AsyncHTTPTransport):
                 response = await pool.handle_async_request(request)
@@ -240,7 +240,7 @@ class Transport:
             raise KieConfigurationError("the HTTP client given to the model is closed")
         timeout = self.timeout if call.timeout is None else call.timeout
         text, body = self.base_url + call.path, call.body
-        url = parsed_url(text)
+        url = request_values.parsed_url(text)
         headers = [*_HEADERS]
         content: dict[str, Any]
         if isinstance(body, MultipartBody):
@@ -252,18 +252,17 @@ class Transport:
             if client or body is None:
                 content = {"content": bytes(body) if isinstance(body, JsonPieces) else body}
             else:
-                size, host = str(len(body)), url.netloc.decode()
-                headers += [("Host", host), ("Content-Length", size)]
-                content = {"stream": body_stream(body)}
+                headers += [("Host", url.netloc.decode()), ("Content-Length", str(len(body)))]
+                content = {"stream": request_values.body_stream(body)}
         if self.headers:
             replaced = {name.lower() for name in self.headers}
             headers = [pair for pair in headers if pair[0].lower() not in replaced]
             headers += self.headers.items()
         method = "GET" if body is None else "POST"
-        content["extensions"] = {"timeout": seconds(timeout)}
+        content["extensions"] = {"timeout": request_values.seconds(timeout)}
         request: httpx.Request
         if client:
-            request = client.build_request(method, url_for(client, text), **content)
+            request = client.build_request(method, request_values.url_for(client, text), **content)
             for name, value in headers:  # half the time of passing them to `build_request`
                 request.headers[name] = value
         else:
@@ -271,16 +270,20 @@ class Transport:
         self.auth.authorize(request)
         return request
 
-    def _async_request(self, call: HttpCall[Any], client: AsyncHttpClient | None) -> httpx.Request:
+    async def _async_request(
+        self, call: HttpCall[Any], client: AsyncHttpClient | None
+    ) -> httpx.Request:
+        """Build a request; hooks of the user's client can read a JSON body, also a long one."""
+        body = call.body
+        pieces: AsyncIterable[bytes] | None = None
+        if client and isinstance(body, (bytes, JsonPieces)) and len(body) > PIECE_BYTES:
+            pieces = request_values.AsyncPieces(body)
+            call = replace(call, body=await asyncio.to_thread(bytes, body))
         request = self._request(call, client)
-        if isinstance(call.body, MultipartBody):
-            request = type(request)(
-                request.method,
-                request.url,
-                headers=request.headers,
-                content=in_threads(cast("httpx.SyncByteStream", request.stream)),
-                extensions=request.extensions,
-            )
+        if isinstance(body, MultipartBody):
+            pieces = request_values.in_threads(cast("httpx.SyncByteStream", request.stream))
+        if pieces:
+            request.stream = type(request)("POST", request.url, content=pieces).stream
         if request.url.scheme == "https":
             request.extensions["trace"] = HandshakeGuard()
         return request

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -214,15 +216,20 @@ def test_output_after_a_finish_reason_withdraws_the_evidence(
 
 @pytest.mark.parametrize("event", [chat, native], ids=["chat", "native"])
 @pytest.mark.parametrize("ending", ["chunk-end", "stall", "fin-mid-chunk"])
-async def test_an_answer_that_goes_on_after_a_finish_reason_is_read_to_its_end(
+def test_an_answer_that_goes_on_after_a_finish_reason_is_read_to_its_end(
     event, ending, monkeypatch
 ) -> None:
+    """In all call modes at once, because each waits."""
+
+    def ask(call_mode: Any) -> str:
+        with ScriptedServer(response) as server:
+            return asyncio.run(call_mode(model_at(server, timeout=1.5))).text
+
     monkeypatch.setattr("langchain_kie._http.read_deadline.USAGE_TIMEOUT", 0.01)
     pieces = [sse(event("a", "STOP")), b": here\n\n", sse(event("b")), sse(event("c", "STOP"))]
     response = Scripted(pieces, ending=ending, pause=0.1)
-    for call_mode in BASIC_CALL_MODES:
-        with ScriptedServer(response) as server:
-            assert (await call_mode(model_at(server, timeout=1.5))).text == "abc"
+    with ThreadPoolExecutor() as pool:
+        assert [*pool.map(ask, BASIC_CALL_MODES)] == ["abc"] * len(BASIC_CALL_MODES)
 
 
 @pytest.mark.parametrize("event", [chat, native], ids=["chat", "native"])

@@ -114,6 +114,7 @@ class ScriptedServer:
         self._tls = tls
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._connections: set[socket.socket] = set()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=256)
         scheme = "https" if tls else "http"
         self.base_url = f"{scheme}://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -127,6 +128,10 @@ class ScriptedServer:
         with suppress(OSError):  # wakes the thread in accept()
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+        with self._lock:
+            for connection in self._connections:  # no pool of the client looks at them again
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while True:
@@ -137,8 +142,10 @@ class ScriptedServer:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        accepted = connection
         with self._lock:
             self.open_connections += 1
+            self._connections.add(accepted)
         try:
             with connection:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -152,6 +159,7 @@ class ScriptedServer:
         finally:
             with self._lock:
                 self.open_connections -= 1
+                self._connections.remove(accepted)
 
     def _next(self) -> Scripted:
         return self.script[min(self.tries, len(self.script) - 1)]

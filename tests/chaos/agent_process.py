@@ -43,6 +43,8 @@ from langchain_kie._http import retry
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
+_MAX_THREAD_END = 20.0
+"""Seconds after which a thread that has not ended counts as left over."""
 MAX_FAILURES = 50
 """How many calls of one agent may fail, one after the other."""
 
@@ -266,13 +268,16 @@ def run(job: Job) -> None:
     warnings.simplefilter("error", ResourceWarning)
     sys.unraisablehook = partial(_on_unraisable, job, events)
     objects = len(gc.get_objects())
-    sockets, threads, before = _sockets(), threading.active_count(), _megabytes()
+    sockets, threads, before = _sockets(), threading.enumerate(), _megabytes()
     asyncio.run(_run_agents(job, events))
+    left = [thread for thread in threading.enumerate() if thread not in threads]
+    for thread in left:
+        thread.join(_MAX_THREAD_END)  # aiosqlite's may still be ending
     gc.collect()
     events.write(
         "end",
         sockets=_sockets() - sockets,
-        threads=threading.active_count() - threads,
+        threads=sum(thread.is_alive() for thread in left),
         objects=len(gc.get_objects()) - objects,
         before=round(before, 1),
         megabytes=round(_megabytes(), 1),
@@ -282,6 +287,8 @@ def run(job: Job) -> None:
 def main() -> None:
     """Fork a process for each job."""
     ChatKieGemini(model="gemini-3.5-flash", api_key="none").warm_up()
+    gc.collect()
+    gc.freeze()  # a collection in a fork neither visits nor copies what was loaded here
     for line in sys.stdin:
         if not (pid := os.fork()):
             code = 1

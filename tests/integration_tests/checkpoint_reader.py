@@ -1,9 +1,9 @@
 """Continues conversations of a SQLite file in another process.
 
     python checkpoint_reader.py continue <file>   answers the open tool calls of every thread
-    python checkpoint_reader.py resume <file> <thread> <decision>   resumes an interrupted agent
+    python checkpoint_reader.py resume <file> <decisions>   resumes interrupted agents
 
-Prints one line of JSON for each thread, in the order of their names.
+Prints one line of JSON for each thread, in the order of their names or of the decisions.
 """
 
 from __future__ import annotations
@@ -86,12 +86,13 @@ def continue_threads(checkpointer):
         yield {"thread": name, "text": state["messages"][-1].text}
 
 
-def resume(checkpointer, name, decision):
-    """Resume an interrupted agent with a decision."""
-    model, api, _ = name.split("/", 2)
-    agent = approved_agent(checkpointer, model=model, api=api)
-    state = agent.invoke(Command(resume={"decisions": [json.loads(decision)]}), thread(name))
-    yield {"thread": name, "messages": [[m.type, m.text] for m in state["messages"]]}
+def resume(checkpointer, decisions):
+    """Resume interrupted agents; `decisions` is JSON with a decision for each thread."""
+    for name, decision in json.loads(decisions).items():
+        model, api, _ = name.split("/", 2)
+        agent = approved_agent(checkpointer, model=model, api=api)
+        state = agent.invoke(Command(resume={"decisions": [decision]}), thread(name))
+        yield {"thread": name, "messages": [[m.type, m.text] for m in state["messages"]]}
 
 
 if __name__ == "__main__":

@@ -192,24 +192,27 @@ DECISIONS = {
 }
 
 
-@pytest.mark.parametrize("name", DECISIONS)
-def test_interrupted_agent_is_resumed_by_another_process(name, fields, tmp_path):
-    decision, expected = DECISIONS[name]
+def test_interrupted_agents_are_resumed_by_another_process(fields, tmp_path):
     path = str(tmp_path / "checkpoints.sqlite")
-    thread_id = f"{fields['model']}/{fields['api']}/{name}"
+    rows = {f"{fields['model']}/{fields['api']}/{name}": row for name, row in DECISIONS.items()}
     with SqliteSaver.from_conn_string(path) as saver:
-        state = approved_agent(saver, **fields).invoke(EMAIL, thread(thread_id))
-    (interrupt,) = state["__interrupt__"]
-    (request,) = interrupt.value["action_requests"]
-    assert request["name"] == "send_email"
-    assert request["args"]["to"] == "ann@example.org"
-    (resumed,) = in_another_process("resume", path, thread_id, json.dumps(decision))
-    messages = resumed["messages"]
-    kinds = [kind for kind, _ in messages]
-    assert kinds == ["human", "ai", "tool", "ai", "tool", "ai"]
-    assert expected in messages[-2][1]
-    assert "rain in Oslo" in messages[-1][1]
-    assert expected in messages[-1][1]
+        agent = approved_agent(saver, **fields)
+        states = [agent.invoke(EMAIL, thread(name)) for name in rows]
+    for state in states:
+        (interrupt,) = state["__interrupt__"]
+        (request,) = interrupt.value["action_requests"]
+        assert request["name"] == "send_email"
+        assert request["args"]["to"] == "ann@example.org"
+    decisions = {name: decision for name, (decision, _) in rows.items()}
+    resumed = in_another_process("resume", path, json.dumps(decisions))
+    assert [line["thread"] for line in resumed] == [*rows]
+    for line, (_, expected) in zip(resumed, rows.values(), strict=True):
+        messages = line["messages"]
+        kinds = [kind for kind, _ in messages]
+        assert kinds == ["human", "ai", "tool", "ai", "tool", "ai"], line
+        assert expected in messages[-2][1]
+        assert "rain in Oslo" in messages[-1][1]
+        assert expected in messages[-1][1]
 
 
 async def test_interrupted_agent_is_resumed_asynchronously(model, tmp_path):

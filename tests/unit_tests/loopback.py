@@ -111,8 +111,9 @@ def run_script(script: str, *args: str, base_url: str = "", flags: tuple[str, ..
 
 
 FORKS = """
-import json, os, signal, sys, warnings
+import gc, json, os, signal, sys, warnings
 from langchain_kie import ChatKieGemini
+gc.freeze()
 
 def next_script():
     for line in sys.stdin.buffer:

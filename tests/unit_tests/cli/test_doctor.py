@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from langchain_kie import ChatKieGemini, models
+from langchain_kie._account import state
 from langchain_kie.cli import app as app_module
 from langchain_kie.cli.advice import Advice
 from langchain_kie.cli.emulated import emulator_with, respond
@@ -28,8 +29,9 @@ NATIVE, CHAT = "generate_content", "chat_completions"
 
 
 @pytest.fixture
-def doctor(tmp_path: Path):
-    """Runs the doctor on the emulator."""
+def doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs the doctor on the emulator; the account is read without a second between requests."""
+    monkeypatch.setattr(type(state.process.value), "limiter_of", lambda *_: None)
 
     def run_doctor(*arguments: str, emulator: bool = True) -> Result:
         options = ["--emulator"] if emulator else []

@@ -152,7 +152,9 @@ def test_unknown_model(client, kind, model):
 @pytest.mark.parametrize("headers", [{}, {"apikey": "kie-emulator-key"}])
 def test_key_is_required(client, path, headers):
     """Only `Authorization: Bearer` is accepted; the error has no `data`."""
-    response = httpx.get(client.emulator.base_url + path, headers=headers, trust_env=False)
+    response = httpx.get(
+        client.emulator.base_url + path, headers=headers, trust_env=False, verify=False
+    )
     assert response.status_code == 200
     assert response.json()["code"] == 401
     assert response.json().keys() == {"code", "msg"}

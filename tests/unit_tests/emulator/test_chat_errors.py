@@ -320,4 +320,4 @@ def test_invalid_json_is_rejected(client):
 def test_missing_key_is_rejected(client):
     """A missing header and a wrong key are the same error."""
     url = f"{client.emulator.base_url}/gemini-3-flash/v1/chat/completions"
-    assert httpx.post(url, json={}, trust_env=False).json() == UNAUTHORIZED
+    assert httpx.post(url, json={}, trust_env=False, verify=False).json() == UNAUTHORIZED

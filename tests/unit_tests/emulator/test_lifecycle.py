@@ -23,7 +23,9 @@ PATH = "/gemini-3-flash/v1/chat/completions"
 
 def ask(base_url, api_key, body=None):
     headers = {"Authorization": f"Bearer {api_key}"}
-    return httpx.post(f"{base_url}{PATH}", json=body or BODY, headers=headers, trust_env=False)
+    return httpx.post(
+        f"{base_url}{PATH}", json=body or BODY, headers=headers, trust_env=False, verify=False
+    )
 
 
 @pytest.mark.filterwarnings("error")
@@ -62,7 +64,7 @@ def test_requests_are_recorded_without_the_key():
     with Emulator() as emulator:
         ask(emulator.base_url, emulator.api_key)
         ask(emulator.base_url, "wrong", {"messages": []})
-        httpx.get(f"{emulator.base_url}/elsewhere?a=b", trust_env=False)
+        httpx.get(f"{emulator.base_url}/elsewhere?a=b", trust_env=False, verify=False)
         first, second, third = emulator.requests
         assert (first.path, first.query, first.body) == (PATH, {}, BODY)
         assert first.headers["content-type"] == "application/json"

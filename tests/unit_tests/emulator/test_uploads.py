@@ -59,7 +59,7 @@ def test_upload_and_download(client, upload):
             "mimeType": "image/png",
         },
     }
-    downloaded = httpx.get(url, trust_env=False)
+    downloaded = httpx.get(url, trust_env=False, verify=False)
     assert (downloaded.content, downloaded.headers["content-type"]) == (PNG, "image/png")
     assert "image/png (16 bytes)" in text_of(ask_about(client, url))
 
@@ -116,7 +116,7 @@ def test_name_determines_the_type(client, name, mime_type):
     """The content does not matter; Gemini rejects unsupported types."""
     content = b"%PDF-" if name == "a.pdf" else b"plain"
     data = stream(client, FOLDER | {"fileName": name}, content, "other.png")["data"]
-    served = httpx.head(data["downloadUrl"], trust_env=False).headers["content-type"]
+    served = httpx.head(data["downloadUrl"], trust_env=False, verify=False).headers["content-type"]
     assert (data["mimeType"], served.partition(";")[0]) == (mime_type, mime_type)
     answer = ask_about(client, data["downloadUrl"])
     if mime_type in UNSUPPORTED:
@@ -236,7 +236,7 @@ def test_same_name_overwrites(client):
     named = FOLDER | {"fileName": "again.txt"}
     first, second = (stream(client, named, text)["data"] for text in (b"one", b"second"))
     assert first["downloadUrl"] == second["downloadUrl"]
-    assert httpx.get(first["downloadUrl"], trust_env=False).text == "second"
+    assert httpx.get(first["downloadUrl"], trust_env=False, verify=False).text == "second"
 
 
 def test_files_expire_after_a_day(isolated):
@@ -244,7 +244,9 @@ def test_files_expire_after_a_day(isolated):
     first = stream(isolated, FOLDER)["data"]["downloadUrl"]
     isolated.emulator.expire_files()
     second = stream(isolated, FOLDER)["data"]["downloadUrl"]
-    statuses = [httpx.get(url, trust_env=False).status_code for url in (first, second)]
+    statuses = [
+        httpx.get(url, trust_env=False, verify=False).status_code for url in (first, second)
+    ]
     assert statuses == [404, 200]
     assert (
         f"{first} image download failed: HTTP 404: Not Found" in ask_about(isolated, first)["msg"]
@@ -257,7 +259,7 @@ def test_clock_determines_the_age_of_files(isolated, age, status):
     isolated.emulator.clock = lambda: 1_800_000_000.0
     data = stream(isolated, FOLDER)["data"]
     isolated.emulator.clock = lambda: 1_800_000_000.0 + age
-    assert httpx.get(data["downloadUrl"], trust_env=False).status_code == status
+    assert httpx.get(data["downloadUrl"], trust_env=False, verify=False).status_code == status
     assert data["uploadedAt"] == "2027-01-15T08:00:00.000Z"
 
 
@@ -284,7 +286,7 @@ def test_uploads_are_recorded_without_their_content(isolated):
     url = from_base64(isolated, FOLDER)["data"]["downloadUrl"]
     stream(isolated, FOLDER, field="upload")
     ask_about(isolated, url)
-    httpx.get(f"{url}x", trust_env=False)
+    httpx.get(f"{url}x", trust_env=False, verify=False)
     *uploads, chat = isolated.emulator.requests
     assert chat.path == "/gemini-3-flash/v1/chat/completions"
     assert [(r.path, r.body) for r in uploads] == [
@@ -312,7 +314,7 @@ def test_large_file_is_not_loaded_into_memory(isolated, tmp_path):
     tracemalloc.start()
     with large.open("rb") as file:
         url = stream(isolated, FOLDER, file, large.name)["data"]["downloadUrl"]
-    with httpx.stream("GET", url, trust_env=False) as response:
+    with httpx.stream("GET", url, trust_env=False, verify=False) as response:
         assert sum(map(len, response.iter_bytes())) == 48 * MEGABYTE
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 import pytest
+from limits import MAX_WAIT
 from scripted_server import sse
 
 from langchain_kie._settings import _warn_of_http, checked_base_url
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
 TEXT_EVENTS = [sse({"choices": [{"index": 0, "delta": {"content": c}}]}) for c in "abc"]
 """The first events of a stream, without a terminal event."""
-
-MAX_WAIT = 20.0
-"""Seconds in which an expected event happens even on a busy machine."""
 
 PRELUDE = """
 import asyncio, gc, os, sys

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pytest
+from limits import MAX_WAIT
 
 from langchain_kie import __version__, models
 from langchain_kie.emulator import Answer, Emulator, Failure
 from unit_tests.cli.command_line import MODEL, run, run_process
-from unit_tests.loopback import MAX_WAIT, named_host
+from unit_tests.loopback import named_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

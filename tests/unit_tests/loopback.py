@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 import pytest
-from limits import MAX_WAIT
+from limits import MAX_RUN, MAX_WAIT
 from scripted_server import sse
 
 from langchain_kie._settings import _warn_of_http, checked_base_url
@@ -99,7 +99,7 @@ def run_script(script: str, *args: str, base_url: str = "", flags: tuple[str, ..
         [sys.executable, *flags, "-c", textwrap.dedent(script), base_url, *args],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=MAX_RUN,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
     )
@@ -108,7 +108,7 @@ def run_script(script: str, *args: str, base_url: str = "", flags: tuple[str, ..
     return done.stdout
 
 
-FORKS = """
+FORKS = f"""
 import json, os, signal, sys, warnings
 from langchain_kie import ChatKieGemini
 
@@ -122,7 +122,7 @@ def next_script():
     sys.exit()
 
 def started(script, args, environment, output, strict):
-    signal.alarm(120)
+    signal.alarm({MAX_WAIT:.0f})
     for number, path in enumerate([os.devnull, *output]):
         os.dup2(os.open(path, os.O_RDWR), number)
     os.environ.clear()

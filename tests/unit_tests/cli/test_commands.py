@@ -228,9 +228,6 @@ def read_until(stream: IO[str], text: str) -> str:
     return output
 
 
-_LONG = 300.0
-"""Seconds in which even a busy machine starts a process."""
-
 INTERRUPTIBLE_CHAT = """
 import runpy, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -243,7 +240,7 @@ runpy.run_module("langchain_kie", run_name="__main__")
 @contextmanager
 def killed_at_the_limit(process: subprocess.Popen[str]) -> Iterator[None]:
     """Kill a process that does not end in time, so that reading its output ends too."""
-    timer = threading.Timer(_LONG, process.kill)
+    timer = threading.Timer(MAX_WAIT, process.kill)
     timer.start()
     try:
         yield

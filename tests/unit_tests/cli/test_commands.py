@@ -40,7 +40,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch):
 # --- models, credits ---------------------------------------------------------------------------
 
 
-def test_models_shows_the_table_beside_the_live_list(tmp_path: Path) -> None:
+def test_models_shows_the_catalog_and_what_kie_lists(tmp_path: Path) -> None:
     result = run("models", "--emulator", json_file=tmp_path / "models.json")
     assert result.exit_code == 0
     rows = {(row["name"], row["api"]): row for row in result.json["models"]}

@@ -126,7 +126,7 @@ def test_command_serves_until_interrupted(interruption):
 
 
 def test_command_reports_a_port_in_use():
-    """In one line, with the way out."""
+    """In one line, which names the option to change."""
     with Emulator() as emulator:
         port = emulator.base_url.rpartition(":")[2]
         command = [sys.executable, "-m", "langchain_kie.emulator", "--port", port]

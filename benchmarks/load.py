@@ -43,13 +43,13 @@ COLUMNS = {
 """The figures of `benchmarks.load_worker`, and their headers."""
 
 
-def failures(row: dict[str, Any], *, asked: int) -> list[str]:
+def failures(row: dict[str, Any], *, expected_calls: int) -> list[str]:
     """What is not as it has to be."""
     start, _, _, last = row["descriptors"]
     _, warm, after_calls, after_streams, after_more = row["rss"]
     checks = {
         f"{row['errors']} errors: {row['messages']}": row["errors"] == 0,
-        f"only {row['calls']} calls": row["calls"] == asked,
+        f"only {row['calls']} calls": row["calls"] == expected_calls,
         f"descriptors: {row['descriptors']}": last <= start + KEPT_CONNECTIONS,
         f"threads: {row['threads']}": row["threads"][-1] <= row["threads"][0],
         f"memory after calls: {row['rss']}": after_calls - warm <= MAX_GROWTH_MB,
@@ -96,7 +96,7 @@ def main() -> int:
         for api in options.apis:
             row = measure(mode, api, options)
             print("|", " | ".join(cell(row[name]) for name in COLUMNS), "|", flush=True)
-            failed += failures(row, asked=options.calls)
+            failed += failures(row, expected_calls=options.calls)
     print(*failed, sep="\n")
     return 1 if failed else 0
 

@@ -172,7 +172,7 @@ def to_json_pieces(value: Any) -> bytes | JsonPieces:
 
 def _to_json_by_python(value: Any) -> bytes | JsonPieces:
     fragments: list[LongText | RawJson] = []
-    mark = secrets.token_hex(16)  # any other text could be in a message
+    mark = secrets.token_hex(16)  # random, because a message could contain a fixed text
 
     def encode(raw: Any) -> str:
         if not isinstance(raw, (LongText, RawJson)):

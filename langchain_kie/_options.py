@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from langchain_kie._catalog import Api, ResolvedModel, Route
 
 _MEDIA_UPLOADS = get_args(MediaUpload)
-_KNOWN = (*OPTION_NAMES, *CALL_ONLY)
+_OPTIONS = (*OPTION_NAMES, *CALL_ONLY)
 
 _MIME_TYPES = (None, "application/json", "text/plain")
 
@@ -186,8 +186,8 @@ def _tool_options(call_kwargs: dict[str, Any], route: Route | None) -> dict[str,
 
 
 def _unknown(call_kwargs: dict[str, Any]) -> dict[str, Any]:
-    unknown = {name: call_kwargs[name] for name in call_kwargs if name not in _KNOWN}
-    return check_unknown(unknown, (*_KNOWN, *ALIASES), "not a known option") if unknown else {}
+    unknown = {name: call_kwargs[name] for name in call_kwargs if name not in _OPTIONS}
+    return check_unknown(unknown, (*_OPTIONS, *ALIASES), "not a known option") if unknown else {}
 
 
 def _effort_for(effort: str | None, model: ResolvedModel) -> str | None:

@@ -32,7 +32,7 @@ _COMPOUND = re.compile(
 _KEY = re.compile(r"(\w*?)_?(key|token)")
 """The last two words of a name, or its last one (`hf_token`, `hftoken`)."""
 _ALONE = frozenset({"keys", "pass", "signature", "tokens"})
-"""Names of secrets only without other words: `thought_signature` and `stop_tokens` are none."""
+"""Names of secrets, but not parts of them: `tokens` is a secret, and `stop_tokens` is not."""
 _HARMLESS_INSIDE = _ALONE - {"pass"}
 _VALUE_NAMES = ("value", "values", "conditions")
 """Ends of names of an object's members next to which a `key` is a name, as in a filter."""
@@ -45,7 +45,7 @@ _HARMLESS = frozenset(
         *("don", "hot", "mon", "tur"),  # donkey
     )
 )
-"""What is before `key` or `token` in names of no secrets (`prompt_cache_key`, `eos_token`)."""
+"""Words before `key` or `token` in names that are not secrets (`prompt_cache_key`, `eos_token`)."""
 _HEADER = re.compile(r"[\w-]+")
 _SECRET_VALUE = re.compile(r"(Bearer|Basic) \S{12,}$|sk-[\w-]{16,}$|AIza[\w-]{30,}$")
 _MAX_DEPTH = 50

@@ -159,8 +159,8 @@ class PreparedCall:
         """What a request that is too large consists of."""
         inline = [part.size or 0 for part in self.media if part.url is None]
         media = f", {sum(inline):,} of them for {len(inline)} inline media" if inline else ""
-        way_out = "; a smaller inline_media_limit uploads media instead" if inline else ""
-        return f"The body of the request has {len(self._body):,} bytes{media}{way_out}."
+        hint = "; a smaller inline_media_limit uploads media instead" if inline else ""
+        return f"The body of the request has {len(self._body):,} bytes{media}{hint}."
 
     async def abuild(self, *, stream: bool) -> tuple[HttpCall[AnswerEvent], MessageAssembler]:
         """As `build`, but encodes long messages in a thread."""

@@ -239,9 +239,9 @@ BILLED_TIMEOUT_HINT = (
 )
 
 _SERVER_ERROR = _Rule(KieServerError, None)
-_GATEWAY_TIMEOUT = _Rule(KieTimeoutError, UNLIMITED_RETRIES)  # the transport may forbid them
+_GATEWAY_TIMEOUT = _Rule(KieTimeoutError, UNLIMITED_RETRIES)  # only with `retry_on_timeout`
 _GATEWAY_TIMEOUTS = frozenset({504, 522, 524})
-"""HTTP statuses, whatever the body; as KIE's code in a body of status 200, they cost nothing."""
+"""HTTP statuses of a timeout, with any body. As KIE's code with status 200, they are not billed."""
 
 # Messages come before codes, because KIE's codes are unreliable: a 500 may report missing
 # credits, a 400 maintenance (docs/wire.md 7). The first match counts.

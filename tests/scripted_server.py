@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
 import orjson
+from limits import MAX_STALL, MAX_WAIT
 
 if TYPE_CHECKING:
     import io
@@ -28,9 +29,6 @@ READ_TIMEOUTS = (0.2, 20.0)
 needs longer to send what must arrive before the stall.
 """
 
-MAX_STALL = 60.0
-"""Seconds after which a stall ends."""
-
 _STALLS: dict[str, bytes] = {"stall": b"", "comments": b": still here\n\n", "trickle": b" "}
 
 
@@ -39,7 +37,8 @@ class Scripted:
     """One response: the pieces of its body, and how it ends.
 
     Attributes:
-        pieces: The body; with `framing="raw"`, everything that is sent.
+        pieces: The body; with `framing="raw"`, everything that is sent. What follows an event is
+            sent after the test has set the event.
         status: The HTTP status.
         headers: The headers, without those of the framing.
         ending: `chunk-end` ends the chunked body properly. `fin-unframed` ends the body by
@@ -53,7 +52,7 @@ class Scripted:
         reads: How much of the request is read before the response.
     """
 
-    pieces: Sequence[bytes] = ()
+    pieces: Sequence[bytes | threading.Event] = ()
     status: int = 200
     headers: dict[str, str] = field(
         default_factory=lambda: {"Content-Type": "text/event-stream;charset=UTF-8"}
@@ -190,6 +189,10 @@ class ScriptedServer:
         if scripted.framed != "raw":
             connection.sendall(scripted.head)
         for piece in scripted.pieces:
+            if isinstance(piece, threading.Event):
+                if not piece.wait(MAX_WAIT):
+                    return False
+                continue
             connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if is_chunked else piece)
             if scripted.pause:
                 self._stopping.wait(scripted.pause)

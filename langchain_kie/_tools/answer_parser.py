@@ -93,7 +93,7 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         except Exception as error:
             if partial or (uses_tool and not answers):
                 return None
-            if not isinstance(error, (ValueError, RecursionError)):  # of a validator of the class
+            if not isinstance(error, (ValueError, RecursionError)):  # by the user's validator
                 raise
             text = as_json_text(answers[0]) if answers else text
             reason = self._reason(error, text, message)

@@ -181,7 +181,7 @@ def _function(name: Any, description: str | None, schema: Any, strict: Any = Non
     if not isinstance(name, str) or not _LEGAL_NAME.fullmatch(name):
         raise ValueError(
             f"tool name {name!r} is invalid: Gemini requires a letter or _, then letters, digits "
-            f"and _ . : - (ASCII), at most 128 characters{_way_out(name)}"
+            f"and _ . : - (ASCII), at most 128 characters{_name_hint(name)}"
         )
     if name in _BUILTIN_FUNCTION_NAMES:
         raise ValueError(f"a function cannot be named {name!r}: KIE reads it as a built-in tool")
@@ -189,7 +189,7 @@ def _function(name: Any, description: str | None, schema: Any, strict: Any = Non
     return without_none(name=name, description=description, parameters=parameters, strict=strict)
 
 
-def _way_out(name: Any) -> str:
+def _name_hint(name: Any) -> str:
     """What to do about the name of a generic class, which LangChain's `ToolStrategy` uses."""
     generic = re.fullmatch(r"(\w+)\[.*\]", name) if isinstance(name, str) else None
     return f"; use a subclass: class My{generic[1]}({name}): ..." if generic else ""

@@ -89,7 +89,7 @@ def _ask_catalogue(target: Target) -> Finding:
 
 
 def _ask_stream(target: Target) -> Finding:
-    """A stream that came at its end is asked for again: the model may only have been slow."""
+    """Repeat a stream whose text came only at its end: the model may have been slow that once."""
     for _ in range(2):
         times, total = _time_stream(target)
         if not times:

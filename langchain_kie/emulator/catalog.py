@@ -96,7 +96,7 @@ def _entry(endpoint: Endpoint) -> dict[str, Any]:
         "title": " ".join(words),
         "provider": "Google",
         "taskType": ["Chat"],
-        "description": "" if endpoint.api == "generate_content" else None,  # both were recorded
+        "description": "" if endpoint.api == "generate_content" else None,  # as KIE's lists
         "pricingDesc": _price_text(endpoint),
     }
 

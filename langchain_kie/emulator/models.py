@@ -145,7 +145,7 @@ NATIVE_ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
 """`/gemini/v1/models/{model}:streamGenerateContent`."""
 
 _NAMES = CHAT_ENDPOINTS.keys() | NATIVE_ENDPOINTS.keys() | {row.version for row in _NATIVE_ROWS}
-_GATEWAY_NAMES = _NAMES | {"gemini-3.1-flash-lite-preview"}  # from the sample of such a gateway
+_GATEWAY_NAMES = _NAMES | {"gemini-3.1-flash-lite-preview"}  # the sample of a relay has it
 _PLAYGROUND_SUFFIXES = ("", "-openai", "-thinking")
 
 

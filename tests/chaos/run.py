@@ -22,6 +22,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
 from langgraph.checkpoint.sqlite import SqliteSaver
+from limits import MAX_WAIT
 
 from chaos.agent_process import Job, read_events
 from chaos.checks import Facts, last_text_of, parts_of, text_of, violations
@@ -39,8 +40,6 @@ MODELS = [
     ("gemini-3.5-flash", "generate_content"),
     ("gemini-3.8-flash", "generate_content"),
 ]
-_MIN_LIMIT = 300.0
-"""Seconds after which a process counts as hanging, and one more for each step of each agent."""
 _TOKENS_PER_SERIAL = 1000
 """At the prices of all models, this costs at least 0.01 credits, the unit of KIE's bills."""
 
@@ -232,7 +231,8 @@ async def _run_generations(
             proxy.kill_at(
                 at, phase, lambda fd=process: signal.pidfd_send_signal(fd, signal.SIGKILL)
             )
-        code = await zygote.exit_code(process, _MIN_LIMIT + plan.agents * plan.steps)
+        limit = MAX_WAIT + plan.agents * plan.steps  # a second more for each step of each agent
+        code = await zygote.exit_code(process, limit)
         os.close(process)
         if code == -signal.SIGKILL and may_kill:
             killed.add(generation)

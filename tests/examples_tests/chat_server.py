@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from limits import MAX_WAIT
 
 from examples.chat.app import create_app
 
@@ -39,16 +40,16 @@ def served(http: str = "h11", **fields: Any) -> Iterator[str]:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
-            assert started.wait(60)
+            assert started.wait(MAX_WAIT)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join()
 
 
-def wait_until(condition, *, seconds=60):
-    """Wait for what another thread does; the limit only ends a test that failed."""
-    deadline = time.monotonic() + seconds
+def wait_until(condition):
+    """Wait for what another thread does."""
+    deadline = time.monotonic() + MAX_WAIT
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.01)

@@ -6,6 +6,7 @@ import os
 import shutil
 
 import pytest
+from limits import MAX_WAIT
 
 FLAGS = [
     "--no-sandbox",
@@ -50,7 +51,7 @@ def page(browser):
     errors = []
     viewport = {"width": 900, "height": 680}
     with browser.new_context(viewport=viewport, device_scale_factor=2) as context:
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(MAX_WAIT * 1000)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(error))  # noqa: PLW0108 - playwright 1.65 rejects a built-in method
         page.on("console", lambda line: line.type == "error" and errors.append(line.text))

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from chat_server import open_requests, wait_until
+from limits import MAX_WAIT
 
 from examples.batch.__main__ import _OBJECT_STORE_BYTES, DOCUMENTS, main
 from examples.batch.shared_run import SharedRun, StoppedError
@@ -34,8 +35,6 @@ KILL_AFTER = 16
 CONCURRENCY = 6
 KIE_LIMIT = 20
 """Requests in 10 seconds."""
-LIMIT = 300
-"""Seconds after which a test has failed."""
 
 
 def id_of(request):
@@ -127,9 +126,7 @@ def cluster(launch, ray_folder, tmp_path):
     options += ["--include-dashboard=false", "--disable-usage-stats"]
     log = tmp_path / "cluster.log"
     run = launch([sys.executable, "-m", "ray.scripts.scripts", "start", *options], log)
-    wait_until(
-        lambda: run.poll() is not None or "Ray runtime started" in log.read_text(), seconds=LIMIT
-    )
+    wait_until(lambda: run.poll() is not None or "Ray runtime started" in log.read_text())
     assert run.poll() is None, log.read_text()
     return (ray_folder / "ray" / "ray_current_cluster").read_text()
 
@@ -147,19 +144,18 @@ def command(output, **changes):
 
 
 def stored_answers(path):
-    with closing(sqlite3.connect(path, timeout=LIMIT)) as database:
+    with closing(sqlite3.connect(path, timeout=MAX_WAIT)) as database:
         rows = database.execute("SELECT document FROM calls WHERE answer IS NOT NULL")
         return {document for (document,) in rows}
 
 
 def interrupt(run, number, account, log):
     """Interrupt a run while calls are in flight, with SIGINT as a terminal does."""
-    wait_until(lambda: run.poll() is not None or account.held >= CONCURRENCY, seconds=LIMIT)
+    wait_until(lambda: run.poll() is not None or account.held >= CONCURRENCY)
     assert run.poll() is None, log.read_text()
     os.killpg(run.pid, number) if number == signal.SIGINT else run.send_signal(number)
     wait_until(
         lambda: run.poll() is not None or "no further request starts" in log.read_text(),
-        seconds=LIMIT,
     )
     assert run.poll() is None, log.read_text()
 
@@ -175,7 +171,7 @@ def test_a_run_that_was_killed_goes_on_without_paying_twice(
     output, log = tmp_path / "answers.sqlite", tmp_path / "log"
     run = start(**options)
     # A call keeps its place until its answer is on disk, so that all others are stored then.
-    wait_until(lambda: run.poll() is not None or account.held == CONCURRENCY, seconds=LIMIT)
+    wait_until(lambda: run.poll() is not None or account.held == CONCURRENCY)
     assert run.poll() is None, log.read_text()
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
@@ -188,7 +184,7 @@ def test_a_run_that_was_killed_goes_on_without_paying_twice(
 
     account.hold_after = None
     before = len(account.answered)
-    status = start(**options).wait(LIMIT)
+    status = start(**options).wait(MAX_WAIT)
     text = log.read_text()
     assert status == 0, text
     assert not stored & set(account.answered[before:])
@@ -213,7 +209,7 @@ def test_an_interrupted_run_stores_what_is_in_flight_and_the_next_one_sends_the_
     run = start(batch_size=25)
     interrupt(run, signal.SIGINT, account, log)
     account.release()
-    status = run.wait(LIMIT)
+    status = run.wait(MAX_WAIT)
     text = log.read_text()
     assert status == 1, text
     assert len(account.answered) == KILL_AFTER + CONCURRENCY, "only those in flight"
@@ -222,7 +218,7 @@ def test_an_interrupted_run_stores_what_is_in_flight_and_the_next_one_sends_the_
     assert "Stopped: interrupted\nTo send the rest, run the same command again.\n" in text
     assert "Traceback" not in text
 
-    assert start().wait(LIMIT) == 0, log.read_text()
+    assert start().wait(MAX_WAIT) == 0, log.read_text()
     assert Counter(account.answered) == Counter(REVIEWS.values()), "each is paid once"
 
 
@@ -232,7 +228,7 @@ def test_a_second_interrupt_ends_the_run_at_once(kie_emulator, tmp_path, start):
     run = start()
     interrupt(run, signal.SIGTERM, account, tmp_path / "log")
     os.killpg(run.pid, signal.SIGINT)
-    assert run.wait(LIMIT) == -signal.SIGINT
+    assert run.wait(MAX_WAIT) == -signal.SIGINT
     assert len(stored_answers(tmp_path / "answers.sqlite")) == KILL_AFTER
     account.release()
 
@@ -256,7 +252,7 @@ def test_calls_that_kie_limits_are_waited_for(kie_emulator, tmp_path, start):
     kie_emulator.respond = account = Account()
     kie_emulator.clock, kie_emulator.rate_limit = Clock(kie_emulator), True
     output, log = tmp_path / "answers.sqlite", tmp_path / "log"
-    status = start(max_concurrency=len(REVIEWS)).wait(LIMIT)
+    status = start(max_concurrency=len(REVIEWS)).wait(MAX_WAIT)
     text = log.read_text()
     assert status == 0, text
     assert stored_answers(output) == set(REVIEWS.values())

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from chat_server import LONG, PROTOCOLS, open_requests, served, wait_until
 from langchain_core.tools import tool
+from limits import MAX_WAIT
 
 from examples.chat.__main__ import main
 from langchain_kie.emulator import Answer, Failure, Grounding, Support, ToolCall
@@ -18,7 +19,7 @@ from langchain_kie.emulator import Answer, Failure, Grounding, Support, ToolCall
 def ask(url, text, thread="1", **members):
     """The events of one turn, as (type, event)."""
     with httpx.stream(
-        "POST", f"{url}/chat", json={"thread": thread, "text": text, **members}, timeout=60
+        "POST", f"{url}/chat", json={"thread": thread, "text": text, **members}, timeout=MAX_WAIT
     ) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         yield from events_of(response)
@@ -108,7 +109,7 @@ def test_a_reader_that_leaves_closes_the_connection_to_kie(kie_emulator, http, m
             assert open_requests(kie_emulator)
             events.close()
         else:
-            with httpx.Client(timeout=60) as client:
+            with httpx.Client(timeout=MAX_WAIT) as client:
                 leave_without_event(client, url, kie_emulator)
         wait_until(lambda: not open_requests(kie_emulator))
 
@@ -140,7 +141,7 @@ def test_a_thread_that_was_stopped_in_a_tool_goes_on(kie_emulator):
     def dig(place: str) -> str:
         """Dig a hole."""
         called.set()
-        released.wait(60)
+        released.wait(MAX_WAIT)
         return f"a hole in {place}"
 
     dig_in_oslo = Answer(tool_calls=[ToolCall("dig", {"place": "Oslo"})])
@@ -150,7 +151,7 @@ def test_a_thread_that_was_stopped_in_a_tool_goes_on(kie_emulator):
             for kind, _ in ask(url, "Dig."):
                 if kind == "usage":
                     break
-            assert called.wait(60)
+            assert called.wait(MAX_WAIT)
             assert texts(ask(url, "Stop digging.")) == "Never mind."
             released.set()
             assert texts(ask(url, "Dig again.")) == "Done."

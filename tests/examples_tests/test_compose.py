@@ -17,6 +17,7 @@ import httpx
 import pytest
 import yaml
 from chat_server import wait_until
+from limits import MAX_WAIT
 from test_chat import ask, texts
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +92,7 @@ def start(services, tmp_path):
 
 
 def wait_for(text, process, output):
-    wait_until(lambda: text in output() or process.poll() is not None, seconds=300)
+    wait_until(lambda: text in output() or process.poll() is not None)
     assert text in output()
 
 
@@ -108,7 +109,7 @@ def test_the_chat_answers_from_the_emulator(start, ports):
     chat, of_chat = start("chat")
     wait_for("Open http://", chat, of_chat)
     url = f"http://127.0.0.1:{ports['8000']}"
-    wait_until(lambda: is_up(url) or chat.poll() is not None, seconds=300)
+    wait_until(lambda: is_up(url) or chat.poll() is not None)
     events = list(ask(url, "Say 'good morning'."))
     assert texts(events) == "good morning", of_chat()
     assert "sent to emulator without encryption" in of_chat()
@@ -120,7 +121,7 @@ def test_the_chat_answers_from_the_emulator(start, ports):
 
 def test_without_allow_http_the_chat_does_not_start(start):
     chat, output = start("chat", without=" --allow-http")
-    assert chat.wait(300) != 0
+    assert chat.wait(MAX_WAIT) != 0
     assert "allow_http=True" in output()
 
 

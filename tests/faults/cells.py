@@ -15,6 +15,7 @@ import httpx
 import orjson
 from call_modes import PARTIAL_CALL_MODES, STREAMING_CALL_MODES, call
 from key_leaks import SECRET_KEY, check_error
+from limits import MAX_WAIT
 from scripted_server import Scripted, ScriptedServer
 
 from faults.answers import TEXT
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from faults.fault import Effect, Fault
 
 MAX_RETRIES = 2
-MAX_WAIT = 20.0
-"""Seconds in which the server notices the end of a connection even on a busy machine."""
 
 
 # --- the expected outcome --------------------------------------------------------------------

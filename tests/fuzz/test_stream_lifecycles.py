@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, rule
+from limits import MAX_WAIT
 from scripted_server import Scripted, ScriptedServer, sse
 
 from fuzz.laws import COUNTS, KEY, sized
@@ -138,7 +139,7 @@ class StreamLifecycles(RuleBasedStateMachine):
         self.loop.close()
         assert all(c.is_idle() for c in self.client._transport._pool.connections)
         self.client.close()
-        end = time.monotonic() + 300
+        end = time.monotonic() + MAX_WAIT
         # Once is enough: the server may yet accept a connection that the client has closed.
         while self.server.open_connections:
             assert time.monotonic() < end, "a connection is open"

@@ -19,6 +19,7 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command
+from limits import MAX_RUN
 
 from langchain_kie import ChatKieGemini
 
@@ -70,7 +71,7 @@ def thread(name):
 def in_another_process(*arguments):
     """Run this script in another process, and return the objects that it prints."""
     command = [sys.executable, __file__, *arguments]
-    output = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=600).stdout
+    output = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=MAX_RUN).stdout
     return [json.loads(line) for line in output.splitlines()]
 
 

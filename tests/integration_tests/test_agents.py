@@ -45,6 +45,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
+from limits import MAX_WAIT
 
 from langchain_kie import ChatKieGemini, media_block
 
@@ -99,7 +100,7 @@ async def test_agent_astream(agent):
 
 
 async def test_agent_calls_tools_in_parallel(model):
-    running, at_once = [], threading.Barrier(3, timeout=600)
+    running, at_once = [], threading.Barrier(3, timeout=MAX_WAIT)
 
     @tool
     def get_temperature(city: str) -> str:

@@ -8,7 +8,7 @@ from demo.__main__ import main
 
 
 @pytest.fixture(autouse=True)
-def emulator_of_its_own(monkeypatch):
+def without_key_or_url(monkeypatch):
     """Without a key, the demo starts an emulator."""
     monkeypatch.delenv("KIE_API_KEY", raising=False)
     monkeypatch.delenv("KIE_BASE_URL", raising=False)

@@ -24,6 +24,7 @@ from langchain_mcp_adapters.client import MultiServerMCPClient
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph_supervisor import create_supervisor
+from limits import MAX_RUN
 
 HERE = Path(__file__).parent
 
@@ -192,7 +193,9 @@ async def test_agents_as_tools_of_another_agent(model):
 @pytest.mark.parametrize("model", ["gemini-3.5-flash", "gemini-2.5-pro"])
 def test_demo_prints_calls_results_and_credits(model):
     command = [sys.executable, "-m", "demo", "--model", model]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
+    shown = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=MAX_RUN
+    ).stdout
     assert re.search(r"calculate\(expression='17 ?\* ?23'\)", shown)
     assert "tool  391" in shown
     assert "current_time(timezone='Europe/Paris')" in shown

@@ -10,6 +10,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from limits import MAX_RUN
+
 from langchain_kie.emulator import Emulator
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -52,12 +54,12 @@ def test_processes_share_one_limit(tmp_path: Path) -> None:
             "KIE_BASE_URL": emulator.base_url,
         }
         program = [sys.executable, "-c", code.partition("\nmodel = ")[0]]
-        subprocess.run(program, env=environment, timeout=600, check=True)  # makes the file
+        subprocess.run(program, env=environment, timeout=MAX_RUN, check=True)  # makes the file
         with closing(sqlite3.connect(path)) as database:
             database.executescript(LOG)
         program = [sys.executable, "-c", code]
         processes = [subprocess.Popen(program, env=environment) for _ in range(PROCESSES)]
-        assert [process.wait(timeout=600) for process in processes] == [0] * PROCESSES
+        assert [process.wait(timeout=MAX_RUN) for process in processes] == [0] * PROCESSES
         assert len(emulator.requests) == PROCESSES * CALLS
     with closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT milliseconds FROM granted ORDER BY 1").fetchall()

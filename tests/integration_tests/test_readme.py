@@ -10,6 +10,7 @@ from zipfile import ZipFile
 
 import nbformat
 import pytest
+from limits import MAX_RUN
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +84,7 @@ def test_notebook_runs(monkeypatch):
     notebook = nbformat.read(ROOT / "docs/notebooks/quickstart.ipynb", as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert not any(cell.outputs for cell in cells)
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=int(MAX_RUN), kernel_name="python3").execute()
     assert all(cell.outputs for cell in cells[1:])
 
 

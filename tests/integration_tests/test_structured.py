@@ -121,7 +121,7 @@ async def test_a_generic_class_is_a_schema(api, schema):
 
 
 @pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
-async def test_a_generic_class_as_a_tool_is_refused_with_the_way_out(api):
+async def test_a_generic_class_as_a_tool_is_refused_with_a_hint(api):
     """LangChain names the tool `Page[int]` (langchain 1.5.2); nothing is sent."""
     with server_of() as server:
         model = model_at(server, api=api)
@@ -372,7 +372,7 @@ class Picky(BaseModel):
         return values
 
 
-def test_a_validator_that_raises_for_a_part_of_the_answer_is_asked_again():
+def test_a_validator_that_raises_for_a_part_of_the_answer_runs_again_at_the_end():
     pieces = [{"choices": [{"delta": {"content": piece}}]} for piece in ('{"city": ', '"Oslo"')]
     for rest, is_valid in ((', "sky": "blue"}', True), (', "sky": "a very long answer"}', False)):
         with server_of(*pieces, text_event(rest)) as server:

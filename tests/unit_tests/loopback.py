@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 import pytest
+from limits import MAX_RUN, MAX_WAIT
 from scripted_server import sse
 
 from langchain_kie._settings import _warn_of_http, checked_base_url
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
 TEXT_EVENTS = [sse({"choices": [{"index": 0, "delta": {"content": c}}]}) for c in "abc"]
 """The first events of a stream, without a terminal event."""
-
-MAX_WAIT = 20.0
-"""Seconds in which an expected event happens even on a busy machine."""
 
 PRELUDE = """
 import asyncio, gc, os, sys
@@ -101,7 +99,7 @@ def run_script(script: str, *args: str, base_url: str = "", flags: tuple[str, ..
         [sys.executable, *flags, "-c", textwrap.dedent(script), base_url, *args],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=MAX_RUN,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
     )
@@ -110,7 +108,7 @@ def run_script(script: str, *args: str, base_url: str = "", flags: tuple[str, ..
     return done.stdout
 
 
-FORKS = """
+FORKS = f"""
 import gc, json, os, signal, sys, warnings
 from langchain_kie import ChatKieGemini
 gc.freeze()
@@ -125,7 +123,7 @@ def next_script():
     sys.exit()
 
 def started(script, args, environment, output, strict):
-    signal.alarm(120)
+    signal.alarm({MAX_WAIT:.0f})
     for number, path in enumerate([os.devnull, *output]):
         os.dup2(os.open(path, os.O_RDWR), number)
     os.environ.clear()

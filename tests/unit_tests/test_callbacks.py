@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +18,7 @@ from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.messages import HumanMessage
 
 from langchain_kie import ChatKieGemini, KieError
+from unit_tests.loopback import until
 
 if TYPE_CHECKING:
     from langchain_core.outputs import LLMResult
@@ -95,11 +95,9 @@ async def test_callbacks_receive_each_token_once_and_in_order() -> None:
         for call_mode in CALL_MODES:
             recorder = CallbackRecorder()
             await call_mode(model_at(server, callbacks=[recorder]))
-            for _ in range(100):  # the async events of v3 send the end a moment later
-                if recorder.events[-1] != "end":
-                    await asyncio.sleep(0.01)
+            # The async events of v3 send the end a moment later.
+            await until(lambda recorder=recorder: recorder.events[-1] == "end")
             assert recorder.events[0] == "start"
-            assert recorder.events[-1] == "end"
             message = recorder.result.generations[0][0].message
             assert message.text == "The sky is blue."
             assert message.usage_metadata["total_tokens"] == 115

@@ -39,6 +39,7 @@ from langchain_kie import (
 )
 from langchain_kie import credits as module
 from langchain_kie.emulator import Emulator
+from unit_tests.loopback import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,8 +76,7 @@ def check(cost: KieCreditsCallback, emulator: Emulator) -> None:
 
 async def counted_in(cost: KieCreditsCallback) -> None:
     """Wait until a call is counted: the async events of v3 send the end a moment later."""
-    while not cost.total.calls:  # noqa: ASYNC110 - LangChain has no event for it
-        await asyncio.sleep(0.01)
+    await until(lambda: cost.total.calls)
 
 
 class Sea(BaseModel):

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from call_modes import (
     BASIC_CALL_MODES,
+    KEY,
     astream,
     fixture,
     invoke,
@@ -324,6 +325,31 @@ async def test_a_network_error_is_kept_as_the_cause_and_not_pickled() -> None:
                 await call_mode(model_at(server))
             assert type(caught.value.__cause__).__module__.startswith("httpx")
             assert pickle.loads(pickle.dumps(caught.value)).message == caught.value.message
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+@pytest.mark.parametrize(
+    "response",
+    [
+        Scripted([sse(TEXT)], ending="fin-mid-chunk"),
+        Scripted([orjson.dumps({"code": 401, "msg": f"no access with {KEY}"})], status=401),
+        Scripted([b"not found"], status=404),
+    ],
+    ids=["interrupted", "key in the answer", "no JSON"],
+)
+async def test_the_bytes_of_a_pickled_error_have_neither_key_nor_request(response, api) -> None:
+    question = "a question of nobody else"
+    with ScriptedServer(response) as server:
+        for call_mode in BASIC_CALL_MODES:
+            with pytest.raises(KieError) as caught:
+                await call_mode(model_at(server, api=api), question)
+            sent = server.requests.pop()
+            assert KEY in sent.headers["authorization"]
+            assert question.encode() in sent.body
+            pickled = pickle.dumps(caught.value)
+            assert caught.value.message.encode() in pickled  # the bytes are readable
+            assert KEY.encode() not in pickled
+            assert question.encode() not in pickled
 
 
 async def test_an_error_of_a_later_step_is_not_changed() -> None:

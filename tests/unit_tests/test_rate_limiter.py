@@ -55,10 +55,10 @@ async def start_async(limiter: KieRateLimiter) -> bool:
     return await limiter.aacquire()
 
 
-WAYS = [start_sync, start_async]
+ACQUIRE_MODES = [start_sync, start_async]
 
 
-@pytest.mark.parametrize("acquire", WAYS)
+@pytest.mark.parametrize("acquire", ACQUIRE_MODES)
 @pytest.mark.parametrize(
     ("requests", "period", "margin"), [(20, 10.0, 0.0), (20, 10.0, 0.25), (1, 1.0, 0.1), (3, 7, 0)]
 )
@@ -101,7 +101,7 @@ class Interrupted(BaseException):
     """Ends a wait, as `KeyboardInterrupt` does."""
 
 
-@pytest.mark.parametrize("acquire", WAYS)
+@pytest.mark.parametrize("acquire", ACQUIRE_MODES)
 async def test_an_interrupted_wait_gives_its_turn_back(
     clock: Clock, acquire: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.load import dumps
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import RunnableLambda
+from limits import MAX_RUN
 from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie import (
@@ -139,7 +140,10 @@ def test_a_message_can_be_loaded_without_this_package(name: str) -> None:
         "assert 'langchain_kie' not in sys.modules"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, dumps(message)], capture_output=True, check=True, timeout=300
+        [sys.executable, "-c", script, dumps(message)],
+        capture_output=True,
+        check=True,
+        timeout=MAX_RUN,
     )
     text, blocks, calls, usage = orjson.loads(done.stdout)
     assert text == message.text

@@ -14,20 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from limits import MAX_RUN, MAX_WAIT
 from scripted_server import Scripted
 
 from langchain_kie import KieFile, KieFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 MEDIA = Path(__file__).parents[1] / "integration_tests" / "media"
 PNG = (MEDIA / "diagram.png").read_bytes()
 KEY = "sk-CANARY-0123456789"
 STORED_AT = "https://files.example/kieai/1/langchain-kie/a.png"
 MEGABYTE = 1024 * 1024
-SECONDS = 300
-"""How long a test waits for what must happen: no machine is so slow."""
 
 _SERIALS = count(1)
 
@@ -75,17 +74,12 @@ class HeldBack:
 
     def __init__(self, body: bytes) -> None:
         self.released = threading.Event()
-        self.response = Scripted(self, ending="fin-unframed")  # type: ignore[arg-type]
-        self._body = body
-
-    def __iter__(self) -> Iterator[bytes]:
-        assert self.released.wait(SECONDS)
-        yield self._body
+        self.response = Scripted([self.released, body], ending="fin-unframed")
 
 
 async def wait_until(condition: Callable[[], Any]) -> None:
     """Wait until something is true, while the event loop and the threads go on."""
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + MAX_WAIT
     while not condition():
         assert time.monotonic() < end, "it never became true"
         await asyncio.sleep(0.005)
@@ -94,4 +88,4 @@ async def wait_until(condition: Callable[[], Any]) -> None:
 def run_python(script: str, *arguments: str) -> str:
     """What a script prints in another process, in which it must succeed."""
     command = [sys.executable, "-c", textwrap.dedent(script), *arguments]
-    return subprocess.check_output(command, text=True, timeout=SECONDS)
+    return subprocess.check_output(command, text=True, timeout=MAX_RUN)

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from limits import MAX_RUN
 from typer.testing import CliRunner
 
 from langchain_kie.cli.app import app
@@ -64,6 +65,6 @@ def run_process(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         env={**os.environ, "COLUMNS": "100"},
-        timeout=300,
+        timeout=MAX_RUN,
         check=False,
     )

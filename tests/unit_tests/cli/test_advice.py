@@ -127,7 +127,7 @@ UNCLEAR = error_finding(KeyError("city"))
         {"a": {"stream": fails()}, "b": {"stream": UNCLEAR}},
     ],
 )
-def test_nothing_is_said_of_calls_without_an_error_of_kie(by_api: dict[str, Any]) -> None:
+def test_there_is_no_advice_about_calls_without_an_error_of_kie(by_api: dict[str, Any]) -> None:
     advice = advise("m", by_api)
     assert advice.settings == {}
     assert "Nothing works" not in " ".join(advice.notes)

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pytest
+from limits import MAX_WAIT
 
 from langchain_kie import __version__, models
 from langchain_kie.emulator import Answer, Emulator, Failure
 from unit_tests.cli.command_line import MODEL, run, run_process
-from unit_tests.loopback import MAX_WAIT, named_host
+from unit_tests.loopback import named_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch):
 # --- models, credits ---------------------------------------------------------------------------
 
 
-def test_models_shows_the_table_beside_the_live_list(tmp_path: Path) -> None:
+def test_models_shows_the_catalog_and_what_kie_lists(tmp_path: Path) -> None:
     result = run("models", "--emulator", json_file=tmp_path / "models.json")
     assert result.exit_code == 0
     rows = {(row["name"], row["api"]): row for row in result.json["models"]}
@@ -227,9 +228,6 @@ def read_until(stream: IO[str], text: str) -> str:
     return output
 
 
-_LONG = 300.0
-"""Seconds in which even a busy machine starts a process."""
-
 INTERRUPTIBLE_CHAT = """
 import runpy, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -242,7 +240,7 @@ runpy.run_module("langchain_kie", run_name="__main__")
 @contextmanager
 def killed_at_the_limit(process: subprocess.Popen[str]) -> Iterator[None]:
     """Kill a process that does not end in time, so that reading its output ends too."""
-    timer = threading.Timer(_LONG, process.kill)
+    timer = threading.Timer(MAX_WAIT, process.kill)
     timer.start()
     try:
         yield

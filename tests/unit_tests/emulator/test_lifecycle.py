@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from limits import MAX_RUN, MAX_WAIT
 
 from langchain_kie.emulator import Emulator
 from langchain_kie.emulator.__main__ import DEFAULT_PORT
@@ -122,12 +123,12 @@ def test_command_serves_until_interrupted(interruption):
         api_key = re.fullmatch(r"KIE_API_KEY=(\S+)\n", run.stdout.readline()).group(1)
         assert ask(base_url, api_key).json()["choices"]
         run.send_signal(interruption)
-        _, errors = run.communicate(timeout=10)
+        _, errors = run.communicate(timeout=MAX_WAIT)
     assert (run.returncode, errors) == (0, "")
 
 
 def test_command_reports_a_port_in_use():
-    """In one line, with the way out."""
+    """In one line, which names the option to change."""
     with Emulator() as emulator:
         port = emulator.base_url.rpartition(":")[2]
         command = [sys.executable, "-m", "langchain_kie.emulator", "--port", port]
@@ -150,6 +151,6 @@ def test_missing_extra_is_reported(missing):
     """The ImportError contains the command to install it."""
     code = f"import sys; sys.modules[{missing!r}] = None; import langchain_kie.emulator"
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=MAX_RUN
     )
     assert 'pip install "langchain-kie[emulator]"' in run.stderr

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import tomllib
 
+from limits import MAX_RUN
+
 TESTS = """
 import os
 import sys
@@ -51,7 +53,7 @@ def pytest_in(folder, root, *arguments):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=MAX_RUN,
         check=False,
     ).stdout
 

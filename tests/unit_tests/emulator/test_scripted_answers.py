@@ -10,6 +10,7 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
+from limits import MAX_WAIT
 
 from langchain_kie.emulator import (
     Answer,
@@ -262,7 +263,7 @@ def test_respond_may_be_async(api, respond, text):
 
 def test_respond_may_block(running):
     """It runs in a thread, so two of them can wait for each other."""
-    barrier = threading.Barrier(2, timeout=60)
+    barrier = threading.Barrier(2, timeout=MAX_WAIT)
     running.reset()
     running.respond = lambda _: f"{barrier.wait() * 0}"
     results = []

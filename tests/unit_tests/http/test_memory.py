@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import pytest
 from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 from scripted_server import Scripted, ScriptedServer, sse
 
 from langchain_kie import KieError
+from langchain_kie._http.sse import MAX_BODY_BYTES, MAX_EVENT_BYTES
 from unit_tests.loopback import PRELUDE, TEXT_EVENTS, all_closed, fork_script
 
 MEASURE = PRELUDE + textwrap.dedent("""
@@ -95,3 +97,10 @@ async def test_a_response_without_end_is_rejected_at_a_limit(pieces, monkeypatch
             with pytest.raises(KieError, match="larger than"):
                 await call_mode(model_at(server))
         await all_closed(server)
+
+
+def test_the_limits_of_a_response_are_those_of_the_documentation() -> None:
+    """The other tests of the limits replace them with small ones."""
+    assert (MAX_EVENT_BYTES, MAX_BODY_BYTES) == (64 * 2**20, 256 * 2**20)
+    row = "At most 256 MiB of an answer and 64 MiB of an event are read."
+    assert row in (Path(__file__).parents[3] / "SECURITY.md").read_text()

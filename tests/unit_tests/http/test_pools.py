@@ -7,16 +7,18 @@ import gc
 import random
 import time
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from call_modes import BASIC_CALL_MODES, ainvoke, fixture, model_at, server_sending
-from faults.network import client_tls, server_tls
+from faults.network import client_tls
 from langchain_core.callbacks import BaseCallbackHandler
+from limits import MAX_WAIT
 from scripted_server import Scripted, ScriptedServer, sse
 
-from langchain_kie import KieError
+from langchain_kie import ChatKieGemini, KieError
 from langchain_kie._http import pools as _pools
 from unit_tests.loopback import TEXT_EVENTS, all_closed, until
 
@@ -189,16 +191,27 @@ async def test_tasks_cancelled_at_any_moment_leave_nothing_in_use() -> None:
 
 
 async def test_a_task_cancelled_in_a_tls_handshake_closes_its_connection() -> None:
-    silent = Scripted([], reads="nothing", framing="raw", ending="stall")
-    with ScriptedServer(silent, tls=server_tls()) as server:
+    steps: asyncio.Queue[str] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        steps.put_nowait("handshake" if await reader.read(1) else "closed")
+        with suppress(ConnectionError):
+            await reader.read()
+        steps.put_nowait("closed")
+        writer.close()
+
+    async with asyncio.timeout(MAX_WAIT), await asyncio.start_server(serve, "127.0.0.1") as server:
+        base_url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         for fields in ({}, {"http_async_client": httpx.AsyncClient(verify=client_tls())}):
-            task = asyncio.ensure_future(model_at(server, **fields).ainvoke("hi"))
-            await until(lambda: server.open_connections)
-            await asyncio.sleep(0.05)
+            model = ChatKieGemini(
+                model="gemini-3-flash", api_key="k", base_url=base_url, max_retries=0, **fields
+            )
+            task = asyncio.ensure_future(model.ainvoke("hi"))
+            assert await steps.get() == "handshake"
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await all_closed(server)
+            assert await steps.get() == "closed"
     assert in_use() == []
 
 

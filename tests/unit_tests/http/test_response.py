@@ -19,7 +19,8 @@ from call_modes import (
     server_sending,
     stream,
 )
-from scripted_server import MAX_STALL, READ_TIMEOUTS, Scripted, ScriptedServer, sse
+from limits import MAX_STALL
+from scripted_server import READ_TIMEOUTS, Scripted, ScriptedServer, sse
 
 from langchain_kie import (
     KieAccount,

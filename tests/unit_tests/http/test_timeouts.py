@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from call_modes import BASIC_CALL_MODES, fixture, model_at
-from scripted_server import MAX_STALL, Scripted, ScriptedServer
+from limits import MAX_STALL
+from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie._http.errors import to_kie_error
 from langchain_kie._http.read_deadline import read_pieces

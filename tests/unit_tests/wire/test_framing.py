@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import threading
 
 import orjson
 import pytest
@@ -181,12 +181,26 @@ async def test_an_error_in_several_lines_is_read(content_type: str, api: str) ->
                     server.requests.clear()
 
 
-async def test_a_chunk_arrives_before_the_next_event_was_sent() -> None:
-    events = [sse(delta(content=c)) for c in "abc"]
-    with ScriptedServer(Scripted([*events, sse(delta("stop"))], pause=0.15)) as server:
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        async for chunk in model_at(server).astream("hi"):
-            assert chunk.text == "a"
-            assert loop.time() - start < 0.14
-            break
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+async def test_a_chunk_arrives_before_the_next_event_is_sent(api: str) -> None:
+    """The server sends the next event only after the test has the chunk."""
+    first, *others = [delta(content="a"), delta(content="b"), delta("stop")]
+    if api == "generate_content":
+        first, *others = [*(native({"text": c}) for c in "ab"), native(finish="STOP")]
+
+    def waiting_server() -> tuple[ScriptedServer, threading.Event]:
+        seen = threading.Event()
+        return ScriptedServer(Scripted([sse(first), seen, sse(*others)])), seen
+
+    server, seen = waiting_server()
+    with server:
+        chunks = model_at(server, api=api).stream("hi")
+        assert next(chunks).text == "a"
+        seen.set()
+        assert "".join(chunk.text for chunk in chunks) == "b"
+    server, seen = waiting_server()
+    with server:
+        later = model_at(server, api=api).astream("hi")
+        assert (await anext(later)).text == "a"
+        seen.set()
+        assert "".join([chunk.text async for chunk in later]) == "b"

@@ -29,6 +29,8 @@ DOCS := $(VENV)/docs
 ON_EMULATOR := env -u KIE_API_KEY -u KIE_BASE_URL -u KIE_UPLOAD_URL
 SUITES := lint typing unit_test integration_test ecosystem_test example_test
 TESTED_VERSIONS := constraints.txt examples/constraints.txt benchmarks/constraints.txt
+# A core that has no test left takes half of those that wait for another core, from the end.
+PARALLEL := -n auto --dist worksteal
 # Tests that need no server and no process.
 CORE_TESTS := $(addprefix tests/unit_tests/,conversation json_schema tools test_catalog.py test_docs.py \
 	test_error_bodies.py test_errors.py test_json.py test_requirements.py test_settings.py)
@@ -109,7 +111,7 @@ peers: $(BENCH)/.ready ## Compare what this package and others make of the same 
 	@PYTHONPATH=tests $(BENCH)/bin/python -m benchmarks.peers
 
 check: lint typing ## Run the short check: lint, type checks and the unit tests of the core
-	$(ON_EMULATOR) $(BIN)/pytest $(CORE_TESTS) -q -n auto $(TEST_ARGS)
+	$(ON_EMULATOR) $(BIN)/pytest $(CORE_TESTS) -q $(PARALLEL) $(TEST_ARGS)
 
 # Every suite runs, also after one that failed.
 test: $(READY) ## Run lint, type checks and all tests, on the emulator
@@ -165,8 +167,9 @@ format: $(READY) ## Format, and apply the automatic fixes
 typing: $(READY) ## Check types, strictly
 	$(BIN)/mypy
 
+# The last are the shortest, so that no core waits long for another at the end.
 unit_test: $(READY) ## Run the unit tests
-	$(ON_EMULATOR) $(BIN)/pytest tests/unit_tests tests/faults tests/fuzz tests/chaos -n auto $(TEST_ARGS)
+	$(ON_EMULATOR) $(BIN)/pytest tests/unit_tests tests/chaos tests/fuzz tests/faults $(PARALLEL) $(TEST_ARGS)
 
 faults: $(READY) ## Run the complete fault matrix, and print it
 	FAULTS=full $(BIN)/pytest tests/faults -q -n 4 $(TEST_ARGS)
@@ -196,10 +199,10 @@ mutation: $(READY) ## Check that the tests notice changes of the code (ROOM=_wir
 	done; test -z "$$failed"
 
 integration_test: $(READY) ## Run the integration tests: on KIE with KIE_API_KEY, else on the emulator
-	$(BIN)/pytest tests/integration_tests $(if $(KIE_API_KEY),,-n auto) $(TEST_ARGS)
+	$(BIN)/pytest tests/integration_tests $(if $(KIE_API_KEY),,$(PARALLEL)) $(TEST_ARGS)
 
 ecosystem_test: $(READY) ## Run the tests with other libraries, on the emulator
-	$(ON_EMULATOR) $(BIN)/pytest tests/ecosystem_tests -n auto $(TEST_ARGS)
+	$(ON_EMULATOR) $(BIN)/pytest tests/ecosystem_tests $(PARALLEL) $(TEST_ARGS)
 
 # One test at a time to each worker, so that the long ones, with Ray, run on all cores.
 example_test: $(EXAMPLES)/.ready ## Run the tests of the examples, on the emulator

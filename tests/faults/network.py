@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import trustme
+from limits import MAX_WAIT
 from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie import KieConnectionError, KieError, KieTimeoutError
@@ -131,12 +132,12 @@ async def _proxy_refused(answer: Answer) -> AsyncGenerator[dict[str, Any]]:
 async def _full_pool(answer: Answer) -> AsyncGenerator[dict[str, Any]]:
     """Use clients whose only connection is busy with a response without end."""
     with ScriptedServer(Scripted([b"x"], ending="stall")) as server:
-        async with clients(limits=httpx.Limits(max_connections=1), timeout=30) as fields:
+        async with clients(limits=httpx.Limits(max_connections=1), timeout=MAX_WAIT) as fields:
             url = server.base_url
             taken, ataken = (client.stream("POST", url) for client in fields.values())
             with taken:
                 async with ataken:
-                    yield {"base_url": url, "timeout": httpx.Timeout(30, pool=0.3), **fields}
+                    yield {"base_url": url, "timeout": httpx.Timeout(MAX_WAIT, pool=0.3), **fields}
         assert len(server.requests) == 2
 
 

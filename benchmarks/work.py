@@ -267,8 +267,8 @@ WORKS = (
     ),
     Work("streaming", "`streaming=True`, per chunk", "text-2000", invoke, 0.45, 2000, _STREAMING),
     Work("first", "time to the first chunk (wall)", "text-20", _first_chunk, 1.0),
-    Work("invoke", "`invoke()`, small", "text-20", invoke, 0.95),
-    Work("ainvoke", "`ainvoke()`, small", "text-20", _ainvoke, 0.95),
+    Work("invoke", "`invoke()`, small", "text-20", invoke, 0.85),
+    Work("ainvoke", "`ainvoke()`, small", "text-20", _ainvoke, 0.85),
     Work(
         "client",
         "`ainvoke()`, with your client of httpx",

@@ -10,6 +10,7 @@ from contextlib import suppress
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
+from langchain_kie._bounded_cache import BoundedCache
 from langchain_kie._conversation.content import repaired_for_langchain
 from langchain_kie._conversation.parsed_message import ParsedMessage, has_leaves, leaves_of
 from langchain_kie._warnings import warnings_given
@@ -22,53 +23,35 @@ if TYPE_CHECKING:
     from langchain_kie._conversation.parsed_message import Forms
     from langchain_kie._json import Json
 
-_MAX_BYTES = 64_000_000
-"""The most JSON that is stored. When it would be more, everything is evicted, and the next calls
-store their messages again."""
-
-
-class _Cache:
-    """The messages of this process."""
-
-    def __init__(self) -> None:
-        self.messages: dict[int, ParsedMessage] = {}
-        self._size = 0
-
-    def add(self, message: BaseMessage, role: str) -> ParsedMessage:
-        """Parse a message; keep it, or if it is short only note it until it comes again.
-
-        One that causes a warning is not kept, so that each call gives the warning.
-        """
-        warnings = warnings_given()
-        parsed = ParsedMessage(message, role)
-        if warnings != warnings_given():
-            return parsed
-        key, messages = id(message), self.messages
-        seen = messages.get(key)
-        is_new = seen is None or seen.reference() is not message
-        if (is_new and parsed.is_short) or parsed.keep(message):
-            parsed.reference = weakref.ref(message, lambda _: messages.pop(key, None))
-            messages[key] = parsed
-        return parsed
-
-    def keep_form(self, forms: Forms, key: Hashable, encoded: bytes) -> Sequence[bytes | Json]:
-        """Keep the JSON of a turn, and return it."""
-        forms[key] = [encoded] if encoded else []
-        self.add_size(len(encoded))
-        return forms[key]
-
-    def add_size(self, size: int) -> None:
-        """Count bytes of JSON that are kept; if there are too many, keep nothing."""
-        self._size += size
-        if self._size > _MAX_BYTES:
-            self.messages.clear()
-            self._size = 0
-
-
-_cache = _Cache()
+_messages: BoundedCache[int, ParsedMessage] = BoundedCache(64_000_000)
+"""The messages of this process, by `id`; counted is their JSON."""
 _copies: dict[int, tuple[Any, list[Any], BaseMessage]] = {}
-keep_form = _cache.keep_form
-add_size = _cache.add_size
+add_size = _messages.add_size
+
+
+def _add(message: BaseMessage, role: str) -> ParsedMessage:
+    """Parse a message; keep it, or if it is short only note it until it comes again.
+
+    One that causes a warning is not kept, so that each call gives the warning.
+    """
+    warnings = warnings_given()
+    parsed = ParsedMessage(message, role)
+    if warnings != warnings_given():
+        return parsed
+    key, messages = id(message), _messages
+    seen = messages.get(key)
+    is_new = seen is None or seen.reference() is not message
+    if (is_new and parsed.is_short) or parsed.keep(message):
+        parsed.reference = weakref.ref(message, lambda _: messages.pop(key, None))
+        messages[key] = parsed
+    return parsed
+
+
+def keep_form(forms: Forms, key: Hashable, encoded: bytes) -> Sequence[bytes | Json]:
+    """Keep the JSON of a turn, and return it."""
+    forms[key] = [encoded] if encoded else []
+    add_size(len(encoded))
+    return forms[key]
 
 
 def parse_messages(
@@ -84,7 +67,7 @@ def parse_messages(
         ValueError: A message cannot be sent.
     """
     parsed_messages: list[ParsedMessage] = []
-    get = _cache.messages.get
+    get = _messages.get
     for message in messages:
         parsed = get(id(message))
         if parsed is not None and parsed.reference() is message:
@@ -93,7 +76,7 @@ def parse_messages(
                 parsed_messages.append(parsed)
                 continue
         role, message_of_role = role_of(message)
-        parsed_messages.append(_cache.add(message_of_role, role))
+        parsed_messages.append(_add(message_of_role, role))
     return parsed_messages
 
 
@@ -120,11 +103,10 @@ def repaired_message(message: BaseMessage) -> BaseMessage:
 
 def size_to_convert(messages: Sequence[BaseMessage]) -> int:
     """The characters of the messages that are not kept, or have content blocks."""
-    kept = _cache.messages
     return sum(
         _size(message.content)
         for message in messages
-        if id(message) not in kept or message.content.__class__ is not str
+        if id(message) not in _messages or message.content.__class__ is not str
     )
 
 

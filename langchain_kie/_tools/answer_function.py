@@ -7,18 +7,15 @@ to give the final answer, and its arguments are returned as the text of the answ
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._json_schema.keywords import type_names, walk_schemas
-from langchain_kie._tools.definitions import to_object_schema
+from langchain_kie._tools.definitions import ILLEGAL_CHARS, to_object_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from langchain_kie._catalog import Route
-
-_ILLEGAL = re.compile(r"[^a-zA-Z0-9_]")
 
 
 def needs_answer_function(
@@ -61,7 +58,7 @@ def build_answer_function(
         schema = to_object_schema(schema, "the answer") or schema
     except ValueError as error:
         raise ValueError(f"{error}; make the answer a property of an object") from None
-    name = _ILLEGAL.sub("_", inner.get("name") or "answer")[:48]
+    name = ILLEGAL_CHARS.sub("_", inner.get("name") or "answer")[:48]
     used = {function["name"] for function in functions}
     while name in used or not name[:1].isalpha():
         name = f"answer_{name}"

@@ -6,52 +6,41 @@ their identity, because a dict can be changed at any time. Pure.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from langchain_kie._bounded_cache import BoundedCache
 from langchain_kie._json import ONLY_JSON_TYPES
 from langchain_kie._tools.definitions import normalize_tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from langchain_kie._json import Json
 
 
-class Function(dict[str, Any]):
-    """The definition of a function, in OpenAI's form; not to be changed.
-
-    Attributes:
-        forms: Its JSON in the form of each API, by the function that converts it.
-    """
-
-    __slots__ = ("forms",)
-
-    def __init__(self, definition: Json) -> None:
-        super().__init__(definition)
-        self.forms: dict[Callable[[Function], Json], bytes] = {}
+class _WithForms:
+    @cached_property
+    def forms(self) -> dict[Callable[[Function], Json], bytes]:
+        """The JSON in the form of each API, by the function that converts a definition."""
+        return {}
 
 
-class Functions(list[Function]):
-    """The functions of a call; not to be changed.
+class Function(dict[str, Any], _WithForms):
+    """The definition of a function, in OpenAI's form; not to be changed."""
 
-    Attributes:
-        forms: Their JSON in the form of each API, by the function that converts one.
-    """
 
-    __slots__ = ("forms",)
-
-    def __init__(self, functions: Iterable[Function]) -> None:
-        super().__init__(functions)
-        self.forms: dict[Callable[[Function], Json], bytes] = {}
+class Functions(list[Function], _WithForms):
+    """The functions of a call; not to be changed."""
 
 
 NormalizedTools = tuple["Sequence[Function]", "Sequence[tuple[str, Json]]"]
 
-_MAX_LISTS = 256
-_last_by_id: dict[int, tuple[bytes, NormalizedTools]] = {}
+
+_cache: BoundedCache[int | bytes, Any] = BoundedCache(32_000_000)
+"""Functions by their JSON; lists of tools by their JSON and, of the last calls, by `id`."""
 
 
 def normalize_tools(tools: Sequence[Any]) -> NormalizedTools:
@@ -74,18 +63,16 @@ def normalize_tools(tools: Sequence[Any]) -> NormalizedTools:
     except TypeError:
         return _normalize(tools)
     # The list of the last call is compared, because to look up 30 kB takes longer.
-    last, normalized = _last_by_id.get(id(tools), (b"", ((), ())))
-    if last != encoded:
-        normalized = _normalize_json(encoded)
-        if len(_last_by_id) >= _MAX_LISTS:
-            _last_by_id.clear()
-        _last_by_id[id(tools)] = encoded, normalized
-    return normalized
-
-
-@lru_cache(maxsize=_MAX_LISTS)
-def _normalize_json(tools: bytes) -> NormalizedTools:
-    return _normalize(orjson.loads(tools))
+    kept: tuple[bytes, NormalizedTools] | None = _cache.get(id(tools))
+    if kept is None or kept[0] != encoded:
+        kept, size = _cache.get(encoded), 200
+        if kept is None:
+            encoded = kept_json(encoded)
+            kept = _cache[encoded] = encoded, _normalize(orjson.loads(encoded))
+            size = 1000 + 2 * len(encoded)  # and the joined forms of two APIs
+        _cache[id(tools)] = kept
+        _cache.add_size(size)
+    return kept[1]
 
 
 def _normalize(tools: Sequence[Any]) -> NormalizedTools:
@@ -106,11 +93,19 @@ def _normalize(tools: Sequence[Any]) -> NormalizedTools:
 def cached_function(definition: Json) -> Function:
     """A function; the same object for every equal definition."""
     try:
-        return _function_from_json(orjson.dumps(definition))
+        encoded = orjson.dumps(definition, option=orjson.OPT_APPEND_NEWLINE)  # unlike a list
     except TypeError:
         return Function(definition)
+    function: Function | None = _cache.get(encoded)
+    if function is None:
+        function = _cache[kept_json(encoded)] = Function(orjson.loads(encoded))
+        # 40 bytes for a quote and 64 for a comma are what strings, lists and dicts take.
+        parsed = len(encoded) + 40 * encoded.count(b'"') + 64 * encoded.count(b",")
+        _cache.add_size(1000 + parsed)
+    return function
 
 
-@lru_cache(maxsize=2048)
-def _function_from_json(definition: bytes) -> Function:
-    return Function(orjson.loads(definition))
+def kept_json(encoded: bytes) -> bytes:
+    """JSON to keep, counted; a copy, because orjson 3.13.0 takes five times as much memory."""
+    _cache.add_size(len(encoded))
+    return bytes(memoryview(encoded))

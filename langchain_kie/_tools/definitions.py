@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 _LEGAL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}")
-_ILLEGAL = re.compile(r"[^a-zA-Z0-9_]")
+ILLEGAL_CHARS = re.compile(r"[^a-zA-Z0-9_]")
 _BUILTIN_FUNCTION_NAMES = frozenset(tool.wire_name for tool in BUILTIN_TOOLS)
 _PARAMETERS = (
     "parameters",
@@ -199,7 +199,7 @@ def legal_name(title: str) -> str:
     """A name for a function that is made from a schema: its title, if a function can have it."""
     if _LEGAL_NAME.fullmatch(title):
         return title
-    name = _ILLEGAL.sub("_", title)[:48]
+    name = ILLEGAL_CHARS.sub("_", title)[:48]
     return name if name[:1].isalpha() else f"answer_{name}"
 
 
@@ -324,7 +324,6 @@ def pydantic_schema(model: Any) -> Json:
 def _function_from_schema(schema: Json, name: str, description: str | None) -> Json:
     parameters = {k: v for k, v in schema.items() if k not in {"title", "description"}}
     if isinstance(properties := parameters.get("properties"), dict):
-        named = {k: v for k, v in properties.items() if k != _POSITIONAL_ONLY}
-        parameters["properties"] = named
+        parameters["properties"] = {k: properties[k] for k in properties if k != _POSITIONAL_ONLY}
     description = description or schema.get("description", "")
     return _function(name, description, without_titles(parameters))

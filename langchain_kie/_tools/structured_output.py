@@ -96,8 +96,7 @@ def _answer_function(schema: dict[str, Any] | type) -> Json:
     is_function = isinstance(schema, dict) and not (_TOOL_KEYS | {"name"}).isdisjoint(schema)
     if _is_model_class(schema) or (isinstance(schema, dict) and not is_function):
         json_schema = _to_json_schema(schema)
-        title = json_schema.get("title")
-        if isinstance(title, str) and legal_name(title) != title:
+        if isinstance(title := json_schema.get("title"), str) and legal_name(title) != title:
             schema = {**json_schema, "title": legal_name(title)}
     return cast("Json", normalize_tool(schema)[0]["function"])
 

@@ -93,8 +93,7 @@ def _with_field(annotation: Any, description: str | None) -> tuple[Any, bool]:
     extra: Json = {}
     if get_origin(annotation) is Annotated:
         inner, *metadata = get_args(annotation)
-        is_langchain = metadata[0] is ... or isinstance(metadata[-1], str)
-        if is_langchain:
+        if metadata[0] is ... or isinstance(metadata[-1], str):  # LangChain's form
             annotation = inner
             described = [one for one in metadata[-1:] if isinstance(one, str)]
             description = description or next(iter(described), None)

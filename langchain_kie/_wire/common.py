@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from langchain_kie._conversation.cache import add_size, keep_form
 from langchain_kie._json import answer_json, json_list, to_json
-from langchain_kie._tools.cache import Functions
+from langchain_kie._tools.cache import Functions, kept_json
 from langchain_kie._warnings import warnings_given
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def functions_json(functions: Sequence[Function], convert: Callable[[Function], 
     if convert not in forms:
         for function in functions:
             if convert not in function.forms:
-                function.forms[convert] = to_json(convert(function))
+                function.forms[convert] = kept_json(to_json(convert(function)))
         forms[convert] = b",".join([function.forms[convert] for function in functions])
     return forms[convert]
 

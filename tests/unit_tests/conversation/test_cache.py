@@ -190,7 +190,7 @@ def test_a_request_follows_every_change_in_place(
     assert body(api, messages) == first
     change(messages)
     fresh = copy.deepcopy(messages)
-    cache._cache.messages.clear()
+    cache._messages.clear()
     expected = outcome(api, fresh)
     messages = conversation()
     for _ in range(3):  # noted, kept, used
@@ -245,7 +245,7 @@ def test_only_the_last_prefix_of_a_growing_conversation_is_kept() -> None:
     for step in steps(24):
         messages += step
         body("chat_completions", messages)
-    parsed = [cache._cache.messages[id(message)] for message in messages]
+    parsed = [cache._messages[id(message)] for message in messages]
     prefixes = [one.prefix for one in parsed if one.prefix]
     assert len(prefixes) == 1
     assert len(prefixes[0].parsed) > len(messages) - 8  # the last step is not yet kept
@@ -293,22 +293,22 @@ def test_a_message_stays_what_it_was() -> None:
 
 def test_a_message_is_forgotten_when_it_ends() -> None:
     gc.collect()
-    count = len(cache._cache.messages)
+    count = len(cache._messages)
     messages = conversation()
     for api in APIS:
         body(api, messages)
-    assert len(cache._cache.messages) == count + len(messages)
+    assert len(cache._messages) == count + len(messages)
     references = [weakref.ref(message) for message in messages]
     del messages
     assert not any(reference() for reference in references)
-    assert len(cache._cache.messages) == count
+    assert len(cache._messages) == count
 
 
 def test_everything_is_forgotten_when_too_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_MAX_BYTES", 10_000)
+    monkeypatch.setattr(cache._messages, "max_bytes", 10_000)
     messages: list[BaseMessage] = [HumanMessage("word " * 500) for _ in range(20)]
     first = body("chat_completions", messages)
-    assert len(cache._cache.messages) < len(messages)
+    assert len(cache._messages) < len(messages)
     assert body("chat_completions", messages) == first
 
 

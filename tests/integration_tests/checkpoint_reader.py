@@ -9,6 +9,7 @@ Prints one line of JSON for each thread, in the order of their names or of the d
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -71,8 +72,10 @@ def thread(name):
 def in_another_process(*arguments):
     """Run this script in another process, and return the objects that it prints."""
     command = [sys.executable, __file__, *arguments]
-    output = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=MAX_RUN).stdout
-    return [json.loads(line) for line in output.splitlines()]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    pipe = subprocess.PIPE
+    done = subprocess.run(command, stdout=pipe, env=environment, check=True, timeout=MAX_RUN)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def continue_threads(checkpointer):

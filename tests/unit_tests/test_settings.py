@@ -58,7 +58,7 @@ def test_a_closed_client_is_refused_by_name() -> None:
         model_at(server, http_client=client).invoke("hi")
 
 
-@pytest.mark.parametrize("host", ["1.2.3.999", "xn--ls8h.example"])
+@pytest.mark.parametrize("host", ["1.2.3.999", "127.0.0.12130706433", "xn--ls8h.example"])
 def test_a_host_that_httpx_refuses_is_an_error_of_the_call(host: str) -> None:
     model = ChatKieGemini(model="gemini-3-flash", api_key="k", base_url=f"https://{host}")
     with pytest.raises(KieConfigurationError, match="host of base_url"):

@@ -23,6 +23,7 @@ from langchain_kie._conversation.media import Media, media_from_data
 from langchain_kie._options import Options
 from langchain_kie._uploads import choose_uploads, evict, upload_all
 from langchain_kie.emulator import Emulator
+from unit_tests.loopback import until
 from unit_tests.upload_server import (
     KEY,
     PNG,
@@ -33,7 +34,6 @@ from unit_tests.upload_server import (
     receipt,
     run_python,
     unique_png,
-    wait_until,
 )
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ async def test_calls_waiting_for_a_failed_upload_fail(
     with ScriptedServer(held.response) as uploads, ThreadPoolExecutor(4) as threads:
         model = uploading(chat, uploads)
         calls = [threads.submit(model.invoke, asking_about(block)) for _ in range(4)]
-        await wait_until(lambda: len(waiting) == 3)
+        await until(lambda: len(waiting) == 3)
         held.released.set()
         assert {type(call.exception()) for call in calls} == {KieServerError}
         assert (uploads.tries, chat.requests) == (1, [])
@@ -235,9 +235,9 @@ async def test_waiting_call_takes_over_a_cancelled_upload(
     with ScriptedServer(held.response, STORED) as uploads:
         model = uploading(chat, uploads)
         first = asyncio.create_task(model.ainvoke(asking_about(block)))
-        await wait_until(lambda: uploads.tries == 1)
+        await until(lambda: uploads.tries == 1)
         others = [asyncio.create_task(model.ainvoke(asking_about(block))) for _ in range(3)]
-        await wait_until(lambda: len(waiting) == 3)
+        await until(lambda: len(waiting) == 3)
         assert (uploads.tries, chat.tries) == (1, 0)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -254,9 +254,9 @@ async def test_cancelled_waiting_call_does_not_stop_the_upload(
     with ScriptedServer(held.response) as uploads:
         model = uploading(chat, uploads)
         first = asyncio.create_task(model.ainvoke(asking_about(block)))
-        await wait_until(lambda: uploads.tries == 1)
+        await until(lambda: uploads.tries == 1)
         other = asyncio.create_task(model.ainvoke(asking_about(block)))
-        await wait_until(lambda: len(waiting) == 1)
+        await until(lambda: len(waiting) == 1)
         other.cancel()
         with pytest.raises(asyncio.CancelledError):
             await other
@@ -271,7 +271,7 @@ async def test_loops_and_threads_share_an_upload(chat: ScriptedServer, waiting: 
         model = uploading(chat, uploads)
         calls = [threads.submit(asyncio.run, model.ainvoke(asking_about(block))) for _ in range(4)]
         calls += [threads.submit(model.invoke, asking_about(block)) for _ in range(2)]
-        await wait_until(lambda: len(waiting) == 5)
+        await until(lambda: len(waiting) == 5)
         held.released.set()
         assert all(call.result().text for call in calls)
         assert len(uploads.requests) == 1
@@ -284,7 +284,7 @@ async def test_blocking_call_does_not_wait_for_a_task_of_the_loop_that_it_blocks
     with ScriptedServer(held.response, STORED) as uploads:
         model = uploading(chat, uploads)
         first = asyncio.create_task(model.ainvoke(asking_about(block)))
-        await wait_until(lambda: uploads.tries == 1)
+        await until(lambda: uploads.tries == 1)
         assert model.invoke(asking_about(block)).text
         held.released.set()
         assert (await first).text
@@ -320,7 +320,7 @@ async def test_forked_process_does_not_wait_for_the_upload_of_its_parent(
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", *arguments, stdin=subprocess.PIPE
         )
-        await wait_until(lambda: uploads.tries == 1)
+        await until(lambda: uploads.tries == 1)
         await process.communicate(b"\n")
         assert (process.returncode, uploads.tries, chat.tries) == (0, 2, 1)
         held.released.set()

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 import textwrap
 import threading
-import time
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import pytest
-from limits import MAX_RUN, MAX_WAIT
+from limits import MAX_RUN
 from scripted_server import Scripted
 
 from langchain_kie import KieFile, KieFiles
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MEDIA = Path(__file__).parents[1] / "integration_tests" / "media"
 PNG = (MEDIA / "diagram.png").read_bytes()
@@ -75,14 +70,6 @@ class HeldBack:
     def __init__(self, body: bytes) -> None:
         self.released = threading.Event()
         self.response = Scripted([self.released, body], ending="fin-unframed")
-
-
-async def wait_until(condition: Callable[[], Any]) -> None:
-    """Wait until something is true, while the event loop and the threads go on."""
-    end = time.monotonic() + MAX_WAIT
-    while not condition():
-        assert time.monotonic() < end, "it never became true"
-        await asyncio.sleep(0.005)
 
 
 def run_python(script: str, *arguments: str) -> str:

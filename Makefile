@@ -26,6 +26,8 @@ LOAD := $(VENV)/load
 LOAD_ARGS ?=
 FUZZ := $(VENV)/fuzz
 DOCS := $(VENV)/docs
+# The tests start hundreds of processes. Without bytecode, each of them would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
 ON_EMULATOR := env -u KIE_API_KEY -u KIE_BASE_URL -u KIE_UPLOAD_URL
 SUITES := lint typing unit_test integration_test ecosystem_test example_test
 TESTED_VERSIONS := constraints.txt examples/constraints.txt benchmarks/constraints.txt

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, an
 
 async def test_agents_survive_faults_and_kills() -> None:
     seeds = range(20)
-    plans = [Plan.of(seed, agents=8, steps=3 + seed % 4, kills=2) for seed in seeds]
+    plans = [Plan.of(seed, agents=4, steps=3 + seed % 4, kills=2) for seed in seeds]
     results = await run_all(plans, report=lambda _result: None)
     assert [(r.plan.seed, text) for r in results for text in r.violations] == []
     found = {fault for result in results for fault in result.faults}

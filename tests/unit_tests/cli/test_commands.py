@@ -102,6 +102,15 @@ def test_models_with_a_wrong_key_are_an_error(
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
 
 
+def test_version() -> None:
+    assert run("--version").output == f"{__version__}\n"
+
+
+def test_the_emulator_of_a_command() -> None:
+    assert run("credits", "--emulator").output == "1,000,000.00 credits (5,000.00 USD)\n"
+    assert "\nmoin\n" in run("chat", "--emulator", stdin="Say 'moin'.\n").output
+
+
 def test_credits(emulator: Emulator) -> None:
     emulator.credits = 1234.5
     assert run("credits").output == "1,234.50 credits (6.17 USD)\n"
@@ -283,26 +292,18 @@ def test_ctrl_c_stops_an_answer_and_ctrl_d_ends(emulator: Emulator) -> None:
 # --- the process -------------------------------------------------------------------------------
 
 
-def test_every_command_runs_in_a_process(tmp_path: Path) -> None:
+def test_the_command_runs_in_a_process(tmp_path: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"langchain-kie": "langchain_kie.cli:main"}
     file = tmp_path / "report.json"
     options = ["--models", MODEL, "--questions", "stream", "--json", str(file)]
     doctor = run_process("doctor", "--emulator", *options)
     assert (doctor.returncode, doctor.stderr) == (0, "")
     assert f'ChatKieGemini(model="{MODEL}", api="generate_content")' in doctor.stdout
     assert len(json.loads(file.read_text())["findings"]) == 2
-    shown = run_process("models", "--offline")
-    assert (shown.returncode, MODEL in shown.stdout) == (0, True)
-    shown = run_process("credits", "--emulator")
-    assert shown.stdout == "1,000,000.00 credits (5,000.00 USD)\n"
-    shown = run_process("chat", "--emulator", stdin="Say 'moin'.\n")
-    assert (shown.returncode, "\nmoin\n" in shown.stdout) == (0, True)
 
 
-def test_the_installed_command_is_this_one() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["scripts"] == {"langchain-kie": "langchain_kie.cli:main"}
-    shown = run_process("--version")
-    assert shown.stdout == f"{__version__}\n"
+def test_warnings_and_errors_of_the_process_are_lines() -> None:
     unlisted = run_process("chat", "--emulator", "--model", "gemini-9-flash", stdin="Hi\n")
     warning, error = unlisted.stderr.splitlines()
     assert warning.startswith("warning: 'gemini-9-flash' is not in langchain_kie.models()")

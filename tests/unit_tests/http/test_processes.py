@@ -210,9 +210,9 @@ def test_a_pickled_model_works_in_other_processes() -> None:
         def main():
             model = ChatKieGemini(model="gemini-3-flash", api_key="k", base_url=sys.argv[1])
             model.invoke("warm")
-            for method in ("spawn", "fork"):
+            for method, processes in (("spawn", 1), ("fork", 2)):
                 context = multiprocessing.get_context(method)
-                with ProcessPoolExecutor(2, context) as pool:
+                with ProcessPoolExecutor(processes, context) as pool:
                     answers = list(pool.map(model.invoke, ["a", "b", "c"]))
                 print(*(answer.text for answer in answers))
 

@@ -29,10 +29,12 @@ DOCS := $(VENV)/docs
 # The tests start hundreds of processes. Without bytecode, each of them would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 ON_EMULATOR := env -u KIE_API_KEY -u KIE_BASE_URL -u KIE_UPLOAD_URL
-SUITES := lint typing unit_test integration_test ecosystem_test example_test
+SUITES := lint unit_test integration_test ecosystem_test example_test
 TESTED_VERSIONS := constraints.txt examples/constraints.txt benchmarks/constraints.txt
-# A core that has no test left takes half of those that wait for another core, from the end.
-PARALLEL := -n auto --dist worksteal
+# One process more than cores, because tests wait for others. A process that has no test left takes half of
+# those that wait for another one, from the end.
+PROCESSES = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+PARALLEL := -n $(PROCESSES) --dist worksteal
 # Tests that need no server and no process.
 CORE_TESTS := $(addprefix tests/unit_tests/,conversation json_schema tools test_catalog.py test_docs.py \
 	test_error_bodies.py test_errors.py test_json.py test_requirements.py test_settings.py)
@@ -115,12 +117,14 @@ peers: $(BENCH)/.ready ## Compare what this package and others make of the same 
 check: lint typing ## Run the short check: lint, type checks and the unit tests of the core
 	$(ON_EMULATOR) $(BIN)/pytest $(CORE_TESTS) -q $(PARALLEL) $(TEST_ARGS)
 
-# Every suite runs, also after one that failed.
+# Every suite runs, also after one that failed. mypy uses one core, so it runs at the same time as the tests.
 test: $(READY) ## Run lint, type checks and all tests, on the emulator
-	@failed=; for suite in $(SUITES); do \
+	@$(ON_EMULATOR) $(MAKE) --no-print-directory typing >$(VENV)/typing.log 2>&1 & typing=$$!; failed=; \
+	for suite in $(SUITES); do \
 		$(ON_EMULATOR) $(MAKE) --no-print-directory $$suite || failed="$$failed $$suite"; \
 	done; \
-	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; else echo "All suites passed: $(SUITES)"; fi
+	wait $$typing || failed="$$failed typing"; cat $(VENV)/typing.log; \
+	if [ -n "$$failed" ]; then echo "Failed:$$failed"; exit 1; else echo "All suites passed: typing $(SUITES)"; fi
 
 # A separate environment: the site needs none of the packages of the tests.
 $(DOCS)/.ready: pyproject.toml constraints.txt

@@ -49,13 +49,18 @@ def test_demo_passes_values_unchanged(name, is_argument, tmp_path):
 
 
 def test_every_suite_runs_after_one_that_failed(tmp_path):
-    programs = {"ruff": "exit 1", "mypy": "", "pytest": 'echo "pytest $@"', "lint-imports": ""}
+    programs = {
+        "ruff": "exit 1",
+        "mypy": "exit 1",
+        "pytest": 'echo "pytest $@"',
+        "lint-imports": "",
+    }
     environment(tmp_path / "venv" / "examples", pytest=programs["pytest"])
     run = make("-s", "test", f"VENV={environment(tmp_path / 'venv', **programs)}")
     assert run.returncode != 0
     for suite in ("unit_tests", "integration_tests", "ecosystem_tests", "examples_tests"):
         assert f"pytest tests/{suite}" in run.stdout
-    assert run.stdout.splitlines()[-1] == "Failed: lint"
+    assert run.stdout.splitlines()[-1] == "Failed: lint typing"
 
 
 @pytest.mark.parametrize("target", ["unit_test", "ecosystem_test"])
@@ -69,7 +74,7 @@ def test_no_variable_of_kie_reaches_tests_on_the_emulator(target, tmp_path):
 
 def test_check_is_the_core(tmp_path):
     """The files and folders of the short check exist."""
-    programs = {"ruff": "", "mypy": "", "pytest": 'printf "%s\\n" "$@"', "lint-imports": ""}
+    programs = {"ruff": "", "mypy": "exit 1", "pytest": 'printf "%s\\n" "$@"', "lint-imports": ""}
     run = make("-s", "check", f"VENV={environment(tmp_path / 'venv', **programs)}")
     paths = [line for line in run.stdout.splitlines() if line.startswith("tests/")]
     assert len(paths) > 5

@@ -154,19 +154,14 @@ async def aupload_all(media: Sequence[Media], files: KieFiles) -> None:
         raise
 
 
-def evict(media: Sequence[Media]) -> bool:
-    """Evict uploaded files that KIE could not download, so that they are uploaded again.
-
-    Returns:
-        Whether any of the media was uploaded.
-    """
+def evict(media: Sequence[Media]) -> None:
+    """Evict uploaded files that KIE could not download, so that they are uploaded again."""
     urls = {part.url for part in media}
     cache = _uploaded.value
     with cache.lock:
         lost = [key for key, file in cache.results.items() if file.url in urls]
         for key in lost:
             del cache.results[key]
-    return bool(lost)
 
 
 def _new_cache() -> SharedWork[_ContentKey, KieFile]:

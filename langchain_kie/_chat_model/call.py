@@ -246,12 +246,11 @@ def _ready_to_repeat(error: KieError, prepared: PreparedCall, assembler: Message
         error.credits_consumed = assembler.credits_consumed
     else:
         error.credits_consumed += assembler.earlier_credits
-    if not (prepared.media and is_lost_file(error)):
+    if not (prepared.has_uploads and is_lost_file(error)):
         return False
     from langchain_kie._uploads import evict  # noqa: PLC0415 - only for calls with media
 
-    if not evict(prepared.media):
-        return False
+    evict(prepared.media)  # another call may have done it, and uploaded them again
     if error.partial:
         error.is_retryable = True  # the next call uploads them again
     return not error.partial

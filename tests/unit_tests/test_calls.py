@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import itertools
+import threading
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from scripted_server import Scripted, ScriptedServer, sse
 from langchain_kie import KieError, KieInvalidRequestError, KieStreamInterruptedError
 from langchain_kie._catalog import MODELS
 from unit_tests.answer.rows import completion, delta
+from unit_tests.loopback import until
 
 NATIVE_MODELS = [spec.name for spec in MODELS if "generate_content" in spec.routes]
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(64)).decode()
@@ -167,6 +170,27 @@ async def test_a_text_that_starts_like_a_loss_is_complete(start: str, rest: Any)
             first, *blocks = message.content_blocks
             text = start + (rest if isinstance(rest, str) else "")
             assert (first["text"], len(blocks)) == (text, isinstance(rest, dict))
+
+
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
+async def test_calls_that_lose_one_file_at_once_are_all_repeated(call_mode) -> None:
+    """It is uploaded again by one of them."""
+    both_came = threading.Event()
+    lost, answer = Scripted([both_came, LOST[0]]), Scripted([fixture("shape_b.sse")])
+    with ScriptedServer(receipt(1), lost, lost, receipt(2), answer) as server:
+        model = model_at(server, media_upload="always", upload_url=server.base_url)
+        prompt = [new_image(f"at once {call_mode.__name__}")]
+        calls = [
+            asyncio.create_task(asyncio.to_thread(asyncio.run, call_mode(model, prompt)))
+            for _ in range(2)
+        ]
+        await until(lambda: len(server.requests) == 3)
+        both_came.set()
+        assert [message.text for message in await asyncio.gather(*calls)] == [
+            "The sky is blue."
+        ] * 2
+        sent = [request.body for request in server.requests]
+    assert [b"files.example/2.png" in body for body in sent] == [False] * 4 + [True] * 2
 
 
 async def test_a_file_that_stays_lost_is_an_error_after_one_repetition() -> None:

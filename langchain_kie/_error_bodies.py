@@ -10,7 +10,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._json import answer_json
-from langchain_kie.errors import KieEmptyResponseError, KieError, KieProtocolError, error_for
+from langchain_kie.errors import (
+    KieEmptyResponseError,
+    KieError,
+    KieProtocolError,
+    error_for,
+    is_error_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,9 +87,10 @@ def event_from_value(value: Any) -> dict[str, Any] | None:
                 return {**inner, **{key: costs[key] for key in costs if not inner.get(key)}}
         if _EVENT_KEYS.isdisjoint(value):
             message = value.get("msg") or value.get("message") or value.get("detail")
-            if isinstance(message, str) and message.strip() and "code" not in value:
+            if isinstance(message, str) and message.strip():
                 names = (message, value.get("type"), value.get("event"))
-                if not any(map(_is_status, names)):
+                is_status = "code" in value or any(map(_is_status, names))
+                if is_error_text(message) or not is_status:
                     raise error_for(message)
             return None
     return value

@@ -346,6 +346,12 @@ def error_for(
     return rule.cls(shortened(message), max_retries=rule.max_retries, hint=rule.hint, **attributes)
 
 
+def is_error_text(message: str) -> bool:
+    """Return whether a message reports an error whatever the code next to it is."""
+    text = message.lower()
+    return any(rule.overrides_code and pattern.search(text) for pattern, rule in _PATTERNS)
+
+
 def shortened(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
     """Return the text as one line without control characters, cut to `limit` characters.
 

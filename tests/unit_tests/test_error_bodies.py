@@ -18,7 +18,7 @@ from call_modes import (
     response_reader,
     server_sending,
 )
-from error_texts import CREDITS, MAINTENANCE, SERVER_EXCEPTION
+from error_texts import CREDITS, FREQUENCY, MAINTENANCE, NOT_ENABLED, SERVER_EXCEPTION
 from scripted_server import sse
 
 from langchain_kie import (
@@ -247,6 +247,24 @@ async def test_an_envelope_of_success_is_no_error(envelope: dict[str, Any]) -> N
             with server_sending(body) as server:
                 for call_mode in BASIC_CALL_MODES:
                     assert (await call_mode(model_at(server))).text == "pong"
+
+
+@pytest.mark.parametrize("code", [200, 0, "success"])
+@pytest.mark.parametrize(
+    ("message", "cls"),
+    [(FREQUENCY, KieRateLimitError), (NOT_ENABLED, KiePermissionDeniedError)],
+)
+async def test_an_error_text_next_to_a_code_of_success_is_an_error(
+    message: str, cls: type[KieError], code: Any
+) -> None:
+    """wire.md 7: these texts were seen with several codes."""
+    value = {"code": code, "msg": message, "data": None}
+    for body in (orjson.dumps(value), sse(value)):
+        with server_sending(body) as server:
+            for call_mode in BASIC_CALL_MODES:
+                with pytest.raises(cls) as caught:
+                    await call_mode(model_at(server))
+                assert caught.value.message == message
 
 
 _RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo"}

@@ -119,7 +119,7 @@ check: lint typing ## Run the short check: lint, type checks and the unit tests 
 
 # Every suite runs, also after one that failed. mypy uses one core, so it runs at the same time as the tests.
 test: $(READY) ## Run lint, type checks and all tests, on the emulator
-	@$(ON_EMULATOR) $(MAKE) --no-print-directory typing >$(VENV)/typing.log 2>&1 & typing=$$!; failed=; \
+	@$(MAKE) --no-print-directory typing >$(VENV)/typing.log 2>&1 & typing=$$!; failed=; \
 	for suite in $(SUITES); do \
 		$(ON_EMULATOR) $(MAKE) --no-print-directory $$suite || failed="$$failed $$suite"; \
 	done; \

@@ -171,6 +171,30 @@ def fork_script(script: str, *args: str, base_url: str = "", strict: bool = Fals
         return output.read()
 
 
+def errors_without(packages: list[str], code: str, modules: str) -> list[str]:
+    """What a line of code raises where one of the packages is not installed, for each of them.
+
+    Args:
+        packages: The packages, one after the other.
+        code: The line.
+        modules: The start of the names of the modules that it imports again each time.
+    """
+    script = f"""
+import sys
+
+for package in {packages!r}:
+    sys.modules[package] = None
+    try:
+        {code}
+    except (ImportError, SystemExit) as error:
+        print(error)
+    for name in [package, *sys.modules]:
+        if name == package or name.startswith({modules!r}):
+            sys.modules.pop(name, None)
+"""
+    return fork_script(script).splitlines()
+
+
 async def until(condition: Callable[[], object]) -> None:
     """Wait until a condition holds, while the event loop runs."""
     deadline = time.monotonic() + MAX_WAIT

@@ -20,7 +20,7 @@ from limits import MAX_WAIT
 from langchain_kie import __version__, models
 from langchain_kie.emulator import Answer, Emulator, Failure
 from unit_tests.cli.command_line import MODEL, run, run_process
-from unit_tests.loopback import fork_script, named_host
+from unit_tests.loopback import errors_without, fork_script, named_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -311,27 +311,12 @@ def test_warnings_and_errors_of_the_process_are_lines() -> None:
     assert unlisted.returncode == 1
 
 
-MISSING_EXTRA = """
-import sys
-import langchain_kie.cli
-
-for missing in ("typer", "rich"):
-    sys.modules[missing] = None
-    try:
-        langchain_kie.cli.main()
-    except SystemExit as error:
-        print(error.code)
-    for name in [missing, *sys.modules]:
-        if name == missing or name.startswith("langchain_kie.cli."):
-            sys.modules.pop(name, None)
-"""
-
-
 def test_a_missing_extra_is_one_line() -> None:
-    assert fork_script(MISSING_EXTRA).splitlines() == [
-        f"langchain-kie needs {missing}, which is not installed. "
+    packages, code = ["typer", "rich"], "import langchain_kie.cli; langchain_kie.cli.main()"
+    assert errors_without(packages, code, "langchain_kie.cli.") == [
+        f"langchain-kie needs {package}, which is not installed. "
         'Run: pip install "langchain-kie[cli]"'
-        for missing in ("typer", "rich")
+        for package in packages
     ]
 
 

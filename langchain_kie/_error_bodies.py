@@ -38,6 +38,8 @@ _CLOUDFLARE_ERROR = re.compile(r"error(?: code)?:?(?:\s|<[^<>]*>){0,20}(1\d{3})\
 _CODE = re.compile(r"([0-9]{1,5})(?:\.0*)?")
 _SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s")
 _EXCERPT_CHARS = 200
+_MESSAGE_KEYS = ("msg", "message", "errorMessage", "error_message", "detail", "errors", "error")
+_MESSAGE_DEPTH = 4
 _STATUS_WORDS = frozenset(
     {
         *("ping", "pong", "keepalive", "heartbeat", "alive", "status", "progress"),
@@ -201,9 +203,19 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
         message, error = error.get("message"), raw or error.get("type")
     else:
         code = _code_number(value.get("status")) if code in _OK_CODES else code
-    message = message or value.get("msg") or value.get("message") or error or value.get("detail")
+    message = message or value.get("msg") or value.get("message") or error or _message_in(value)
     message = str(message or "").strip() or "KIE reported an error without a message"
     raise with_bill(error_for(message, code=code, names=names, **attributes), value)
+
+
+def _message_in(value: Any) -> str:
+    """Return the message of an error in other words, also inside an object or a list."""
+    for _ in range(_MESSAGE_DEPTH):
+        if isinstance(value, list) and value:
+            value = value[0]
+        elif isinstance(value, dict):
+            value = next(filter(None, map(value.get, _MESSAGE_KEYS)), None)
+    return value.strip() if isinstance(value, str) else ""
 
 
 def with_bill(error: KieError, value: dict[str, Any]) -> KieError:
@@ -255,6 +267,9 @@ def unknown_object_error(value: dict[str, Any]) -> KieError:
     """Return the error for an answer that is an object without an event."""
     if "code" in value or "error" in value:
         return KieEmptyResponseError("KIE sent an empty response")
+    is_status = any(isinstance(value.get(name), str) for name in ("msg", "message", "detail"))
+    if not is_status and (message := _message_in(value)):
+        return error_for(message)
     keys = sorted(map(str, value))[:8]
     return KieProtocolError(f"KIE sent an unknown JSON object, with the keys {keys}")
 

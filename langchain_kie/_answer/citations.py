@@ -100,30 +100,29 @@ def _union(old: list[Any], new: list[Any]) -> list[Any]:
     return union
 
 
-def _merge_member(member: str, old: Json, new: Json) -> Json:
-    return {**old, **new, member: _union(_list(old, member), _list(new, member))}
-
-
-def _join_lists(old: Json, new: Json) -> Json:
-    """Two objects, with the lists of both one after the other."""
+def _merge_lists(join: Callable[[list[Any], list[Any]], list[Any]], old: Json, new: Json) -> Json:
+    """Two objects, with the lists that both have joined."""
     lists = {
-        name: old[name] + value
+        name: join(old[name], value)
         for name, value in new.items()
         if isinstance(value, list) and isinstance(old.get(name), list)
     }
     return {**old, **new, **lists}
 
 
+_unite_lists = partial(_merge_lists, _union)
+_append_lists = partial(_merge_lists, operator.add)
+
 _MERGES: Mapping[str, tuple[type, Callable[[Any, Any], Any]]] = {
     "grounding_metadata": (dict, merge_grounding),
-    "url_context_metadata": (dict, partial(_merge_member, "urlMetadata")),
-    "citation_metadata": (dict, partial(_merge_member, "citationSources")),
+    "url_context_metadata": (dict, _unite_lists),
+    "citation_metadata": (dict, _unite_lists),
     "annotations": (list, _union),
-    "logprobs": (dict, _join_lists),
-    "logprobs_result": (dict, _join_lists),
+    "logprobs": (dict, _append_lists),
+    "logprobs_result": (dict, _append_lists),
     "reasoning_details": (list, operator.add),
     "extra_content": (dict, operator.or_),
-    "provider_specific_fields": (dict, _join_lists),
+    "provider_specific_fields": (dict, _append_lists),
 }
 MERGED_KEYS = _MERGES.keys()
 """The keys whose values are merged; for other keys the value of the last event counts."""
@@ -181,7 +180,7 @@ def _from_grounding(grounding: Any) -> Iterator[Citation]:
 
 
 def _from_citation_metadata(citations: Any) -> Iterator[Citation]:
-    for source in _dicts(citations, "citationSources"):
+    for source in (*_dicts(citations, "citationSources"), *_dicts(citations, "citations")):
         start, end = _positions(source, "startIndex", "endIndex")
         extras = without_none(license=source.get("license")) or None
         cited = without_none(url=source.get("uri"), title=source.get("title"), extras=extras)

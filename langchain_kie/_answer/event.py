@@ -158,7 +158,7 @@ class AnswerEvent:
     def is_bare_end(self) -> bool:
         """Whether it has nothing but a normal finish reason, and maybe token counts."""
         is_normal = self.finish_reason is not None and self.finish_reason.is_normal
-        return is_normal and not (self.has_output or "credits_consumed" in self.metadata)
+        return is_normal and not (self.has_output or self.metadata.get("credits_consumed"))
 
     @property
     def is_last(self) -> bool:

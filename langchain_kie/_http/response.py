@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _MAX_ERROR_BYTES = 64 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
+_INCOMPLETE = "the stream ended before the answer was complete"
 
 
 class Decoded(Protocol):
@@ -185,7 +186,8 @@ class ResponseReader(Generic[ItemT]):
     def may_be_billed(self) -> bool:
         """Whether a part of an answer was received, also if it is no item yet."""
         is_cut = self._parser.is_in_event() or (self._is_compressed and bool(self._error_body))
-        return self.has_items or (self._call.model is not None and is_cut)
+        is_started = self.event_count > 0 or is_cut
+        return self.has_items or (self._call.model is not None and is_started)
 
     @property
     def is_complete(self) -> bool:
@@ -238,19 +240,23 @@ class ResponseReader(Generic[ItemT]):
             error: KieError = KieEmptyResponseError("KIE sent an empty response")
             if self._parser.ends_in_event and not self.has_terminal_event:
                 error = KieStreamInterruptedError("the stream ended inside its first event")
+            elif self._is_answer_started and not self._is_complete_answer():
+                error = KieStreamInterruptedError(_INCOMPLETE)
             elif self._unknown_object is not None and not self._buffered:
                 error = unknown_object_error(self._unknown_object)
             elif self._parser.noise and not self._buffered:
                 error = unreadable_body_error(self._parser.noise)
             raise self._with_context(error)
-        has_finish_reason = self._last_item is not None and self._last_item.has_finish_reason
-        is_complete = self.has_terminal_event or has_finish_reason or self._parser.is_document
-        if self._is_answer_started and not is_complete:
-            message = "the stream ended before the answer was complete"
-            raise self._with_context(KieStreamInterruptedError(message))
         if not self._is_answer_started:
             raise self._with_context(billed_empty_error(self._bill))
+        if not self._is_complete_answer():
+            raise self._with_context(KieStreamInterruptedError(_INCOMPLETE))
         return items
+
+    def _is_complete_answer(self) -> bool:
+        """Whether a body that ended properly has a complete answer."""
+        has_finish_reason = self._last_item is not None and self._last_item.has_finish_reason
+        return self.has_terminal_event or has_finish_reason or bool(self._parser.is_document)
 
     def _decode(self, values: list[Any]) -> list[ItemT]:
         """Decode parsed values, up to the first error."""
@@ -289,10 +295,10 @@ class ResponseReader(Generic[ItemT]):
         """Update what is known of the end of the answer, after an event.
 
         Some servers send a finish reason and go on: output after it withdraws the evidence, and
-        a bare finish reason before any output is none.
+        a bare finish reason before any output is none, nor are costs before any choice.
         """
         is_start = self._buffered is not None and not self._parser.is_document
-        if is_start and item.is_bare_end:
+        if not self._is_answer_started or (is_start and item.is_bare_end):
             return
         self.can_stop_reading = item.is_terminal and item.is_last
         if item.is_terminal:
@@ -347,12 +353,14 @@ class ResponseReader(Generic[ItemT]):
         return body
 
     def _with_context(self, error: KieError) -> KieError:
-        """Add the model and the status to an error, and remove the API key from it."""
+        """Add the model, the status and the bill to an error, and remove the API key from it."""
         if self._call.is_final and self._call.is_final(error):
             error.max_retries = 0
         error.message = shortened(self._redact(error.message))
         error.args = (error.message,)
         error.model = self._call.model
+        if self.has_items and KieStreamInterruptedError.hint not in error.hint:
+            error.hint = f"{error.hint} {KieStreamInterruptedError.hint}".strip()
         error.status_code = self._status_code
         return error
 

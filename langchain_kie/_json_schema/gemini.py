@@ -85,6 +85,10 @@ _ANY_VALUE: Sequence[Schema] = (
 
 _MAY_BE_ABSENT = "Leave out if there is none."
 _MAY_BE_NULL = "null if there is none."
+_MAY_BE_EMPTY = "Empty text if there is none."
+
+_NULL_TEXT: Schema = {"type": "STRING", "enum": ["null"]}
+"""null as a text that the model can write; `coerce` reads it as null."""
 
 
 def to_gemini_schema(schema: Schema) -> Schema:
@@ -106,7 +110,8 @@ def _with_optional_nulls(schema: Schema) -> Schema:
     """A Gemini schema in which the model never has to write null, which KIE does not let it do.
 
     KIE ignores `nullable`, so that a required property gets an invented value, and fails on a
-    `NULL` in `anyOf` (seen with gemini-3.8-flash in 2026-09).
+    `NULL` in `anyOf` (seen with gemini-3.8-flash in 2026-09). A property can be left out instead;
+    an item of a list cannot, so a text means null there.
     """
     schema = map_subschemas(schema, _with_optional_nulls)
     if "anyOf" in schema:
@@ -123,8 +128,26 @@ def _with_optional_nulls(schema: Schema) -> Schema:
         schema = {k: v for k, v in schema.items() if k != "required"}
         schema |= {"required": required} if required else {}
     if _is_nullable(schema.get("items", {})):
-        schema["items"] = with_description(schema["items"], _MAY_BE_NULL)
+        schema["items"] = _with_null_text(schema["items"])
     return schema
+
+
+def _with_null_text(schema: Schema) -> Schema:
+    """A nullable schema in which a text can mean null, `""` where any text is valid."""
+    branches = schema.get("anyOf", [schema])
+    texts = [one for one in branches if one.get("type") == "STRING"]
+    if any("enum" not in one for one in texts):
+        return with_description(schema, _MAY_BE_EMPTY)
+    schema = with_description(schema, _MAY_BE_NULL)
+    if any("null" in one["enum"] for one in texts):
+        return schema
+    if schema.get("type") == "STRING":
+        return {**schema, "enum": [*schema["enum"], "null"]}
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [*branches, _NULL_TEXT]}
+    outside = {key: value for key, value in schema.items() if key in {"nullable", "description"}}
+    inner = {key: value for key, value in schema.items() if key not in outside}
+    return any_of([*([] if inner["type"] == "NULL" else [inner]), _NULL_TEXT], outside)
 
 
 def _is_nullable(schema: Schema) -> bool:
@@ -182,6 +205,17 @@ def _convert(schema: Schema) -> Schema:
     return converted
 
 
+def _convert_property(schema: Schema) -> Schema:
+    """Convert the normalized schema of a property.
+
+    If it has another default than null, to leave it out is not to say null.
+    """
+    converted = _convert(schema)
+    if schema.get("default") is None or not converted.pop("nullable", False):
+        return converted
+    return _with_null_text(converted)
+
+
 def _with_inclusive_bounds(schema: Schema) -> Schema:
     """The schema of an integer, with inclusive bounds only, since Gemini has no others."""
     bounded = dict(schema)
@@ -199,7 +233,7 @@ def _convert_type(schema: Schema) -> Schema:
     kind = schema["type"].upper()
     converted: Schema = {"type": kind} | {k: v for k, v in schema.items() if k in _SENT_UNCHANGED}
     if "properties" in schema:
-        converted["properties"] = {k: _convert(v) for k, v in schema["properties"].items()}
+        converted["properties"] = {k: _convert_property(v) for k, v in schema["properties"].items()}
         required = [name for name in schema.get("required", ()) if name in schema["properties"]]
         converted |= {"required": required} if required else {}
     if kind == "ARRAY":

@@ -113,7 +113,9 @@ def _set_finish_reason(parsed: AnswerEvent, rows: Mapping[str, FinishReason]) ->
         parsed.finish_reason, parsed.native_finish_reason = None, ""
         return
     if word == "error":
-        raise error_for("the answer ended with the finish reason 'error'")
+        texts = [output for output in parsed.outputs if isinstance(output, str)]
+        text = ": ".join(["the answer ended with the finish reason 'error'", *texts])
+        raise error_for(text)
     parsed.finish_reason = parsed.finish_reason or rows.get(word) or FinishReason(word)
     last = parsed.outputs[-1] if parsed.outputs else None
     if not (isinstance(last, dict) and last["type"] in _SERVER_TOOL_BLOCKS):

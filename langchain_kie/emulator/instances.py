@@ -59,11 +59,14 @@ class _Filler:
         if "enum" in schema:
             prompt = self._values.prompt.lower()
             named = [m for m in schema["enum"] if m and isinstance(m, str) and m.lower() in prompt]
-            return [*named, *schema["enum"]][0]
+            null = [m for m in schema["enum"] if IGNORED_NULLABLE in schema and m == "null"]
+            return [*named, *null, *schema["enum"]][0]
         branches = schema.get("anyOf") or schema.get("oneOf")
         if branches:
             branches = [self._resolve(branch) for branch in branches]
             branches.sort(key=lambda b: (b.get("type") == "null") is (depth < _MAX_DEPTH))
+            if IGNORED_NULLABLE in schema and not (self._values.texts or self._values.numbers):
+                branches.sort(key=lambda branch: "null" not in branch.get("enum", ()))
             return self.value(branches[0], name, depth + 1)
         builders: dict[str, Callable[[Schema, str, int], Any]] = {
             "object": self._object,

@@ -91,8 +91,8 @@ def expected_outcome(fault: Fault, point: Point, answer: Answer, call_mode: str)
     """Retry before the first item, raise until the answer is complete, then ignore the fault.
 
     The first item of a stream is its first piece that is not only a role; the one of a document
-    is the document. A part of the first item may have been billed, so that a response that ends
-    there is not retried. A truncated document cannot be parsed.
+    is the document. A role, and a part of the first item, may have been billed, so that a response
+    that ends after them is not retried. A truncated document cannot be parsed.
     """
     effect = fault.effect
     labels = [label for label, _ in point.complete_pieces(answer)]
@@ -116,8 +116,8 @@ def _before_first_item(effect: Effect, point: Point, answer: Answer) -> Expected
         kind = "breaks"
     elif kind == "ends" and answer.is_document and point.prefix(answer):
         return Expected((KieProtocolError,), 0)
-    is_in_item = point.stage == "body" and (answer.is_document or point.inside)
-    is_cut = is_in_item and point.prefix(answer)
+    is_started = answer.is_document or point.inside or point.complete_pieces(answer)
+    is_cut = point.stage == "body" and is_started and point.prefix(answer)
     return Expected(*(_IN_FIRST_ITEM if is_cut else _BEFORE_FIRST_ITEM)[kind])
 
 

@@ -425,6 +425,7 @@ def test_uploaded_file_is_sent_by_its_url(emulator, api):
 @pytest.mark.parametrize("sample", SAMPLES[:4], ids=lambda sample: sample.mime_type)
 @pytest.mark.parametrize("is_remote", [False, True])
 def test_require_media_seen_detects_dropped_media(emulator, api, sample, is_remote):
+    """wire.md 9-6."""
     block = media_block(sample.url if is_remote else sample.data)
     trusting, checking = model_of(emulator, api), model_of(emulator, api, require_media_seen=True)
     assert checking.invoke(asking_about(block)).response_metadata["media_count"] == 1

@@ -16,6 +16,9 @@ from langchain_core.exceptions import OutputParserException
 from pydantic import BaseModel
 from scripted_server import sse
 
+from langchain_kie import ChatKieGemini
+from langchain_kie.emulator import Emulator
+
 if TYPE_CHECKING:
     from scripted_server import ScriptedServer
 
@@ -100,17 +103,19 @@ ORDERS: dict[str, tuple[dict[str, Any], Order]] = {
 }  # fmt: skip
 
 
-def _order_server(api: str, method: str, answer: dict[str, Any]) -> ScriptedServer:
+def _order_server(
+    api: str, method: str, answer: dict[str, Any], name: str = "Order"
+) -> ScriptedServer:
     """A server that answers as KIE does: with JSON text, or with a call."""
     arguments = json.dumps(answer)
     if api == "generate_content":
-        call = {"functionCall": {"name": "Order", "args": answer}}
+        call = {"functionCall": {"name": name, "args": answer}}
         part = {"text": arguments} if method == "json_schema" else call
         candidate = {"content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}
         return server_sending(sse(json.dumps({"candidates": [candidate]})))
     if method == "json_schema":
         return server_of(text_event(arguments))
-    return server_of(call_event("Order", arguments))
+    return server_of(call_event(name, arguments))
 
 
 @pytest.mark.parametrize("api", ["chat_completions", "generate_content"])
@@ -170,6 +175,7 @@ def test_text_is_streamed_as_it_comes_if_nothing_can_be_null():
     "wrong", [{"parts": [None, None]}, {"name": None}, {"scores": None}, {"amount": None}]
 )
 def test_values_that_may_not_be_null_are_an_error(api, method, wrong):
+    """wire.md 5-3: nested objects that were lost, for example."""
     with _order_server(api, method, PLAIN_ORDER | wrong) as server:
         chain = model_at(server, api=api).with_structured_output(Order, method=method)
         with pytest.raises(OutputParserException, match="does not match the schema"):
@@ -186,6 +192,40 @@ def test_integers_in_json_text_keep_their_digits(api, digits):
     for answer in (answers[0], answers[-1]):
         assert answer.amount == int(digits)
         assert answer.scores == {"x": int(digits)}
+
+
+class Lists(BaseModel):
+    """Lists with items that may be null, and a property that is not null if it is absent."""
+
+    sizes: list[int | None]
+    kinds: list[Kind | None]
+    levels: list[Literal["low", "high"] | None]
+    days: list[date | None]
+    parts: list[Part | None]
+    rows: list[list[int] | None]
+    mixed: list[int | Part | None]
+    limit: int | None = 5
+
+
+NULLS = {name: [None] for name in Lists.model_fields} | {"limit": None}
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+def test_natively_a_text_means_null_where_nothing_can_be_left_out(method):
+    """wire.md 2.4-8: the model writes a text that the schema allows, else it invents a value."""
+    with Emulator(ignore_nullable=True) as emulator:
+        model = ChatKieGemini(
+            model="gemini-3.8-flash", api="generate_content", base_url=emulator.base_url
+        )
+        chain = model.with_structured_output(Lists, method=method)
+        answer = chain.invoke("The limit is 7.")
+    assert answer == Lists(**NULLS | {"limit": 7})
+    for text in ("null", ""):
+        answer = {name: [text] for name in Lists.model_fields} | {"limit": text}
+        with _order_server("generate_content", method, answer, name="Lists") as server:
+            chain = model_at(server, api="generate_content")
+            chain = chain.with_structured_output(Lists, method=method)
+            assert chain.invoke("?") == [*chain.stream("?")][-1] == Lists(**NULLS)
 
 
 class Box(BaseModel):

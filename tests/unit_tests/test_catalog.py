@@ -47,6 +47,7 @@ def native_path(model: str) -> str:
 
 
 def test_the_catalog_has_these_models_and_no_others() -> None:
+    """wire.md 1.1-1, 1.1-2, 1.1-3, 1.1-4, 1.1-5, 1.1-6, 1.1-7, 1.1-8, 1.1-9."""
     assert [model.name for model in MODELS] == [friendly for friendly, _, _ in NAMES]
 
 
@@ -54,7 +55,7 @@ def test_the_catalog_has_these_models_and_no_others() -> None:
 def test_every_name_of_a_model_goes_to_its_url(
     friendly: str, slug: str, native: str | None
 ) -> None:
-    """wire.md 1-3, 1-5: the path selects the model."""
+    """wire.md 1-3, 1-5, 10-1, 10-2, 10-3: the path selects the model, and the default API."""
     cases = {
         (friendly, None): DEFAULTS[friendly],
         (friendly, "chat_completions"): chat_path(slug),

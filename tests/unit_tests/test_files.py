@@ -130,6 +130,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
 async def test_every_kind_of_file_is_uploaded(
     files: KieFiles, emulator: Emulator, tmp_path: Path, upload_mode: Any, source: Any
 ) -> None:
+    """wire.md 9-10, 9-11, 9-13."""
     given = source(tmp_path)
     progress: list[tuple[int, int]] = []
     try:
@@ -153,6 +154,7 @@ async def test_every_kind_of_file_is_uploaded(
 async def test_http_url_is_downloaded_by_kie(
     files: KieFiles, emulator: Emulator, upload_mode: Any
 ) -> None:
+    """wire.md 9-5, 9-10: links to YouTube are rejected before that."""
     file = await upload_mode(files, "https://media.example/cat.png")
     assert downloaded(file) == ("image/png", PNG)
     assert file.mime_type == "image/png"
@@ -256,6 +258,7 @@ def test_file_type_without_an_extension_is_not_uploaded(files: KieFiles) -> None
 def test_name_gets_the_extension_of_the_type(
     files: KieFiles, given: str, data: bytes, name: str, served_as: str
 ) -> None:
+    """wire.md 9-4, 9-14: the server's type depends on the extension."""
     file = files.upload(data, name=given)
     assert file.name == name
     assert downloaded(file) == (served_as, data)
@@ -309,6 +312,7 @@ def test_host_of_the_upload_api(
     settings: dict[str, str],
     host: str,
 ) -> None:
+    """wire.md 9-9."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert repr(KieFiles(api_key=KEY, **settings)) == f"KieFiles(upload_url={host!r})"

@@ -66,6 +66,7 @@ def test_expiry_is_read_from_the_answer(stated: Any, lifetime: timedelta | None)
 
 
 def test_field_names_of_both_documentation_pages_are_read() -> None:
+    """wire.md 9-13."""
     other = receipt(downloadUrl=None, fileUrl=f"{STORED_AT}x", fileName="b.png", fileSize="5")
     with server_sending(receipt(fileSize=len(PNG)), other) as server:
         first, second = files_at(server).upload(PNG), files_at(server).upload(PNG)

@@ -387,6 +387,21 @@ async def test_recited_text_is_cited():
     assert text_block(message)["annotations"][0]["extras"] == {"license": "mit"}
 
 
+@pytest.mark.parametrize("name", ["citationSources", "citations"])
+async def test_sources_of_several_events_are_kept_under_either_name(name):
+    first, last = (
+        {"startIndex": start, "endIndex": start + 4, "uri": f"https://{start}.example"}
+        for start in (0, 6)
+    )
+    body = sse(
+        event({"text": "Été. "}, citationMetadata={name: [first]}),
+        event({"text": "Été!"}, finishReason="STOP", citationMetadata={name: [first, last]}),
+    )
+    message = await message_of(body)
+    assert message.response_metadata["citation_metadata"] == {name: [first, last]}
+    assert cited(message) == [("Ét", "https://0.example"), (" Ét", "https://6.example")]
+
+
 NOTE = {
     "type": "url_citation",
     "url_citation": {

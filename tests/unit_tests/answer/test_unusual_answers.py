@@ -14,8 +14,11 @@ from langchain_kie import (
     KieConnectionError,
     KieEmptyResponseError,
     KieInsufficientCreditsError,
+    KieInvalidRequestError,
     KieProtocolError,
+    KieRateLimitError,
     KieServerError,
+    KieStreamInterruptedError,
 )
 
 NATIVE = {"model": "gemini-3.5-flash"}
@@ -212,6 +215,16 @@ FAILED: dict[str, tuple[bytes, dict[str, Any], type[Exception], int]] = {
                           usage={"prompt_tokens": 1, "completion_tokens": 2})),
         {}, KieServerError, 1,
     ),
+    "the end after a role": (
+        sse(chat({"delta": {"role": "assistant"}})), {}, KieStreamInterruptedError, 1,
+    ),
+    "the end after an empty event": (
+        sse(native(finish=None)), NATIVE, KieStreamInterruptedError, 1,
+    ),
+    "a lost file with the finish reason error": (
+        sse(chat({"delta": {"content": "Image download failed"}, "finish_reason": "error"})),
+        {}, KieInvalidRequestError, 1,
+    ),
     "a failed call in Google's OpenAI-compatible words": (
         sse(chat({"delta": {}, "finish_reason": "function_call_filter: MALFORMED_FUNCTION_CALL"}),
             chat(usage={"prompt_tokens": 1, "completion_tokens": 2})),
@@ -235,6 +248,18 @@ async def test_a_failure_is_reported(body, fields, error, requests, no_sleep) ->
             with pytest.raises(error):
                 await call_mode(model_at(server, max_retries=1, **fields))
             assert len(server.requests) == requests
+
+
+@pytest.mark.parametrize("code", [429, 500])
+async def test_an_error_after_output_says_that_the_call_may_be_billed(code, no_sleep) -> None:
+    error = {"code": code, "msg": "m"}
+    text = native({"text": "a"}, finish=None)
+    for fields, event in ((NATIVE, text), ({}, chat({"delta": {"content": "a"}}))):
+        with server_sending(sse(event, error)) as server:
+            for call_mode in BASIC_CALL_MODES:
+                with pytest.raises(KieServerError if code == 500 else KieRateLimitError) as caught:
+                    await call_mode(model_at(server, **fields))
+                assert "may have billed" in str(caught.value)
 
 
 async def test_an_empty_stop_with_counts_is_no_end_if_the_connection_breaks() -> None:

@@ -75,6 +75,14 @@ NULLABLE = {
         "this",
     ),
     "a member of an enum": ({"type": "STRING", "nullable": True, "enum": ["x", "y"]}, "x"),
+    "a member that says null": (
+        {"type": "STRING", "nullable": True, "enum": ["x", "null"]},
+        "null",
+    ),
+    "a branch that says null": (
+        {"anyOf": [{"type": "INTEGER"}, {"type": "STRING", "enum": ["null"]}], "nullable": True},
+        "null",
+    ),
     "a number": ({"type": "INTEGER", "nullable": True}, 1),
     "a list": ({"type": "ARRAY", "nullable": True, "items": {"type": "STRING"}}, ["this"]),
     "an object": (

@@ -77,6 +77,7 @@ def test_a_document_cut_at_any_byte_is_a_protocol_error(name: str) -> None:
     assert len(reader.close()) == 1
 
 
+PING = {"type": "ping"}
 _GZIP = gzip.compress(fixture("chat_completion.json"), mtime=0)
 STARTS: list[tuple[bytes, bool]] = [
     (b"", True),
@@ -86,7 +87,10 @@ STARTS: list[tuple[bytes, bool]] = [
     (b'data:{"cho\n', False),
     (b": here\n\ndata: {\ndata: ", False),
     (b'event: message\r\ndata: {"cand', False),
-    (b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\n', True),
+    (sse(PING, PING), True),
+    (b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\n', False),
+    (sse({"candidates": [{"content": {"parts": []}, "finishReason": "STOP"}]}), False),
+    (sse({"choices": []}), False),
     (b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\ndata: {"cho', False),
     (b'{"usage":{"total_tokens":15},"credits_consumed":0.5,"choices":[{"index":0,"mess', False),
     (b'[{"candidates":[', False),
@@ -167,7 +171,6 @@ def native(text: str = "", finish_reason: str | None = None, **members: Any) -> 
 USAGE = {"choices": [], "usage": {"prompt_tokens": 3, "total_tokens": 5}}
 NATIVE_USAGE = {"usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 5}}
 CREDITS = {"choices": [], "credits_consumed": 0.1}
-PING = {"type": "ping"}
 
 EVIDENCE: list[tuple[Sequence[dict[str, Any] | str], bool, bool, bool]] = [
     ([chat("a")], False, True, False),
@@ -185,6 +188,11 @@ EVIDENCE: list[tuple[Sequence[dict[str, Any] | str], bool, bool, bool]] = [
     ([chat("a", "stop"), CREDITS, chat("b")], False, False, False),
     ([chat("a"), "[DONE]"], True, False, True),
     ([chat("a", "stop"), "[DONE]", chat("b")], True, False, True),
+    ([USAGE, chat("a")], False, True, False),
+    ([USAGE, USAGE, chat("a", "stop")], True, True, False),
+    ([CREDITS, chat("a")], False, True, False),
+    ([NATIVE_USAGE, native("a")], False, True, False),
+    ([native("", "STOP", credits_consumed=0), native("b")], False, True, False),
     ([native("a", "STOP")], True, True, False),
     ([native("a", "STOP"), native("b")], False, True, False),
     ([native("a", "STOP"), native()], True, True, False),

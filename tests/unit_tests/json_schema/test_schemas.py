@@ -416,7 +416,8 @@ def test_for_gemini_any_value_is_any_of_all_types() -> None:
     assert "nullable" not in converted
 
 
-ABSENT = "Leave out if there is none."
+ABSENT, NONE = "Leave out if there is none.", "null if there is none."
+NULL_TEXT = {"type": "STRING", "enum": ["null"]}
 NULLABLE: list[tuple[str, Json, Json, bool]] = [
     ("not nullable", {"type": "string"}, {"type": "STRING"}, True),
     ("any value", {"description": "d"}, {"anyOf": ..., "description": "d"}, True),
@@ -443,9 +444,32 @@ NULLABLE: list[tuple[str, Json, Json, bool]] = [
     ("only null", {"anyOf": [NULL, NULL | {"description": "None."}]},
      {"type": "NULL", "nullable": True, "description": ABSENT}, False),
     ("null", NULL, {"type": "NULL", "description": ABSENT}, False),
-    ("a list of nullable items", {"type": "array", "items": {"type": ["integer", "null"]}},
-     {"type": "ARRAY", "items": {"type": "INTEGER", "nullable": True,
-                                 "description": "null if there is none."}}, True),
+    *[(f"a list of {name}", {"type": "array", "items": {"anyOf": [item, NULL]}},
+       {"type": "ARRAY", "items": gemini}, True) for name, item, gemini in (
+        ("integers", INTEGER, {"anyOf": [{"type": "INTEGER"}, NULL_TEXT], "nullable": True,
+                               "description": NONE}),
+        ("members", {"enum": ["a"]}, {"type": "STRING", "enum": ["a", "null"], "nullable": True,
+                                      "description": NONE}),
+        ("members with null", {"enum": ["null"]}, {**NULL_TEXT, "nullable": True,
+                                                   "description": NONE}),
+        ("a union", {"anyOf": [INTEGER, {"type": "boolean"}]},
+         {"anyOf": [{"type": "INTEGER"}, {"type": "BOOLEAN"}, NULL_TEXT], "nullable": True,
+          "description": NONE}),
+        ("lists", {"type": "array", "items": INTEGER},
+         {"anyOf": [{"type": "ARRAY", "items": {"type": "INTEGER"}}, NULL_TEXT],
+          "nullable": True, "description": NONE}),
+        ("texts", STRING, {"type": "STRING", "nullable": True,
+                           "description": "Empty text if there is none."}),
+        ("texts and numbers", {"anyOf": [INTEGER, STRING]},
+         {"anyOf": [{"type": "INTEGER"}, {"type": "STRING"}], "nullable": True,
+          "description": "Empty text if there is none."}),
+    )],
+    ("a list of nothing", {"type": "array", "items": NULL},
+     {"type": "ARRAY", "items": {**NULL_TEXT, "description": NONE}}, True),
+    ("another default than null", {"anyOf": [INTEGER, NULL], "default": 5},
+     {"anyOf": [{"type": "INTEGER"}, NULL_TEXT], "description": f"Default: 5. {NONE}"}, True),
+    ("the default null", {"anyOf": [INTEGER, NULL], "default": None},
+     {"type": "INTEGER", "nullable": True, "description": ABSENT}, False),
     ("a Gemini schema", {"type": "ARRAY", "items": {
         "type": "OBJECT", "properties": {"b": {"type": "STRING", "nullable": True}},
         "required": ["b"]}},

@@ -58,6 +58,9 @@ class Row:
 class Suite:
     """Everything that is measured.
 
+    Samples are short and rounds many: the speed of a machine can change within tenths of a second,
+    so that only samples next to each other can be compared.
+
     Attributes:
         base_url: The URL of the server.
         runner: The event loop of the async calls.
@@ -74,9 +77,9 @@ class Suite:
     runner: asyncio.Runner
     families: frozenset[str] = frozenset()
     only: frozenset[str] = frozenset()
-    rounds: int = 9
-    patience: float = 20.0
-    seconds: float = 0.08
+    rounds: int = 31
+    patience: float = 40.0
+    seconds: float = 0.02
     calls: int = 10_000
     shrinking: int = 1
 

@@ -61,6 +61,7 @@ OBJECTS: list[tuple[dict[str, Any], type[KieError], str]] = [
     ({"msg": CREDITS}, KieInsufficientCreditsError, CREDITS),
     ({"success": False, "detail": "m"}, KieServerError, "m"),
     ({"success": False, "errorMessage": "m"}, KieServerError, "m"),
+    ({"success": False, "detail": {"a": 1}}, KieServerError, "{'a': 1}"),
     ({"success": False, "errors": [{"message": CREDITS}]}, KieInsufficientCreditsError, CREDITS),
     ({"detail": {"error": "m"}}, KieServerError, "m"),
     ({"detail": [{"loc": ["body"], "msg": "m"}]}, KieServerError, "m"),

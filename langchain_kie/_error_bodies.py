@@ -204,7 +204,8 @@ def raise_if_error(value: dict[str, Any], **attributes: Any) -> None:
     else:
         code = _code_number(value.get("status")) if code in _OK_CODES else code
     message = message or value.get("msg") or value.get("message") or error or _message_in(value)
-    message = str(message or value.get("detail") or "").strip() or "KIE reported an error without a message"
+    message = str(message or value.get("detail") or "").strip()
+    message = message or "KIE reported an error without a message"
     raise with_bill(error_for(message, code=code, names=names, **attributes), value)
 
 

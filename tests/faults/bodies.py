@@ -42,6 +42,7 @@ from langchain_kie import (
     KiePermissionDeniedError,
     KieRateLimitError,
     KieServerError,
+    KieStreamInterruptedError,
 )
 
 if TYPE_CHECKING:
@@ -131,12 +132,17 @@ EMPTY_BODIES = {
     "only comments": b": here\n\n: still here\n\n",
     "only [DONE]": sse("[DONE]"),
     "[DONE] without content": sse({"choices": [{"delta": {"role": "assistant"}}]}, "[DONE]"),
-    "choices without content": sse({"choices": [{"delta": {"content": None}}]}),
-    "an empty choice": sse({"choices": [{"index": 0}]}),
-    "candidates without content": sse({"candidates": [{"index": 0}]}),
+    "choices without content": sse({"choices": [{"delta": {"content": None}}]}, "[DONE]"),
+    "an empty choice": sse({"choices": [{"index": 0}]}, "[DONE]"),
+    "candidates without content": orjson.dumps({"candidates": [{"index": 0}]}),
     "an empty document": b"[]",
     "zero usage": sse({"choices": [], "usage": {"total_tokens": 0}}, "[DONE]"),
     "native zero usage": sse({"candidates": [], "usageMetadata": {"totalTokenCount": 0}}),
+}
+ENDLESS_BODIES = {
+    "choices without content, and no end": sse({"choices": [{"delta": {"content": None}}]}),
+    "an empty choice, and no end": sse({"choices": [{"index": 0}]}),
+    "candidates without content, and no end": sse({"candidates": [{"index": 0}]}),
 }
 BILLED_BODIES = {
     "usage without a choice": sse({"choices": [], "usage": {"total_tokens": 7}}, "[DONE]"),
@@ -286,6 +292,13 @@ CONTENT = (
         "S4",
         Effect(cls=KieEmptyResponseError),
         {name: _replaced(body) for name, body in BILLED_BODIES.items()},
+        _FIRST,
+        FEW,
+    ),
+    *rows(
+        "S4",
+        Effect(cls=KieStreamInterruptedError),
+        {name: _replaced(body) for name, body in ENDLESS_BODIES.items()},
         _FIRST,
         FEW,
     ),

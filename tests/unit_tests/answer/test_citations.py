@@ -390,8 +390,8 @@ async def test_recited_text_is_cited():
 @pytest.mark.parametrize("name", ["citationSources", "citations"])
 async def test_sources_of_several_events_are_kept_under_either_name(name):
     first, last = (
-        {"startIndex": start, "endIndex": start + 4, "uri": f"https://{start}.example"}
-        for start in (0, 6)
+        {"startIndex": start, "endIndex": start + 5, "uri": f"https://{start}.example"}
+        for start in (0, 7)
     )
     body = sse(
         event({"text": "Été. "}, citationMetadata={name: [first]}),
@@ -399,7 +399,7 @@ async def test_sources_of_several_events_are_kept_under_either_name(name):
     )
     message = await message_of(body)
     assert message.response_metadata["citation_metadata"] == {name: [first, last]}
-    assert cited(message) == [("Ét", "https://0.example"), (" Ét", "https://6.example")]
+    assert cited(message) == [("Été", "https://0.example"), ("Été", "https://7.example")]
 
 
 NOTE = {

@@ -145,6 +145,17 @@ class AnswerEvent:
     is_terminal: bool = False
 
     @property
+    def answer_choice(self) -> int | str | None:
+        """The choice that is the answer, if this is the first event with output or several."""
+        return self.choice if self.others or self.has_output else None
+
+    def is_about_other(self, choice: int | str | None) -> bool:
+        """Whether it is only about another choice; some servers send the index as text."""
+        if choice is None or self.choice is None or self.others:
+            return False
+        return str(self.choice) != str(choice)
+
+    @property
     def has_output(self) -> bool:
         """Whether it has something of the answer: text, a block, a tool call or a thought."""
         return bool(self.outputs or self.reasoning or self.other_reasoning or self.refusal)
@@ -162,9 +173,9 @@ class AnswerEvent:
 
     @property
     def is_last(self) -> bool:
-        """Whether nothing relevant follows: the credits come last."""
+        """Whether nothing relevant follows: the credits, if they are not 0, come last."""
         is_end = self.native_finish_reason or not self.has_output
-        return bool(is_end and "credits_consumed" in self.metadata)
+        return bool(is_end and self.metadata.get("credits_consumed"))
 
     @property
     def is_empty(self) -> bool:

@@ -60,8 +60,7 @@ class EventFilter:
     def _of_choice(self, event: AnswerEvent) -> AnswerEvent:
         """Return the event without another choice than the answer."""
         if self._choice is None:
-            if event.outputs or event.others or event.has_output:
-                self._choice = event.choice
+            self._choice = event.answer_choice
             return event
         if not _is_other(event.choice, self._choice):
             return event

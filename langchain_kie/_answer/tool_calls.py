@@ -84,8 +84,8 @@ class ToolCalls:
         )
 
     def defect(self) -> str:
-        """Why the first call cannot be used; empty if there is no call."""
-        call = next((call for call in self._calls if call.name), None)
+        """Why the first call that is not the answer cannot be used; empty if there is none."""
+        call = next((call for call in self._calls if call.name and not call.is_answer), None)
         return (call.defect() or f"the model called {call.name!r} instead") if call else ""
 
     def add(self, delta: ToolCallDelta, text_length: int, chunks: _Chunks) -> str:

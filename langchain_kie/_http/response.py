@@ -45,6 +45,7 @@ class Decoded(Protocol):
     """What `ResponseReader` needs to know of a decoded event.
 
     Attributes:
+        answer_choice: The choice that is the answer, `None` if the event does not tell.
         has_output: The event has a piece of the answer.
         has_finish_reason: The event has a finish reason, also one after which more can come; it
             proves the end only if the body ends properly after it.
@@ -57,6 +58,8 @@ class Decoded(Protocol):
     """
 
     @property
+    def answer_choice(self) -> int | str | None: ...
+    @property
     def has_output(self) -> bool: ...
     @property
     def has_finish_reason(self) -> bool: ...
@@ -68,6 +71,8 @@ class Decoded(Protocol):
     def is_terminal(self) -> bool: ...
     @property
     def is_last(self) -> bool: ...
+    def is_about_other(self, choice: int | str | None) -> bool:
+        """Return whether the event is only about another choice."""
 
 
 ItemT = TypeVar("ItemT", bound=Decoded)
@@ -83,12 +88,17 @@ class SingleEvent(Generic[ValueT]):
     """
 
     value: ValueT
+    answer_choice: int | str | None = None
     has_output: bool = True
     has_finish_reason: bool = False
     is_bare_end: bool = False
     is_empty: bool = False
     is_terminal: bool = True
     is_last: bool = True
+
+    def is_about_other(self, choice: int | str | None) -> bool:  # noqa: ARG002 - it has no choices
+        """Return False."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +182,7 @@ class ResponseReader(Generic[ItemT]):
         self._ignores_events = False
         self._is_answer_started = False
         self._last_item: ItemT | None = None
+        self._choice: int | str | None = None
         self._bill: dict[str, Any] = {}
         self._unknown_object: dict[str, Any] | None = None
         encoding = headers.get("content-encoding", "identity")
@@ -255,8 +266,9 @@ class ResponseReader(Generic[ItemT]):
 
     def _is_complete_answer(self) -> bool:
         """Whether a body that ended properly has a complete answer."""
-        has_finish_reason = self._last_item is not None and self._last_item.has_finish_reason
-        return self.has_terminal_event or has_finish_reason or bool(self._parser.is_document)
+        last = self._last_item
+        is_end = last and last.has_finish_reason and not last.is_about_other(self._choice)
+        return bool(self.has_terminal_event or is_end or self._parser.is_document)
 
     def _decode(self, values: list[Any]) -> list[ItemT]:
         """Decode parsed values, up to the first error."""
@@ -281,6 +293,7 @@ class ResponseReader(Generic[ItemT]):
             if not self._is_answer_started:
                 self._is_answer_started, self._bill = starts_answer(event), {**self._bill, **event}
             self._last_item = item
+            self._choice = item.answer_choice if self._choice is None else self._choice
             if item.is_terminal or self.has_terminal_event:
                 self._weigh_evidence(item, event)
             if self._buffered is None:
@@ -295,10 +308,13 @@ class ResponseReader(Generic[ItemT]):
         """Update what is known of the end of the answer, after an event.
 
         Some servers send a finish reason and go on: output after it withdraws the evidence, and
-        a bare finish reason before any output is none, nor are costs before any choice.
+        a bare finish reason before any output is none, nor are costs before any choice, nor the
+        finish reason of another choice.
         """
         is_start = self._buffered is not None and not self._parser.is_document
         if not self._is_answer_started or (is_start and item.is_bare_end):
+            return
+        if item.is_about_other(self._choice):
             return
         self.can_stop_reading = item.is_terminal and item.is_last
         if item.is_terminal:

@@ -84,8 +84,9 @@ def parse_event(event: Json) -> AnswerEvent:
         if "usage" in event and parsed.parse_usage is None:  # next to a native answer
             set_usage(parsed, event["usage"], chat_completions.parse_usage)
         if event.get("credits_consumed") is not None:
-            parsed.is_terminal = True
             credits_consumed = credits_of(event)
+            # next to a choice, 0 can mean that the answer is not billed yet
+            parsed.is_terminal = credits_consumed != 0 or parsed.choice is None
             if credits_consumed is not None:
                 parsed.metadata["credits_consumed"] = credits_consumed
         if parsed.native_finish_reason:

@@ -334,7 +334,7 @@ CONTENT = (
         check=_has_replacement,
     ),
     Fault("S9", "duplicate keys", LEGAL, _transformed(_with_keys_twice), answers=CHAT_STREAMS),
-    Fault("S9", "64 MiB and more", UNREADABLE, _inserted(sse(" " * 67_108_864)), **_HEAVY),
+    Fault("S9", "more than 64 MiB", UNREADABLE, _inserted(sse(" " * 68_157_440)), **_HEAVY),
     Fault("S9", "50 000 events", LEGAL, _inserted(sse({"choices": []}) * 50_000), **_HEAVY),
     *rows(
         "S10",

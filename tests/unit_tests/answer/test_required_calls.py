@@ -481,6 +481,17 @@ async def test_a_call_with_another_name_or_of_a_tool_is_not_the_answer() -> None
                 assert [call["name"] for call in message.tool_calls] == ["report"]
 
 
+async def test_the_error_for_an_unknown_call_next_to_the_answer_names_that_call() -> None:
+    calls = [fragment("report", REPORT, index=0, id="c1"), fragment("zz", "{}", index=1, id="c2")]
+    parts = [{"functionCall": {"name": name, "args": {}}} for name in ("report", "zz")]
+    for model, body in (
+        (CHAT, completion(content="", tool_calls=calls)),
+        (NATIVE, sse(native(*parts, finish="STOP"))),
+    ):
+        with pytest.raises(KieProtocolError, match="'zz', which it was not offered"):
+            await answers(body, model, (), response_format=SCHEMA)
+
+
 def test_only_text_that_does_not_start_like_json_is_held() -> None:
     for pieces, shown in (
         (["{", '"a"', ":1}"], ["{", '"a"', ":1}"]),

@@ -124,18 +124,24 @@ async def test_an_image_only_in_the_complete_message_is_kept() -> None:
             assert [b["type"] for b in message.content_blocks] == ["text", "image"]
 
 
-def several(api: str, *pieces: tuple[Any, str], finish: bool = False) -> dict[str, Any]:
-    """An event with choices or candidates, each with an index and a piece of its text."""
-    if api == "generate_content":
-        end: dict[str, Any] = {"finishReason": "STOP"} if finish else {}
-        return {
-            "candidates": [
-                {"index": index, "content": {"parts": [{"text": text}] if text else []}, **end}
-                for index, text in pieces
-            ]
-        }
-    end = {"finish_reason": "stop"} if finish else {}
-    return chat(*({"index": index, "delta": {"content": text}, **end} for index, text in pieces))
+def several(api: str, *events: list[tuple[Any, str]]) -> list[dict[str, Any]]:
+    """Events with choices or candidates, each with an index and a piece of its text."""
+    last = {str(index): pieces for pieces in events for index, _ in pieces}
+    values = []
+    for pieces in events:
+        choices: list[dict[str, Any]] = []
+        for index, text in pieces:
+            is_last = last[str(index)] is pieces
+            if api == "generate_content":
+                end = {"finishReason": "STOP"} if is_last else {}
+                parts = [{"text": text}] if text else []
+                choices.append({"index": index, "content": {"parts": parts}, **end})
+            else:
+                end = {"finish_reason": "stop"} if is_last else {}
+                choices.append({"index": index, "delta": {"content": text}, **end})
+        name = "candidates" if api == "generate_content" else "choices"
+        values.append({name: choices})
+    return values
 
 
 SEVERAL: dict[str, tuple[list[list[tuple[Any, str]]], str]] = {
@@ -160,7 +166,7 @@ SEVERAL: dict[str, tuple[list[list[tuple[Any, str]]], str]] = {
 @pytest.mark.parametrize(("events", "text"), SEVERAL.values(), ids=SEVERAL)
 async def test_choices_do_not_mix(events: list[Any], text: str, api: str) -> None:
     """wire.md 11-23: one of them is the answer, wherever its pieces are."""
-    values = [several(api, *pieces, finish=pieces == events[-1]) for pieces in events]
+    values = several(api, *events)
     for split in (False, True):
         parts = [sse(value) for value in values]
         with ScriptedServer(Scripted(parts if split else [b"".join(parts)])) as server:

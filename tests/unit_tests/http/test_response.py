@@ -168,6 +168,12 @@ def native(text: str = "", finish_reason: str | None = None, **members: Any) -> 
     return {"candidates": [candidate], "usageMetadata": counts, **members}
 
 
+def of_choice(index: int | str, event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event that is about another choice or candidate."""
+    name = "choices" if "choices" in event else "candidates"
+    return {**event, name: [{**event[name][0], "index": index}]}
+
+
 USAGE = {"choices": [], "usage": {"prompt_tokens": 3, "total_tokens": 5}}
 NATIVE_USAGE = {"usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 5}}
 CREDITS = {"choices": [], "credits_consumed": 0.1}
@@ -193,6 +199,16 @@ EVIDENCE: list[tuple[Sequence[dict[str, Any] | str], bool, bool, bool]] = [
     ([CREDITS, chat("a")], False, True, False),
     ([NATIVE_USAGE, native("a")], False, True, False),
     ([native("", "STOP", credits_consumed=0), native("b")], False, True, False),
+    ([chat(credits_consumed=0), chat("a")], False, True, False),
+    ([native("", credits_consumed=0), native("a")], False, True, False),
+    ([native("a", "STOP", credits_consumed=0)], True, True, False),
+    ([native("a"), {"credits_consumed": 0}], True, True, False),
+    ([native("a"), {"credits_consumed": 0}, native("b")], False, True, False),
+    ([chat("a"), of_choice(1, chat("b", "stop"))], False, True, False),
+    ([of_choice("0", chat("a")), chat("", "stop")], True, True, False),
+    ([native("a"), of_choice(1, native("b", "STOP"))], False, True, False),
+    ([native("a", "STOP"), of_choice(1, native("b"))], True, True, False),
+    ([of_choice(1, native("a")), of_choice(1, native("b", "STOP"))], True, True, False),
     ([native("a", "STOP")], True, True, False),
     ([native("a", "STOP"), native("b")], False, True, False),
     ([native("a", "STOP"), native()], True, True, False),

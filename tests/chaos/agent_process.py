@@ -208,12 +208,15 @@ async def _run_agent(job: Job, number: int, saver: AsyncSqliteSaver, events: Eve
         recorder.is_cancelled = False
         recorder.task = asyncio.create_task(run)
         await asyncio.wait([recorder.task])
+        if recorder.is_cancelled:
+            # The saver does not commit what it inserted while it was cancelled.
+            await saver.conn.commit()
         if recorder.task.cancelled():
             continue
         if not (error := recorder.task.exception()):
             if not recorder.is_cancelled:
                 return
-            # The last checkpoint may be missing (seen once with langgraph 1.2.24).
+            # A cancelled write may also be missing (seen once with langgraph 1.2.24).
             recorder.write("returned although cancelled")
             continue
         recorder.write("resume", error=type(error).__name__)

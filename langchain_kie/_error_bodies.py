@@ -264,8 +264,9 @@ def _retry_delay(error: dict[str, Any]) -> float | None:
     return None
 
 
-def unknown_object_error(value: dict[str, Any]) -> KieError:
-    """Return the error for an answer that is an object without an event."""
+def unknown_object_error(value: Any) -> KieError:
+    """Return the error for an answer that is an object without an event, or a list of one."""
+    value = _object_from_list(value)
     if "code" in value or "error" in value:
         return KieEmptyResponseError("KIE sent an empty response")
     is_status = any(isinstance(value.get(name), str) for name in ("msg", "message", "detail"))

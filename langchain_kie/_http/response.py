@@ -184,7 +184,7 @@ class ResponseReader(Generic[ItemT]):
         self._last_item: ItemT | None = None
         self._choice: int | str | None = None
         self._bill: dict[str, Any] = {}
-        self._unknown_object: dict[str, Any] | None = None
+        self._unknown_object: Any = None
         encoding = headers.get("content-encoding", "identity")
         self._is_compressed = not self._is_failure and encoding not in {"", "identity"}
 

@@ -124,6 +124,14 @@ async def test_an_object_that_reports_an_error_is_that_error(body, cls, message)
                 assert (type(caught.value), caught.value.message) == (cls, message)
 
 
+@pytest.mark.parametrize(
+    ("inner", "cls"), [({"errors": [{"message": "m"}]}, KieServerError), ({}, KieProtocolError)]
+)
+def test_an_object_in_two_lists_is_read_as_the_object(inner, cls) -> None:
+    with server_sending(orjson.dumps([[inner]])) as server, pytest.raises(cls):
+        model_at(server).invoke("hi")
+
+
 STATUS_OBJECTS: list[dict[str, Any]] = [
     {"message": "processing"},
     {"msg": "OK."},

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LONG = 0.2
 _MOST_REPEATS = 200
-_LEAST_ROUNDS = 2
+_LEAST_ROUNDS = 7
 
 
 @dataclass(frozen=True, slots=True)

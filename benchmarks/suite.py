@@ -67,7 +67,7 @@ class Suite:
         families: The clients to measure, all if empty; `plain` and `core` are always measured.
         only: The rows to measure, all if empty.
         rounds: The number of samples of each case.
-        patience: Seconds after which a row gets no more rounds, except the first two.
+        patience: Seconds after which a row gets no more rounds, except the first seven.
         seconds: The minimum duration of a sample.
         calls: The number of calls over which the memory growth is measured.
         shrinking: The divisor of the largest sizes.

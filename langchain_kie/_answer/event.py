@@ -100,6 +100,11 @@ Output = str | dict[str, Any] | ToolCallDelta
 """A piece of the answer: text, a content block that is not text, or a tool call."""
 
 
+def is_other_choice(choice: Any, answer: Any) -> bool:
+    """Whether two choices are known and differ; some servers send the index as text."""
+    return None not in (choice, answer) and str(choice) != str(answer)
+
+
 @dataclass(slots=True)
 class AnswerEvent:
     """The content of one event.
@@ -150,10 +155,8 @@ class AnswerEvent:
         return self.choice if self.others or self.has_output else None
 
     def is_about_other(self, choice: int | str | None) -> bool:
-        """Whether it is only about another choice; some servers send the index as text."""
-        if choice is None or self.choice is None or self.others:
-            return False
-        return str(self.choice) != str(choice)
+        """Whether it is only about another choice."""
+        return not self.others and is_other_choice(self.choice, choice)
 
     @property
     def has_output(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._answer.event import AnswerEvent, Output, ToolCallDelta
+from langchain_kie._answer.event import AnswerEvent, Output, ToolCallDelta, is_other_choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,9 +62,9 @@ class EventFilter:
         if self._choice is None:
             self._choice = event.answer_choice
             return event
-        if not _is_other(event.choice, self._choice):
+        if not is_other_choice(event.choice, self._choice):
             return event
-        same = (e for e in _others(event) if not _is_other(e.choice, self._choice))
+        same = (e for e in _others(event) if not is_other_choice(e.choice, self._choice))
         return next(same, None) or _without_choice(event)
 
     def _read_thoughts(self, event: AnswerEvent) -> None:
@@ -194,11 +194,6 @@ def _without_cut_tag(thought: str) -> tuple[str, str]:
 def _others(event: AnswerEvent) -> Iterator[AnswerEvent]:
     """The events for the other choices of an event."""
     return (parse() for parse in event.others or ())
-
-
-def _is_other(choice: Any, first: Any) -> bool:
-    """Whether an event is of another choice; some servers send the index as text."""
-    return choice is not None and str(choice) != str(first)
 
 
 def _without_choice(event: AnswerEvent) -> AnswerEvent:

@@ -85,7 +85,7 @@ def parse_event(event: Json) -> AnswerEvent:
             set_usage(parsed, event["usage"], chat_completions.parse_usage)
         if event.get("credits_consumed") is not None:
             credits_consumed = credits_of(event)
-            # next to a choice, 0 can mean that the answer is not billed yet
+            # Next to a choice, 0 can mean that the answer is not billed yet.
             parsed.is_terminal = credits_consumed != 0 or parsed.choice is None
             if credits_consumed is not None:
                 parsed.metadata["credits_consumed"] = credits_consumed

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 _MAX_FRAMING = 32
 """Bytes; the head of an HTTP chunk is shorter."""
 
-_MAX_JOINED = 1 << 16
-"""Bytes that are joined to one write. Longer ones are written as they come, without a copy."""
-_END = _MAX_JOINED + 1
+MAX_JOINED = 1 << 16
+"""Bytes; shorter writes are joined to one. Longer ones are written as they come, without a copy."""
+_END = MAX_JOINED + 1
 
 
 class ReadLimit(Protocol):
@@ -70,8 +70,8 @@ class Connection:
             is_async = iscoroutinefunction(type(stream).read)
             connection = cls(stream, is_shared=is_shared)
             stream.read = connection.aread if is_async else connection.read
-            if is_pooled and not is_shared:
-                stream.write = connection.awrite if is_async else connection.write
+            if is_pooled and not is_async:  # `AsyncioStream` joins its writes itself
+                stream.write = connection.write
         connection._limit = None
         return connection
 
@@ -95,10 +95,7 @@ class Connection:
         max_bytes: int,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> bytes:
-        """Send what was joined, and read as the stream does, until the limit at most."""
-        if self._unsent:
-            unsent, self._unsent = self._unsent, b""
-            await self._original_write(self._stream, unsent, self._write_timeout)
+        """Read as the stream does, until the limit at most."""
         if self._limit and (limit := self._limit()):
             timeout = limit.socket_timeout(timeout)
         data: bytes = await self._original_read(self._stream, max_bytes, timeout)
@@ -107,7 +104,7 @@ class Connection:
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Keep a short write until more is written or read; `timeout` is in seconds."""
-        if not (buffer[_MAX_JOINED:_END] or self._unsent[_MAX_JOINED:_END]):
+        if not (buffer[MAX_JOINED:_END] or self._unsent[MAX_JOINED:_END]):
             self._unsent += buffer
             self._write_timeout = timeout
             return
@@ -115,21 +112,6 @@ class Connection:
             unsent, self._unsent = self._unsent, b""
             self._original_write(self._stream, unsent, timeout)
         self._original_write(self._stream, buffer, timeout)
-
-    async def awrite(  # httpcore passes the timeout
-        self,
-        buffer: bytes,
-        timeout: float | None = None,  # noqa: ASYNC109
-    ) -> None:
-        """Keep a short write until more is written or read; `timeout` is in seconds."""
-        if not (buffer[_MAX_JOINED:_END] or self._unsent[_MAX_JOINED:_END]):
-            self._unsent += buffer
-            self._write_timeout = timeout
-            return
-        if self._unsent:
-            unsent, self._unsent = self._unsent, b""
-            await self._original_write(self._stream, unsent, timeout)
-        await self._original_write(self._stream, buffer, timeout)
 
     def has_more(self, piece: bytes) -> bool:
         """Return whether another piece arrived in the same read as this one.

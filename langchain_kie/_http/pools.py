@@ -1,9 +1,9 @@
 """The shared connection pools: some for the threads of a process, some for each event loop.
 
 httpcore 1.0.9 scans every connection of a pool when a request starts or ends, so concurrent calls
-are spread over several small pools (httpcore2 2.16 scans a tenth of them). Uses
-`httpx.HTTPTransport`; `httpx.Client` only where a proxy is configured. Independent of
-KIE: keys, URLs and timeouts come with each call.
+are spread over several small pools (httpcore2 2.16 scans a tenth of them). Uses the transports of
+httpx; its clients only where a proxy is configured. Independent of KIE: keys, URLs and timeouts
+come with each call.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from urllib.request import getproxies
 
+import httpcore
 import httpx
 
+from langchain_kie._http.asyncio_backend import AsyncioBackend
 from langchain_kie._shared_work import PerProcess
 from langchain_kie.errors import KieConfigurationError
 
@@ -162,7 +164,22 @@ def _open_pool() -> Pool:
 def _open_async_pool() -> AsyncPool:
     if _has_proxies():
         return httpx.AsyncClient(**_client_options())
+    if isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
+        return _AsyncioTransport()
     return httpx.AsyncHTTPTransport(**_transport_options())
+
+
+class _AsyncioTransport(httpx.AsyncHTTPTransport):
+    """With connections of `AsyncioBackend`; httpx 0.28.1 has no argument for it."""
+
+    def __init__(self) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=ssl_context(),
+            max_connections=_LIMITS.max_connections,
+            max_keepalive_connections=_LIMITS.max_keepalive_connections,
+            keepalive_expiry=_LIMITS.keepalive_expiry,
+            network_backend=AsyncioBackend(),
+        )
 
 
 class _ProcessPools:
@@ -247,6 +264,7 @@ async def _close_with_loop(
         _process.value.of_loops.pop(loop, None)
         for pool in pools.clear():
             await pool.aclose()
+        await asyncio.sleep(0)  # an `AsyncioStream` closes its socket in the loop's next step
 
 
 class HandshakeGuard:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PACKAGE = Path(langchain_kie.__file__).parent
 
 DIFFERENT_CODE = {
+    "connection.Connection.read": "the stream of an async one joins its writes itself",
+    "pools._open_pool": "the async one connects with asyncio",
     "pools.pooled_transport": "all threads share pools; each event loop has its pools",
     "transport.Transport._request": "the async one adds to the request of the sync one",
     "call.prepare": "the async one loads and converts in threads",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from asyncio.selector_events import _SelectorSocketTransport
 from typing import Any
 
 import httpx
 import pytest
 from call_modes import BASIC_CALL_MODES, ainvoke, fixture, invoke, model_at, server_sending
-from httpcore._backends.anyio import AnyIOStream
 from httpcore._backends.sync import SyncStream
 from langchain_core.messages import HumanMessage
 from scripted_server import Scripted, ScriptedServer
@@ -125,10 +125,10 @@ async def test_head_and_body_of_a_request_are_written_together(
     call_mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes: list[bytes] = []
-    for stream_class in (SyncStream, AnyIOStream):
-        monkeypatch.setattr(stream_class, "write", _recording(stream_class.write, writes))
+    for cls in (SyncStream, _SelectorSocketTransport):
+        monkeypatch.setattr(cls, "write", _recording(cls.write, writes))
     with server_sending(fixture("shape_a.sse")) as server:
-        await call_mode(model_at(server))  # the connection is new, and not yet watched
+        await call_mode(model_at(server))  # a connection of threads is new, and not yet watched
         for text in ("Hi", "long " * 200_000):
             writes.clear()
             await call_mode(model_at(server), [HumanMessage(text)])
@@ -143,10 +143,10 @@ async def test_head_and_body_of_a_request_are_written_together(
 def _recording(write: Any, writes: list[bytes]) -> Any:
     """A method that stores what is written, and writes it."""
 
-    def record(stream: Any, buffer: bytes, timeout: float | None = None) -> Any:
+    def record(stream: Any, buffer: bytes, *args: Any, **kwargs: Any) -> Any:
         if buffer:
             writes.append(bytes(buffer))
-        return write(stream, buffer, timeout)
+        return write(stream, buffer, *args, **kwargs)
 
     return record
 

@@ -169,7 +169,7 @@ async def test_tasks_cancelled_at_any_moment_leave_nothing_in_use() -> None:
     random.seed(3)
     script = Scripted([*TEXT_EVENTS, fixture("shape_a.sse")], pause=0.002)
     with ScriptedServer(script) as server, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # anyio 4.11 drops a cancelled connect
+        warnings.simplefilter("ignore", ResourceWarning)  # asyncio drops a cancelled connect
         model = model_at(server)
         cancelled = 0
         for _ in range(12):
@@ -186,7 +186,7 @@ async def test_tasks_cancelled_at_any_moment_leave_nothing_in_use() -> None:
         pools, _ = _pools._process.value.of_loops[asyncio.get_running_loop()]
         for pool in pools.clear():
             await pool.aclose()
-        # What anyio dropped is closed when it is collected.
+        # What asyncio dropped is closed when it is collected.
         await until(lambda: gc.collect() >= 0 and server.open_connections == 0)
 
 

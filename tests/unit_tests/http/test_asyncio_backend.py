@@ -1,0 +1,220 @@
+"""The connections of the shared async pools: addresses, reads, writes and their limits."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpcore
+import pytest
+from limits import MAX_WAIT
+
+from langchain_kie._http.asyncio_backend import AsyncioBackend, AsyncioStream
+from unit_tests.loopback import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+LONG = bytes(range(256)) * 40_000
+"""More than the system keeps of what nobody reads."""
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[AsyncioStream, socket.socket]]:
+    """A connection, and the socket of its server."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stream = await AsyncioBackend().connect_tcp(*listener.getsockname(), timeout=MAX_WAIT)
+        with listener.accept()[0] as server:
+            server.setblocking(False)
+            yield stream, server
+            await stream.aclose()
+
+
+async def received(server: socket.socket, size: int) -> bytes:
+    """What the server receives."""
+    data = b""
+    while len(data) < size:
+        data += await asyncio.get_running_loop().sock_recv(server, size)
+    return data
+
+
+# --- addresses --------------------------------------------------------------------------------
+
+
+@contextmanager
+def silent_address() -> Iterator[int]:
+    """The port of a host that answers no attempt to connect: its queue is full."""
+    with socket.create_server(("127.0.0.2", 0), backlog=0) as listener:
+        port = listener.getsockname()[1]
+        waiting = [socket.socket() for _ in range(3)]
+        for client in waiting:
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.2", port))
+        yield port
+        for client in waiting:
+            client.close()
+
+
+@pytest.mark.parametrize("first", ["refuses", "is silent"])
+async def test_the_next_address_of_a_host_is_tried(first, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a host whose IPv6 address cannot be reached."""
+    with silent_address() as port, socket.create_server(("127.0.0.1", port)):
+
+        async def addresses(*_: Any, **__: Any) -> list[Any]:
+            host = "127.0.0.2" if first == "is silent" else "127.0.0.3"
+            kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+            return [(*kind, (host, port)), (*kind, ("127.0.0.1", port))]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", addresses)
+        stream = await AsyncioBackend().connect_tcp("kie.test", port, timeout=MAX_WAIT)
+        assert stream.get_extra_info("server_addr") == ("127.0.0.1", port)
+        await stream.aclose()
+
+
+async def test_a_host_that_does_not_answer_is_a_timeout_and_one_that_refuses_an_error() -> None:
+    with silent_address() as port:
+        with pytest.raises(httpcore.ConnectTimeout):
+            await AsyncioBackend().connect_tcp("127.0.0.2", port, timeout=0.05)
+        with pytest.raises(httpcore.ConnectError, match="Connect call failed"):
+            await AsyncioBackend().connect_tcp("127.0.0.3", port, timeout=MAX_WAIT)
+
+
+# --- reads ------------------------------------------------------------------------------------
+
+
+async def test_a_read_returns_what_arrived_in_parts_of_the_given_size_and_then_the_end() -> None:
+    async with connected() as (stream, server):
+        server.send(b"abcdef")
+        assert [await stream.read(4), await stream.read(4)] == [b"abcd", b"ef"]
+        server.shutdown(socket.SHUT_WR)
+        assert [await stream.read(4), await stream.read(4)] == [b"", b""]
+
+
+async def test_a_read_that_was_too_late_or_cancelled_loses_nothing() -> None:
+    async with connected() as (stream, server):
+        with pytest.raises(httpcore.ReadTimeout):
+            await stream.read(9, timeout=0.01)
+        reading = asyncio.ensure_future(stream.read(9, timeout=MAX_WAIT))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        server.send(b"later")
+        assert await stream.read(9, timeout=MAX_WAIT) == b"later"
+
+
+async def test_what_arrived_before_a_reset_is_read_first() -> None:
+    async with connected() as (stream, server):
+        server.send(b"last")
+        await until(lambda: stream._received)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        server.close()
+        await until(lambda: stream._is_lost)
+        assert await stream.read(9) == b"last"
+        with pytest.raises(httpcore.ReadError, match="reset"):
+            await stream.read(9)
+
+
+async def test_a_connection_that_nobody_reads_holds_little_and_loses_nothing() -> None:
+    async with connected() as (stream, server):
+        sending = asyncio.ensure_future(asyncio.get_running_loop().sock_sendall(server, LONG))
+        await until(lambda: stream._reads_are_paused)
+        held = len(stream._received)
+        await asyncio.sleep(0.02)
+        assert held == len(stream._received) < 1 << 19
+        data = b""
+        while len(data) < len(LONG):
+            data += await stream.read(1 << 16, timeout=MAX_WAIT)
+        assert data == LONG
+        await sending
+
+
+async def test_other_tasks_run_between_the_parts_of_a_long_answer_and_of_a_long_body() -> None:
+    steps = 0
+
+    async def other() -> None:
+        nonlocal steps
+        while True:
+            steps += 1
+            await asyncio.sleep(0)
+
+    async with connected() as (stream, server):
+        await asyncio.get_running_loop().sock_sendall(server, bytes(200_000))
+        await until(lambda: len(stream._received) > 60_000)
+        task = asyncio.ensure_future(other())
+        for _ in range(6):
+            await stream.read(10_000)
+        assert steps >= 6
+        steps = 0
+        for _ in range(3):
+            await stream.write(bytes(70_000))
+        assert steps >= 3
+        task.cancel()
+
+
+@pytest.mark.parametrize("by", ["the end", "a reset", "bytes"])
+async def test_a_connection_that_the_server_ended_or_wrote_to_is_readable(by: str) -> None:
+    """Also if the event loop has not run since."""
+    async with connected() as (stream, server):
+        assert not stream.get_extra_info("is_readable")
+        if by == "bytes":
+            server.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+        elif by == "a reset":
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            server.close()
+        else:
+            server.shutdown(socket.SHUT_WR)
+        assert stream.get_extra_info("is_readable")
+        await until(lambda: stream._received or stream._is_lost)
+        assert stream.get_extra_info("is_readable")
+
+
+# --- writes -----------------------------------------------------------------------------------
+
+
+async def test_short_writes_are_sent_together_when_the_answer_is_read() -> None:
+    async with connected() as (stream, server):
+        for part in (b"head ", b"body"):
+            await stream.write(part)
+        with pytest.raises(BlockingIOError):
+            server.recv(9)
+        reading = asyncio.ensure_future(stream.read(9))
+        assert await received(server, 9) == b"head body"
+        server.send(b"answer")
+        assert await reading == b"answer"
+
+
+async def test_a_long_body_is_sent_as_the_server_takes_it() -> None:
+    async with connected() as (stream, server):
+        await stream.write(b"head")
+        writing = asyncio.ensure_future(stream.write(memoryview(LONG)))
+        data = await received(server, len(LONG) + 4)
+        await writing
+        assert data == b"head" + LONG
+
+
+async def test_a_server_that_takes_no_body_is_a_timeout_and_one_that_is_gone_an_error() -> None:
+    async with connected() as (stream, server):
+        with pytest.raises(httpcore.WriteTimeout):
+            await stream.write(LONG, timeout=0.01)
+        writing = asyncio.ensure_future(stream.write(LONG, timeout=MAX_WAIT))
+        await asyncio.sleep(0)
+        server.close()
+        with pytest.raises(httpcore.WriteError):
+            await writing
+        with pytest.raises(httpcore.WriteError):
+            await stream.write(LONG)
+
+
+async def test_an_early_answer_is_read_although_the_body_was_not_sent() -> None:
+    async with connected() as (stream, server):
+        server.send(b"413")
+        await until(lambda: stream._received)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        server.close()
+        with pytest.raises(httpcore.WriteError):
+            await stream.write(LONG, timeout=MAX_WAIT)
+        assert await stream.read(9) == b"413"

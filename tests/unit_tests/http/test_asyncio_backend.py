@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import struct
 from contextlib import asynccontextmanager, contextmanager
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 import pytest
+import uvloop
+from call_modes import ainvoke, astream, fixture, model_at, server_sending
 from limits import MAX_WAIT
 
 from langchain_kie._http.asyncio_backend import AsyncioBackend, AsyncioStream
-from unit_tests.loopback import until
+from unit_tests.loopback import all_closed, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -155,9 +158,14 @@ async def test_other_tasks_run_between_the_parts_of_a_long_answer_and_of_a_long_
         task.cancel()
 
 
+@pytest.mark.parametrize("system", ["Unix", "Windows"])
 @pytest.mark.parametrize("by", ["the end", "a reset", "bytes"])
-async def test_a_connection_that_the_server_ended_or_wrote_to_is_readable(by: str) -> None:
+async def test_a_connection_that_the_server_ended_or_wrote_to_is_readable(
+    by: str, system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also if the event loop has not run since."""
+    if system == "Windows":
+        monkeypatch.delattr(select, "poll")
     async with connected() as (stream, server):
         assert not stream.get_extra_info("is_readable")
         if by == "bytes":
@@ -218,3 +226,15 @@ async def test_an_early_answer_is_read_although_the_body_was_not_sent() -> None:
         with pytest.raises(httpcore.WriteError):
             await stream.write(LONG, timeout=MAX_WAIT)
         assert await stream.read(9) == b"413"
+
+
+# --- other event loops ------------------------------------------------------------------------
+
+
+def test_calls_work_on_uvloop_and_leave_nothing_open() -> None:
+    with server_sending(fixture("shape_a.sse")) as server:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            answers = [runner.run(call_mode(model_at(server))) for call_mode in (ainvoke, astream)]
+            assert server.open_connections == 1
+        asyncio.run(all_closed(server))
+        assert answers[0].content == answers[1].content == "The sky is blue, né 🌤."

@@ -6,13 +6,15 @@ import asyncio
 import select
 import socket
 import struct
-from contextlib import asynccontextmanager, contextmanager
+import time
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 import pytest
 import uvloop
 from call_modes import ainvoke, astream, fixture, model_at, server_sending
+from faults.network import client_tls, server_tls
 from limits import MAX_WAIT
 
 from langchain_kie._http.asyncio_backend import AsyncioBackend, AsyncioStream
@@ -109,6 +111,15 @@ async def test_a_read_that_was_too_late_or_cancelled_loses_nothing() -> None:
         assert await stream.read(9, timeout=MAX_WAIT) == b"later"
 
 
+async def test_bytes_that_arrive_together_with_the_time_out_are_read() -> None:
+    async with connected() as (stream, server):
+        reading = asyncio.ensure_future(stream.read(9, timeout=0.01))
+        await asyncio.sleep(0)
+        server.send(b"in time")
+        time.sleep(0.02)  # noqa: ASYNC251 - the event loop sees both in its next step
+        assert await reading == b"in time"
+
+
 async def test_what_arrived_before_a_reset_is_read_first() -> None:
     async with connected() as (stream, server):
         server.send(b"last")
@@ -133,6 +144,17 @@ async def test_a_connection_that_nobody_reads_holds_little_and_loses_nothing() -
             data += await stream.read(1 << 16, timeout=MAX_WAIT)
         assert data == LONG
         await sending
+
+
+async def test_a_closed_connection_still_gives_what_it_held() -> None:
+    async with connected() as (stream, server):
+        await asyncio.get_running_loop().sock_sendall(server, LONG[:300_000])
+        await until(lambda: stream._reads_are_paused)
+        held = len(stream._received)
+        await stream.aclose()
+        assert len(await stream.read(len(LONG))) == held
+        with pytest.raises(httpcore.ReadError, match="the connection is closed"):
+            await stream.read(9)
 
 
 async def test_other_tasks_run_between_the_parts_of_a_long_answer_and_of_a_long_body() -> None:
@@ -226,6 +248,62 @@ async def test_an_early_answer_is_read_although_the_body_was_not_sent() -> None:
         with pytest.raises(httpcore.WriteError):
             await stream.write(LONG, timeout=MAX_WAIT)
         assert await stream.read(9) == b"413"
+
+
+# --- TLS --------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def tls_server(**certificate: str) -> AsyncIterator[tuple[str, int]]:
+    """The address of a server that sends back what it receives."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    context = server_tls(**certificate)
+    async with await asyncio.start_server(echo, "127.0.0.1", ssl=context) as server:
+        yield server.sockets[0].getsockname()
+
+
+async def encrypted(host: str, port: int, **timeout: float) -> AsyncioStream:
+    """A connection after its handshake."""
+    stream = await AsyncioBackend().connect_tcp(host, port)
+    return await stream.start_tls(client_tls(), server_hostname=host, **timeout)
+
+
+async def test_an_encrypted_connection_carries_long_bodies_both_ways() -> None:
+    async with tls_server() as address:
+        stream = await encrypted(*address)
+        assert stream.get_extra_info("ssl_object").cipher()
+        writing = asyncio.ensure_future(stream.write(LONG, timeout=MAX_WAIT))
+        data = b""
+        while len(data) < len(LONG):
+            data += await stream.read(1 << 16, timeout=MAX_WAIT)
+        await writing
+        assert data == LONG
+        assert not stream.get_extra_info("is_readable")
+        await stream.aclose()
+        await until(lambda: stream._is_lost)
+
+
+async def test_a_handshake_fails_with_a_wrong_certificate_a_reset_or_silence() -> None:
+    async with tls_server(name="other.test") as address:
+        with pytest.raises(httpcore.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            await encrypted(*address)
+    async with connected() as (stream, server):
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        server.close()
+        with pytest.raises(httpcore.ConnectError):
+            await stream.start_tls(client_tls(), server_hostname="127.0.0.1")
+    async with connected() as (stream, server):
+        with pytest.raises(httpcore.ConnectTimeout):
+            await stream.start_tls(client_tls(), server_hostname="127.0.0.1", timeout=0.01)
+        while await asyncio.get_running_loop().sock_recv(server, 1 << 16):
+            pass  # until the end, because the client closed
 
 
 # --- other event loops ------------------------------------------------------------------------

@@ -4,13 +4,20 @@ httpcore 1.0.9 reads and writes through AnyIO 4, which for each read creates a c
 starts and stops the socket's reader, and for each connection a task group: with many calls at
 once, a sixth of the CPU time of a call. Knows httpcore's interface of a network backend. Knows
 nothing of HTTP.
+
+Two parts of asyncio (3.11 to 3.13) are not used: `happy_eyeballs_delay` loses the socket of a
+cancelled connect, and TLS (`loop.start_tls`) loses what arrived just before a broken record.
 """
 
 from __future__ import annotations
 
 import asyncio
 import select
+import socket
+import ssl
+from contextlib import suppress
 from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, cast
 
 import httpcore
@@ -18,8 +25,7 @@ import httpcore
 from langchain_kie._http.connection import MAX_JOINED
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _MAX_RECEIVED = 1 << 16
 """Bytes; with more that nobody has read, the socket is not read."""
@@ -31,7 +37,7 @@ _TRANSPORT_NAMES = {"client_addr": "sockname", "server_addr": "peername"}
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections. For the event loops of asyncio: uvloop tries one address at a time."""
+    """Opens connections. For the event loops of asyncio; not tested with others."""
 
     async def connect_tcp(
         self,
@@ -45,17 +51,68 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
-                _, stream = await loop.create_connection(
-                    partial(AsyncioStream, loop),
-                    host,
-                    port,
-                    happy_eyeballs_delay=_NEXT_ADDRESS_DELAY,
-                )
+                sock = await _first_connected(loop, await _addresses(loop, host, port))
+                _, stream = await loop.create_connection(partial(AsyncioStream, loop), sock=sock)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(error) from error
         except OSError as error:
             raise httpcore.ConnectError(error) from error
         return stream
+
+
+async def _addresses(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[Any]:
+    """The addresses of a host, one of each family after the other; a number needs no thread."""
+    kind = socket.SOCK_STREAM
+    try:
+        return socket.getaddrinfo(host, port, type=kind, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        found = await loop.getaddrinfo(host, port, type=kind)
+    families: dict[int, list[Any]] = {}
+    for address in found:
+        families.setdefault(address[0], []).append(address)
+    return [address for row in zip_longest(*families.values()) for address in row if address]
+
+
+async def _first_connected(loop: asyncio.AbstractEventLoop, addresses: list[Any]) -> socket.socket:
+    """Connect to one address after another until one answers; close all other sockets."""
+    left = iter(addresses)
+    attempts: list[asyncio.Future[socket.socket]] = []
+    first: asyncio.Future[socket.socket] | None = None
+    try:
+        while True:
+            address = next(left, None)
+            if address:
+                attempts.append(asyncio.ensure_future(_connected(loop, *address)))
+            running = [attempt for attempt in attempts if not attempt.done()]
+            if running:
+                delay = _NEXT_ADDRESS_DELAY if address else None
+                await asyncio.wait(running, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
+            first = next((a for a in attempts if a.done() and not a.exception()), None)
+            if first or not (address or running):
+                return (first or attempts[0]).result()
+    finally:
+        for attempt in attempts:
+            if attempt is not first:
+                attempt.cancel()
+                attempt.add_done_callback(_close_socket)
+
+
+async def _connected(
+    loop: asyncio.AbstractEventLoop, family: int, kind: int, protocol: int, _: str, address: Any
+) -> socket.socket:
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)  # noqa: FBT003 - has no keyword
+        await loop.sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _close_socket(attempt: asyncio.Future[socket.socket]) -> None:
+    if not attempt.cancelled() and not attempt.exception():
+        attempt.result().close()
 
 
 class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
@@ -190,19 +247,20 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
-    ) -> AsyncioStream:
-        """Encrypt the connection; if that fails or is cancelled, asyncio closes it."""
+    ) -> TlsStream:
+        """Encrypt the connection; it is closed if that fails or is cancelled."""
+        stream = TlsStream(self, ssl_context, server_hostname)
         try:
             async with asyncio.timeout(timeout):
-                transport = await self._loop.start_tls(
-                    self._transport, self, ssl_context, server_hostname=server_hostname
-                )
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout(error) from error
-        except OSError as error:
-            raise httpcore.ConnectError(error) from error
-        self.connection_made(cast("asyncio.Transport", transport))
-        return self
+                await stream.shake_hands()
+        except BaseException as error:
+            self._transport.abort()
+            if isinstance(error, TimeoutError):
+                raise httpcore.ConnectTimeout(error) from error
+            if isinstance(error, (OSError, httpcore.NetworkError)):
+                raise httpcore.ConnectError(error) from error
+            raise
+        return stream
 
     def get_extra_info(self, info: str) -> Any:
         """Return what httpcore asks for; `is_readable` tells whether the server closed."""
@@ -212,12 +270,108 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def _has_input(self) -> bool:
         """Ask the system: the event loop may have done nothing since the last call."""
-        socket = self._transport.get_extra_info("socket")
+        sock = self._transport.get_extra_info("socket")
         if not hasattr(select, "poll"):  # Windows
-            return bool(select.select([socket], [], [], 0)[0])
+            return bool(select.select([sock], [], [], 0)[0])
         poll = select.poll()
-        poll.register(socket, select.POLLIN)
+        poll.register(sock, select.POLLIN)
         return bool(poll.poll(0))
+
+
+class TlsStream(httpcore.AsyncNetworkStream):
+    """An encrypted connection.
+
+    Args:
+        stream: The connection that carries the encrypted bytes.
+        ssl_context: The certificates and versions that are accepted.
+        server_hostname: The name that the server's certificate must have.
+    """
+
+    def __init__(
+        self, stream: AsyncioStream, ssl_context: ssl.SSLContext, server_hostname: str | None
+    ) -> None:
+        self._stream = stream
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._ssl = ssl_context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_hostname
+        )
+        self._error: ssl.SSLError | None = None
+
+    async def shake_hands(self) -> None:
+        """Agree on the keys; the last message is sent with the first request."""
+        await self._run(self._ssl.do_handshake, None)
+
+    async def read(
+        self,
+        max_bytes: int,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> bytes:
+        """Send what was joined, and return what arrived, at the end of the stream `b""`.
+
+        A server that ends the connection without TLS's own end is common; HTTP notices an answer
+        that is not complete.
+        """
+        if self._error:
+            raise httpcore.ReadError(self._error) from self._error
+        try:
+            data: bytes = await self._run(partial(self._ssl.read, max_bytes), timeout)
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return b""
+        except ssl.SSLError as error:
+            raise httpcore.ReadError(error) from error
+        more = data
+        while more and len(data) < max_bytes:
+            try:
+                more = self._ssl.read(max_bytes - len(data))
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLError as error:  # OpenSSL does not report it again
+                self._error = error
+                break
+            data += more
+        return data
+
+    async def write(
+        self,
+        buffer: bytes,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> None:
+        """Keep a short write until more is written or read; write a long one."""
+        if not buffer:
+            return
+        try:
+            await self._run(partial(self._ssl.write, buffer), timeout)
+        except ssl.SSLError as error:
+            raise httpcore.WriteError(error) from error
+        if self._outgoing.pending > MAX_JOINED:
+            await self._stream.write(self._outgoing.read(), timeout)
+
+    async def _run(self, step: Callable[[], Any], timeout: float | None) -> Any:  # noqa: ASYNC109
+        """Repeat a step of TLS until it needs no further bytes of the server."""
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                if self._outgoing.pending:
+                    with suppress(httpcore.WriteError):  # the server may have answered already
+                        await self._stream.write(self._outgoing.read(), timeout)
+                data = await self._stream.read(MAX_JOINED, timeout)
+                if data:
+                    self._incoming.write(data)
+                else:
+                    self._incoming.write_eof()
+
+    async def aclose(self) -> None:
+        """Close the connection, as `AsyncioStream`."""
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what httpcore asks for, as `AsyncioStream`."""
+        if info == "ssl_object":
+            return self._ssl
+        if info == "is_readable" and self._incoming.pending:
+            return True
+        return self._stream.get_extra_info(info)
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import ssl
 import struct
 import time
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -17,7 +20,7 @@ from call_modes import ainvoke, astream, fixture, model_at, server_sending
 from faults.network import client_tls, server_tls
 from limits import MAX_WAIT
 
-from langchain_kie._http.asyncio_backend import AsyncioBackend, AsyncioStream
+from langchain_kie._http.asyncio_backend import AsyncioBackend, AsyncioStream, TlsStream
 from unit_tests.loopback import all_closed, until
 
 if TYPE_CHECKING:
@@ -85,6 +88,40 @@ async def test_a_host_that_does_not_answer_is_a_timeout_and_one_that_refuses_an_
             await AsyncioBackend().connect_tcp("127.0.0.2", port, timeout=0.05)
         with pytest.raises(httpcore.ConnectError, match="Connect call failed"):
             await AsyncioBackend().connect_tcp("127.0.0.3", port, timeout=MAX_WAIT)
+
+
+@pytest.mark.parametrize("hosts", [["127.0.0.1"], ["127.0.0.3", "127.0.0.1"]])
+async def test_a_connect_that_is_cancelled_at_any_step_leaves_no_socket(
+    hosts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also without the garbage collector, which would warn of a socket that is not closed."""
+    kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+
+    async def addresses(_: str, port: int, **__: Any) -> list[Any]:
+        return [(*kind, (host, port)) for host in hosts]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", addresses)
+    accepted = 0
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        for steps in range(25):
+            connecting = asyncio.ensure_future(AsyncioBackend().connect_tcp("kie.test", port))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            if connecting.done():
+                await (await connecting).aclose()
+            else:
+                connecting.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await connecting
+            listener.setblocking(False)
+            with suppress(BlockingIOError):
+                server = listener.accept()[0]
+                accepted += 1
+                server.settimeout(MAX_WAIT)
+                assert await asyncio.to_thread(server.recv, 9) == b""
+                server.close()
+    assert accepted
 
 
 # --- reads ------------------------------------------------------------------------------------
@@ -269,10 +306,10 @@ async def tls_server(**certificate: str) -> AsyncIterator[tuple[str, int]]:
         yield server.sockets[0].getsockname()
 
 
-async def encrypted(host: str, port: int, **timeout: float) -> AsyncioStream:
+async def encrypted(host: str, port: int) -> TlsStream:
     """A connection after its handshake."""
     stream = await AsyncioBackend().connect_tcp(host, port)
-    return await stream.start_tls(client_tls(), server_hostname=host, **timeout)
+    return await stream.start_tls(client_tls(), server_hostname=host)
 
 
 async def test_an_encrypted_connection_carries_long_bodies_both_ways() -> None:
@@ -287,7 +324,63 @@ async def test_an_encrypted_connection_carries_long_bodies_both_ways() -> None:
         assert data == LONG
         assert not stream.get_extra_info("is_readable")
         await stream.aclose()
-        await until(lambda: stream._is_lost)
+        await until(lambda: stream._stream._is_lost)
+
+
+BROKEN_RECORD = b"\x17\x03\x03\x00\x20" + bytes(32)
+
+
+@pytest.mark.parametrize("arrives", ["together", "one after the other"])
+@pytest.mark.parametrize("end", ["close_notify", "nothing", "a broken record"])
+async def test_what_arrived_before_the_end_of_tls_is_read_first(end: str, arrives: str) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = server_tls().wrap_bio(incoming, outgoing, server_side=True)
+    was_read = Event()
+
+    def serve(server: socket.socket) -> None:
+        for step in (tls.do_handshake, partial(tls.read, 9)):
+            while True:
+                with suppress(ssl.SSLWantReadError):
+                    step()
+                    break
+                server.sendall(outgoing.read())
+                incoming.write(server.recv(1 << 16))
+        tls.write(b"last")
+        if arrives != "together":
+            server.sendall(outgoing.read())
+            was_read.wait(MAX_WAIT)
+        if end == "close_notify":
+            with suppress(ssl.SSLWantReadError):
+                tls.unwrap()
+        last = BROKEN_RECORD if end == "a broken record" else b""
+        server.sendall(outgoing.read() + last)
+        server.shutdown(socket.SHUT_WR)
+
+    async with connected() as (plain, server):
+        server.settimeout(MAX_WAIT)
+        serving = asyncio.ensure_future(asyncio.to_thread(serve, server))
+        stream = await plain.start_tls(client_tls(), server_hostname="127.0.0.1")
+        await stream.write(b"")
+        await stream.write(b"question")
+        assert await stream.read(9) == b"last"
+        was_read.set()
+        if end == "a broken record":
+            with pytest.raises(httpcore.ReadError):
+                await stream.read(9)
+            with pytest.raises(httpcore.WriteError):
+                await stream.write(b"more")
+        else:
+            assert [await stream.read(9), await stream.read(9)] == [b"", b""]
+        await serving
+
+
+async def test_an_encrypted_connection_that_holds_bytes_is_readable() -> None:
+    async with tls_server() as address:
+        stream = await encrypted(*address)
+        await stream.write(bytes(20_000))
+        assert len(await stream.read(10)) == 10
+        assert stream.get_extra_info("is_readable")
+        await stream.aclose()
 
 
 async def test_a_handshake_fails_with_a_wrong_certificate_a_reset_or_silence() -> None:

@@ -276,7 +276,8 @@ def run(job: Job) -> None:
     left = [thread for thread in threading.enumerate() if thread not in threads]
     for thread in left:
         thread.join(_MAX_THREAD_END)  # aiosqlite's may still be ending
-    gc.collect()
+    while gc.collect():  # what a collection frees may free more
+        pass
     events.write(
         "end",
         sockets=_sockets() - sockets,

@@ -89,7 +89,7 @@ async def _first_connected(loop: asyncio.AbstractEventLoop, addresses: list[Any]
                 await asyncio.wait(running, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
             first = next((a for a in attempts if a.done() and not a.exception()), None)
             if first or not (address or running):
-                return (first or attempts[0]).result()
+                return (first or attempts[-1]).result()
     finally:
         for attempt in attempts:
             if attempt is not first:
@@ -249,8 +249,8 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> TlsStream:
         """Encrypt the connection; it is closed if that fails or is cancelled."""
-        stream = TlsStream(self, ssl_context, server_hostname)
         try:
+            stream = TlsStream(self, ssl_context, server_hostname)
             async with asyncio.timeout(timeout):
                 await stream.shake_hands()
         except BaseException as error:

@@ -218,6 +218,10 @@ def to_object_schema(schema: Any, name: str) -> Json | None:
     if not isinstance(schema, dict):
         raise ValueError(f"the parameters of {name!r} are not a JSON schema")
     schema = {k: v for k, v in schema.items() if k != "nullable"}
+    if "type" in schema:  # the arguments of a call are never null, whatever a value says
+        values = schema.get("enum", [schema.get("const", "")])
+        if isinstance(values, list) and None in values:
+            schema = {k: v for k, v in schema.items() if k not in {"enum", "const"}}
     kinds = type_names(schema.get("type"))
     if not _COMBINING_KEYWORDS.isdisjoint(schema):
         normalized = normalize_schema(schema)

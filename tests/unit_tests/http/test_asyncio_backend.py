@@ -41,6 +41,12 @@ async def connected() -> AsyncIterator[tuple[AsyncioStream, socket.socket]]:
             await stream.aclose()
 
 
+def reset(server: socket.socket) -> None:
+    """Close a connection with RST."""
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    server.close()
+
+
 async def received(server: socket.socket, size: int) -> bytes:
     """What the server receives."""
     data = b""
@@ -161,8 +167,7 @@ async def test_what_arrived_before_a_reset_is_read_first() -> None:
     async with connected() as (stream, server):
         server.send(b"last")
         await until(lambda: stream._received)
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        server.close()
+        reset(server)
         await until(lambda: stream._is_lost)
         assert await stream.read(9) == b"last"
         with pytest.raises(httpcore.ReadError, match="reset"):
@@ -230,8 +235,7 @@ async def test_a_connection_that_the_server_ended_or_wrote_to_is_readable(
         if by == "bytes":
             server.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
         elif by == "a reset":
-            server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            server.close()
+            reset(server)
         else:
             server.shutdown(socket.SHUT_WR)
         assert stream.get_extra_info("is_readable")
@@ -280,8 +284,7 @@ async def test_an_early_answer_is_read_although_the_body_was_not_sent() -> None:
     async with connected() as (stream, server):
         server.send(b"413")
         await until(lambda: stream._received)
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        server.close()
+        reset(server)
         with pytest.raises(httpcore.WriteError):
             await stream.write(LONG, timeout=MAX_WAIT)
         assert await stream.read(9) == b"413"
@@ -388,8 +391,7 @@ async def test_a_handshake_fails_with_a_wrong_certificate_a_reset_or_silence() -
         with pytest.raises(httpcore.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             await encrypted(*address)
     async with connected() as (stream, server):
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        server.close()
+        reset(server)
         with pytest.raises(httpcore.ConnectError):
             await stream.start_tls(client_tls(), server_hostname="127.0.0.1")
     async with connected() as (stream, server):

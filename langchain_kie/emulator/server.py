@@ -129,6 +129,7 @@ class Emulator(Settings):
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(
             build_app(self._state),
+            loop="asyncio",  # "auto" sets the policy of the process, before uvicorn 0.36
             lifespan="off",
             log_config=None,
             access_log=False,

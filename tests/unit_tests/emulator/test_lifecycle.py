@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import os
 import re
 import signal
@@ -42,6 +44,14 @@ def test_start_and_stop():
                 port = int(emulator.base_url.rpartition(":")[2])
             with socket.create_server(("127.0.0.1", port)):
                 pass
+
+
+def test_event_loop_of_the_program_stays_what_it_is():
+    """uvicorn before 0.36 sets uvloop's policy for the whole process when uvloop is installed."""
+    importlib.import_module("uvloop")
+    before = asyncio.get_event_loop_policy()
+    with Emulator():
+        assert asyncio.get_event_loop_policy() is before
 
 
 def test_base_url_exists_only_while_running():

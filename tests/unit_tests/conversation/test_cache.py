@@ -351,6 +351,10 @@ def test_a_message_that_is_corrected_for_langchain_follows_its_changes() -> None
     assert cache.repaired_message(message) is first
     message.name = "ann"
     assert cache.repaired_message(message).name == "ann"
+    message.content[0]["base64"] = GIF  # type: ignore[index]
+    assert cache.repaired_message(message).content == [
+        {"type": "image", "base64": GIF, "mime_type": "image/gif"}
+    ]
 
 
 def test_objects_that_may_change_are_read_each_time() -> None:
@@ -373,3 +377,4 @@ def test_only_messages_that_must_be_converted_count() -> None:
     prepare(model, [text, blocks], None, {}).build(stream=False)
     assert cache.size_to_convert([text]) == 0
     assert cache.size_to_convert([text, blocks]) == sizes - len("abc")
+    assert sizes == len("abc") + len("text") + len("abc")

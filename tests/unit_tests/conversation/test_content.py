@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +182,12 @@ def test_tool_result_sends_text_that_is_not_utf8_escaped() -> None:
     assert str(text).encode() == b'{"type": "hologram", "a": "\\ud800"}'
 
 
+def test_tool_result_that_is_not_utf8_sends_dates_as_text_and_no_keys_that_are_tuples() -> None:
+    value = {"a": "\ud800", "at": date(2026, 1, 2), ("b", "c"): 1}
+    (text,) = parse_content(ToolMessage([{"json": value}], tool_call_id="c0"))
+    assert text == '{"a": "\\ud800", "at": "2026-01-02"}'
+
+
 def test_tool_result_sends_keys_that_are_numbers() -> None:
     (text,) = parse_content(ToolMessage([{"json": {1: "a", None: 2}}], tool_call_id="c0"))
     assert text == '{"1":"a","null":2}'
@@ -266,6 +273,9 @@ FORMS: list[tuple[dict[str, Any], list[Any]]] = [
     ({"type": "input_file", "file_url": f"{URL}.csv"},
      [Media("file", "text/csv", url=f"{URL}.csv")]),
     ({"type": "file", "file": {"file_data": CSV, "filename": "a.csv"}}, [TABLE]),
+    ({"type": "file", "file": {"file_data": f"{URL}.csv"}},
+     [Media("file", "text/csv", url=f"{URL}.csv")]),
+    ({"type": "file", "file": {"file_url": URL}}, [Media("file", None, url=URL)]),
     ({"type": "input_image", "image_url": f"{URL}.png"},
      [Media("image", "image/png", url=f"{URL}.png")]),
     ({"type": "input_audio", "input_audio": {"data": AUDIO, "format": "wav"}},

@@ -51,7 +51,8 @@ COSTS: dict[str, tuple[dict[str, Any], int, int]] = {
 def test_media_are_counted(block: dict[str, Any], typical: int, minimum: int) -> None:
     text_only = estimate_tokens([HumanMessage("")], None)
     assert estimate_tokens([HumanMessage([block])], None) == text_only + typical
-    assert min_prompt_tokens(parse_content(HumanMessage([block]))) == minimum
+    content = [{"type": "text", "text": "x" * 60}, block]
+    assert min_prompt_tokens(parse_content(HumanMessage(content))) == 10 + minimum
 
 
 def test_the_tool_results_of_anthropic_are_counted() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from datetime import date
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -98,6 +99,7 @@ UNCHANGED: list[tuple[Any, Any]] = [
     (INTEGER, 2),
     (INTEGER, "two"),
     ({"anyOf": [INTEGER, BOOLEAN]}, "null"),
+    ({"type": ["boolean", "null"]}, "yes"),
     (INTEGER, "007"),
     (INTEGER, "2.5"),
     (INTEGER, 2.5),
@@ -106,6 +108,7 @@ UNCHANGED: list[tuple[Any, Any]] = [
     (INTEGER, "1" * 5000),
     (NUMBER, 2),
     (NUMBER, "NaN"),
+    ({"type": ["array", "number"]}, "NaN"),
     (NUMBER, "1e999"),
     (BOOLEAN, 1),
     (BOOLEAN, "yes"),
@@ -185,6 +188,7 @@ ABSENT: list[tuple[Any, Json, Json]] = [
     (NULL_ENUM, {}, {"a": None}),
     ({"oneOf": [POINT, NULL]}, {}, {"a": None}),
     ({"allOf": [{"$ref": "#/$defs/Null"}]}, {}, {"a": None}),
+    (reduce(lambda inner, _: {"allOf": [inner]}, range(80), NULL), {}, {"a": None}),
     (INTEGER, {}, {}),
     ({}, {}, {}),
     (True, {}, {}),

@@ -129,6 +129,15 @@ CASES: list[tuple[str, Any, Json, Json]] = [
         {"anyOf": [{"type": "STRING", "maxLength": n} for n in range(1, 10)]},
     ),
     (
+        "allOf of as many alternatives as are combined",
+        {"type": "string", "allOf": [{"anyOf": [{"maxLength": n} for n in range(8)]},
+                                     {"anyOf": [{"minLength": n} for n in range(8)]}]},
+        {"anyOf": [{"type": "string", "maxLength": high, "minLength": low}
+                   for high in range(8) for low in range(8)]},
+        {"anyOf": [{"type": "STRING", "maxLength": high, "minLength": low}
+                   for high in range(8) for low in range(8)]},
+    ),
+    (
         "allOf of two types",
         {"allOf": [{"type": "number", "minimum": 1}, {"type": "integer", "minimum": 3}],
          "maximum": 9},
@@ -138,12 +147,12 @@ CASES: list[tuple[str, Any, Json, Json]] = [
     (
         "allOf of one property",
         {"type": "object", "allOf": [
-            {"properties": {"a": {"type": "string"}}, "required": ["a"]},
+            {"properties": {"a": {"minLength": 1}}, "required": ["a"]},
             {"properties": {"a": {"maxLength": 3}, "b": True}, "required": ["b"]}]},
-        {"type": "object", "properties": {"b": {}, "a": {"type": "string", "maxLength": 3}},
-         "required": ["a", "b"]},
-        {"type": "OBJECT", "properties": {"b": ..., "a": {"type": "STRING", "maxLength": 3}},
-         "required": ["a", "b"]},
+        {"type": "object", "required": ["a", "b"],
+         "properties": {"b": {}, "a": {"type": "string", "minLength": 1, "maxLength": 3}}},
+        {"type": "OBJECT", "required": ["a", "b"],
+         "properties": {"b": ..., "a": {"type": "STRING", "minLength": 1, "maxLength": 3}}},
     ),
     (
         "keywords next to alternatives",
@@ -169,6 +178,15 @@ CASES: list[tuple[str, Any, Json, Json]] = [
         {"type": "OBJECT", "properties": {"a": {"type": "STRING"}},
          "description": 'One of these holds: [{"type":"object","required":["a"]},'
                         '{"type":"object","required":["b"]}].'},
+    ),
+    (
+        "alternatives of required and other properties, with a description",
+        {"type": "object", "minProperties": 1, "anyOf": [
+            {"required": ["a"], "not": {"required": ["b"]}, "description": "d"}]},
+        {"type": "object", "minProperties": 1, "description":
+            'One of these holds: [{"type":"object","required":["a"],'
+            '"not":{"type":"object","required":["b"]},"description":"d"}].'},
+        {"type": "OBJECT", "minProperties": 1, "properties": {}, "description": ...},
     ),
     (
         "alternatives that only list required properties, without a type next to them",
@@ -596,6 +614,27 @@ def test_a_long_row_of_references_ends_with_the_name_of_the_next() -> None:
     while "properties" in schema:
         schema = schema["properties"]["next"]
     assert schema == {"type": "object", "description": "Another A64."}
+
+
+@pytest.mark.parametrize(
+    ("definition", "description"),
+    [
+        ("$defs/a/Node", "Another Node."),
+        ("#Node#", "Another Node#."),
+        ("#", "Same form as the root."),
+    ],
+)
+def test_the_end_of_a_recursion_has_the_last_part_of_the_reference(
+    definition: str, description: str
+) -> None:
+    reference = {"$ref": definition if definition.startswith("#") else f"#/{definition}"}
+    node = {"type": "object", "properties": {"next": reference}, "required": ["next"]}
+    anchored = {**node, "$anchor": "Node#"}
+    root = {**node, "$defs": {"a": {"Node": node}, "b": anchored}}
+    schema = normalize_schema(root)
+    while "properties" in schema:
+        schema = schema["properties"]["next"]
+    assert schema == {"type": "object", "description": description}
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,9 @@ EQUIVALENT = {
     'connection: self._data, self._position = b"XXXX" if self._is_shared else data, 0': (
         "shorter than what must follow a piece"
     ),
+    'content: block_type = block.get("type") or next((k for k in _TYPE_KEYS if k in block), "XXXX")': (  # noqa: E501
+        "no parser has this name either"
+    ),
     "content: is_same = all(new is old for new, old in zip(content, message.content, strict=False))": (  # noqa: E501
         "they have the same length"
     ),
@@ -69,6 +72,18 @@ EQUIVALENT = {
     ),
     "keywords: return lambda value: None": "called at the import, before a mutant is chosen",
     "keywords: if id(None) not in converted:": "takes forever in test_large_schemas, which is slow",
+    'mime_types: expected, from_name = normalized_type(declared), type_from_name(name or "XXXX")': (
+        "a name without a type either"
+    ),
+    'mime_types: if not (expected or from_name == _PDF or (is_text and _is_media(from_name or "XXXX"))):': (  # noqa: E501
+        "no type of media either"
+    ),
+    'chat_completions: schema = function.get("parameters") or {"type": "XXobjectXX", "properties": {}}': (  # noqa: E501
+        "the properties make it an object"
+    ),
+    "normalize: plain = any_of(branches, self._normalize_inner(outside, None, depth))": (
+        "annotations have no schemas inside"
+    ),
     'metadata: self._parse_usage: Callable[[Json], UsageMetadata] | None = ""': "as false as None",
     'request_values: return _url_in(type(getattr(None, "base_url", text)), text)': (
         "only slower: each request parses its URL"

@@ -157,6 +157,7 @@ CHAT = [
             "input_token_details": {"cache_read": 30, "audio": 5},
         },
     ),
+    chat_row("of the prompt only", {"prompt_tokens": 4}, usage(4, 0)),
     chat_row("other names", {"input_tokens": 10, "output_tokens": 5}, usage(10, 5)),
     chat_row(
         "other names, with hidden reasoning and details",

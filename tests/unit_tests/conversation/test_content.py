@@ -263,6 +263,13 @@ def test_media_block_with_text_is_sent_as_media() -> None:
     assert parse_content(HumanMessage([block])) == [Media("image", "image/png", url=URL)]
 
 
+def test_a_local_file_whose_type_is_not_known_has_the_kind_of_its_block() -> None:
+    block = {**media_block(MEDIA / "diagram.png"), "mime_type": None}
+    (part,) = parse_content(HumanMessage([block]))
+    assert isinstance(part, Media)
+    assert (part.kind, part.mime_type) == ("image", None)
+
+
 CSV = base64.b64encode(b"a,b").decode()
 AUDIO = base64.b64encode((MEDIA / "tone.wav").read_bytes()).decode()
 IMAGE, TABLE = Media("image", "image/png", data=PNG_BASE64), Media("file", "text/csv", data=CSV)
@@ -307,6 +314,8 @@ FORMS: list[tuple[dict[str, Any], list[Any]]] = [
     ({"inline_data": {"data": CSV, "mime_type": "text/csv"}}, [TABLE]),
     ({"type": "inlineData", "inlineData": {"data": CSV, "mimeType": "text/csv"}}, [TABLE]),
     ({"type": "media", "data": CSV, "mime_type": "text/csv"}, [TABLE]),
+    ({"type": "media", "data": f"DATA:text/csv;base64,{CSV}"},
+     [Media("file", "text/csv", data=f"DATA:text/csv;base64,{CSV}", start=21)]),
     ({"file_data": {"file_uri": URL, "mime_type": "video/mp4"}},
      [Media("video", "video/mp4", url=URL)]),
     ({"fileData": {"fileUri": URL, "mimeType": "video/mp4"}},
@@ -314,6 +323,8 @@ FORMS: list[tuple[dict[str, Any], list[Any]]] = [
     ({"type": "document", "source": {"type": "url", "url": URL, "media_type": "application/pdf"}},
      [Media("pdf", "application/pdf", url=URL)]),
     ({"type": "document", "title": "a.csv", "source": {"type": "base64", "data": CSV}}, [TABLE]),
+    ({"type": "document", "title": "t", "context": "c", "source": {"type": "text", "data": "d"}},
+     ["t", "c", "d"]),
     ({"type": "search_result", "title": "t", "source": "s",
       "content": [{"type": "text", "text": "body"}]}, ["t", "s", "body"]),
     ({"type": "search_result", "title": "", "content": "body"}, ["body"]),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from langchain_kie._json_schema.coerce import coerce, fit
+from langchain_kie._json_schema.coerce import coerce, fit, fit_arguments
 
 if TYPE_CHECKING:
     from langchain_kie._json import Json
@@ -239,3 +239,18 @@ def test_an_alternative_that_lacks_nothing_is_preferred() -> None:
 )
 def test_it_is_known_whether_a_value_matches(schema, value, matches) -> None:
     assert fit(value, schema)[1] is matches
+
+
+@pytest.mark.parametrize(
+    ("value", "args"),
+    [
+        ({"name": "f", "arguments": {"x": "1"}}, {"x": 1}),
+        ({"name": "g", "arguments": {"x": "1"}}, None),
+        ({"name": "f", "arguments": "x", "x": "1"}, {"name": "f", "arguments": "x", "x": 1}),
+        ({"x": "1"}, {"x": 1}),
+        ([{"x": "1"}], None),
+    ],
+)
+def test_arguments_may_be_in_an_object_with_the_name_of_the_function(value, args) -> None:
+    fitted = fit_arguments(value, "f", POINT)
+    assert (fitted and fitted.args) == args

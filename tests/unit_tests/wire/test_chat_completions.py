@@ -90,6 +90,7 @@ THOUGHTS = [
     {"type": "thought", "thought": "really "},
     {"type": "reasoning", "reasoning": "see"},
     {"type": "thinking", "thinking": "."},
+    {"type": "thinking"},
 ]
 CONTENT = [
     Row(

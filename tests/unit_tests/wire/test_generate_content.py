@@ -338,6 +338,11 @@ MIXED_PARTS = [
         metadata=ended("tool_calls", "STOP"),
     ),
     native_row(
+        "a document in snake case",
+        sse(native({"inline_data": {"mime_type": "text/csv", "data": "YSxi"}}, finish="STOP")),
+        blocks=[{"type": "file", "base64": "YSxi", "mime_type": "text/csv"}],
+    ),
+    native_row(
         "an image next to text that is null",
         sse(native({"text": None, "inlineData": PNG}, finish="STOP")),
         blocks=[IMAGE],

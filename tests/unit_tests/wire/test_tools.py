@@ -60,6 +60,15 @@ def test_a_tool_is_sent_in_the_format_of_each_api(send: RequestSender) -> None:
         assert send([HI], model=name, tools=[find])["tools"] == tools
 
 
+def test_a_tool_without_parameters_is_sent_as_an_object(send: RequestSender) -> None:
+    for tool_ in ({"name": "now"}, {"name": "now", "parameters": {}}):
+        (sent,) = send([HI], model=CHAT, tools=[tool_])["tools"]
+        assert sent["function"]["parameters"]["type"] == "object"
+        (sent,) = send([HI], model=NATIVE, tools=[tool_])["tools"]
+        (declared,) = sent["functionDeclarations"]
+        assert declared["parameters"] == {"type": "OBJECT", "properties": {}}
+
+
 BUILTINS = [
     ("google_search", "googleSearch"),
     ("code_execution", "codeExecution"),

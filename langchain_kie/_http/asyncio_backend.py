@@ -15,6 +15,7 @@ import asyncio
 import select
 import socket
 import ssl
+import time
 from contextlib import suppress
 from functools import partial
 from itertools import zip_longest
@@ -62,11 +63,12 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
 
 async def _addresses(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[Any]:
     """The addresses of a host, one of each family after the other; a number needs no thread."""
-    kind = socket.SOCK_STREAM
+    # With the protocol, asyncio sets TCP_NODELAY; not every system's resolver adds it.
+    kind = {"type": socket.SOCK_STREAM, "proto": socket.IPPROTO_TCP}
     try:
-        return socket.getaddrinfo(host, port, type=kind, flags=socket.AI_NUMERICHOST)
+        return socket.getaddrinfo(host, port, **kind, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
-        found = await loop.getaddrinfo(host, port, type=kind)
+        found = await loop.getaddrinfo(host, port, **kind)
     families: dict[int, list[Any]] = {}
     for address in found:
         families.setdefault(address[0], []).append(address)
@@ -135,6 +137,7 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._unsent = b""
+        self._write_timeout: float | None = None
 
     # --- called by asyncio --------------------------------------------------------------------
 
@@ -179,9 +182,8 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> bytes:
         """Send what was joined, and return what arrived, at the end of the stream `b""`."""
-        if self._unsent and not self._is_lost:
-            self._transport.write(self._unsent)
-            self._unsent = b""
+        if self._unsent:
+            await self._send_joined()
         if self._received:
             await asyncio.sleep(0)  # other tasks run between the parts of a long answer
         elif not (self._is_at_end or self._is_lost):
@@ -207,19 +209,26 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         """Keep a short write until more is written or read; write a long one."""
         if max(len(buffer), len(self._unsent)) <= MAX_JOINED:
             self._unsent += buffer
+            self._write_timeout = timeout
             return
-        if self._unsent:
-            self._transport.write(self._unsent)
-            self._unsent = b""
-        if not self._is_lost:
-            self._transport.write(buffer)
-            if self._writes_are_paused:
-                self._writer = self._loop.create_future()
-                await self._wait(self._writer, timeout, httpcore.WriteTimeout)
-            else:
-                await asyncio.sleep(0)  # other tasks run between the parts of a long body
+        await self._send_joined()
+        if not await self._send(buffer, timeout):
+            await asyncio.sleep(0)  # other tasks run between the parts of a long body
         if self._is_lost:
             raise httpcore.WriteError(self._error or "the connection is closed") from self._error
+
+    async def _send_joined(self) -> None:
+        unsent, self._unsent = self._unsent, b""
+        await self._send(unsent, self._write_timeout)
+
+    async def _send(self, data: bytes, timeout: float | None) -> bool:  # noqa: ASYNC109
+        """Send bytes, unless the connection is lost; return whether the system let it wait."""
+        if not self._is_lost:
+            self._transport.write(data)
+        if must_wait := self._writes_are_paused and not self._is_lost:
+            self._writer = self._loop.create_future()
+            await self._wait(self._writer, timeout, httpcore.WriteTimeout)
+        return must_wait
 
     async def _wait(
         self,
@@ -296,6 +305,8 @@ class TlsStream(httpcore.AsyncNetworkStream):
             self._incoming, self._outgoing, server_hostname=server_hostname
         )
         self._error: ssl.SSLError | None = None
+        self._is_at_end = False
+        self._write_timeout: float | None = None
 
     async def shake_hands(self) -> None:
         """Agree on the keys; the last message is sent with the first request."""
@@ -329,6 +340,7 @@ class TlsStream(httpcore.AsyncNetworkStream):
                 self._error = error
                 break
             data += more
+        self._is_at_end = not more
         return data
 
     async def write(
@@ -339,6 +351,7 @@ class TlsStream(httpcore.AsyncNetworkStream):
         """Keep a short write until more is written or read; write a long one."""
         if not buffer:
             return
+        self._write_timeout = timeout
         try:
             await self._run(partial(self._ssl.write, buffer), timeout)
         except ssl.SSLError as error:
@@ -348,13 +361,16 @@ class TlsStream(httpcore.AsyncNetworkStream):
 
     async def _run(self, step: Callable[[], Any], timeout: float | None) -> Any:  # noqa: ASYNC109
         """Repeat a step of TLS until it needs no further bytes of the server."""
+        deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             try:
                 return step()
             except ssl.SSLWantReadError:
                 if self._outgoing.pending:
                     with suppress(httpcore.WriteError):  # the server may have answered already
-                        await self._stream.write(self._outgoing.read(), timeout)
+                        await self._stream.write(self._outgoing.read(), self._write_timeout)
+                if deadline is not None:  # a record may arrive in many pieces
+                    timeout = max(deadline - time.monotonic(), 0)
                 data = await self._stream.read(MAX_JOINED, timeout)
                 if data:
                     self._incoming.write(data)
@@ -369,7 +385,7 @@ class TlsStream(httpcore.AsyncNetworkStream):
         """Return what httpcore asks for, as `AsyncioStream`."""
         if info == "ssl_object":
             return self._ssl
-        if info == "is_readable" and self._incoming.pending:
+        if info == "is_readable" and (self._incoming.pending or self._is_at_end):
             return True
         return self._stream.get_extra_info(info)
 

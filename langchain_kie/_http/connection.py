@@ -39,6 +39,9 @@ class Connection:
     Args:
         stream: The network stream.
         is_shared: Whether several responses are read from it at the same time.
+
+    Attributes:
+        has_read: Whether anything was read since the end of the last response.
     """
 
     def __init__(self, stream: Any, *, is_shared: bool) -> None:
@@ -51,6 +54,7 @@ class Connection:
         self._limit: weakref.ref[ReadLimit] | None = None
         self._unsent = b""
         self._write_timeout: float | None = None
+        self.has_read = True
 
     @classmethod
     def of(cls, response: httpx.Response, *, is_pooled: bool) -> Connection | None:
@@ -79,6 +83,10 @@ class Connection:
         """Limit the time of each read, until the object is gone."""
         self._limit = weakref.ref(limit)
 
+    def end_response(self) -> None:
+        """Note that a response was read to its end: the next one must be read from the stream."""
+        self.has_read = self._is_shared
+
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Send what was joined, and read as the stream does, until the limit at most."""
         if self._unsent:
@@ -87,6 +95,7 @@ class Connection:
         if self._limit and (limit := self._limit()):
             timeout = limit.socket_timeout(timeout)
         data: bytes = self._original_read(self._stream, max_bytes, timeout)
+        self.has_read = True
         self._data, self._position = b"" if self._is_shared else data, 0
         return data
 
@@ -99,6 +108,7 @@ class Connection:
         if self._limit and (limit := self._limit()):
             timeout = limit.socket_timeout(timeout)
         data: bytes = await self._original_read(self._stream, max_bytes, timeout)
+        self.has_read = True
         self._data, self._position = b"" if self._is_shared else data, 0
         return data
 

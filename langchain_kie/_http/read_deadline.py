@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
-from langchain_kie._http.connection import Connection
 from langchain_kie._http.errors import network_errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from langchain_kie._http.connection import Connection
     from langchain_kie._http.response import ResponseReader
 
 USAGE_TIMEOUT = 5.0
@@ -29,16 +29,15 @@ _MIN_SOCKET_TIMEOUT = 0.001
 
 
 def read_pieces(
-    response: httpx.Response, reader: ResponseReader[Any], *, is_pooled: bool
+    response: httpx.Response, reader: ResponseReader[Any], connection: Connection | None
 ) -> Iterator[bytes]:
     """Yield the body until its end or its deadline; what arrived in one read is one piece.
 
     Args:
         response: The response.
         reader: Decodes the pieces.
-        is_pooled: Whether the connection is one of the shared pools.
+        connection: Its connection.
     """
-    connection = Connection.of(response, is_pooled=is_pooled)
     deadline = _EventDeadline(response, reader, connection)
     pieces: list[bytes] = []
     try:
@@ -57,15 +56,16 @@ def read_pieces(
         if pieces:
             yield b"".join(pieces)
         raise
+    if connection:
+        connection.end_response()
     if pieces:
         yield b"".join(pieces)
 
 
 async def aread_pieces(
-    response: httpx.Response, reader: ResponseReader[Any], *, is_pooled: bool
+    response: httpx.Response, reader: ResponseReader[Any], connection: Connection | None
 ) -> AsyncIterator[bytes]:
     """Yield the body until its end or its deadline; as `read_pieces`."""
-    connection = Connection.of(response, is_pooled=is_pooled)
     deadline = _EventDeadline(response, reader, connection)
     pieces: list[bytes] = []
     try:
@@ -84,6 +84,8 @@ async def aread_pieces(
         if pieces:
             yield b"".join(pieces)
         raise
+    if connection:
+        connection.end_response()
     if pieces:
         yield b"".join(pieces)
 

@@ -18,6 +18,7 @@ import httpx
 
 from langchain_kie import _settings
 from langchain_kie._http import request_values
+from langchain_kie._http.connection import Connection
 from langchain_kie._http.errors import cause_chain, network_errors, to_kie_error
 from langchain_kie._http.pools import (
     AsyncPool,
@@ -31,7 +32,7 @@ from langchain_kie._http.response import HttpCall, ItemT, MultipartBody, Respons
 from langchain_kie._http.retry import log_retry, retry_delay
 from langchain_kie._json import PIECE_BYTES, JsonPieces
 from langchain_kie._version import __version__
-from langchain_kie.errors import KieConfigurationError, KieError
+from langchain_kie.errors import KieConfigurationError, KieConnectionError, KieError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping
@@ -139,9 +140,10 @@ class Transport:
                 try:
                     response = self._send(call, pool)
                     try:
+                        connection = _connection(call, response, is_pooled=client is None)
                         reader = self._reader(call, response)
                         with self._mapping_network_errors(call, response.request, reader):
-                            for piece in read_pieces(response, reader, is_pooled=client is None):
+                            for piece in read_pieces(response, reader, connection):
                                 yield from reader.feed(piece)
                                 reader.raise_if_failed()
                         yield from reader.close()
@@ -173,11 +175,10 @@ class Transport:
                 try:
                     response = await self._asend(call, pool)
                     try:
+                        connection = _connection(call, response, is_pooled=client is None)
                         reader = self._reader(call, response)
                         with self._mapping_network_errors(call, response.request, reader):
-                            async for piece in aread_pieces(
-                                response, reader, is_pooled=client is None
-                            ):
+                            async for piece in aread_pieces(response, reader, connection):
                                 for item in reader.feed(piece):
                                     yield item
                                 reader.raise_if_failed()
@@ -319,6 +320,23 @@ class Transport:
                 after_first_item=bool(reader and reader.has_items),
                 may_be_billed=bool(reader and reader.may_be_billed),
             ) from error
+
+
+def _connection(
+    call: HttpCall[Any], response: httpx.Response, *, is_pooled: bool
+) -> Connection | None:
+    """The connection of a response, `None` if its stream is not available.
+
+    httpcore 1.0.9 takes a second answer to one request, if it arrives with the first, for the
+    answer to the next request, so that each later call would get the answer of the one before.
+
+    Raises:
+        KieConnectionError: The response came before the request was sent.
+    """
+    connection = Connection.of(response, is_pooled=is_pooled)
+    if connection and not connection.has_read:
+        raise KieConnectionError("the server answered an earlier request twice", model=call.model)
+    return connection
 
 
 def transport_for(

@@ -287,7 +287,17 @@ async def test_an_early_answer_is_read_although_the_body_was_not_sent() -> None:
         reset(server)
         with pytest.raises(httpcore.WriteError):
             await stream.write(LONG, timeout=MAX_WAIT)
+        await stream.write(b"short")
         assert await stream.read(9) == b"413"
+
+
+async def test_a_short_body_that_the_server_does_not_take_has_the_time_of_a_write() -> None:
+    async with connected() as (stream, _):
+        with pytest.raises(httpcore.WriteTimeout):
+            await stream.write(LONG, timeout=0.01)
+        await stream.write(b"short", timeout=0.01)
+        with pytest.raises(httpcore.WriteTimeout):
+            await stream.read(9, timeout=MAX_WAIT)
 
 
 # --- TLS --------------------------------------------------------------------------------------
@@ -334,7 +344,9 @@ BROKEN_RECORD = b"\x17\x03\x03\x00\x20" + bytes(32)
 
 
 @pytest.mark.parametrize("arrives", ["together", "one after the other"])
-@pytest.mark.parametrize("end", ["close_notify", "nothing", "a broken record"])
+@pytest.mark.parametrize(
+    "end", ["close_notify", "close_notify alone", "nothing", "a broken record"]
+)
 async def test_what_arrived_before_the_end_of_tls_is_read_first(end: str, arrives: str) -> None:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = server_tls().wrap_bio(incoming, outgoing, server_side=True)
@@ -352,12 +364,13 @@ async def test_what_arrived_before_the_end_of_tls_is_read_first(end: str, arrive
         if arrives != "together":
             server.sendall(outgoing.read())
             was_read.wait(MAX_WAIT)
-        if end == "close_notify":
+        if end.startswith("close_notify"):
             with suppress(ssl.SSLWantReadError):
                 tls.unwrap()
         last = BROKEN_RECORD if end == "a broken record" else b""
         server.sendall(outgoing.read() + last)
-        server.shutdown(socket.SHUT_WR)
+        if end != "close_notify alone":
+            server.shutdown(socket.SHUT_WR)
 
     async with connected() as (plain, server):
         server.settimeout(MAX_WAIT)
@@ -366,6 +379,8 @@ async def test_what_arrived_before_the_end_of_tls_is_read_first(end: str, arrive
         await stream.write(b"")
         await stream.write(b"question")
         assert await stream.read(9) == b"last"
+        if arrives == "together" and end.startswith("close_notify"):
+            assert stream.get_extra_info("is_readable")
         was_read.set()
         if end == "a broken record":
             with pytest.raises(httpcore.ReadError):
@@ -384,6 +399,20 @@ async def test_an_encrypted_connection_that_holds_bytes_is_readable() -> None:
         assert len(await stream.read(10)) == 10
         assert stream.get_extra_info("is_readable")
         await stream.aclose()
+
+
+async def test_the_pieces_of_a_record_do_not_extend_the_time_of_a_read() -> None:
+    async def send_pieces(server: socket.socket) -> None:
+        for byte in b"\x17\x03\x03\x40\x00" + bytes(1 << 14):
+            await asyncio.get_running_loop().sock_sendall(server, bytes([byte]))
+            await asyncio.sleep(0.005)
+
+    async with connected() as (plain, server):
+        stream = TlsStream(plain, client_tls(), "127.0.0.1")
+        sending = asyncio.ensure_future(send_pieces(server))
+        with pytest.raises(httpcore.ReadTimeout):
+            await stream.read(9, timeout=0.02)
+        sending.cancel()
 
 
 async def test_a_handshake_fails_with_a_wrong_certificate_a_reset_or_silence() -> None:

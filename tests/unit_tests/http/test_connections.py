@@ -10,11 +10,18 @@ import pytest
 from call_modes import BASIC_CALL_MODES, ainvoke, fixture, invoke, model_at, server_sending
 from httpcore._backends.sync import SyncStream
 from langchain_core.messages import HumanMessage
-from scripted_server import Scripted, ScriptedServer
+from scripted_server import Scripted, ScriptedServer, sse
 
-from langchain_kie import ChatKieGemini, KieAccount, KieConfigurationError, media_block
+from langchain_kie import (
+    ChatKieGemini,
+    KieAccount,
+    KieConfigurationError,
+    KieConnectionError,
+    media_block,
+)
 from langchain_kie._http.connection import Connection
 from langchain_kie.emulator import Emulator
+from unit_tests.answer.rows import delta
 from unit_tests.loopback import named_host, run_script
 from unit_tests.upload_server import unique_png
 
@@ -51,6 +58,37 @@ async def test_one_connection_serves_one_call_after_another(name: str) -> None:
                 most = max(most, server.open_connections)
             assert len(server.requests) == 5
             assert most == 1
+
+
+SECOND_ANSWERS = {
+    "a time-out": b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n",
+    "an answer": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(COMPLETION), COMPLETION),
+}
+
+
+@pytest.mark.parametrize("second", SECOND_ANSWERS.values(), ids=SECOND_ANSWERS)
+@pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
+@pytest.mark.parametrize("is_pooled", [True, False], ids=["shared", "own client"])
+async def test_a_second_answer_to_one_request_answers_no_other(
+    call_mode: Any, second: bytes, is_pooled: bool
+) -> None:
+    """httpcore 1.0.9 gives it to the next request, and so each call the answer of another."""
+    body = sse(delta("stop", content="first"), "[DONE]")
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n"
+    both = Scripted([head % len(body) + body + second], framing="raw")
+    later = Scripted([sse(delta("stop", content="later"), "[DONE]")])
+    with ScriptedServer(both, later) as server, httpx.Client() as client:
+        async with httpx.AsyncClient() as async_client:
+            clients = (
+                {} if is_pooled else {"http_client": client, "http_async_client": async_client}
+            )
+            model = model_at(server, max_retries=0, **clients)
+            assert (await call_mode(model)).text == "first"
+            with pytest.raises(KieConnectionError, match="an earlier request twice"):
+                await call_mode(model)
+            assert (await call_mode(model)).text == "later"
+            assert len(server.requests) == 2 or not is_pooled  # it was never sent
 
 
 @pytest.mark.parametrize("call_mode", [invoke, ainvoke])

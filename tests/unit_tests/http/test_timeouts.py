@@ -12,6 +12,7 @@ from call_modes import BASIC_CALL_MODES, fixture, model_at
 from limits import MAX_STALL
 from scripted_server import Scripted, ScriptedServer
 
+from langchain_kie._http.connection import Connection
 from langchain_kie._http.errors import to_kie_error
 from langchain_kie._http.read_deadline import read_pieces
 from langchain_kie._http.request_values import DEFAULT_TIMEOUT
@@ -126,7 +127,7 @@ def exchange(monkeypatch) -> SimpleNamespace:
         can_stop_reading=False,
         is_complete=False,
     )
-    pieces = read_pieces(response, reader, is_pooled=False)
+    pieces = read_pieces(response, reader, Connection.of(response, is_pooled=False))
     return SimpleNamespace(now=now, stream=stream, response=response, reader=reader, pieces=pieces)
 
 

@@ -52,6 +52,13 @@ EQUIVALENT = {
     "coerce: return dict(zip(value, fitted, strict=None)) if isinstance(value, dict) else fitted, fits": (  # noqa: E501
         "they have the same length"
     ),
+    "coerce: def fit(self, value: Any, schema: Any, depth: int = 1) -> tuple[Any, bool]:": (
+        "a limit that no input is meant to reach exactly"
+    ),
+    "coerce: for member, inner in zip(members, _schemas_of_members(value, schema), ):": (
+        "not strict by default"
+    ),
+    'coerce: items = schema.get("items", None)': "any value matches, too",
     "connection: if len(self._data) - self._position + len(piece) > _MAX_FRAMING < len(piece):": (
         "it is checked again after the search"
     ),
@@ -90,6 +97,9 @@ EQUIVALENT = {
     ),
     "request_values: while piece := await asyncio.to_thread(next, pieces, None):": "as false",
     "sse: self._half_pair = None": "as false as b''",
+    "turns: prefix = find_prefix(every_parsed) if len(messages) > MIN_MESSAGES else None": (
+        "only slower, with that number of messages"
+    ),
     "token_estimate: minimum_of_small_file = max(2, min(cost.minimum, _typical_tokens(media) // 4))": (  # noqa: E501
         "the least cost is that of a file, 10 // 4"
     ),

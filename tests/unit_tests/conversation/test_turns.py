@@ -6,8 +6,15 @@ What a complete request looks like is tested in `wire/test_messages.py`.
 from __future__ import annotations
 
 import pytest
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    ToolMessage,
+)
 
+from langchain_kie._conversation.repair import repaired
 from langchain_kie._conversation.turns import build_turns
 
 HI = HumanMessage("hi")
@@ -55,3 +62,24 @@ def test_a_call_without_an_id_gets_one() -> None:
     assert [text for _, text in tools] == ["a", "b", "c"]
     assert len({call_id for call_id, _ in tools} - {""}) == 3
     assert tools[1][0] == "call_1"
+
+
+def test_a_chat_message_keeps_its_name() -> None:
+    (turn,) = build_turns([ChatMessage("hi", role="user", name="ann")])
+    assert (turn.role, turn.parts, turn.name) == ("user", ["hi"], "ann")
+
+
+def test_signatures_of_another_provider_are_not_used() -> None:
+    signatures = {"gemini-3-flash": [{"type": "message", "signature": "S=="}]}
+    for metadata, expected in (
+        ({}, signatures),
+        ({"model_provider": "kie"}, signatures),
+        ({"model_provider": "google_genai"}, None),
+    ):
+        extra = {"thought_signatures": signatures}
+        answer = AIMessage("a", additional_kwargs=extra, response_metadata=metadata)
+        assert build_turns([HI, answer])[1].signatures == expected
+
+
+def test_a_conversation_that_needs_no_change_is_not_repaired() -> None:
+    assert repaired([HI, CALL, RESULT, AIMessage("Done.")]) is None

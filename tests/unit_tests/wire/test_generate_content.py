@@ -360,6 +360,12 @@ MIXED_PARTS = [
         blocks=[CODE_BLOCK, RESULT_BLOCK],
     ),
     code_row(
+        "code and its result with an id",
+        {"executableCode": {**CODE["executableCode"], "id": "x1"}},
+        {"codeExecutionResult": {**RESULT["codeExecutionResult"], "id": "x1"}},
+        blocks=[{**CODE_BLOCK, "id": "x1"}, {**RESULT_BLOCK, "tool_call_id": "x1"}],
+    ),
+    code_row(
         "code and its result in one part, after text",
         {"text": "So: ", **CODE, **RESULT},
         text="So: ",

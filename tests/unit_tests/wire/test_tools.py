@@ -105,7 +105,9 @@ def test_a_native_search_always_streams_because_its_sources_would_be_lost(
     for built_in, streams in (({"google_search": {}}, True), ({"url_context": {}}, False)):
         body = send([HI], model=NATIVE, tools=[built_in], stream_invoke=False)
         assert body["stream"] is streams
-        assert send.path.endswith("?alt=sse") is streams
+        assert send.path.endswith(
+            ":streamGenerateContent?alt=sse" if streams else "GenerateContent"
+        )
     assert send([HI], model=CHAT, tools=[{"google_search": {}}])["stream"] is False
 
 
@@ -267,3 +269,9 @@ def test_a_response_format_with_functions_is_sent_as_one_of_them(send: RequestSe
     )
     assert "tools" not in forbidden
     assert "response_format" in forbidden
+
+
+def test_text_is_the_response_format_without_one(send: RequestSender) -> None:
+    body = send([HI], model=NATIVE, response_format={"type": "text"})
+    assert body == send([HI], model=NATIVE)
+    assert send([HI], response_format={"type": "text"})["response_format"] == {"type": "text"}

@@ -10,6 +10,7 @@ from call_modes import BASIC_CALL_MODES, model_at, server_sending
 from scripted_server import sse
 
 from langchain_kie import KieToolCallMissingError
+from langchain_kie._answer.partial_args import is_start_of
 from unit_tests.answer.rows import (
     F1,
     F2,
@@ -304,3 +305,21 @@ async def test_a_required_call_that_is_cut_between_two_pieces_is_missing() -> No
         for call_mode in BASIC_CALL_MODES:
             with pytest.raises(KieToolCallMissingError, match="cut at max_tokens"):
                 await call_mode(model)
+
+
+@pytest.mark.parametrize(
+    ("value", "other", "expected"),
+    [
+        ({"a": {"b": ["x"]}}, {"a": {"b": ["xy", 2]}, "c": 1}, True),
+        ({}, {"a": 1}, True),
+        ({"a": 1}, {"a": 2}, False),
+        ({"a": 1}, {}, False),
+        ({"a": 1}, 5, False),
+        ([1, 2], [1], False),
+        ([1], {"a": 1}, False),
+        ("x", ["x"], False),
+        (1, 1.0, True),
+    ],
+)
+def test_a_value_may_be_the_start_of_another(value: Any, other: Any, expected: bool) -> None:
+    assert is_start_of(value, other) is expected

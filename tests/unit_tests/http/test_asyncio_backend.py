@@ -401,6 +401,25 @@ async def test_an_encrypted_connection_that_holds_bytes_is_readable() -> None:
         await stream.aclose()
 
 
+async def test_a_body_that_the_server_of_tls_does_not_take_has_the_time_of_a_write() -> None:
+    is_done = asyncio.Event()
+
+    async def read_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await is_done.wait()
+        writer.close()
+
+    server = await asyncio.start_server(read_nothing, "127.0.0.1", ssl=server_tls(), limit=1)
+    async with server:
+        stream = await encrypted(*server.sockets[0].getsockname())
+        with pytest.raises(httpcore.WriteTimeout):
+            await stream.write(LONG, timeout=0.01)
+        await stream.write(b"short", timeout=0.01)
+        with pytest.raises(httpcore.WriteTimeout):
+            await stream.read(9, timeout=MAX_WAIT)
+        is_done.set()
+        await stream.aclose()
+
+
 async def test_the_pieces_of_a_record_do_not_extend_the_time_of_a_read() -> None:
     async def send_pieces(server: socket.socket) -> None:
         for byte in b"\x17\x03\x03\x40\x00" + bytes(1 << 14):

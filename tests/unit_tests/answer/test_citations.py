@@ -235,6 +235,23 @@ async def test_citations_of_text_that_was_removed_are_left_out():
     }
 
 
+async def test_citations_and_calls_that_the_content_has_are_not_added_again():
+    text = "Été. Oslo."
+    note = {"type": "citation", "url": "https://kept.example"}
+    call = {"type": "tool_call", "id": "c1", "name": "f", "args": {}}
+    message = AIMessage(
+        [{"type": "text", "text": text, "annotations": [note]}, call],
+        tool_calls=[call, {**call, "id": "c2"}],
+        response_metadata={
+            "model_provider": "kie",
+            "grounding_metadata": grounding([support(text, "Oslo.", 1)]),
+        },
+    )
+    assert text_block(message)["annotations"] == [note]
+    calls = [block for block in message.content_blocks if block["type"] == "tool_call"]
+    assert calls == [call, {**call, "id": "c2"}]
+
+
 async def test_the_spans_of_a_message_without_them_are_computed():
     text = "Été. Oslo."
     metadata = {

@@ -554,6 +554,12 @@ def test_a_gemini_schema_is_sent_unchanged() -> None:
     assert to_gemini_schema(schema) == schema
 
 
+def test_a_large_gemini_schema_is_sent_unchanged() -> None:
+    one = {"type": "STRING", "title": "t"}
+    schema = {"type": "OBJECT", "properties": {f"p{n}": {**one} for n in range(2_100)}}
+    assert to_gemini_schema(schema) == schema
+
+
 @pytest.mark.parametrize("reference", ["#/$defs/missing", "other.json", "#missing", "#/type/x"])
 def test_an_unresolvable_reference_is_an_error(reference: str) -> None:
     schema = {"type": "object", "properties": {"a": {"$ref": reference}}}

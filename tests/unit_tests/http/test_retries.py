@@ -22,6 +22,7 @@ from langchain_kie import (
     KieServerError,
     KieTimeoutError,
 )
+from langchain_kie._http.errors import to_kie_error
 from langchain_kie._http.retry import (
     RATE_LIMIT_WINDOW,
     RETRY_BUDGET,
@@ -40,6 +41,30 @@ NOW = 1_800_000_000.0
 def http_date(seconds: float) -> str:
     """Return the HTTP date that is `seconds` after `NOW`."""
     return email.utils.formatdate(NOW + seconds, usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_retried"),
+    [
+        (httpx.ConnectError("[Errno 111] Connection refused"), True),
+        (httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate has expired"), False),
+        (httpx.ProxyError("407 Proxy Authentication Required"), False),
+        (httpx.ProxyError("502 Bad Gateway"), True),
+    ],
+    ids=str,
+)
+def test_a_rejected_certificate_or_proxy_is_not_retried(
+    error: httpx.TransportError, is_retried: bool
+) -> None:
+    kie_error = to_kie_error(
+        error,
+        model=None,
+        timeouts={},
+        retry_on_timeout=False,
+        after_first_item=False,
+        may_be_billed=False,
+    )
+    assert (retry_delay(kie_error, 1, 0.0, 2) is not None) is is_retried
 
 
 RETRY_AFTER: list[tuple[str | None, float | None]] = [

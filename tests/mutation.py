@@ -97,6 +97,9 @@ EQUIVALENT = {
     'response: encoding = self._headers.get("CONTENT-ENCODING", "gzip").lower()': (
         "the case has no meaning"
     ),
+    'response: if "GZIP" in encoding or "deflate" in encoding or body.startswith(_GZIP_MAGIC):': (
+        "what is gzip begins with its magic number"
+    ),
     "pools: max_connections=None,": "it is None",
     "asyncio_backend: await self._run(partial(self._ssl.write, buffer), None)": (
         "a write needs nothing of the server"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PROMPTS: dict[str, list[Any]] = {
     "short text": ["hi"],
     "long text": ["long äöü " * PIECE_BYTES],
+    "many texts": ["word " * 200] * (PIECE_BYTES // 500),
     "small picture": ["See", media_block(unique_png(1_000))],
     "large pictures": ["See", *(media_block(unique_png(n * 1_000_000)) for n in (1, 2))],
 }

@@ -333,6 +333,14 @@ async def test_the_url_of_a_message_is_never_fetched() -> None:
         assert other.requests == []
 
 
+@pytest.mark.parametrize("length", range(4, len(SECRET_KEY)))
+def test_the_start_of_a_key_at_the_end_of_a_cut_text_is_redacted(length: int) -> None:
+    redact = BearerAuth(SecretStr(SECRET_KEY)).redact
+    for end in ("", "…"):
+        assert redact(f"no such key: {SECRET_KEY[:length]}{end}") == "no such key: [API key]"
+    assert redact(f"no such key: {SECRET_KEY[:3]}…") == f"no such key: {SECRET_KEY[:3]}…"
+
+
 @pytest.mark.parametrize("length", range(240, 300, 7))
 def test_an_echoed_key_is_redacted_where_the_end_of_a_message_cuts_it(length: int) -> None:
     body = orjson.dumps({"code": 400, "msg": "y" * length + SECRET_KEY})

@@ -191,7 +191,7 @@ async def test_json_is_the_call_of_the_only_function_that_it_fits(
     ("body", "match", "refusal"),
     [
         (chat_stream("Sorry.", finish_reason="content_filter"), "refused .content_.*Sorry", {}),
-        (completion(content=None, refusal="No."), "refused", {"refusal": "No."}),
+        (completion(content=None, refusal="No."), "refused .content_filter.", {"refusal": "No."}),
         (native_stream("", finish_reason="SAFETY"), "refused .content_filter.", {}),
         (native_stream("I wou", finish_reason="MAX_TOKENS"), "cut at max_tokens", None),
         (chat_stream("I wou", finish_reason="length"), "cut at max_tokens", None),

@@ -188,6 +188,11 @@ def test_tool_result_that_is_not_utf8_sends_dates_as_text_and_no_keys_that_are_t
     assert text == '{"a": "\\ud800", "at": "2026-01-02"}'
 
 
+def test_tool_result_sends_the_value_of_a_block_that_is_not_standard() -> None:
+    block = {"type": "non_standard", "value": {"a": 1}}
+    assert parse_content(ToolMessage([block], tool_call_id="c0")) == ['{"a":1}']
+
+
 def test_tool_result_sends_keys_that_are_numbers() -> None:
     (text,) = parse_content(ToolMessage([{"json": {1: "a", None: 2}}], tool_call_id="c0"))
     assert text == '{"1":"a","null":2}'
@@ -283,6 +288,11 @@ FORMS: list[tuple[dict[str, Any], list[Any]]] = [
     ({"type": "file", "file": {"file_data": f"{URL}.csv"}},
      [Media("file", "text/csv", url=f"{URL}.csv")]),
     ({"type": "file", "file": {"file_url": URL}}, [Media("file", None, url=URL)]),
+    ({"type": "input_file", "file_data": f"data:;base64,{CSV}", "filename": "a.csv"},
+     [Media("file", "text/csv", data=f"data:;base64,{CSV}", start=13)]),
+    ({"type": "file", "url": URL}, [Media("file", None, url=URL)]),
+    ({"type": "media", "file_uri": URL}, [Media("file", None, url=URL)]),
+    ({"file_data": {"file_uri": URL}}, [Media("file", None, url=URL)]),
     ({"type": "input_image", "image_url": f"{URL}.png"},
      [Media("image", "image/png", url=f"{URL}.png")]),
     ({"type": "input_audio", "input_audio": {"data": AUDIO, "format": "wav"}},
@@ -325,6 +335,8 @@ FORMS: list[tuple[dict[str, Any], list[Any]]] = [
     ({"type": "document", "title": "a.csv", "source": {"type": "base64", "data": CSV}}, [TABLE]),
     ({"type": "document", "title": "t", "context": "c", "source": {"type": "text", "data": "d"}},
      ["t", "c", "d"]),
+    ({"type": "document", "title": "t", "source": {"type": "content", "content": "d"}},
+     ["t", "d"]),
     ({"type": "search_result", "title": "t", "source": "s",
       "content": [{"type": "text", "text": "body"}]}, ["t", "s", "body"]),
     ({"type": "search_result", "title": "", "content": "body"}, ["body"]),

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
     from langchain_kie import ChatKieGemini
 
-PROMPTS: dict[str, list[Any]] = {
-    "short text": ["hi"],
-    "long text": ["long äöü " * PIECE_BYTES],
-    "many texts": ["word " * 200] * (PIECE_BYTES // 500),
-    "small picture": ["See", media_block(unique_png(1_000))],
-    "large pictures": ["See", *(media_block(unique_png(n * 1_000_000)) for n in (1, 2))],
+PROMPTS: dict[str, list[tuple[str, Any]]] = {
+    "short text": [("user", "hi")],
+    "long text": [("user", "long äöü " * PIECE_BYTES)],
+    "many messages": [("user", "word " * 200)] * (PIECE_BYTES // 500),
+    "small picture": [("user", ["See", media_block(unique_png(1_000))])],
+    "large pictures": [
+        ("user", ["See", *(media_block(unique_png(n * 1_000_000)) for n in (1, 2))])
+    ],
 }
 API_BODIES = {"chat_completions": "shape_a.sse", "generate_content": "native.sse"}
 
@@ -95,10 +97,10 @@ async def test_a_client_sends_what_the_pool_sends(
             for call_mode in BASIC_CALL_MODES:
                 server.requests.clear()
                 read.clear()
-                await call_mode(model_of(server, api), [("user", prompt)])
+                await call_mode(model_of(server, api), prompt)
                 is_async = call_mode in (ainvoke, astream)
                 joined_on_a_loop.clear()
-                await call_mode(model_of(server, api, **clients), [("user", prompt)])
+                await call_mode(model_of(server, api, **clients), prompt)
                 pooled, sent = server.requests
                 assert pooled.body == sent.body
                 assert sent.headers["content-length"] == str(len(sent.body))
@@ -131,7 +133,7 @@ async def test_a_mock_transport_and_a_retry_get_the_whole_body(
             clients = {"http_client": client, "http_async_client": async_client}
             for call_mode in (invoke, ainvoke):
                 model = model_of(server, "chat_completions", stream_invoke=True, **clients)
-                assert (await call_mode(model, [("user", prompt)])).text
+                assert (await call_mode(model, prompt)).text
     assert len(bodies) == 4
     assert len(set(bodies)) == 1
     assert len(bodies[0]) > len(str(prompt)) / 2

@@ -311,7 +311,12 @@ def test_events_of_one_read_are_the_same_message_as_events_of_many_reads(
 
 
 def normalized_ids(message: AIMessage) -> str:
-    """The fields of a message; generated ids are numbered."""
+    """The fields of a message; generated ids are numbered.
+
+    LangChain adds up token counts in the order of a set (langchain-core 1.8.3), so they are sorted.
+    """
+    usage = orjson.loads(orjson.dumps(message.usage_metadata, option=orjson.OPT_SORT_KEYS))
+    message = message.model_copy(update={"usage_metadata": usage})
     ids: dict[str, str] = {}
     return _GENERATED_ID.sub(
         lambda found: ids.setdefault(found[0], f"id {len(ids)}"), dumps(message)

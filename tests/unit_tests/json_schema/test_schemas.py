@@ -630,6 +630,10 @@ def test_a_long_row_of_references_ends_with_the_name_of_the_next() -> None:
     while "properties" in schema:
         schema = schema["properties"]["next"]
     assert schema == {"type": "object", "description": "Another A64."}
+    schema = normalize_schema({**references[0], "$defs": {**defs, "A64": True}})
+    while "properties" in schema:
+        schema = schema["properties"]["next"]
+    assert schema == {}
 
 
 @pytest.mark.parametrize(

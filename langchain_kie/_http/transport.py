@@ -331,7 +331,7 @@ def _connection(
     answer to the next request, so that each later call would get the answer of the one before.
 
     Raises:
-        KieConnectionError: The response came before the request was sent.
+        KieConnectionError: The response arrived with the one before, so it answers no request.
     """
     connection = Connection.of(response, is_pooled=is_pooled)
     if connection and not connection.has_read:

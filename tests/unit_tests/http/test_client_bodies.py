@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from langchain_kie import ChatKieGemini
 
 PROMPTS: dict[str, list[tuple[str, Any]]] = {
-    "short text": [("user", "hi")],
-    "long text": [("user", "long äöü " * PIECE_BYTES)],
+    "short text": [("user", ["hi"])],
+    "long text": [("user", ["long äöü " * PIECE_BYTES])],
     "many messages": [("user", "word " * 200)] * (PIECE_BYTES // 500),
     "small picture": [("user", ["See", media_block(unique_png(1_000))])],
     "large pictures": [

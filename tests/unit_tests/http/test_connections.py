@@ -60,10 +60,14 @@ async def test_one_connection_serves_one_call_after_another(name: str) -> None:
             assert most == 1
 
 
+def whole(body: bytes, **members: Any) -> bytes:
+    """The head and the body of an answer."""
+    return Scripted(framing="length", length=len(body), **members).head + body
+
+
 SECOND_ANSWERS = {
-    "a time-out": b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n",
-    "an answer": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(COMPLETION), COMPLETION),
+    "a time-out": whole(b"", status=408),
+    "an answer": whole(COMPLETION, headers={"Content-Type": "application/json"}),
 }
 
 
@@ -74,9 +78,8 @@ async def test_a_second_answer_to_one_request_answers_no_other(
     call_mode: Any, second: bytes, is_pooled: bool
 ) -> None:
     """httpcore 1.0.9 gives it to the next request, and so each call the answer of another."""
-    body = sse(delta("stop", content="first"), "[DONE]")
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n"
-    both = Scripted([head % len(body) + body + second], framing="raw")
+    first = whole(sse(delta("stop", content="first"), "[DONE]"))
+    both = Scripted([first + second], framing="raw")
     later = Scripted([sse(delta("stop", content="later"), "[DONE]")])
     with ScriptedServer(both, later) as server, httpx.Client() as client:
         async with httpx.AsyncClient() as async_client:

@@ -7,6 +7,7 @@ import gc
 import random
 import time
 from contextlib import suppress
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -297,7 +298,7 @@ async def test_the_pools_of_a_burst_are_closed_after_they_were_idle(
 
 
 def test_with_all_pools_busy_a_call_shares_the_least_busy_one() -> None:
-    pools = _pools._Pools[Any](object)  # type: ignore[type-var]
+    pools = _pools._Pools[Any](object)
     slots = [pools.acquire() for _ in range(_pools.MAX_POOLS * _pools.CALLS_PER_POOL)]
     assert len({slot.pool for slot in slots}) == _pools.MAX_POOLS
     further = [pools.acquire() for _ in range(_pools.MAX_POOLS)]
@@ -306,7 +307,7 @@ def test_with_all_pools_busy_a_call_shares_the_least_busy_one() -> None:
 
 def test_pools_in_use_are_cleared_only_if_asked_for() -> None:
     for arguments, count in (({}, 2), ({"in_use": False}, 1)):
-        pools = _pools._Pools[Any](object)  # type: ignore[type-var]
+        pools = _pools._Pools[Any](object)
         slots = [pools.acquire() for _ in range(_pools.CALLS_PER_POOL + 1)]
         pools.release(slots[-1], None)
         cleared = pools.clear(**arguments)
@@ -316,10 +317,8 @@ def test_pools_in_use_are_cleared_only_if_asked_for() -> None:
 
 async def test_async_pools_keep_as_many_connections_as_those_of_threads() -> None:
     names = ("_max_connections", "_max_keepalive_connections", "_keepalive_expiry")
-    of_thread, of_loop = _pools._open_pool(), _pools._open_async_pool()
-    assert [getattr(of_thread._pool, n) for n in names] == [
-        getattr(of_loop._pool, n) for n in names
-    ]  # type: ignore[union-attr]
+    limits_of = attrgetter(*names)
+    assert limits_of(_pools._open_async_pool()._pool) == limits_of(_pools._open_pool()._pool)
 
 
 def test_an_idle_connection_keeps_neither_its_last_request_nor_its_response() -> None:

@@ -147,7 +147,7 @@ CASES: list[tuple[str, Any, Json, Json]] = [
     (
         "allOf of one property",
         {"type": "object", "allOf": [
-            {"properties": {"a": {"minLength": 1}}, "required": ["a"]},
+            {"properties": {"a": {"type": "string", "minLength": 1}}, "required": ["a"]},
             {"properties": {"a": {"maxLength": 3}, "b": True}, "required": ["b"]}]},
         {"type": "object", "required": ["a", "b"],
          "properties": {"b": {}, "a": {"type": "string", "minLength": 1, "maxLength": 3}}},

@@ -51,7 +51,7 @@ def server_sending(*bodies: bytes, **response: Any) -> ScriptedServer:
 def model_at(server: ScriptedServer, **fields: Any) -> ChatKieGemini:
     """A model that calls `server`, without retries."""
     defaults = {"model": "gemini-3-flash", "api_key": KEY, "max_retries": 0}
-    return ChatKieGemini(base_url=server.base_url, **{**defaults, **fields})
+    return ChatKieGemini(**{**defaults, "base_url": server.base_url, **fields})
 
 
 class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):

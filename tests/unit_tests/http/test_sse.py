@@ -288,3 +288,12 @@ def test_the_error_of_an_unreadable_body_is_of_its_start() -> None:
         assert parser.feed(piece) == []
     [error] = parser.close()
     assert error.message.endswith("an HTML page")
+
+
+def test_the_error_of_a_text_without_events_has_its_lines_but_no_part_of_a_field() -> None:
+    parser = EventParser()
+    assert parser.feed(b"upstream\nconnect error\ndat\n" + b"x" * 600 + b"\nnot kept\n") == []
+    assert parser.noise == b"upstream\nconnect error\n" + b"x" * 512 + b"\n"
+    [error] = parser.close()
+    assert "upstream" in error.message
+    assert "connect error" in error.message

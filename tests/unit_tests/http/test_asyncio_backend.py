@@ -146,6 +146,19 @@ async def test_a_read_returns_what_arrived_in_parts_of_the_given_size_and_then_t
         assert [await stream.read(4), await stream.read(4)] == [b"", b""]
 
 
+async def test_the_end_is_read_although_a_long_body_is_not_yet_sent() -> None:
+    async with connected() as (stream, server):
+        writing = asyncio.ensure_future(stream.write(LONG))
+        reading = asyncio.ensure_future(stream.read(9, timeout=MAX_WAIT))
+        await asyncio.sleep(0)
+        server.shutdown(socket.SHUT_WR)
+        assert await reading == b""
+        assert not writing.done()
+        server.close()
+        with pytest.raises(httpcore.WriteError):
+            await writing
+
+
 async def test_a_read_that_was_too_late_or_cancelled_loses_nothing() -> None:
     async with connected() as (stream, server):
         with pytest.raises(httpcore.ReadTimeout):
@@ -451,7 +464,7 @@ async def test_a_handshake_fails_with_a_wrong_certificate_a_reset_or_silence() -
         with pytest.raises(httpcore.ConnectError):
             await stream.start_tls(client_tls(), server_hostname="127.0.0.1")
     async with connected() as (stream, server):
-        with pytest.raises(httpcore.ConnectTimeout):
+        with pytest.raises(httpcore.ConnectTimeout, match=r"^$"):
             await stream.start_tls(client_tls(), server_hostname="127.0.0.1", timeout=0.01)
         while await asyncio.get_running_loop().sock_recv(server, 1 << 16):
             pass  # until the end, because the client closed

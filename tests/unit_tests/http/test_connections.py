@@ -207,12 +207,13 @@ class Reading:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+        self.written: list[tuple[bytes, float | None]] = []
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self.data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Not called."""
+        self.written.append((buffer, timeout))
 
 
 class AsyncReading(Reading):
@@ -220,6 +221,17 @@ class AsyncReading(Reading):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # type: ignore[override]  # noqa: ASYNC109
         return self.data
+
+
+def test_joined_writes_have_the_timeout_of_the_last() -> None:
+    stream, long = Reading(b""), bytes(1 << 17)
+    assert Connection.of(httpx.Response(200, extensions={"network_stream": stream}), is_pooled=True)
+    for piece, timeout in ((b"head", 1.0), (b" body", 2.0)):
+        stream.write(piece, timeout)
+    stream.read(9, 3.0)
+    for piece, timeout in ((b"head", 1.0), (long, 2.0), (long, None)):
+        stream.write(piece, timeout)
+    assert stream.written == [(b"head body", 2.0), (b"head", 2.0), (long, 2.0), (long, None)]
 
 
 A, B = b"a" * 40, b"b" * 40
@@ -251,3 +263,5 @@ async def test_only_what_follows_in_a_response_s_own_connection_is_awaited(
     assert (await read if stream_class is AsyncReading else read) == data
     actual = [connection.has_more(piece) for piece, _ in zip((A, B), expected, strict=False)]
     assert actual == [is_known and follows for follows in expected]
+    connection.end_response()
+    assert connection.has_read is not is_known

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import textwrap
 import traceback
 from typing import TYPE_CHECKING
 
 import pytest
-from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
+from call_modes import BASIC_CALL_MODES, ainvoke, fixture, model_at, server_sending
+from faults.network import authority, server_tls
+from scripted_server import Scripted, ScriptedServer
 
 from langchain_kie import KieConfigurationError, KieConnectionError
 from langchain_kie._http import pools as _pools
-from unit_tests.loopback import PRELUDE, fork_script
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 COMPLETION = fixture("chat_completion.json")
 
 
 @pytest.fixture
 async def new_pools(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """Pools that no call has used, as in a new process."""
-    pools = _pools._ProcessPools()
-    monkeypatch.setattr(_pools._process, "value", pools)
+    """Pools that no call has used, and certificates that are not loaded, as in a new process."""
+    _pools.ssl_context.cache_clear()
+    monkeypatch.setattr(_pools._process, "value", _pools._ProcessPools())
     yield
+    _pools.ssl_context.cache_clear()
+    pools = _pools._process.value
     for pool in pools.of_threads.clear():
         pool.close()
     for of_loop, _ in pools.of_loops.values():
@@ -75,6 +78,7 @@ async def test_a_corrected_environment_is_read_again(monkeypatch: pytest.MonkeyP
         assert [request.method for request in proxy.requests] == ["CONNECT"] * 4
 
 
+@pytest.mark.usefixtures("new_pools")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -84,19 +88,31 @@ async def test_a_corrected_environment_is_read_again(monkeypatch: pytest.MonkeyP
         ("SSL_CERT_FILE", "/nonexistent"),
     ],
 )
-def test_an_invalid_environment_is_a_configuration_error(name: str, value: str) -> None:
-    script = PRELUDE + textwrap.dedent("""
-        from langchain_kie import KieConfigurationError
-        os.environ[sys.argv[2]] = sys.argv[3]
-        for ask in (lambda: model.invoke("hi"), lambda: asyncio.run(model.ainvoke("hi"))):
-            try:
-                ask()
-            except KieConfigurationError as error:
-                assert "pass" not in str(error)
-                print(sys.argv[2] in str(error))
-    """)
+async def test_an_invalid_environment_is_a_configuration_error(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
     with server_sending(COMPLETION) as server:
-        assert fork_script(script, name, value, base_url=server.base_url) == "True\nTrue\n"
+        for call_mode in BASIC_CALL_MODES:
+            with pytest.raises(KieConfigurationError, match=name) as error:
+                await call_mode(model_at(server))
+            assert "pass" not in str(error.value)
+
+
+@pytest.mark.usefixtures("new_pools")
+async def test_the_certificates_of_the_environment_are_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority().cert_pem.write_to_path(tmp_path / "ca.pem")
+    server = ScriptedServer(Scripted([COMPLETION]), tls=server_tls())
+    with server, pytest.raises(KieConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+        await ainvoke(model_at(server))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    _pools.ssl_context.cache_clear()
+    monkeypatch.setattr(_pools._process, "value", _pools._ProcessPools())
+    with ScriptedServer(Scripted([COMPLETION]), tls=server_tls()) as server:
+        for call_mode in BASIC_CALL_MODES:
+            assert (await call_mode(model_at(server))).text
 
 
 @pytest.mark.usefixtures("new_pools")

@@ -289,7 +289,8 @@ FREE: list[dict[str, Any]] = [
 @pytest.mark.parametrize("body", FREE, ids=str)
 async def test_an_empty_answer_that_cost_nothing_is_retried(body, no_sleep) -> None:
     """wire.md 7-22."""
-    for sent in (orjson.dumps(body), sse(body, "[DONE]")):
+    ends_itself = [sse(body)] * ("finish" in str(body))
+    for sent in (orjson.dumps(body), sse(body, "[DONE]"), *ends_itself):
         with server_sending(sent) as server:
             for call_mode in BASIC_CALL_MODES:
                 server.requests.clear()

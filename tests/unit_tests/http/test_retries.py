@@ -7,6 +7,8 @@ import email.utils
 import itertools
 import logging
 import random
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -16,6 +18,8 @@ from call_modes import BASIC_CALL_MODES, fixture, model_at
 from scripted_server import Scripted, ScriptedServer, sse
 
 from langchain_kie import (
+    KieAccount,
+    KieConnectionError,
     KieError,
     KieProtocolError,
     KieRateLimitError,
@@ -58,13 +62,24 @@ def test_a_rejected_certificate_or_proxy_is_not_retried(
 ) -> None:
     kie_error = to_kie_error(
         error,
-        model=None,
+        model="m",
         timeouts={},
         retry_on_timeout=False,
         after_first_item=False,
         may_be_billed=False,
     )
     assert (retry_delay(kie_error, 1, 0.0, 2) is not None) is is_retried
+    assert kie_error.model == "m"
+
+
+async def test_a_library_that_is_not_loaded_completely_changes_nothing(monkeypatch) -> None:
+    """As while another thread imports it."""
+    monkeypatch.setitem(sys.modules, "httpx2", ModuleType("httpx2"))
+    with ScriptedServer() as server:
+        pass
+    for call_mode in BASIC_CALL_MODES:
+        with pytest.raises(KieConnectionError):
+            await call_mode(model_at(server))
 
 
 RETRY_AFTER: list[tuple[str | None, float | None]] = [
@@ -300,6 +315,17 @@ async def test_a_timeout_of_a_gateway_is_retried_on_request(
             assert len(server.requests) == requests
 
 
+@pytest.mark.parametrize("status", [504, 522, 524])
+async def test_a_timeout_of_a_gateway_costs_nothing_where_no_model_is_called(status: int) -> None:
+    with ScriptedServer(Scripted([fixture("gateway_524.html")], status=status)) as server:
+        account = KieAccount(api_key="k", base_url=server.base_url, max_retries=0)
+        with pytest.raises(KieTimeoutError) as caught:
+            account.credits()
+        with pytest.raises(KieTimeoutError) as acaught:
+            await account.acredits()
+        assert caught.value.hint == acaught.value.hint == ""
+
+
 async def test_an_answer_that_a_client_cannot_decode_is_not_retried(no_sleep) -> None:
     async def read(response: httpx.Response) -> None:
         await response.aread()
@@ -312,8 +338,10 @@ async def test_an_answer_that_a_client_cannot_decode_is_not_retried(no_sleep) ->
                 server, max_retries=2, http_client=client, http_async_client=async_client
             )
             for tries, call_mode in enumerate(BASIC_CALL_MODES, 1):
-                with pytest.raises(KieProtocolError, match="DecodingError"):
+                with pytest.raises(KieProtocolError, match="DecodingError") as caught:
                     await call_mode(model)
+                assert not caught.value.is_retryable
+                assert caught.value.model == "gemini-3-flash"
                 assert len(server.requests) == tries
 
 

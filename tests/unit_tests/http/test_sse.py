@@ -63,6 +63,11 @@ def test_done_may_have_white_space_wherever_the_pieces_end(end: bytes) -> None:
     assert parse(first, last) == parse(first + last) == [{"a": 1}, DONE]
 
 
+@pytest.mark.parametrize("line", [b"data: [DONE]\n", b"data:[DONE] \t\n", b"data:  [DONE]\r\n"])
+def test_done_is_known_before_a_blank_line(line: bytes) -> None:
+    assert EventParser().feed(line) == [DONE]
+
+
 @pytest.mark.parametrize(
     "char", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e"]
 )
@@ -192,6 +197,8 @@ PRETTY = orjson.dumps(ERROR, option=orjson.OPT_INDENT_2)
         (b"data: [DONE]\n\n", [DONE]),
         (b"data: [DONE]", [DONE]),
         (b"data: [DON", []),
+        (b"data: \x0b[DONE]\n\n", [KieProtocolError]),
+        (b'data: \x0b{"a":1}\n\n', [KieProtocolError]),
         (b"", []),
         (b"\n\n", []),
         (b": hello\n\n: again\n\n", []),
@@ -297,3 +304,13 @@ def test_the_error_of_a_text_without_events_has_its_lines_but_no_part_of_a_field
     [error] = parser.close()
     assert "upstream" in error.message
     assert "connect error" in error.message
+
+
+@pytest.mark.parametrize(
+    "start", [b'data: {"a"', b'data: {"a":1,\n', b': x\n{"code":402,\n', b': x\n[{"a":1},\n{\n']
+)
+def test_a_body_that_is_cut_in_json_is_cut_in_an_event(start: bytes) -> None:
+    parser = EventParser()
+    assert not parser.is_in_event()
+    parser.feed(start)
+    assert parser.is_in_event()

@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -16,7 +16,7 @@ from limits import MAX_STALL, MAX_WAIT
 if TYPE_CHECKING:
     import io
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 Ending = Literal[
     "chunk-end", "fin-unframed", "fin-mid-chunk", "rst", "stall", "hang-up", "comments", "trickle"
@@ -92,6 +92,14 @@ class Received:
     @property
     def json(self) -> dict:
         return orjson.loads(self.body)
+
+
+@contextmanager
+def refusing_url() -> Iterator[str]:
+    """The URL of a port on which nobody listens, and that no other process can take."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 class ScriptedServer:

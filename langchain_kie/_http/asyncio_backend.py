@@ -16,7 +16,6 @@ import select
 import socket
 import ssl
 import time
-from contextlib import suppress
 from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, cast
@@ -211,7 +210,8 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             self._unsent += buffer
             self._write_timeout = timeout
             return
-        await self._send_joined()
+        if self._unsent:
+            await self._send_joined()
         if not await self._send(buffer, timeout):
             await asyncio.sleep(0)  # other tasks run between the parts of a long body
         if self._is_lost:
@@ -367,8 +367,7 @@ class TlsStream(httpcore.AsyncNetworkStream):
                 return step()
             except ssl.SSLWantReadError:
                 if self._outgoing.pending:
-                    with suppress(httpcore.WriteError):  # the server may have answered already
-                        await self._stream.write(self._outgoing.read(), self._write_timeout)
+                    await self._stream.write(self._outgoing.read(), self._write_timeout)
                 if deadline is not None:  # a record may arrive in many pieces
                     timeout = max(deadline - time.monotonic(), 0)
                 data = await self._stream.read(MAX_JOINED, timeout)

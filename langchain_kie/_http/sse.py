@@ -106,13 +106,11 @@ class EventParser:
                 values = self._feed_stream(bytes(self._document) + b"\n\n")
                 return values or [KieProtocolError(f"the response is not JSON: {error}")]
             return value if isinstance(value, list) else [value]
-        values = []
-        if self._line or self._data:
-            is_in_event, self._ends_with_cr = self.is_in_event(), False
-            values = self._feed_stream(b"\n") if self._line else []
-            # The last event may lack its blank line. If it is not complete, it is ignored.
-            values += [v for v in self._feed_stream(b"\n") if isinstance(v, (dict, Done))]
-            self.ends_in_event = is_in_event and not values
+        is_in_event, self._ends_with_cr = self.is_in_event(), False
+        values = self._feed_stream(b"\n") if self._line else []
+        # The last event may lack its blank line. If it is not complete, it is ignored.
+        values += [v for v in self._feed_stream(b"\n") if isinstance(v, (dict, Done))]
+        self.ends_in_event = is_in_event and not values
         if self._has_events or not self.noise:
             return values
         return [unreadable_body_error(self.noise)]
@@ -136,7 +134,7 @@ class EventParser:
         return True
 
     def _parse_document(self) -> Any:
-        text = bytes(self._document).lstrip(_BLANK)
+        text = bytes(self._document)
         return parse_next_json(text, b"")[0] if text[:1] == b"[" else parse_event_json(text)
 
     def _feed_stream(self, data: bytes) -> list[Any]:

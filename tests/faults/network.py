@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import trustme
 from limits import MAX_WAIT
-from scripted_server import Scripted, ScriptedServer
+from scripted_server import Scripted, ScriptedServer, refusing_url
 
 from langchain_kie import KieConnectionError, KieError, KieTimeoutError
 
@@ -64,9 +64,8 @@ def client_tls() -> ssl.SSLContext:
 
 @asynccontextmanager
 async def _refused(answer: Answer) -> AsyncGenerator[dict[str, Any]]:
-    with ScriptedServer(Scripted()) as server:
-        pass
-    yield {"base_url": server.base_url}
+    with refusing_url() as url:
+        yield {"base_url": url}
 
 
 @asynccontextmanager
@@ -122,10 +121,9 @@ async def _proxy(
 
 @asynccontextmanager
 async def _proxy_refused(answer: Answer) -> AsyncGenerator[dict[str, Any]]:
-    with ScriptedServer(Scripted()) as server:
-        pass
-    async with clients(proxy=server.base_url) as fields:
-        yield {"base_url": _NOWHERE, **fields}
+    with refusing_url() as url:
+        async with clients(proxy=url) as fields:
+            yield {"base_url": _NOWHERE, **fields}
 
 
 @asynccontextmanager

@@ -208,8 +208,10 @@ class Reading:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.written: list[tuple[bytes, float | None]] = []
+        self.timeouts: list[float | None] = []
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.timeouts.append(timeout)
         return self.data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -220,6 +222,7 @@ class AsyncReading(Reading):
     """The same, async."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # type: ignore[override]  # noqa: ASYNC109
+        self.timeouts.append(timeout)
         return self.data
 
 
@@ -232,6 +235,29 @@ def test_joined_writes_have_the_timeout_of_the_last() -> None:
     for piece, timeout in ((b"head", 1.0), (long, 2.0), (long, None)):
         stream.write(piece, timeout)
     assert stream.written == [(b"head body", 2.0), (b"head", 2.0), (long, 2.0), (long, None)]
+
+
+class Half:
+    """A limit of half the time-out."""
+
+    def socket_timeout(self, timeout: float | None) -> float | None:
+        return timeout and timeout / 2
+
+
+@pytest.mark.parametrize("stream_class", [Reading, AsyncReading])
+async def test_a_limit_of_reads_knows_the_timeout_of_the_client(stream_class) -> None:
+    stream = stream_class(b"")
+    connection = Connection.of(
+        httpx.Response(200, extensions={"network_stream": stream}), is_pooled=False
+    )
+    assert connection
+    limit: Half | None = Half()
+    connection.limit(limit)
+    for _ in range(2):
+        read = stream.read(100, 3.0)
+        assert (await read if stream_class is AsyncReading else read) == b""
+        limit = None
+    assert stream.timeouts == [1.5, 3.0]
 
 
 A, B = b"a" * 40, b"b" * 40

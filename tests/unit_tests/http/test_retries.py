@@ -15,7 +15,7 @@ import httpx
 import orjson
 import pytest
 from call_modes import BASIC_CALL_MODES, fixture, model_at
-from scripted_server import Scripted, ScriptedServer, sse
+from scripted_server import Scripted, ScriptedServer, refusing_url, sse
 
 from langchain_kie import (
     KieAccount,
@@ -75,11 +75,10 @@ def test_a_rejected_certificate_or_proxy_is_not_retried(
 async def test_a_library_that_is_not_loaded_completely_changes_nothing(monkeypatch) -> None:
     """As while another thread imports it."""
     monkeypatch.setitem(sys.modules, "httpx2", ModuleType("httpx2"))
-    with ScriptedServer() as server:
-        pass
-    for call_mode in BASIC_CALL_MODES:
-        with pytest.raises(KieConnectionError):
-            await call_mode(model_at(server))
+    with ScriptedServer() as server, refusing_url() as url:
+        for call_mode in BASIC_CALL_MODES:
+            with pytest.raises(KieConnectionError):
+                await call_mode(model_at(server, base_url=url))
 
 
 RETRY_AFTER: list[tuple[str | None, float | None]] = [

@@ -314,3 +314,13 @@ def test_a_body_that_is_cut_in_json_is_cut_in_an_event(start: bytes) -> None:
     assert not parser.is_in_event()
     parser.feed(start)
     assert parser.is_in_event()
+    assert parser.close() == []
+    assert parser.ends_in_event
+
+
+@pytest.mark.parametrize("body", [b"", b": x", b"data:", b'data: {"a":1}', b"data: [DONE]\n"])
+def test_a_body_that_is_cut_elsewhere_does_not_end_in_an_event(body: bytes) -> None:
+    parser = EventParser()
+    parser.feed(body)
+    parser.close()
+    assert not parser.ends_in_event

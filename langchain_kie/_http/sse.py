@@ -121,7 +121,7 @@ class EventParser:
             return not self.has_document()
         line = b"".join(self._line)
         is_in_line = line.startswith(b"data:") and bool(line[5:].strip())
-        return is_in_line or any(self._data) or bool(self._bare_lines)
+        return is_in_line or any(map(bytes.strip, self._data)) or bool(self._bare_lines)
 
     def has_document(self) -> bool:
         """Return whether a complete JSON document was received."""
@@ -190,7 +190,7 @@ class EventParser:
             elif line[:5] == b"data:" or line == b"data":
                 if bare_lines:
                     values += self._drop_bare_lines()
-                text = line[6:] if line[5:6] == b" " else line[5:]
+                text = line[5:]
                 if not open_data:
                     try:
                         value = parse(text)

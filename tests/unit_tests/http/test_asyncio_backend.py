@@ -77,7 +77,9 @@ async def test_the_next_address_of_a_host_is_tried(first, monkeypatch: pytest.Mo
     """As with a host whose IPv6 address cannot be reached."""
     with silent_address() as port, socket.create_server(("127.0.0.1", port)):
 
-        async def addresses(*_: Any, **__: Any) -> list[Any]:
+        async def addresses(*asked: Any, **options: Any) -> list[Any]:
+            assert asked == ("kie.test", port)
+            assert options == {"type": socket.SOCK_STREAM, "proto": socket.IPPROTO_TCP}
             host = "127.0.0.2" if first == "is silent" else "127.0.0.3"
             kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
             return [(*kind, (host, port)), (*kind, ("127.0.0.1", port))]

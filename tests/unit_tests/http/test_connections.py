@@ -261,13 +261,14 @@ async def test_a_limit_of_reads_knows_the_timeout_of_the_client(stream_class) ->
 
 
 A, B = b"a" * 40, b"b" * 40
-READS: list[tuple[bytes, list[bool]]] = [
-    (A + B, [True, False]),
-    (b"28\r\n" + A + b"\r\n28\r\n" + B, [True, False]),
-    (b"28\r\n" + A + b"\r\n28\r\n" + B[:25], [False]),
-    (b"28\r\n" + A + b"\r\n28\r\n" + B[:27], [True]),
+READS: list[tuple[bytes, list[tuple[bytes, bool]]]] = [
+    (A + B, [(A, True), (B, False)]),
+    (b"28\r\n" + A + b"\r\n28\r\n" + B, [(A, True), (B, False)]),
+    (b"28\r\n" + A + b"\r\n28\r\n" + B[:26], [(A, False)]),
+    (b"28\r\n" + A + b"\r\n28\r\n" + B[:27], [(A, True)]),
+    (b"28\r\n" + A + b"\r\n28\r\n" + A + b"\r\n28\r\n" + B[:24], [(A, True), (A, False)]),
 ]
-"""What is read at once, and for each of `A` and `B` whether another piece follows it."""
+"""What is read at once, and its pieces, each with whether another follows it."""
 
 
 @pytest.mark.parametrize("stream_class", [Reading, AsyncReading])
@@ -278,7 +279,7 @@ async def test_only_what_follows_in_a_response_s_own_connection_is_awaited(
     version: bytes,
     is_known: bool,
     data: bytes,
-    expected: list[bool],
+    expected: list[tuple[bytes, bool]],
 ) -> None:
     """With HTTP/2, the rest of a read may be of another response."""
     stream = stream_class(data)
@@ -287,7 +288,7 @@ async def test_only_what_follows_in_a_response_s_own_connection_is_awaited(
     assert connection
     read: Any = stream.read(100)
     assert (await read if stream_class is AsyncReading else read) == data
-    actual = [connection.has_more(piece) for piece, _ in zip((A, B), expected, strict=False)]
-    assert actual == [is_known and follows for follows in expected]
+    for piece, follows in expected:
+        assert connection.has_more(piece) is (is_known and follows)
     connection.end_response()
     assert connection.has_read is not is_known

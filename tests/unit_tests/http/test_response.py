@@ -29,6 +29,8 @@ from langchain_kie import (
     KieProtocolError,
     KieStreamInterruptedError,
 )
+from langchain_kie._http.response import HttpCall
+from langchain_kie._wire import parse_event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -379,3 +381,18 @@ def test_an_object_that_is_no_event_does_not_extend_the_deadline() -> None:
     reader = response_reader()
     reader.feed(sse(chat("a"), PING, PING))
     assert reader.event_count == 1
+
+
+def test_only_the_events_of_one_read_are_joined() -> None:
+    """Also with an empty header for the encoding."""
+    joined: list[int] = []
+
+    def count(values: list[Any]) -> list[Any]:
+        joined.append(len(values))
+        return values
+
+    call = HttpCall("m", "/", b"", parse_event, count)
+    reader = response_reader(call, headers={"content-encoding": ""})
+    for data in (sse(chat("a")), sse(chat("b"), chat("c")), sse(chat("d", "stop"))):
+        assert reader.feed(data)
+    assert joined == [2]

@@ -10,6 +10,7 @@ import pytest
 from call_modes import STREAMS, fixture
 
 from langchain_kie._http.sse import DONE, EventParser
+from langchain_kie._json import MAX_DEPTH
 from langchain_kie.errors import KieProtocolError
 
 if TYPE_CHECKING:
@@ -238,6 +239,7 @@ JSON_VALUES: list[tuple[str, Any]] = [
     ('"\\ud83c\\ud83c\\udf24"', "\ufffd🌤"),
     ('"\\\\ud83c \\uD83C "', "\\ud83c \ufffd "),
     ('"1234567890123456789012345"', "1234567890123456789012345"),
+    (f'["{"x" * 5000}", {LONG}]', ["x" * 5000, LONG]),
     ("0.1234567890123456789012345", 0.1234567890123456789012345),
 ]
 
@@ -318,9 +320,29 @@ def test_a_body_that_is_cut_in_json_is_cut_in_an_event(start: bytes) -> None:
     assert parser.ends_in_event
 
 
-@pytest.mark.parametrize("body", [b"", b": x", b"data:", b'data: {"a":1}', b"data: [DONE]\n"])
+@pytest.mark.parametrize(
+    "body", [b"", b": x", b"data:", b"data: \n", b'data: {"a":1}', b"data: [DONE]\n"]
+)
 def test_a_body_that_is_cut_elsewhere_does_not_end_in_an_event(body: bytes) -> None:
     parser = EventParser()
     parser.feed(body)
     parser.close()
     assert not parser.ends_in_event
+
+
+@pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}")])
+def test_json_is_read_up_to_a_depth(start: str, end: str) -> None:
+    """An event, the only line of a read or not, and a document have the same limit."""
+    first = b'data: {"a":0}\n\n'
+    for inside, is_read in ((MAX_DEPTH - 1, True), (MAX_DEPTH, False)):
+        text = f'{{"a":{start * inside}1{end * inside}}}'.encode()
+        event = b"data: " + text + b"\n\n"
+        expected = [orjson.loads(text)] if is_read else [KieProtocolError]
+        assert parse(text) == parse(event) == parse(first + event)[1:] == expected
+
+
+def test_the_limit_of_an_event_is_not_one_of_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("langchain_kie._http.sse.MAX_EVENT_BYTES", 60)
+    event = b'data: {"a":1}\n\n'
+    assert parse(*[event[:9], event[9:]] * 20) == [{"a": 1}] * 20
+    assert parse(event, b"data: " + b" " * 30, b" " * 30) == [{"a": 1}, KieProtocolError]

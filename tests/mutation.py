@@ -7,8 +7,10 @@ thousands. So this calls its functions, with the tests of the room.
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import rmtree
+from typing import TYPE_CHECKING
 
 from mutmut.__main__ import _run, collect_source_file_mutation_data, create_mutants
 from mutmut.configuration import config
@@ -25,6 +28,9 @@ from mutmut.state import state
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir
 from mutmut.workers import isolation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOMS = {
     "_answer": ("answer", "wire", "test_error_bodies.py"),
@@ -40,20 +46,15 @@ ROOMS = {
         "test_calls.py",
         "test_error_bodies.py",
         "test_security.py",
-        "test_warm_up.py::test_a_warm_up_sends_nothing_and_calls_work_after_it",
+        "test_warm_up.py",
         "answer/test_unusual_answers.py",
+        "wire/test_framing.py",
+        "wire/test_options.py",
     ),
     "_json_schema": ("json_schema", "tools", "answer/test_required_calls.py"),
     "_wire": ("wire", "answer", "tools"),
 }
-# Four run other processes, whose calls mutmut does not see, and disturbs; one is slow.
-LEFT_OUT = (
-    "http/test_connections.py::test_importing_and_constructing_loads_neither_an_http_client_nor_a_server",
-    "http/test_httpx2.py",
-    "http/test_memory.py",
-    "http/test_processes.py",
-    "json_schema/test_large_schemas.py",
-)
+SLOW = "tests/unit_tests/json_schema/test_large_schemas.py"
 EQUIVALENT = frozenset(Path(__file__).with_name("mutation_equivalent.txt").read_text().splitlines())
 KILLED = {"killed", "timeout", "suspicious", "check was interrupted by user"}  # the tests fail
 MEMORY = 8 << 30  # bytes of addresses; a mutant may loop forever and append
@@ -71,6 +72,16 @@ class Runner(PytestRunner):
         return super().run_tests(mutant_name=mutant_name, tests=order)
 
 
+def tests_of_other_processes() -> Iterator[str]:
+    """Yield the tests that run scripts: mutmut does not see their calls, and disturbs them."""
+    for path in Path("tests/unit_tests").rglob("test_*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and re.search(
+                "(fork|run)_script", ast.unparse(node)
+            ):
+                yield f"{path}::{node.name}"
+
+
 def main() -> int:
     """Run the mutants of a room; the result is 1 if fewer than 90 % are killed."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -84,7 +95,7 @@ def main() -> int:
     config().only_mutate = [f"langchain_kie/{options.room}/*"]
     config().pytest_add_cli_args_test_selection = [
         *(f"tests/unit_tests/{path}" for path in ROOMS[options.room]),
-        *(f"--deselect=tests/unit_tests/{path}" for path in LEFT_OUT),
+        *(f"--deselect={test}" for test in (SLOW, *tests_of_other_processes())),
     ]
     if not any(Path("mutants/langchain_kie", options.room).glob("*.meta")):
         rmtree("mutants", ignore_errors=True)  # of another room

@@ -1,17 +1,15 @@
-"""Memory: flat over calls and long streams, and bounded for large responses."""
+"""Memory: flat over calls and long streams, and a few times the size of a large event."""
 
 from __future__ import annotations
 
 import textwrap
 from pathlib import Path
 
-import pytest
-from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
+from call_modes import fixture, server_sending
 from scripted_server import Scripted, ScriptedServer, sse
 
-from langchain_kie import KieError
 from langchain_kie._http.sse import MAX_BODY_BYTES, MAX_EVENT_BYTES
-from unit_tests.loopback import PRELUDE, TEXT_EVENTS, all_closed, fork_script
+from unit_tests.loopback import PRELUDE, fork_script
 
 MEASURE = PRELUDE + textwrap.dedent("""
     import tracemalloc
@@ -77,26 +75,6 @@ def test_a_large_event_takes_a_few_times_its_size() -> None:
     body = sse({"choices": [choice]}, "[DONE]")
     with server_sending(fixture("shape_a.sse"), body) as server:
         assert int(fork_script(script, base_url=server.base_url)) < 6 * len(body)
-
-
-@pytest.mark.parametrize(
-    "pieces",
-    [
-        [b"data: " + b"x" * 200_000],
-        [b"data: [\n" * 20_000],
-        TEXT_EVENTS * 5000,
-        [b"[" + b" " * 600_000],
-    ],
-    ids=["an event", "an event of many lines", "a stream", "a document"],
-)
-async def test_a_response_without_end_is_rejected_at_a_limit(pieces, monkeypatch) -> None:
-    monkeypatch.setattr("langchain_kie._http.sse.MAX_EVENT_BYTES", 100_000)
-    monkeypatch.setattr("langchain_kie._http.sse.MAX_BODY_BYTES", 500_000)
-    with ScriptedServer(Scripted(pieces, ending="stall")) as server:
-        for call_mode in BASIC_CALL_MODES:
-            with pytest.raises(KieError, match="larger than"):
-                await call_mode(model_at(server))
-        await all_closed(server)
 
 
 def test_the_limits_of_a_response_are_those_of_the_documentation() -> None:

@@ -31,6 +31,7 @@ from langchain_kie import (
 )
 from langchain_kie._http.response import HttpCall
 from langchain_kie._wire import parse_event
+from unit_tests.loopback import TEXT_EVENTS, all_closed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -396,3 +397,23 @@ def test_only_the_events_of_one_read_are_joined() -> None:
     for data in (sse(chat("a")), sse(chat("b"), chat("c")), sse(chat("d", "stop"))):
         assert reader.feed(data)
     assert joined == [2]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"data: " + b"x" * 200_000],
+        [b"data: [\n" * 20_000],
+        TEXT_EVENTS * 5000,
+        [b"[" + b" " * 600_000],
+    ],
+    ids=["an event", "an event of many lines", "a stream", "a document"],
+)
+async def test_a_response_without_end_is_rejected_at_a_limit(pieces, monkeypatch) -> None:
+    monkeypatch.setattr("langchain_kie._http.sse.MAX_EVENT_BYTES", 100_000)
+    monkeypatch.setattr("langchain_kie._http.sse.MAX_BODY_BYTES", 500_000)
+    with ScriptedServer(Scripted(pieces, ending="stall")) as server:
+        for call_mode in BASIC_CALL_MODES:
+            with pytest.raises(KieError, match="larger than"):
+                await call_mode(model_at(server))
+        await all_closed(server)

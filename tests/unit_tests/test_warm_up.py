@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from call_modes import BASIC_CALL_MODES, KEY, fixture, model_at, server_sending
 
 from langchain_kie import ChatKieGemini, KieConfigurationError
+from langchain_kie._http import pools as _pools
 from langchain_kie.emulator import Emulator
 from unit_tests.loopback import fork_script, run_script
 
@@ -153,6 +155,18 @@ async def test_a_warm_up_sends_nothing_and_calls_work_after_it() -> None:
         assert server.requests == []
         for call_mode in BASIC_CALL_MODES:
             assert (await call_mode(model)).text
+
+
+async def test_a_warm_up_with_clients_of_the_user_opens_no_pool(monkeypatch) -> None:
+    pools = _pools._ProcessPools()
+    monkeypatch.setattr(_pools._process, "value", pools)
+    with server_sending() as server, httpx.Client() as client:
+        async with httpx.AsyncClient() as async_client:
+            model = model_at(server, http_client=client, http_async_client=async_client)
+            model.warm_up()
+            await model.awarm_up()
+    assert not pools.of_threads._slots
+    assert not pools.of_loops
 
 
 async def test_a_warm_up_reports_a_missing_key() -> None:

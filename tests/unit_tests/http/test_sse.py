@@ -306,6 +306,9 @@ def test_the_error_of_a_text_without_events_has_its_lines_but_no_part_of_a_field
     [error] = parser.close()
     assert "upstream" in error.message
     assert "connect error" in error.message
+    parser = EventParser()
+    assert parser.feed(b": x\n{foo\nbar}\nhello\n") == []
+    assert parser.noise == b"{foo\nbar}\nhello\n"
 
 
 @pytest.mark.parametrize(

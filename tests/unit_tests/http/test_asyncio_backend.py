@@ -7,6 +7,7 @@ import select
 import socket
 import ssl
 import struct
+import threading
 import time
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
@@ -93,6 +94,27 @@ async def test_the_next_address_of_a_host_is_tried(first, monkeypatch: pytest.Mo
         await stream.aclose()
         await asyncio.sleep(0)
         assert not reported
+
+
+async def test_only_an_address_is_resolved_on_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolve, calls = socket.getaddrinfo, []
+
+    def record(*args: Any, **options: Any) -> Any:
+        on_loop = threading.current_thread() is threading.main_thread()
+        flags = options["flags"] if "flags" in options else args[5]
+        calls.append((on_loop, bool(flags & socket.AI_NUMERICHOST)))
+        return resolve(*args, **options)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr(socket, "getaddrinfo", record)
+        for host in ("127.0.0.1", "localhost"):
+            stream = await AsyncioBackend().connect_tcp(host, listener.getsockname()[1])
+            sock = stream.get_extra_info("socket")
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            await stream.aclose()
+    assert calls == [(True, True), (True, True), (False, False)]
 
 
 async def test_a_host_that_does_not_answer_is_a_timeout_and_one_that_refuses_an_error() -> None:

@@ -68,6 +68,13 @@ def test_a_child_that_ends_a_stream_of_its_parent_leaves_the_pools_alone(monkeyp
         pool.close()
 
 
+def test_an_interrupted_call_leaves_its_pool_to_no_other_call(monkeypatch) -> None:
+    monkeypatch.setattr(_pools._process, "value", _pools._ProcessPools())
+    with pytest.raises(KeyboardInterrupt), _pools.pooled_transport():
+        raise KeyboardInterrupt
+    assert not slots()
+
+
 async def test_an_async_stream_that_is_left_or_closed_early_is_closed() -> None:
     with ScriptedServer(STALLED_TEXT) as server:
         for _ in range(20):

@@ -312,6 +312,21 @@ def test_with_all_pools_busy_a_call_shares_the_least_busy_one() -> None:
     assert {slot.pool for slot in further} == {slot.pool for slot in slots}
 
 
+def test_an_idle_pool_before_one_in_use_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("langchain_kie._http.pools.time.monotonic", lambda: now[0])
+    pools = _pools._Pools[Any](object)
+    slots = [pools.acquire() for _ in range(2 * _pools.CALLS_PER_POOL + 1)]
+    for slot in slots[_pools.CALLS_PER_POOL : -1]:
+        pools.release(slot, None)
+    now[0] += 2 * _pools.IDLE_SECONDS
+    assert pools.release(slots[0], None) == []
+    now[0] += 2 * _pools.IDLE_SECONDS
+    assert pools.release(slots[-1], None) == []
+    now[0] += 2 * _pools.IDLE_SECONDS
+    assert pools.release(slots[1], None) == [slots[-1].pool, slots[-2].pool]
+
+
 def test_pools_in_use_are_cleared_only_if_asked_for() -> None:
     for arguments, count in (({}, 2), ({"in_use": False}, 1)):
         pools = _pools._Pools[Any](object)

@@ -312,7 +312,8 @@ def test_the_error_of_a_text_without_events_has_its_lines_but_no_part_of_a_field
 
 
 @pytest.mark.parametrize(
-    "start", [b'data: {"a"', b'data: {"a":1,\n', b': x\n{"code":402,\n', b': x\n[{"a":1},\n{\n']
+    "start",
+    [b'data: {"a"', b"data:{", b'data: {"a":1,\n', b': x\n{"code":402,\n', b': x\n[{"a":1},\n{\n'],
 )
 def test_a_body_that_is_cut_in_json_is_cut_in_an_event(start: bytes) -> None:
     parser = EventParser()

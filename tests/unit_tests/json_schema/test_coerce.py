@@ -92,6 +92,7 @@ CONVERTED: list[tuple[Any, Any, Any]] = [
     (INTEGER, "1e25", 10**25),
     (NUMBER, str(HUGE), HUGE),
     (STRING, HUGE, str(HUGE)),
+    ({"type": ["string", "null"]}, 2, "2"),
     (STRING, -(2**64), str(-(2**64))),
     ({"type": "array", "items": INTEGER}, f"[{HUGE}]", [HUGE]),
 ]  # fmt: skip
@@ -144,6 +145,7 @@ UNCHANGED: list[tuple[Any, Any]] = [
     ({"type": ["string", "null"], "pattern": "^[a-z]*$"}, "null"),
     ({"type": "array", "items": POINT}, [None, None]),
     ({"type": "object", "additionalProperties": INTEGER}, {}),
+    ({"patternProperties": {"^a": STRING}, "additionalProperties": INTEGER}, {"a": "1"}),
     ({}, "2"),
     (True, "2"),
     (False, "2"),
@@ -176,10 +178,33 @@ def test_other_values_are_not_changed(schema, value) -> None:
     assert coerce(args, _parameters(schema)) is args
 
 
-def test_a_schema_that_branches_without_end_changes_nothing() -> None:
-    loop = {"anyOf": [{"$ref": "#/$defs/Loop"}, {"$ref": "#/$defs/Loop"}]}
-    args = {"value": "2"}
+@pytest.mark.parametrize("value", ["2", "x"])
+def test_a_schema_that_branches_without_end_changes_nothing(value: str) -> None:
+    """Also if no branch matches, so that each is tried."""
+    branches = [{"$ref": "#/$defs/Loop"}, {"$ref": "#/$defs/Loop"}]
+    loop = {"anyOf": branches, "type": "integer"} if value == "x" else {"anyOf": branches}
+    args = {"value": value}
     assert coerce(args, {"properties": {"value": loop}, "$defs": {"Loop": loop}}) is args
+
+
+@pytest.mark.parametrize(("levels", "is_converted"), [(45, True), (55, False)])
+def test_a_value_that_is_nested_too_deeply_is_not_changed(levels: int, is_converted: bool) -> None:
+    """Each level is a reference and a property."""
+    value, expected = reduce(
+        lambda inner, _: ({"next": inner[0]}, {"next": inner[1]}),
+        range(levels),
+        ({"n": "1"}, {"n": 1}),
+    )
+    coerced = coerce({"value": value}, _parameters({"$ref": "#/$defs/Node"}))
+    assert coerced == {"value": expected if is_converted else value}
+
+
+@pytest.mark.parametrize(("levels", "is_converted"), [(90, True), (110, False)])
+def test_a_schema_that_is_nested_too_deeply_changes_nothing(
+    levels: int, is_converted: bool
+) -> None:
+    schema = reduce(lambda inner, _: {"anyOf": [inner]}, range(levels), INTEGER)
+    assert coerce({"value": "2"}, _parameters(schema)) == {"value": 2 if is_converted else "2"}
 
 
 OPTIONAL_INTEGER = {"anyOf": [INTEGER, NULL]}
@@ -238,6 +263,8 @@ def test_an_alternative_that_lacks_nothing_is_preferred() -> None:
         ({"allOf": [{"enum": [1]}, {"type": "integer"}]}, 2, False),
         (POINT, {"x": "1"}, True),
         ({"type": "array", "items": POINT}, [None], False),
+        ({"items": [INTEGER]}, [1, "x"], True),
+        ({"patternProperties": {"^a": STRING}, "additionalProperties": False}, {"a": "1"}, True),
         ({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}, 1, True),
     ],
 )

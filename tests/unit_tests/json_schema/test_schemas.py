@@ -560,9 +560,17 @@ def test_a_large_gemini_schema_is_sent_unchanged() -> None:
     assert to_gemini_schema(schema) == schema
 
 
-@pytest.mark.parametrize("reference", ["#/$defs/missing", "other.json", "#missing", "#/type/x"])
+@pytest.mark.parametrize(
+    "reference",
+    ["#/$defs/missing", "other.json", "#missing", "#/type/x"]
+    + [f"#/$defs/list/anyOf/{name}" for name in ("1", "7", "x", "-1")],
+)
 def test_an_unresolvable_reference_is_an_error(reference: str) -> None:
-    schema = {"type": "object", "properties": {"a": {"$ref": reference}}}
+    schema = {
+        "type": "object",
+        "properties": {"a": {"$ref": reference}},
+        "$defs": {"list": {"anyOf": [{"type": "string"}]}},
+    }
     for convert in (normalize_schema, to_gemini_schema):
         with pytest.raises(ValueError, match="cannot resolve"):
             convert(schema)
@@ -577,15 +585,23 @@ def test_references_by_anchor_by_id_and_into_lists_are_resolved() -> None:
             "b": {"$ref": "https://example.com/s#/$defs/x"},
             "c": {"$ref": "#/$defs/y/anyOf/1"},
             "d": {"$ref": "#/$defs/z~0~1"},
+            "e": {"$ref": "#there"},
         },
         "$defs": {
+            "there": {"$id": "#there", "type": "number"},
             "z~/": {"type": "boolean"},
             "x": {"$anchor": "here", "type": "string"},
             "y": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
         },
     }
     types = {k: v["type"] for k, v in normalize_schema(schema)["properties"].items()}
-    assert types == {"a": "string", "b": "string", "c": "integer", "d": "boolean"}
+    assert types == {"a": "string", "b": "string", "c": "integer", "d": "boolean", "e": "number"}
+
+
+def test_a_reference_to_the_id_of_the_root_is_one_to_the_root() -> None:
+    root = "https://example.com/s"
+    schema = {"$id": root, "type": "object", "properties": {"next": {"$ref": root}}}
+    assert normalize_schema(schema)["properties"]["next"]["properties"]["next"]["type"] == "object"
 
 
 def test_the_json_text_of_a_description_is_cut_at_a_limit() -> None:

@@ -554,6 +554,13 @@ def test_a_gemini_schema_is_sent_unchanged() -> None:
     assert to_gemini_schema(schema) == schema
 
 
+def test_a_gemini_property_that_can_only_be_null_may_be_left_out() -> None:
+    null = {"type": "NULL"}
+    schema = {"type": "OBJECT", "properties": {"a": {"anyOf": [null, null]}}, "required": ["a"]}
+    sent = {**null, "nullable": True, "description": ABSENT}
+    assert to_gemini_schema(schema) == {"type": "OBJECT", "properties": {"a": sent}}
+
+
 def test_a_large_gemini_schema_is_sent_unchanged() -> None:
     one = {"type": "STRING", "title": "t"}
     schema = {"type": "OBJECT", "properties": {f"p{n}": {**one} for n in range(2_100)}}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_kie._json import answer_json
 from langchain_kie.errors import (
@@ -20,6 +20,8 @@ from langchain_kie.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+ItemT = TypeVar("ItemT")
 
 _OK_CODES = frozenset({None, 0, 200})
 _OK_WORDS = frozenset({"ok", "success"})
@@ -121,6 +123,17 @@ def data_from_value(value: Any) -> dict[str, Any]:
     return {"data": value["data"]}
 
 
+def only_item(items: list[ItemT]) -> ItemT:
+    """Return the item of an answer that must have exactly one; a transport has at least one.
+
+    Raises:
+        KieProtocolError: There are several.
+    """
+    if len(items) > 1:
+        raise KieProtocolError(f"the answer has {len(items)} values instead of one")
+    return items[0]
+
+
 def _object_from_list(value: Any) -> dict[str, Any]:
     """Return the object that is the only element of a list; everything else is an error."""
     value = _without_list(value)
@@ -178,7 +191,7 @@ def credits_of(event: dict[str, Any]) -> float | None:
     """Return the credits that an event reports, `None` if there is no such number."""
     try:
         amount = float(event.get("credits_consumed", math.nan))
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return None
     return amount if math.isfinite(amount) else None
 

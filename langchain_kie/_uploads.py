@@ -164,8 +164,13 @@ def evict(media: Sequence[Media]) -> None:
             del cache.results[key]
 
 
+def is_fresh(file: KieFile) -> bool:
+    """Whether an uploaded file can still be used for a while."""
+    return datetime.now(UTC) + _EXPIRY_MARGIN < file.expires_at
+
+
 def _new_cache() -> SharedWork[_ContentKey, KieFile]:
-    return SharedWork(lambda file: datetime.now(UTC) < file.expires_at - _EXPIRY_MARGIN, _MAX_FILES)
+    return SharedWork(is_fresh, _MAX_FILES)
 
 
 _uploaded = PerProcess(_new_cache)

@@ -26,7 +26,7 @@ from langchain_kie._account.answers import (
 )
 from langchain_kie._account.prices import KiePrice
 from langchain_kie._account.state import ModelList
-from langchain_kie._error_bodies import data_from_value
+from langchain_kie._error_bodies import data_from_value, only_item
 from langchain_kie._http.response import HttpCall, SingleEvent, ValueT
 from langchain_kie._http.transport import transport_for
 from langchain_kie._model_names import model_hint, spelling_of
@@ -246,8 +246,7 @@ class KieAccount:
             KieError: The request failed, or the answer has another form.
         """
         with _account_errors(model):
-            [answer] = transport.stream(call)
-            return answer.value
+            return only_item([*transport.stream(call)]).value
 
     async def _aread(
         self, transport: Transport, call: _Call[ValueT], model: str | None = None
@@ -255,8 +254,7 @@ class KieAccount:
         """As `_read`; the first call loads in a thread what calls need."""
         await _warm_up.aload()
         with _account_errors(model):
-            [answer] = [item async for item in transport.astream(call)]
-            return answer.value
+            return only_item([item async for item in transport.astream(call)]).value
 
 
 def _model_call(model: str, what: str, parse: Callable[[Any], ValueT]) -> _Call[ValueT]:
@@ -279,7 +277,7 @@ def _get_call(path: str, parse: Callable[[Any], ValueT]) -> _Call[ValueT]:
     def parse_event(event: Json) -> SingleEvent[ValueT]:
         try:
             return SingleEvent(parse(event["data"]))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise KieProtocolError(f"cannot read the answer of {path}: {error!r}") from None
 
     return HttpCall(None, path, None, parse_event, event_from_value=data_from_value)

@@ -19,6 +19,7 @@ from pydantic import SecretStr  # noqa: TC002 - for `typing.get_type_hints`
 from langchain_kie import _settings, _warm_up
 from langchain_kie._conversation.media import LOCAL_PATH, Media, media_from_data, media_from_url
 from langchain_kie._conversation.mime_types import media_kind
+from langchain_kie._error_bodies import only_item
 from langchain_kie._json import without_none
 from langchain_kie._upload_request import upload_call, upload_errors
 from langchain_kie._upload_stream import File, Progress, detect_file_type, to_path
@@ -172,7 +173,7 @@ class KieFiles:
         """
         with ExitStack() as stack, upload_errors(file):
             call = upload_call(file, name, mime_type, on_progress, stack, _parse_receipt)
-            [receipt] = self._transport.stream(call)
+            receipt = only_item([*self._transport.stream(call)])
             return self._logged(receipt.value)
 
     def _logged(self, file: KieFile) -> KieFile:
@@ -212,7 +213,7 @@ class KieFiles:
             call = await asyncio.to_thread(
                 upload_call, file, name, mime_type, on_progress, stack, _parse_receipt
             )
-            [receipt] = [item async for item in self._transport.astream(call)]
+            receipt = only_item([item async for item in self._transport.astream(call)])
             return self._logged(receipt.value)
 
 

@@ -1,10 +1,12 @@
 """What KIE's account endpoints answer (docs/catalogue.md): the values, and their parsers. Pure.
 
-A parser raises `AttributeError`, `KeyError`, `TypeError` or `ValueError` for data of another form.
+A parser raises `AttributeError`, `KeyError`, `OverflowError`, `TypeError` or `ValueError` for data
+of another form.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -78,9 +80,17 @@ class KieSuccessRate:
 
 def parse_balance(data: Any) -> float:
     """The balance."""
-    if isinstance(data, bool):
-        raise TypeError("the balance is not a number")
-    return float(data)
+    return _number(data)
+
+
+def _number(value: Any) -> float:
+    """A number, which KIE may write as text."""
+    if isinstance(value, bool):
+        raise TypeError("not a number, but true or false")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("not a finite number")
+    return number
 
 
 def parse_models(data: Any) -> tuple[KieListedModel, ...]:
@@ -127,7 +137,7 @@ def parse_success_rate(data: Json) -> KieSuccessRate:
 
 
 def _percent(rate: Any) -> float | None:
-    return None if rate is None else float(rate)
+    return None if rate is None else _number(rate)
 
 
 def _utc(text: str) -> datetime:

@@ -37,6 +37,11 @@ def words(text: str) -> list[str]:
     return text.split()
 
 
+def with_long_integers(body: bytes) -> bytes:
+    """JSON in which a word is replaced by an integer that orjson cannot write."""
+    return body.replace(orjson.dumps(LONG_INTEGER), b"1" + b"0" * 400)
+
+
 def cut(body: bytes, places: Sequence[int]) -> list[bytes]:
     """Cut `body` at `places` into pieces that are not empty."""
     ends = sorted({place % (len(body) + 1) for place in places} | {len(body)})
@@ -70,9 +75,13 @@ _UNRECORDED = words("""error msg status data detail thought_signature reasoning 
     function_call reasoning_details extra_content logprobs logprobsResult toolCall toolResponse
     partialArgs jsonPath stringValue willContinue executableCode codeExecutionResult""")
 _KEYS = sorted({*_keys(RECORDED), *_UNRECORDED})
-_WORDS = words("""stop length STOP SAFETY MALFORMED_FUNCTION_CALL tool_calls text thought function
+LONG_INTEGER = "an integer that is no float"
+_WORDS = [
+    LONG_INTEGER,
+    *words("""stop length STOP SAFETY MALFORMED_FUNCTION_CALL tool_calls text thought function
     null $.a[0] ```json {} {"a":1} {"a image/png OUTCOME_OK error call_1 get_weather url_citation
-    AAAA web_search_1""")
+    AAAA web_search_1"""),
+]
 
 JSON = st.recursive(
     st.none()

@@ -43,12 +43,15 @@ _MESSAGE_TEXTS = st.lists(
     | st.sampled_from(["<html><title>", "</title>", "Unauthorized", "credit insufficient", "429"]),
     max_size=5,
 ).map("".join)
-_KEYS = st.sampled_from(words("code msg message error type status detail data choices usage"))
+_KEYS = st.sampled_from(
+    words("code msg message error type status detail data choices usage credits_consumed")
+)
 _VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**64 - 1)
     | st.floats(0, 999)
+    | st.just(bodies.LONG_INTEGER)
     | _MESSAGE_TEXTS,
     lambda inner: (
         st.lists(inner, max_size=2) | st.dictionaries(_KEYS | _MESSAGE_TEXTS, inner, max_size=4)
@@ -56,8 +59,8 @@ _VALUES = st.recursive(
     max_leaves=8,
 )
 _FAILURES = st.one_of(
-    _VALUES.map(orjson.dumps),
-    st.lists(_VALUES, max_size=2).map(lambda values: sse(*values)),
+    _VALUES.map(orjson.dumps).map(bodies.with_long_integers),
+    st.lists(_VALUES, max_size=2).map(lambda values: bodies.with_long_integers(sse(*values))),
     _MESSAGE_TEXTS.map(str.encode),
     _MESSAGE_TEXTS.map(sse),
     bodies.SOUP,

@@ -187,10 +187,12 @@ def framed(values: list[Any], form: str) -> bytes:
     In lines, the document has none with `data:`, and is within a stream.
     """
     if form == "stream":
-        return event_stream(*values)
-    if form == "lines":
-        return in_lines(values[0] if values else values)
-    return orjson.dumps(values if form == "array" or not values else values[0])
+        body = event_stream(*values)
+    elif form == "lines":
+        body = in_lines(values[0] if values else values)
+    else:
+        body = orjson.dumps(values if form == "array" or not values else values[0])
+    return bodies.with_long_integers(body)
 
 
 @sized(400)

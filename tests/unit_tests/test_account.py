@@ -411,6 +411,8 @@ FAILURES: list[tuple[Scripted, type[KieError], str]] = [
     (Scripted([b'{"code":200,"data":true}']), KieProtocolError, "cannot read the answer of /api"),
     (Scripted([b'{"code":200,"data":[1]}']), KieProtocolError, "cannot read the answer of /api"),
     (Scripted([b'{"code":200,"data":{"x":1}}']), KieProtocolError, "cannot read the answer"),
+    *((Scripted([b'{"code":200,"data":%s}' % data]), KieProtocolError, "cannot read the answer")
+      for data in (b'"nan"', b'"1e400"', b"1" + b"0" * 400, b"1" + b"0" * 5_000)),
     (Scripted([b"[1, 2]"]), KieProtocolError, "expected a JSON object"),
     (Scripted(), KieEmptyResponseError, "empty"),
     (Scripted(ending="rst"), KieConnectionError, "Error"),
@@ -431,6 +433,36 @@ async def test_failures_are_errors_of_the_same_tree(
                 await call(account, method, sync=sync)
             assert "billed" not in str(caught.value)
             assert KEY not in f"{caught.value!r} {caught.value}"
+
+
+@both
+@pytest.mark.parametrize(
+    ("start", "rate"),
+    [
+        ("0001-01-01T00:00:00+05:00", b"1"),
+        ("9999-12-31T23:59:59-05:00", b"1"),
+        ("2026-01-01T00:00:00", b"1" + b"0" * 400),
+        ("2026-01-01T00:00:00", b'"inf"'),
+        ("soon", b"1"),
+    ],
+)
+async def test_a_success_rate_that_cannot_be_read_is_an_error(
+    start: str, rate: bytes, sync: bool
+) -> None:
+    point = b'{"start":"%s","end":"%s","successRate":%s}' % (*[start.encode()] * 2, rate)
+    body = b'{"code":200,"data":{"model":"x","points":[%s]}}' % point
+    server = ScriptedServer(Scripted([body]))
+    with server, pytest.raises(KieProtocolError, match="cannot read the answer"):
+        await call(account_at(server), "success_rate", "x", sync=sync)
+
+
+@both
+@pytest.mark.parametrize(("method", "data"), [("credits", b"1"), ("models", b'{"models":[]}')])
+async def test_two_answers_are_an_error(method: str, data: bytes, sync: bool) -> None:
+    answer = b'{"code":200,"data":%s}' % data
+    server = ScriptedServer(Scripted([b"[%s,%s]" % (answer, answer)]))
+    with server, pytest.raises(KieProtocolError, match="2 values instead of one"):
+        await call(account_at(server), method, sync=sync)
 
 
 @both

@@ -122,6 +122,11 @@ FAILURES: dict[str, tuple[Scripted, type[KieError], str]] = {
         KieServerError,
         "the upload of .+ failed: KIE stored 3 of 200 bytes",
     ),
+    "two answers": (
+        Scripted([b"[%s,%s]" % (receipt(), receipt())]),
+        KieProtocolError,
+        "the upload of .+ failed: the answer has 2 values instead of one",
+    ),
     "JSON that is no object": (Scripted([b'"ok"']), KieProtocolError, "the upload of .+ failed"),
     "HTML page": (Scripted([b"<html>hi</html>"]), KieProtocolError, "the upload of .+ failed"),
     "truncated answer": (

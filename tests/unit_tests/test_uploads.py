@@ -169,6 +169,15 @@ def test_file_that_expires_within_an_hour_is_uploaded_again(chat: ScriptedServer
         assert len(uploads.requests) == 3
 
 
+def test_a_file_that_expired_ages_ago_is_uploaded_again(chat: ScriptedServer) -> None:
+    block = media_block(unique_png())
+    with server_sending(receipt(expiresAt="0001-01-01T00:00:00Z")) as uploads:
+        model = uploading(chat, uploads)
+        for _ in range(2):
+            assert model.invoke(asking_about(block)).text
+        assert len(uploads.requests) == 2
+
+
 @pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)
 async def test_failed_upload_sends_nothing_and_is_repeated_by_the_next_call(
     call_mode: Any, chat: ScriptedServer

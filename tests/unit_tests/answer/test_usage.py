@@ -64,6 +64,16 @@ CHAT = [
     chat_row("credits", counts(2, 3, 5), usage(2, 3), credits_consumed=1),
     chat_row("no credits", counts(2, 3, 5), usage(2, 3), credits_consumed=0),
     *(
+        Row(
+            f"credits with {len(digits)} digits",
+            sse({**delta("stop", content="hi"), "credits_consumed": "digits"}, "[DONE]").replace(
+                b'"digits"', digits
+            ),
+            text="hi",
+        )
+        for digits in (b"9" * 400, b"9" * 5_000)
+    ),
+    *(
         chat_row(
             f"reasoning that is only in the total, {prompt}+{completion}->{total}",
             counts(prompt, completion, total, completion_tokens_details={"reasoning_tokens": 0}),

@@ -127,6 +127,7 @@ _MUTATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "add": _put,
     "list": lambda holder, key, _: holder.__setitem__(key, [holder[key]]),
     "wrap": lambda holder, key, _: holder.__setitem__(key, {"data": holder[key]}),
+    "long": lambda holder, key, _: holder.__setitem__(key, LONG_INTEGER),
     "retype": lambda holder, key, _: holder.__setitem__(key, _retype(holder[key])),
     "rename": lambda holder, key, other: (
         _put(holder, other, holder.pop(key)) if isinstance(holder, dict) else holder.reverse()

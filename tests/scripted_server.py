@@ -196,17 +196,20 @@ class ScriptedServer:
         is_chunked = scripted.framed == "chunks"
         if scripted.framed != "raw":
             connection.sendall(scripted.head)
-        for piece in scripted.pieces:
+        end = b"0\r\n\r\n" if is_chunked and scripted.ending in {"chunk-end", "hang-up"} else b""
+        for left, piece in zip(range(len(scripted.pieces))[::-1], scripted.pieces, strict=True):
             if isinstance(piece, threading.Event):
                 if not piece.wait(MAX_WAIT):
                     return False
                 continue
-            connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if is_chunked else piece)
+            data = b"%x\r\n%s\r\n" % (len(piece), piece) if is_chunked else piece
+            if not (left or scripted.pause):  # a client waits for the end only for a moment
+                data, end = data + end, b""
+            connection.sendall(data)
             if scripted.pause:
                 self._stopping.wait(scripted.pause)
-        if is_chunked and scripted.ending in {"chunk-end", "hang-up"}:
-            connection.sendall(b"0\r\n\r\n")
-        elif scripted.ending == "fin-mid-chunk":
+        connection.sendall(end)
+        if scripted.ending == "fin-mid-chunk":
             connection.sendall(b"ff\r\n ")
         elif scripted.ending == "rst":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -326,6 +326,8 @@ COMPRESSED: list[tuple[str, bytes, str]] = [
     ("x-gzip", gzip.compress(_BODY, mtime=0), "No such model"),
     ("deflate", zlib.compress(_BODY), "No such model"),
     ("deflate", _raw_deflate(_BODY), "No such model"),
+    ("gzip", zlib.compress(_BODY), "No such model"),
+    ("GZIP", zlib.compress(_BODY), "No such model"),
     ("gzip", _BODY, "No such model"),
     ("gzip", gzip.compress(b"No such model" + b" " * 10_000_000, mtime=0), "No such model"),
     ("gzip", gzip.compress(b"No such model", mtime=0)[:-8], "No such model"),

@@ -605,6 +605,16 @@ def test_references_by_anchor_by_id_and_into_lists_are_resolved() -> None:
     assert types == {"a": "string", "b": "string", "c": "integer", "d": "boolean", "e": "number"}
 
 
+def test_a_condition_next_to_alternatives_may_have_a_reference() -> None:
+    schema = {
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+        "not": {"$ref": "#/$defs/A"},
+        "$defs": {"A": {"type": "integer"}},
+    }
+    expected = {"anyOf": schema["anyOf"], "not": {"type": "integer"}}
+    assert normalize_schema(schema) == expected
+
+
 def test_a_reference_to_the_id_of_the_root_is_one_to_the_root() -> None:
     root = "https://example.com/s"
     schema = {"$id": root, "type": "object", "properties": {"next": {"$ref": root}}}
@@ -663,6 +673,7 @@ def test_a_long_row_of_references_ends_with_the_name_of_the_next() -> None:
     ("definition", "description"),
     [
         ("$defs/a/Node", "Another Node."),
+        ("$defs/XRay", "Another XRay."),
         ("#Node#", "Another Node#."),
         ("#", "Same form as the root."),
     ],
@@ -673,7 +684,7 @@ def test_the_end_of_a_recursion_has_the_last_part_of_the_reference(
     reference = {"$ref": definition if definition.startswith("#") else f"#/{definition}"}
     node = {"type": "object", "properties": {"next": reference}, "required": ["next"]}
     anchored = {**node, "$anchor": "Node#"}
-    root = {**node, "$defs": {"a": {"Node": node}, "b": anchored}}
+    root = {**node, "$defs": {"a": {"Node": node}, "b": anchored, "XRay": node}}
     schema = normalize_schema(root)
     while "properties" in schema:
         schema = schema["properties"]["next"]

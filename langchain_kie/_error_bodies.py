@@ -19,7 +19,7 @@ from langchain_kie.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 ItemT = TypeVar("ItemT")
 
@@ -123,15 +123,16 @@ def data_from_value(value: Any) -> dict[str, Any]:
     return {"data": value["data"]}
 
 
-def only_item(items: list[ItemT]) -> ItemT:
-    """Return the item of an answer that must have exactly one; a transport has at least one.
+def only_item(items: Iterable[ItemT]) -> ItemT:
+    """Return the item of an answer that must have exactly one; a transport yields at least one.
 
     Raises:
         KieProtocolError: There are several.
     """
-    if len(items) > 1:
-        raise KieProtocolError(f"the answer has {len(items)} values instead of one")
-    return items[0]
+    item, *others = items
+    if others:
+        raise KieProtocolError(f"the answer has {len(others) + 1} values instead of one")
+    return item
 
 
 def _object_from_list(value: Any) -> dict[str, Any]:

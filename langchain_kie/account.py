@@ -246,7 +246,7 @@ class KieAccount:
             KieError: The request failed, or the answer has another form.
         """
         with _account_errors(model):
-            return only_item([*transport.stream(call)]).value
+            return only_item(transport.stream(call)).value
 
     async def _aread(
         self, transport: Transport, call: _Call[ValueT], model: str | None = None

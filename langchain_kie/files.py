@@ -173,7 +173,7 @@ class KieFiles:
         """
         with ExitStack() as stack, upload_errors(file):
             call = upload_call(file, name, mime_type, on_progress, stack, _parse_receipt)
-            receipt = only_item([*self._transport.stream(call)])
+            receipt = only_item(self._transport.stream(call))
             return self._logged(receipt.value)
 
     def _logged(self, file: KieFile) -> KieFile:

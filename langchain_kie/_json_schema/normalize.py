@@ -236,6 +236,7 @@ class _Normalizer:
         self, flat: Schema, alternatives: list[Any], refs: tuple[str, ...], depth: int
     ) -> Schema:
         """Normalize `anyOf`; the keywords next to it are moved into its branches or described."""
+        alternatives = [alternative for alternative in alternatives if alternative is not False]
         outside = {k: v for k, v in flat.items() if k in _COMMON_TO_BRANCHES}
         siblings = {k: v for k, v in flat.items() if k not in outside and k != "nullable"}
         are_conditions = bool(siblings) and not any(map(_describes_value, alternatives))
@@ -263,8 +264,6 @@ class _Normalizer:
         branches: list[Schema] = []
         ends: list[_EndOfRecursionError] = []
         for alternative in alternatives:
-            if alternative is False:
-                continue
             try:
                 branches.append(self.normalize(alternative, refs, depth + 1))
             except _EndOfRecursionError as end:

@@ -605,6 +605,13 @@ def test_references_by_anchor_by_id_and_into_lists_are_resolved() -> None:
     assert types == {"a": "string", "b": "string", "c": "integer", "d": "boolean", "e": "number"}
 
 
+@pytest.mark.parametrize("siblings", [{}, {"type": "object"}, {"minProperties": 1}])
+def test_an_alternative_that_is_never_valid_is_left_out(siblings: Json) -> None:
+    inner = {"properties": {"a": {"type": "string"}}}
+    schema = {"anyOf": [False, inner], **siblings}
+    assert normalize_schema(schema) == {"type": "object", **inner, **siblings}
+
+
 def test_a_condition_next_to_alternatives_may_have_a_reference() -> None:
     schema = {
         "anyOf": [{"type": "integer"}, {"type": "string"}],

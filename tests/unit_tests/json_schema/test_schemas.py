@@ -561,6 +561,24 @@ def test_a_gemini_property_that_can_only_be_null_may_be_left_out() -> None:
     assert to_gemini_schema(schema) == {"type": "OBJECT", "properties": {"a": sent}}
 
 
+@pytest.mark.parametrize(
+    ("kind", "format_", "is_sent"),
+    [("INTEGER", "int32", True), ("STRING", "uuid", False), ("BOOLEAN", "date-time", False)],
+)
+def test_a_gemini_schema_with_an_unknown_format_is_converted(
+    kind: str, format_: str, is_sent: bool
+) -> None:
+    given = {"type": kind, "format": format_}
+    described = {"type": kind, "description": f"Format: {format_}."}
+    sent = to_gemini_schema({"type": "OBJECT", "properties": {"a": given}})
+    assert sent["properties"]["a"] == (given if is_sent else described)
+
+
+def test_a_gemini_list_without_items_has_items_of_any_type() -> None:
+    schema = {"type": "OBJECT", "properties": {"a": {"type": "ARRAY"}}}
+    assert len(to_gemini_schema(schema)["properties"]["a"]["items"]["anyOf"]) == 5
+
+
 def test_a_large_gemini_schema_is_sent_unchanged() -> None:
     one = {"type": "STRING", "title": "t"}
     schema = {"type": "OBJECT", "properties": {f"p{n}": {**one} for n in range(2_100)}}
@@ -603,6 +621,23 @@ def test_references_by_anchor_by_id_and_into_lists_are_resolved() -> None:
     }
     types = {k: v["type"] for k, v in normalize_schema(schema)["properties"].items()}
     assert types == {"a": "string", "b": "string", "c": "integer", "d": "boolean", "e": "number"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "object", "required": ["a", 1, "a"]}, {"type": "object", "required": ["a"]}),
+        ({"type": "array", "items": True}, {"type": "array", "items": {}}),
+        ({"type": ["number", "string"], "enum": [1, 2.5, "a"]},
+         {"anyOf": [{"type": "number", "enum": [1, 2.5]}, {"type": "string", "enum": ["a"]}]}),
+        ({"type": ["string", "integer"], "enum": ["a"]}, {"type": "string", "enum": ["a"]}),
+        ({"type": ["string", "null"], "nullable": True},
+         {"anyOf": [{"type": "string"}, {"type": "null"}]}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_keyword_has_one_form(schema: Json, expected: Json) -> None:
+    assert normalize_schema(schema) == expected
 
 
 @pytest.mark.parametrize("siblings", [{}, {"type": "object"}, {"minProperties": 1}])

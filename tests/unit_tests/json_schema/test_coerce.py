@@ -178,12 +178,9 @@ def test_other_values_are_not_changed(schema, value) -> None:
     assert coerce(args, _parameters(schema)) is args
 
 
-@pytest.mark.parametrize("value", ["2", "x"])
-def test_a_schema_that_branches_without_end_changes_nothing(value: str) -> None:
-    """Also if no branch matches, so that each is tried."""
-    branches = [{"$ref": "#/$defs/Loop"}, {"$ref": "#/$defs/Loop"}]
-    loop = {"anyOf": branches, "type": "integer"} if value == "x" else {"anyOf": branches}
-    args = {"value": value}
+def test_a_schema_that_branches_without_end_changes_nothing() -> None:
+    loop = {"anyOf": [{"$ref": "#/$defs/Loop"}, {"$ref": "#/$defs/Loop"}]}
+    args = {"value": "2"}
     assert coerce(args, {"properties": {"value": loop}, "$defs": {"Loop": loop}}) is args
 
 
@@ -266,9 +263,12 @@ def test_an_alternative_that_lacks_nothing_is_preferred() -> None:
         ({"items": [INTEGER]}, [1, "x"], True),
         ({"patternProperties": {"^a": STRING}, "additionalProperties": False}, {"a": "1"}, True),
         ({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}, 1, True),
+        (reduce(lambda inner, _: {"anyOf": [inner, inner]}, range(10), INTEGER), "x", False),
+        (reduce(lambda inner, _: {"anyOf": [inner, inner]}, range(17), INTEGER), "x", True),
     ],
 )
 def test_it_is_known_whether_a_value_matches(schema, value, matches) -> None:
+    """Of a schema that is too complex it is assumed."""
     assert fit(value, schema)[1] is matches
 
 

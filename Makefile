@@ -56,7 +56,7 @@ else \
 		export PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1; \
 		$(1)/bin/python -m pip install -c constraints.txt --upgrade pip && \
 		$(1)/bin/python -m pip install $(2) && touch $@; \
-	} | grep --line-buffered -oE '^(Collecting [A-Za-z0-9_.-]+|Installing collected packages)'; \
+	} | { grep --line-buffered -oE '^(Collecting [A-Za-z0-9_.-]+|Installing collected packages)' || true; }; \
 fi
 @test -f $@
 endef

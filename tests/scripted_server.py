@@ -197,13 +197,14 @@ class ScriptedServer:
         if scripted.framed != "raw":
             connection.sendall(scripted.head)
         end = b"0\r\n\r\n" if is_chunked and scripted.ending in {"chunk-end", "hang-up"} else b""
-        for left, piece in zip(range(len(scripted.pieces))[::-1], scripted.pieces, strict=True):
+        for number, piece in enumerate(scripted.pieces, 1):
             if isinstance(piece, threading.Event):
                 if not piece.wait(MAX_WAIT):
                     return False
                 continue
             data = b"%x\r\n%s\r\n" % (len(piece), piece) if is_chunked else piece
-            if not (left or scripted.pause):  # a client waits for the end only for a moment
+            is_last = number == len(scripted.pieces)
+            if is_last and not scripted.pause:  # a client waits for the end only for a moment
                 data, end = data + end, b""
             connection.sendall(data)
             if scripted.pause:

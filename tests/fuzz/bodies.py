@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,14 @@ def words(text: str) -> list[str]:
 def with_long_integers(body: bytes) -> bytes:
     """JSON in which a word is replaced by an integer that orjson cannot write."""
     return body.replace(orjson.dumps(LONG_INTEGER), b"1" + b"0" * 400)
+
+
+def as_json(value: Any) -> bytes:
+    """A value that was read from JSON, as JSON; it may have integers that orjson cannot write."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value).encode()
 
 
 def cut(body: bytes, places: Sequence[int]) -> list[bytes]:

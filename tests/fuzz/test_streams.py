@@ -187,11 +187,12 @@ def framed(values: list[Any], form: str) -> bytes:
     In lines, the document has none with `data:`, and is within a stream.
     """
     if form == "stream":
-        body = event_stream(*values)
+        texts = (v if isinstance(v, str) else bodies.as_json(v).decode() for v in values)
+        body = event_stream(*texts)
     elif form == "lines":
         body = in_lines(values[0] if values else values)
     else:
-        body = orjson.dumps(values if form == "array" or not values else values[0])
+        body = bodies.as_json(values if form == "array" or not values else values[0])
     return bodies.with_long_integers(body)
 
 

@@ -49,7 +49,8 @@ def resolve(model: str, api: Api | None = None) -> ResolvedModel:
         api: The API, or `None` to choose by the catalog.
 
     Raises:
-        KieConfigurationError: `api` is unknown, or the name cannot be part of the URL path.
+        KieConfigurationError: `api` is unknown, or the name is no string or cannot be part of the
+            URL path.
     """
     if api is not None and api not in APIS:
         raise KieConfigurationError(f"api must be one of {', '.join(APIS)}; got {api!r}")
@@ -73,7 +74,13 @@ def resolve(model: str, api: Api | None = None) -> ResolvedModel:
 
 
 def _without_prefix(model: str) -> str:
-    """The name without Google's prefix `models/`."""
+    """The name without Google's prefix `models/`.
+
+    Raises:
+        KieConfigurationError: It is no string.
+    """
+    if not isinstance(model, str):
+        raise KieConfigurationError(f"the name of a model must be a string; got {model!r:.100}")
     has_prefix = model.lower().startswith(_GOOGLE_PREFIX)
     return model[len(_GOOGLE_PREFIX) :] if has_prefix else model
 

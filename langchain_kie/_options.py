@@ -201,22 +201,24 @@ def _effort_for(effort: str | None, model: ResolvedModel) -> str | None:
     """
     if effort is None:
         return None
-    known, effort = model.route.efforts, effort.lower()
-    if known is None:
-        if effort not in _efforts_elsewhere(model):
-            _warn_of_unknown_effort(model.name, model.api, effort)
-        return effort
-    if effort in known:
-        return effort
-    if effort not in EFFORTS:
+    name = effort.lower() if isinstance(effort, str) else None
+    known = model.route.efforts
+    if known is None and name is not None:
+        if name not in _efforts_elsewhere(model):
+            _warn_of_unknown_effort(model.name, model.api, name)
+        return name
+    known = known or ()
+    if name in known:
+        return name
+    if name not in EFFORTS:
         raise KieConfigurationError(
             f"reasoning_effort must be one of {', '.join(known or EFFORTS)}; got {effort!r}",
             model=model.name,
         )
-    rank = EFFORTS.index(effort)
+    rank = EFFORTS.index(name)
     nearest = min(reversed(known), key=lambda e: abs(EFFORTS.index(e) - rank), default=None)
     instead = f"{nearest!r} is sent instead" if nearest else "it is not sent"
-    warn(f"{model.name} is not known to accept reasoning_effort {effort!r}; {instead}")
+    warn(f"{model.name} is not known to accept reasoning_effort {name!r}; {instead}")
     return nearest
 
 

@@ -51,7 +51,7 @@ _SECRET_VALUE = re.compile(r"(Bearer|Basic) \S{12,}$|sk-[\w-]{16,}$|AIza[\w-]{30
 _MAX_DEPTH = 50
 
 
-def looks_secret(name: str, value: Any = "") -> bool:
+def looks_secret(name: object, value: Any = "") -> bool:
     """Whether a keyword argument looks like a secret, by its name and the type of its value.
 
     Args:
@@ -63,7 +63,7 @@ def looks_secret(name: str, value: Any = "") -> bool:
         return True
     if isinstance(value, bool):
         return False
-    words = [word.lower() for word in _WORD.findall(name)]
+    words = [word.lower() for word in _WORD.findall(str(name))]
     if any(map(_SECRET_WORD.fullmatch, words)):
         return True
     if isinstance(value, (int, float)):

@@ -261,13 +261,12 @@ class ChatKieGemini(ToolBinding, LangChainHooks, BaseChatModel):
             The number of tokens.
 
         Raises:
-            ValueError: A message contains a block that cannot be sent.
+            ValueError: A message contains a block that cannot be sent, or a tool cannot be sent.
         """
         from langchain_kie._conversation.token_estimate import estimate_tokens  # noqa: PLC0415
-        from langchain_kie._tools.definitions import normalize_tool  # noqa: PLC0415
+        from langchain_kie._tools.definitions import normalize_each  # noqa: PLC0415
 
-        schemas: list[Any] = [n for tool in tools or () for n in normalize_tool(tool)]
-        return estimate_tokens(messages, schemas or None)
+        return estimate_tokens(messages, normalize_each(tools or ()) or None)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Copy the model; the new values are checked as the constructor checks them.

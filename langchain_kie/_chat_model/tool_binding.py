@@ -63,10 +63,10 @@ class ToolBinding(BaseChatModel):
             ValueError: A tool cannot be sent, or `tool_choice` names a tool that is not bound.
         """
         from langchain_kie._tools.choice import normalize_tool_choice  # noqa: PLC0415
-        from langchain_kie._tools.definitions import normalize_tool  # noqa: PLC0415
+        from langchain_kie._tools.definitions import normalize_each  # noqa: PLC0415
         from langchain_kie._tools.structured_output import build_response_format  # noqa: PLC0415
 
-        formatted = [n for tool in tools for n in normalize_tool(tool, strict=strict)]
+        formatted = normalize_each(tools, strict)
         names = [tool["function"]["name"] for tool in formatted if tool["type"] == "function"]
         choice = normalize_tool_choice(tool_choice, names)
         bound = without_none(

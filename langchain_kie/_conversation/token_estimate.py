@@ -61,7 +61,7 @@ def estimate_tokens(messages: Sequence[BaseMessage], tools: list[Any] | None) ->
     """Estimate how many tokens messages and tools cost.
 
     Raises:
-        ValueError: A content block cannot be sent.
+        ValueError: A content block or a tool cannot be sent.
     """
     texts: list[BaseMessage] = []
     tokens = 0
@@ -76,7 +76,10 @@ def estimate_tokens(messages: Sequence[BaseMessage], tools: list[Any] | None) ->
             tokens += sum(_typical_tokens(part) for part in parts if isinstance(part, Media))
         # LangChain counts every character as a quarter of a token.
         tokens += estimate_text_tokens(text) - estimate_text_tokens("x" * len(text))
-    return tokens + count_tokens_approximately(texts, tools=tools)
+    try:
+        return tokens + count_tokens_approximately(texts, tools=tools)
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"a tool cannot be encoded as JSON: {error}") from None
 
 
 def min_prompt_tokens(parts: Iterable[Part], tools: Sequence[Any] = ()) -> int:

@@ -13,7 +13,7 @@ import orjson
 
 from langchain_kie._bounded_cache import BoundedCache
 from langchain_kie._json import ONLY_JSON_TYPES
-from langchain_kie._tools.definitions import normalize_tool
+from langchain_kie._tools.definitions import normalize_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ def normalize_tools(tools: Sequence[Any]) -> NormalizedTools:
     """Separate tools into functions and built-in tools.
 
     Args:
-        tools: Tools in any form that `normalize_tool` takes.
+        tools: Tools in any form that `normalize_each` takes.
 
     Returns:
         The functions, and the built-in tools as catalog names with their configuration; neither
@@ -78,7 +78,7 @@ def normalize_tools(tools: Sequence[Any]) -> NormalizedTools:
 def _normalize(tools: Sequence[Any]) -> NormalizedTools:
     functions: dict[str, Function] = {}
     builtins: dict[str, Json] = {}
-    for normalized in (one for tool in tools for one in normalize_tool(tool)):
+    for normalized in normalize_each(tools):
         kind = normalized["type"]
         if kind != "function":
             builtins[kind] = {key: value for key, value in normalized.items() if key != "type"}

@@ -67,12 +67,17 @@ def normalize_tool_choice(
         if choice in _MODES and choice not in names:
             return ToolChoice(_MODES[choice])
         choice = [choice]
-    if not isinstance(choice, (list, tuple)) or not choice:
-        raise ValueError(f"tool_choice {choice!r} has an unknown form")
-    return _choice_of_names(choice, names)
+    return _choice_of_names(choice, choice, names)
 
 
-def _choice_of_names(chosen: Sequence[Any], names: Sequence[str]) -> ToolChoice:
+def _unknown_form(choice: Any) -> ValueError:
+    return ValueError(f"tool_choice {choice!r:.200} has an unknown form")
+
+
+def _choice_of_names(chosen: Any, choice: Any, names: Sequence[str]) -> ToolChoice:
+    is_list = isinstance(chosen, (list, tuple)) and all(isinstance(name, str) for name in chosen)
+    if not is_list or not chosen:
+        raise _unknown_form(choice)
     unknown = [name for name in chosen if name not in names]
     if builtins := [name for name in unknown if name in BUILTIN_TOOLS_BY_NAME]:
         raise ValueError(
@@ -87,24 +92,26 @@ def _choice_of_names(chosen: Sequence[Any], names: Sequence[str]) -> ToolChoice:
 def _choice_from_dict(choice: Json, names: Sequence[str]) -> ToolChoice:
     config = choice.get("functionCallingConfig") or choice.get("function_calling_config")
     allowed = choice.get("allowed_tools")
-    chosen: Sequence[Any] = ()
+    chosen: Any = ()
     if isinstance(config, dict):  # Gemini
         mode = config.get("mode", "any")
         chosen = config.get("allowedFunctionNames") or config.get("allowed_function_names") or ()
-    elif isinstance(allowed, dict) or choice.get("type") == "allowed_tools":  # OpenAI
+    elif allowed or choice.get("type") == "allowed_tools":  # OpenAI
         allowed = allowed or choice
+        if not isinstance(allowed, dict):
+            raise _unknown_form(choice)
         mode = allowed.get("mode", "auto")
-        chosen = [(tool.get("function") or tool).get("name") for tool in allowed.get("tools", ())]
+        tools = allowed.get("tools") or ()
+        chosen = [_name_in(tool) for tool in tools] if isinstance(tools, (list, tuple)) else tools
     else:
-        function = choice.get("function") or choice.get("tool") or choice
-        name = function.get("name") if isinstance(function, dict) else function
+        name = _name_in(choice)
         mode = choice.get("type") or next(iter(choice), "")
-        if mode in BUILTIN_TOOLS_BY_NAME or mode in names:
+        if isinstance(mode, str) and (mode in BUILTIN_TOOLS_BY_NAME or mode in names):
             name = mode
         mode, chosen = ("any", [name]) if name else (mode, ())
     mode = _MODES.get(str(getattr(mode, "value", mode) or "").lower())
     if mode is None:
-        raise ValueError(f"tool_choice {choice!r} has an unknown form")
+        raise _unknown_form(choice)
     if not chosen:
         return ToolChoice(mode)
     if mode == "auto":
@@ -112,4 +119,12 @@ def _choice_from_dict(choice: Json, names: Sequence[str]) -> ToolChoice:
             f"tool_choice {choice!r} restricts the callable tools but requires no call, which KIE "
             "does not support: bind only the tools that may be called"
         )
-    return _choice_of_names(chosen, names) if mode == "required" else ToolChoice(mode)
+    return _choice_of_names(chosen, choice, names) if mode == "required" else ToolChoice(mode)
+
+
+def _name_in(tool: Any) -> Any:
+    """The name of a function: of a definition, of a reference to it, or itself."""
+    if not isinstance(tool, dict):
+        return tool
+    function = tool.get("function") or tool.get("tool") or tool
+    return function.get("name") if isinstance(function, dict) else function

@@ -9,12 +9,15 @@ from __future__ import annotations
 import inspect
 import re
 import weakref
+from collections.abc import Iterable
 from contextlib import suppress
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.tools import BaseTool, create_schema_from_function
 from langchain_core.utils.function_calling import convert_to_openai_function
 from langchain_core.utils.pydantic import is_basemodel_subclass
+from pydantic.errors import PydanticUserError
 from typing_extensions import is_typeddict
 
 from langchain_kie._catalog import BUILTIN_TOOLS, BUILTIN_TOOLS_BY_NAME
@@ -49,6 +52,25 @@ _DECLARATIONS = ("functionDeclarations", "function_declarations")
 _COMBINING_KEYWORDS = frozenset({"$ref", "anyOf", "oneOf", "allOf"})
 
 
+CONVERSION_ERRORS = (
+    *(AttributeError, LookupError, NameError, TypeError, ValueError),
+    PydanticUserError,
+)
+"""What LangChain and pydantic raise for code that they cannot convert to a schema."""
+
+
+def normalize_each(tools: Any, strict: bool | None = None) -> list[Json]:
+    """Convert a list of tools; the arguments and the result are those of `normalize_tool`.
+
+    Raises:
+        ValueError: A tool has an unknown form or an invalid name, or there is no list.
+    """
+    is_one = isinstance(tools, (str, dict, type)) or hasattr(tools, "model_dump")
+    if is_one or not isinstance(tools, Iterable):
+        raise ValueError(f"tools must be a list, as in bind_tools([...]); got {tools!r:.100}")
+    return [normalized for tool in tools for normalized in normalize_tool(tool, strict)]
+
+
 def normalize_tool(
     tool: Json | type | Callable[..., Any] | BaseTool, strict: bool | None = None
 ) -> list[Json]:
@@ -73,6 +95,8 @@ def normalize_tool(
         functions = [_cached_function_from_code(tool)]
     else:
         declared: Any = next((definition[k] for k in _DECLARATIONS if definition.get(k)), [])
+        if not isinstance(declared, (list, tuple)):
+            raise ValueError(f"functionDeclarations must be a list; got {declared!r:.100}")
         functions = [_function_from_dict(_as_dict(one) or {}) for one in declared]
         others = {k: v for k, v in definition.items() if k not in _DECLARATIONS}
         builtins = _builtin_tools(others)
@@ -96,21 +120,27 @@ def _as_dict(tool: Any) -> Json | None:
     return dict(dump(mode="json", by_alias=True, exclude_none=True))
 
 
+def _member(holder: Json, key: str) -> Json:
+    """The object under a key; an empty one if there is none."""
+    value = holder.get(key)
+    return value if isinstance(value, dict) else {}
+
+
 def _builtin_tools(tool: Json) -> list[Json]:
     """The built-in tools that a dict names, in any of its four forms."""
     name = str(tool.get("type"))
     if name == "function":
-        function = tool.get("function") or {}
-        builtin = BUILTIN_TOOLS_BY_NAME.get(function.get("name", ""))
-        has_schema = (function.get("parameters") or {}).get("properties")
+        function = _member(tool, "function")
+        builtin = BUILTIN_TOOLS_BY_NAME.get(str(function.get("name")))
+        has_schema = _member(function, "parameters").get("properties")
         return [{"type": builtin.name}] if builtin and not has_schema else []
     if name in BUILTIN_TOOLS_BY_NAME:
         return [{**tool, "type": BUILTIN_TOOLS_BY_NAME[name].name}]
     if "type" in tool or "name" in tool:
         return []
     return [
-        {"type": BUILTIN_TOOLS_BY_NAME[key].name, **(config if isinstance(config, dict) else {})}
-        for key, config in tool.items()
+        {**_member(tool, key), "type": BUILTIN_TOOLS_BY_NAME[key].name}
+        for key in tool
         if key in BUILTIN_TOOLS_BY_NAME
     ]
 
@@ -160,9 +190,11 @@ def _function_from_dict(tool: Json) -> Json:
         ValueError: The dict defines no function.
     """
     function = tool.get("function") or tool.get("toolSpec") or tool
+    if not isinstance(function, dict):
+        raise ValueError(f"the function of a tool must be a dict; got {function!r:.100}")
     schema = next((function[key] for key in _PARAMETERS if key in function), None)
-    if "toolSpec" in tool:
-        schema = (schema or {}).get("json")
+    if "toolSpec" in tool and isinstance(schema, dict):
+        schema = schema.get("json")
     if "name" not in function and ("properties" in function or "title" in function):
         schema = {k: v for k, v in function.items() if k not in {"title", "description"}}
         function = {"name": function.get("title"), "description": function.get("description")}
@@ -172,11 +204,11 @@ def _function_from_dict(tool: Json) -> Json:
     return _function(function["name"], function.get("description"), schema, function.get("strict"))
 
 
-def _function(name: Any, description: str | None, schema: Any, strict: Any = None) -> Json:
+def _function(name: Any, description: Any, schema: Any, strict: Any = None) -> Json:
     """The definition of a function.
 
     Raises:
-        ValueError: The name or the schema is invalid.
+        ValueError: The name, the description or the schema is invalid.
     """
     if not isinstance(name, str) or not _LEGAL_NAME.fullmatch(name):
         raise ValueError(
@@ -185,6 +217,8 @@ def _function(name: Any, description: str | None, schema: Any, strict: Any = Non
         )
     if name in _BUILTIN_FUNCTION_NAMES:
         raise ValueError(f"a function cannot be named {name!r}: KIE reads it as a built-in tool")
+    if not isinstance(description, (str, NoneType)):
+        raise ValueError(f"the description of {name!r} must be a string; got {description!r:.100}")
     parameters = to_object_schema(schema, name)
     return without_none(name=name, description=description, parameters=parameters, strict=strict)
 
@@ -295,7 +329,20 @@ def _cached_function_from_code(tool: Any) -> Json:
 
 
 def _function_from_code(tool: Any) -> Json:
-    """The function of a class, a Python function or a `BaseTool`; references stay references.
+    """The function of a class, a Python function or a `BaseTool`.
+
+    Raises:
+        ValueError: It is none of these, or cannot be converted.
+    """
+    try:
+        definition = _definition_from_code(tool)
+    except CONVERSION_ERRORS as error:
+        raise ValueError(f"{tool!r:.100} cannot be a tool: {error}") from error
+    return _function_from_dict(definition)
+
+
+def _definition_from_code(tool: Any) -> Json:
+    """Name, description and parameters; references stay references.
 
     LangChain's conversion (seen in langchain-core 1.7.2) resolves references without a limit of
     size, and replaces recursive ones by `{}`. It can be used for all tools once it keeps `$ref`.
@@ -303,20 +350,24 @@ def _function_from_code(tool: Any) -> Json:
     if isinstance(tool, BaseTool) and tool.args_schema is not None:
         schema = tool.tool_call_schema
         schema = schema if isinstance(schema, dict) else pydantic_schema(schema)
-        return _function_from_schema(schema, tool.name, tool.description)
+        return _definition(schema, tool.name, tool.description)
     if isinstance(tool, type) and is_basemodel_subclass(tool):
         schema = pydantic_schema(tool)
         doc = inspect.cleandoc(vars(tool).get("__doc__") or "")
-        return _function_from_schema(schema, schema.get("title") or tool.__name__, doc)
+        return _definition(schema, schema.get("title") or tool.__name__, doc)
     if is_typeddict(tool):
-        return _function_from_schema(typed_dict_schema(tool), tool.__name__, None)
-    if isinstance(tool, (type, BaseTool)) or not callable(tool):
-        return _function_from_dict(convert_to_openai_function(tool))
+        return _definition(typed_dict_schema(tool), tool.__name__, None)
+    if isinstance(tool, (type, BaseTool)):
+        return convert_to_openai_function(tool)
+    if isinstance(tool, str) and tool in BUILTIN_TOOLS_BY_NAME:
+        raise ValueError(f'write {{"{tool}": {{}}}}')
+    if not callable(tool):
+        raise ValueError("it must be a dict, a class, a function or a BaseTool")
     name = getattr(tool, "__name__", type(tool).__name__)
     model = create_schema_from_function(
         name, tool, filter_args=(), parse_docstring=True, include_injected=False
     )
-    return _function_from_schema(pydantic_schema(model), name, model.__doc__)
+    return _definition(pydantic_schema(model), name, model.__doc__)
 
 
 def pydantic_schema(model: Any) -> Json:
@@ -325,9 +376,10 @@ def pydantic_schema(model: Any) -> Json:
     return dict(generate())
 
 
-def _function_from_schema(schema: Json, name: str, description: str | None) -> Json:
+def _definition(schema: Json, name: str, description: str | None) -> Json:
     parameters = {k: v for k, v in schema.items() if k not in {"title", "description"}}
     if isinstance(properties := parameters.get("properties"), dict):
         parameters["properties"] = {k: properties[k] for k in properties if k != _POSITIONAL_ONLY}
     description = description or schema.get("description", "")
-    return _function(name, description, without_titles(parameters))
+    parameters = without_titles(parameters)
+    return {"name": name, "description": description, "parameters": parameters}

@@ -5,7 +5,7 @@ Depends on LangChain's runnables; independent of request bodies.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap
 from langchain_core.utils.function_calling import convert_to_json_schema
@@ -14,7 +14,13 @@ from typing_extensions import is_typeddict
 
 from langchain_kie._settings import Method
 from langchain_kie._tools.answer_parser import StructuredOutputParser
-from langchain_kie._tools.definitions import legal_name, normalize_tool, pydantic_schema
+from langchain_kie._tools.definitions import (
+    CONVERSION_ERRORS,
+    legal_name,
+    normalize_each,
+    normalize_tool,
+    pydantic_schema,
+)
 from langchain_kie._tools.typed_dicts import typed_dict_schema
 
 if TYPE_CHECKING:
@@ -44,9 +50,11 @@ def build_response_format(schema: dict[str, Any] | type, strict: bool | None) ->
         ValueError: A `response_format` of the type `json_schema` has no schema.
     """
     schema, strict = _from_openai(schema, strict)
-    if isinstance(schema, dict) and schema.get("type") in {"json_schema", "json_object", "text"}:
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    if isinstance(schema, dict) and str(kind) in {"json_schema", "json_object", "text"}:
         inner = schema.get("json_schema") or {}
-        if schema["type"] == "json_schema" and not isinstance(inner.get("schema"), dict):
+        has_schema = isinstance(inner, dict) and isinstance(inner.get("schema"), dict)
+        if not has_schema and (inner or kind == "json_schema"):
             raise ValueError("a response_format of type json_schema needs json_schema.schema")
         name = inner.get("name")
         if not isinstance(name, str) or legal_name(name) == name:
@@ -72,20 +80,31 @@ def _from_openai(schema: Any, strict: bool | None) -> tuple[Any, bool | None]:
     return inner, schema.get("strict") if strict is None else strict
 
 
-def _to_json_schema(schema: dict[str, Any] | type) -> dict[str, Any]:
+def _to_json_schema(schema: Any) -> dict[str, Any]:
     """A JSON schema with its references.
 
     LangChain's conversion (seen in langchain-core 1.7.2) drops an `anyOf` or `$ref` at the root
     of a dict, and replaces the recursive references of a class by `{}`. It can be used for both
     once it keeps these.
+
+    Raises:
+        ValueError: It is not the schema of an object, or cannot be converted.
     """
-    if isinstance(schema, dict):
-        return schema if _TOOL_KEYS.isdisjoint(schema) else convert_to_json_schema(schema)
-    if _is_model_class(schema):
-        return {"title": schema.__name__, **pydantic_schema(schema)}
-    if is_typeddict(schema):
-        return typed_dict_schema(schema)
-    return convert_to_json_schema(schema)
+    if isinstance(schema, dict) and _TOOL_KEYS.isdisjoint(schema):
+        return schema
+    try:
+        if _is_model_class(schema):
+            return {"title": schema.__name__, **pydantic_schema(schema)}
+        if is_typeddict(schema):
+            return typed_dict_schema(schema)
+        return convert_to_json_schema(schema)
+    except CONVERSION_ERRORS as error:
+        is_code = callable(schema) and get_origin(schema) is None
+        reason = f" ({error})".replace("\n", " ") if is_code else ""
+        raise ValueError(
+            f"{schema!r:.100} cannot be the schema of an answer{reason}: use a pydantic class, a "
+            "TypedDict, a dataclass or a JSON schema; any other type can be that of a field"
+        ) from error
 
 
 def _answer_function(schema: dict[str, Any] | type) -> Json:
@@ -93,12 +112,14 @@ def _answer_function(schema: dict[str, Any] | type) -> Json:
 
     A title that is not a legal name of a function, such as `Page[int]`, is changed.
     """
-    is_function = isinstance(schema, dict) and not (_TOOL_KEYS | {"name"}).isdisjoint(schema)
-    if _is_model_class(schema) or (isinstance(schema, dict) and not is_function):
+    if not isinstance(schema, dict) or (_TOOL_KEYS | {"name"}).isdisjoint(schema):
         json_schema = _to_json_schema(schema)
         if isinstance(title := json_schema.get("title"), str) and legal_name(title) != title:
             schema = {**json_schema, "title": legal_name(title)}
-    return cast("Json", normalize_tool(schema)[0]["function"])
+    tool = normalize_tool(schema)[0]
+    if tool["type"] != "function":
+        raise ValueError(f"a built-in tool cannot be the schema of an answer: {schema!r:.100}")
+    return cast("Json", tool["function"])
 
 
 def _answer_form(schema: Any, method: Method, strict: bool | None) -> tuple[Json, Json, Json]:
@@ -121,18 +142,20 @@ def _is_model_class(schema: Any) -> bool:
 
 
 def _traced_schema(schema: Any, json_schema: dict[str, Any]) -> Any:
-    """The schema for traces, which LangChain converts itself.
+    """The schema for traces, which LangChain converts itself; `None` if it cannot.
 
-    It fails for TypedDicts with optional keys and for recursive ones (langchain-core 1.8.3);
-    these are converted here until it does not.
+    It fails for TypedDicts with optional keys, for recursive ones, and for a JSON schema whose
+    `type` is a list (langchain-core 1.8.3). The TypedDicts are converted here until it does not.
     """
-    try:
-        convert_to_json_schema(schema)
-    except (TypeError, RecursionError):
-        return json_schema
-    except ValueError:  # which LangChain ignores
-        pass
-    return schema
+    for form in (schema, json_schema):
+        try:
+            convert_to_json_schema(form)
+        except ValueError:  # which LangChain ignores
+            return form
+        except (*CONVERSION_ERRORS, RecursionError):
+            continue
+        return form
+    return None
 
 
 def bind_schema(
@@ -158,12 +181,12 @@ def bind_schema(
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
-    if schema is None and method != "json_mode":
-        raise ValueError(f"method={method!r} needs a schema; only json_mode does not")
     if isinstance(schema, dict) and schema.get("type") == "json_schema":
         schema = schema.get("json_schema")
+    if schema is None and method != "json_mode":
+        raise ValueError(f"method={method!r} needs a schema; only json_mode does not")
     schema, strict = _from_openai({} if schema is None else schema, strict)
-    tools = [normalized for tool in tools for normalized in normalize_tool(tool)]
+    tools = normalize_each(tools)
     names = [tool["function"]["name"] for tool in tools if tool["type"] == "function"]
     json_schema, function, form = _answer_form(schema, method, strict)
     if function:
@@ -172,7 +195,7 @@ def bind_schema(
     format_of_call = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
     options: Json = {
         "strict": strict,
-        "ls_structured_output_format": format_of_call,
+        "ls_structured_output_format": format_of_call if traced is not None else None,
         "require_tool_call": False,  # the parser reports a missing call
         **kwargs,
     }

@@ -102,6 +102,7 @@ def test_a_name_that_only_resembles_a_secret_is_none(name: str) -> None:
         ("tokens", ["text"], True),
         ("keys", "text", True),
         ("signature", "text", True),
+        (5, "text", False),
     ],
     ids=str,
 )

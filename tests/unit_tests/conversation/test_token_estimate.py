@@ -87,6 +87,8 @@ def test_model_estimates_messages_and_tools_without_a_request() -> None:
         assert model.get_num_tokens("x" * 401) == 101
         with pytest.raises(ValueError, match="KIE cannot read files by id"):
             model.get_num_tokens_from_messages([HumanMessage([{"type": "image", "file_id": "x"}])])
+        with pytest.raises(ValueError, match=r"a tool cannot be encoded as JSON: .*bytes"):
+            model.get_num_tokens_from_messages([], [{**tool, "parameters": {"default": b"x"}}])
         assert server.requests == []
 
 

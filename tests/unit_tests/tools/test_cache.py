@@ -130,5 +130,5 @@ def test_a_dict_is_no_list_although_it_is_a_kept_function(
 ) -> None:
     definition = {"name": "f", "parameters": {"type": "object"}}
     cache.normalize_tools([definition])
-    with pytest.raises(ValueError, match="Unsupported function"):
+    with pytest.raises(ValueError, match="tools must be a list"):
         cache.normalize_tools(definition)  # type: ignore[arg-type]

@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Generic, Literal, NotRequired, Required, TypedDict, TypeVar
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NotRequired,
+    Optional,
+    Required,
+    TypedDict,
+    TypeVar,
+)
 from uuid import UUID
 
 import orjson
@@ -171,6 +181,53 @@ def test_only_json_mode_needs_no_schema() -> None:
                 model.with_structured_output(method=method)
 
 
+class Unfinished(BaseModel):
+    city: "Undefined"  # type: ignore[name-defined]  # noqa: F821
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        (list[City], ""),
+        (City | CityDict, ""),
+        (Optional[City], ""),  # noqa: UP045 - of another class than `City | None`
+        (Literal["a"], ""),
+        (City(name="Oslo", people=1), ""),
+        ([City], ""),
+        ("City", ""),
+        (int, r" \(no signature found"),
+        (Unfinished, r" \(`Unfinished` is not fully defined"),
+    ],
+    ids=str,
+)
+def test_what_is_no_schema_of_an_object_is_rejected(schema: Any, reason: str, method: Any) -> None:
+    match = rf"cannot be the schema of an answer{reason}.*: use a pydantic class"
+    with pytest.raises(ValueError, match=match):
+        ChatKieGemini(model="gemini-3-flash", api_key="k").with_structured_output(
+            schema, method=method
+        )
+
+
+@pytest.mark.parametrize(
+    ("schema", "method", "match"),
+    [
+        ({"google_search": {}}, "function_calling", "a built-in tool cannot be the schema"),
+        ({"function": "f"}, "json_schema", "cannot be the schema of an answer"),
+        ({"function": "f"}, "function_calling", "function of a tool must be a dict"),
+        ({"type": "json_schema"}, "json_schema", "needs a schema"),
+        ({"type": "json_schema", "json_schema": "x"}, "json_schema", "cannot be the schema"),
+        ({"type": "json_object", "json_schema": "x"}, "json_schema", "needs json_schema.schema"),
+    ],
+    ids=str,
+)
+def test_a_dict_that_is_no_schema_is_rejected(schema: Any, method: Any, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        ChatKieGemini(model="gemini-3-flash", api_key="k").with_structured_output(
+            schema, method=method
+        )
+
+
 class Color(Enum):
     RED = "red"
 
@@ -277,13 +334,14 @@ UNUSUAL_CLASSES: list[tuple[Any, dict[str, Any]]] = [
     (PartlyRequired, {"name": "Oslo"}),
     (Tree, {"name": "root", "parts": [LEAF]}),
     (TreeModel, {"name": "root", "parts": [LEAF]}),
+    ({**CITY, "type": ["object", "null"]}, {"name": "Oslo", "people": 1}),
 ]
 
 
 @pytest.mark.parametrize(("schema", "value"), UNUSUAL_CLASSES)
 @pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
 @pytest.mark.parametrize("model", ["gemini-3-flash", "gemini-3.8-flash"])
-async def test_a_class_with_optional_keys_or_a_reference_to_itself_is_a_schema(
+async def test_an_unusual_class_or_schema_is_the_schema_of_an_answer(
     model: str, method: Any, schema: Any, value: dict[str, Any]
 ) -> None:
     """langchain-core 1.8.3 fails to convert some of them for traces."""

@@ -10,6 +10,7 @@ import weakref
 from collections import OrderedDict
 from datetime import date
 from enum import IntEnum
+from socket import socket  # noqa: TC003 - pydantic reads the annotation
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -251,13 +252,33 @@ def test_a_valid_name_is_accepted(name: str) -> None:
     assert normalize_tool({**FUNCTION, "name": name})[0]["function"]["name"] == name
 
 
+def needs_what_is_undefined(a: Undefined) -> None:  # type: ignore[name-defined]  # noqa: F821
+    """Do something."""
+
+
+def takes_a_connection(connection: socket) -> None:
+    """Do something."""
+
+
 @pytest.mark.parametrize(
     ("form", "match"),
     [
         ({"type": "object", "properties": {}}, "no name"),
         ({}, "no name"),
-        (5, "Unsupported"),
-        (RunnableLambda(str), "Unsupported"),
+        (5, "5 cannot be a tool: it must be a dict, a class, a function or a BaseTool"),
+        (RunnableLambda(str), "must be a dict"),
+        ([FUNCTION], "must be a dict"),
+        ("google_search", r"'google_search' cannot be a tool: write {\"google_search\": {}}"),
+        (int | str, "cannot be a tool"),
+        (dict, "<class 'dict'> cannot be a tool: no signature"),
+        (needs_what_is_undefined, "cannot be a tool: name 'Undefined' is not defined"),
+        (takes_a_connection, "cannot be a tool: Cannot generate a JsonSchema"),
+        ({"type": "function", "function": "get"}, "function of a tool must be a dict; got 'get'"),
+        ({"type": "function", "function": {"name": ["get"]}}, "name"),
+        ({"toolSpec": ["get"]}, "function of a tool must be a dict"),
+        ({"functionDeclarations": {"name": "get"}}, "functionDeclarations must be a list"),
+        ({**FUNCTION, "description": 5}, "description of 'get_weather' must be a string; got 5"),
+        ({"type": "function", "function": {**FUNCTION, "parameters": "x"}}, "not a JSON schema"),
         ({**FUNCTION, "name": "googleSearch"}, "built-in"),
         ({**FUNCTION, "parameters": {"type": "array"}}, "must be an object"),
         ({**FUNCTION, "parameters": {"enum": ["a", None]}}, "must be an object"),
@@ -269,7 +290,7 @@ def test_a_valid_name_is_accepted(name: str) -> None:
         ({**FUNCTION, "parameters": {"type": ["array", "null"], "allOf": []}}, "not 'array'"),
         ({**FUNCTION, "parameters": "city"}, "not a JSON schema"),
     ],
-    ids=range(11),
+    ids=range(23),
 )
 def test_an_invalid_tool_is_rejected(form: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):

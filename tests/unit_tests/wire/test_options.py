@@ -13,6 +13,7 @@ from call_modes import BASIC_CALL_MODES, fixture, model_at, server_sending
 
 from langchain_kie._catalog import APIS
 from langchain_kie._settings import OPTION_NAMES
+from langchain_kie.errors import KieConfigurationError
 from unit_tests.wire.request_sender import (
     CHAT,
     GATEWAY,
@@ -162,6 +163,16 @@ def test_an_undocumented_effort_becomes_the_nearest_one_with_a_warning(
     with pytest.warns(UserWarning, match=effort):
         body = send([HI], model=NATIVE, fields={"reasoning_effort": effort})
     assert body["generationConfig"]["thinkingConfig"] == {"thinkingLevel": sent}
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "generate_content", "gateway"])
+@pytest.mark.parametrize("effort", [1, ["low"], {"level": "low"}], ids=str)
+def test_an_effort_that_is_no_string_is_rejected(
+    effort: Any, api: Any, send: RequestSender
+) -> None:
+    with pytest.raises(KieConfigurationError, match=r"reasoning_effort must be one of .*; got"):
+        send([HI], fields={"api": api}, reasoning_effort=effort)
+    assert send.server.requests == []
 
 
 @pytest.mark.parametrize(

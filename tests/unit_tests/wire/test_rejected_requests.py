@@ -108,6 +108,12 @@ def test_a_model_name_that_would_change_the_url_is_rejected(name: str, send: Req
         assert send.server.requests == []
 
 
+def test_a_model_name_that_is_no_string_is_rejected(send: RequestSender) -> None:
+    with pytest.raises(KieConfigurationError, match="name of a model must be a string; got 5"):
+        model_at(send.server).invoke("hi", model=5)
+    assert send.server.requests == []
+
+
 @pytest.mark.parametrize(
     "url",
     [

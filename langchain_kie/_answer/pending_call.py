@@ -76,6 +76,7 @@ class PendingCall:
         held_from: The number of characters that were emitted before another value.
         is_emitted: Whether its arguments were emitted, at least in part; if some are held,
             whether all were.
+        is_whole: Whether it came as a complete call, at least its name.
         is_complete: Whether no more fragments will come.
         emitted_args: Its arguments as they were emitted, if they were converted.
         partial_args: The pieces of its arguments, if these have JSON paths.
@@ -100,6 +101,7 @@ class PendingCall:
     is_text: bool = False
     held_from: int = 0
     is_emitted: bool = False
+    is_whole: bool = False
     is_complete: bool = False
     emitted_args: Json | None = None
     partial_args: PartialArgs | None = None
@@ -212,8 +214,14 @@ class PendingCall:
         return bool(arguments_value(delta.args) == arguments_value(self.arguments()))
 
     def is_continued_by(self, delta: ToolCallDelta) -> bool:
-        """Whether a complete call starts with the arguments so far, which are not complete."""
+        """Whether a complete call starts with the arguments so far, which are not complete.
+
+        A complete call without arguments is one, unless the function requires arguments.
+        """
         is_open = self.partial_args is None and not self.has_complete_arguments()
+        is_other = self.is_whole and bool(delta.name and delta.args) and not self.fragments
+        if is_other and not self.requires_arguments:
+            return False
         return delta.is_complete and is_open and delta.args.startswith(self.arguments())
 
     def is_completed_by(self, delta: ToolCallDelta) -> bool:

@@ -302,6 +302,7 @@ class ToolCalls:
             index=len(self._calls),
             native_index=delta.index,
             native_id=delta.id,
+            is_whole=delta.is_complete and delta.name is not None,
             partial_args=None if delta.partial_args is None else PartialArgs(),
         )
         if name:

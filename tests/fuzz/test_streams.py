@@ -23,6 +23,7 @@ from fuzz import bodies
 from fuzz.laws import (
     KEY,
     MODELS,
+    NATIVE,
     body_of,
     check_copies,
     chunks_of,
@@ -34,6 +35,7 @@ from fuzz.laws import (
 )
 from fuzz.shapes import Shape, shaped
 from langchain_kie import ChatKieGemini, KieEmptyResponseError, KieStreamInterruptedError
+from langchain_kie._conversation.thought_signatures import PLACEHOLDER_SIGNATURE
 from langchain_kie._http import sse
 from langchain_kie._http.sse import DONE, EventParser
 from langchain_kie.errors import KieProtocolError
@@ -215,6 +217,41 @@ def test_any_json_is_a_message_that_can_be_copied_or_a_kie_error(
     for model in MODELS:
         with suppress(ValueError):
             assert body_of(model, continued(message), **options)
+
+
+_NAMED = st.tuples(st.sampled_from("fgh"), st.sampled_from([None, {"a": 1}, {"a": 2}]))
+
+
+@sized(150)
+@given(
+    st.lists(_NAMED, min_size=1, max_size=5, unique_by=str),
+    st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=5, max_size=5),
+    st.sampled_from([{}, {"tools": [{"name": "f", "input_schema": {}}]}]),
+)
+def test_complete_calls_with_and_without_ids_are_the_same_with_and_without_a_stream(
+    calls: list[tuple[str, Any]], forms: list[tuple[bool, ...]], options: dict[str, Any]
+) -> None:
+    """No two are equal, because an equal call of a later event is the same one (wire.md 11-22)."""
+    parts: list[dict[str, Any]] = []
+    for number, ((name, args), (has_id, has_args, is_signed)) in enumerate(
+        zip(calls, forms, strict=False)
+    ):
+        call: dict[str, Any] = {"name": name}
+        call |= {"id": f"c{number}"} if has_id else {}
+        call |= {"args": args or {}} if has_args or args else {}
+        parts.append({"functionCall": call})
+        parts[-1] |= {"thoughtSignature": f"S{number}"} if is_signed else {}
+    end = {"finishReason": "STOP"}
+    document = {"candidates": [{"content": {"parts": parts}, **end}]}
+    events = [{"candidates": [{"content": {"parts": [part]}}]} for part in parts]
+    stream = event_stream(*events, {"candidates": [{"content": {"parts": []}, **end}]})
+    for body in (orjson.dumps(document), stream):
+        message = merge_chunks(chunks_of([body], NATIVE, **options))
+        assert [(c["name"], c["args"] or None) for c in message.tool_calls] == calls
+        turn = body_of(NATIVE, continued(message), **options)["contents"][1]
+        signatures = [part.get("thoughtSignature") for part in turn["parts"]]
+        first, *others = (part.get("thoughtSignature") for part in parts)
+        assert signatures == [first or PLACEHOLDER_SIGNATURE, *others]
 
 
 _TEXTS = ["a", "b c", " ", "", "```", "json\n{", '{"n": 1}', "}", "<thought>", "x</thought>y", "<"]

@@ -108,7 +108,10 @@ NAMELESS: dict[str, tuple[list[dict[str, Any]], list[Any]]] = {
     "repeated": ([native(F_1), native(ARGS_1), native(ARGS_1)], [F1]),
     "of two calls": ([native(F_1), native(ARGS_1), native(F_2), native(ARGS_2)], [F1, F2]),
     "of two calls, with ids": ([native(F_1, F_2), native(*WITH_IDS)], [F1, F2]),
-    "after a call with its name": ([native(F_1), complete({"i": 1}, name="f")], [F1]),
+    "then a call with its name": (
+        [native(F_1), complete({"i": 1}, name="f")],
+        [("f", {}, "c1"), ("f", {"i": 1}, None)],
+    ),
     "then the arguments of another": (
         [native(F_1), native(ARGS_1), native(ARGS_2)],
         [F1, ("f", {"i": 2}, None)],

@@ -35,7 +35,7 @@ _EVENT_KEYS = _ANSWER_KEYS | _COST_KEYS
 """An object with one of these keys is an event."""
 
 _HTML = re.compile(r"^\s*<(!doctype|html|head|body)", re.IGNORECASE)
-_HTML_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_HTML_TITLE = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
 _CLOUDFLARE_ERROR = re.compile(r"error(?: code)?:?(?:\s|<[^<>]*>){0,20}(1\d{3})\b", re.IGNORECASE)
 _CODE = re.compile(r"([0-9]{1,5})(?:\.0*)?")
 _SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s")

@@ -141,6 +141,14 @@ def to_json(value: Any) -> bytes:
     return bytes(to_json_pieces(value))
 
 
+def json_key(value: Any) -> bytes:
+    """Bytes that are the same for equal JSON values, to find them in a set or a dict."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # integers above 64 bits
+        return json.dumps(value, sort_keys=True).encode()
+
+
 def to_json_pieces(value: Any) -> bytes | JsonPieces:
     """As `to_json`, but media are not copied into one text.
 

@@ -327,17 +327,27 @@ def checked_minimum(name: str, value: Any, kind: type[float] = float) -> Any:
     raise KieConfigurationError(f"{name} must be {number}, 0 or more; got {value!r}")
 
 
+_MAX_TIMEOUT = 1e9
+"""Seconds; Python's sockets cannot wait for about ten times as many (seen in Python 3.11)."""
+
+
 def checked_timeout(timeout: Any) -> Any:
     """Seconds, a `Timeout` of httpx or httpx2, or `None`, unchanged.
 
     Raises:
-        KieConfigurationError: The value is none of these, or not above 0.
+        KieConfigurationError: The value is none of these, not above 0, or longer than the
+            operating system can wait.
     """
     is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
-    if timeout is None or (is_number and timeout > 0) or hasattr(timeout, "as_dict"):
+    if is_number and 0 < timeout <= _MAX_TIMEOUT:
         return timeout
+    if timeout is None or hasattr(timeout, "as_dict"):
+        limits = timeout.as_dict().values() if timeout else ()
+        if all(limit is None or limit <= _MAX_TIMEOUT for limit in limits):
+            return timeout
     raise KieConfigurationError(
-        f"timeout must be seconds above 0, or a Timeout of httpx or httpx2; got {timeout!r}"
+        f"timeout must be seconds above 0, at most {_MAX_TIMEOUT:.0e}, or a Timeout of httpx or "
+        f"httpx2, in which None is no limit; got {timeout!r}"
     )
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._json import without_none
+from langchain_kie._json import json_key, without_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -76,28 +76,30 @@ def merge_grounding(old: Json, new: Json) -> Json:
 def _merge_supports(old: list[Json], new: list[Json]) -> list[Json]:
     """Merge supports; of two for the same segment, the one with more sources remains."""
     merged = list(old)
+    positions: dict[bytes, list[int]] = {}
+    for position, support in enumerate(old):
+        positions.setdefault(json_key(support.get("segment")), []).append(position)
     for support in new:
-        if any(_includes(other, support) for other in merged):
+        same = positions.setdefault(json_key(support.get("segment")), [])
+        if any(_includes(merged[n], support) for n in same):
             continue
-        included = (n for n, other in enumerate(merged) if _includes(support, other))
-        position = next(included, len(merged))
+        position = next((n for n in same if _includes(support, merged[n])), len(merged))
+        if position == len(merged):
+            same.append(position)
         merged[position : position + 1] = [support]
     return merged
 
 
 def _includes(support: Json, other: Json) -> bool:
-    """Whether a support has the segment of another one, and at least its sources."""
-    is_same = support.get("segment") == other.get("segment")
-    return is_same and set(_chunk_indices(support)) >= set(_chunk_indices(other))
+    """Whether a support has at least the sources of another one."""
+    return set(_chunk_indices(support)) >= set(_chunk_indices(other))
 
 
 def _union(old: list[Any], new: list[Any]) -> list[Any]:
-    """The items of both lists; they may be unhashable."""
-    union = list(old)
-    for item in new:
-        if item not in union:
-            union.append(item)
-    return union
+    """The items of a list, and those of another one that it does not have."""
+    known = set(map(json_key, old))
+    added = {key: item for item in new if (key := json_key(item)) not in known}
+    return [*old, *added.values()]
 
 
 def _merge_lists(join: Callable[[list[Any], list[Any]], list[Any]], old: Json, new: Json) -> Json:

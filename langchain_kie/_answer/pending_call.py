@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langchain_kie._answer.partial_args import PartialArgs, is_start_of
@@ -84,6 +85,8 @@ class PendingCall:
         cut_escape: The start of an escape at the end of the last fragment, not yet among them.
         nesting: The JSON nesting of the fragments that were scanned.
         scanned_count: The number of fragments that were scanned.
+        parsed_count: The number of fragments that `parsed_value` is the value of.
+        parsed_value: Their JSON value.
         tail: The end of the last fragments.
         signature: Its thought signature.
         event: The chunks of the last event that had a fragment of it, or repeated it.
@@ -109,6 +112,8 @@ class PendingCall:
     cut_escape: str = ""
     nesting: _JsonNesting = field(default_factory=_JsonNesting)
     scanned_count: int = 0
+    parsed_count: int = -1
+    parsed_value: Any = None
     tail: str = ""
     signature: str | None = None
     event: dict[int, ToolCallChunk] | None = None
@@ -165,7 +170,7 @@ class PendingCall:
         """Remove the arguments so far, and return them."""
         args = self.arguments() + self.cut_escape
         self.fragments, self.cut_escape, self.is_complete = [], "", False
-        self.nesting, self.scanned_count = _JsonNesting(), 0
+        self.nesting, self.scanned_count, self.parsed_count = _JsonNesting(), 0, -1
         return args
 
     def defect(self) -> str:
@@ -180,14 +185,21 @@ class PendingCall:
         """Whether its arguments are a complete JSON value, so that a fragment cannot follow."""
         if self.is_complete or self.partial_args is not None:
             return self.is_complete
-        return not self.is_open() and parse_arguments(self.arguments()) is not None
+        return not self.is_open() and self.parsed() is not None
+
+    def parsed(self) -> Any:
+        """The JSON value of its arguments so far, parsed once; `None` if they are invalid."""
+        if self.parsed_count != len(self.fragments):
+            self.parsed_count = len(self.fragments)
+            self.parsed_value = parse_arguments(self.arguments())
+        return self.parsed_value
 
     def has_all_arguments(self) -> bool:
         """As `has_complete_arguments`; faster if they are open."""
         if self.is_complete or not self.fragments:
             return bool(self.fragments)
         is_closed = self.fragments[-1].rstrip().endswith(("}", "]", '"'))
-        return is_closed and parse_arguments(self.arguments()) is not None
+        return is_closed and not self.is_open() and self.parsed() is not None
 
     def is_open(self) -> bool:
         """Whether its arguments have an unclosed bracket or string; faster than parsing them."""
@@ -211,7 +223,8 @@ class PendingCall:
             return False
         if self.requires_arguments and not (delta.args or delta.id):
             return True
-        return bool(arguments_value(delta.args) == arguments_value(self.arguments()))
+        value = _object_in(self.parsed(), self.arguments())
+        return bool(_compared_value(delta.args) == value)
 
     def is_continued_by(self, delta: ToolCallDelta) -> bool:
         """Whether a complete call starts with the arguments so far, which are not complete.
@@ -317,13 +330,23 @@ def arguments_value(text: str) -> Any:
 
     Some servers encode the object twice, so that it is the text of a JSON string.
     """
+    return _object_in(parse_arguments(text), text)
+
+
+def _object_in(value: Any, text: str) -> Any:
+    """As `arguments_value`, of the JSON value of the text."""
     if text.strip() in _NO_ARGUMENTS:
         return {}
-    value = parse_arguments(text)
     if not isinstance(value, str):
         return value
     inner = parse_arguments(value)
     return inner if isinstance(inner, dict) else value
+
+
+@lru_cache(maxsize=1)
+def _compared_value(text: str) -> Any:
+    """As `arguments_value`, once for a fragment that is compared with many calls."""
+    return arguments_value(text)
 
 
 def parse_arguments(text: str) -> Any:

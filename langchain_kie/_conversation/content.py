@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
@@ -33,6 +34,7 @@ Part: TypeAlias = str | Media
 
 _DATA_KEYS = frozenset({"base64", "data", "file_data"})
 _MAX_VALUE_CHARS = 500
+_JSON_KEYS = (str, int, float, NoneType)
 
 
 def parse_content(message: BaseMessage) -> list[Part]:
@@ -50,8 +52,11 @@ def parse_content(message: BaseMessage) -> list[Part]:
     if isinstance(content, str):
         return [content] if content else []
     parts: list[Part] = []
-    for block in content:
-        parts += [block] if isinstance(block, str) else _parse_block(block, message)
+    try:
+        for block in content:
+            parts += [block] if isinstance(block, str) else _parse_block(block, message)
+    except RecursionError:
+        raise ValueError(f"{message.type} message: its content is nested too deeply") from None
     return [part for part in parts if part != ""]
 
 
@@ -66,7 +71,7 @@ def _parse_block(block: Json, message: BaseMessage) -> list[Part]:
         wrapped = block.get("value") if block.get("type") == "non_standard" else None
         for candidate in (wrapped, block):
             if isinstance(candidate, dict) and (parser := _parser_for(candidate)):
-                return [*parser(candidate)]
+                return _checked(parser(candidate))
         if isinstance(message, AIMessage):
             return []
         reason = "blocks of this type cannot be sent"
@@ -80,6 +85,14 @@ def _parse_block(block: Json, message: BaseMessage) -> list[Part]:
     if is_tool_result:
         return [_to_json_text(block.get("json", block.get("value", block)))]
     raise ValueError(f"{_block_summary(block, message)}: {reason}")
+
+
+def _checked(parts: Iterator[Part]) -> list[Part]:
+    """Parts as a list; raises a `TypeError` for one that is neither text nor media."""
+    found = [*parts]
+    if not all(isinstance(part, (str, Media)) for part in found):
+        raise TypeError("text must be a string")
+    return found
 
 
 def _parser_for(block: Json) -> Callable[[Json], Iterator[Part]] | None:
@@ -99,7 +112,17 @@ def _to_json_text(value: Any) -> str:
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:
-        return json.dumps(value, default=str, skipkeys=True)
+        return json.dumps(_with_json_keys(value), default=str)
+
+
+def _with_json_keys(value: Any) -> Any:
+    """A value whose keys JSON has; others, such as tuples, become their text."""
+    if isinstance(value, dict):
+        return {
+            key if isinstance(key, _JSON_KEYS) else str(key): _with_json_keys(inner)
+            for key, inner in value.items()
+        }
+    return [*map(_with_json_keys, value)] if isinstance(value, (list, tuple)) else value
 
 
 def _without_data(value: Any) -> Any:

@@ -37,7 +37,7 @@ import json
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from langchain_kie._json import parse_json, without_surrogates
+from langchain_kie._json import json_key, parse_json, without_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,6 +52,20 @@ STORE_KEY = "thought_signatures"
 PLACEHOLDER_SIGNATURE = "skip_thought_signature_validator"
 """Google's documented signature for a function call that a person or another model wrote; Gemini 3
 refuses a request without one (docs/wire.md 6)."""
+
+_REQUIRED = {
+    "text": frozenset({"start", "end", "signature"}),
+    "content": frozenset({"digest"}),
+    "tool_call": frozenset({"id"}),
+    "block": frozenset({"index"}),
+    "message": frozenset({"extra"}),
+}
+_TYPES = {
+    **dict.fromkeys(("start", "end", "at"), int),
+    **dict.fromkeys(("signature", "digest", "id", "index", "args"), str),
+    **dict.fromkeys(("extra", "part", "digests"), dict),
+}
+"""The members that an entry has at least, by its type, and the types of members."""
 
 _SIGNATURE_KEYS = frozenset(
     {"thought_signature", "thoughtSignature", "thought_signatures", "signature"}
@@ -68,6 +82,7 @@ class SignatureLog:
     def __init__(self, model: str) -> None:
         self._model = model
         self._entries: list[Json] = []
+        self._extras: set[bytes] = set()
 
     def add_text(self, start: int, end: int, signature: str) -> None:
         """Add the signature of the text between two positions, which may be equal."""
@@ -84,9 +99,7 @@ class SignatureLog:
 
     def add_message_extra(self, extra: Json) -> None:
         """Add members of the message, once."""
-        entry = {"type": "message", "extra": extra}
-        if entry not in self._entries:
-            self._entries.append(entry)
+        self._add_once({"type": "message", "extra": extra})
 
     def add_call(self, index: int, at: int, signature: str) -> None:
         """Add the signature of the tool call number `index`, after `at` characters of text."""
@@ -94,8 +107,12 @@ class SignatureLog:
 
     def add_extra(self, index: int, extra: Json) -> None:
         """Add members of a tool call, once."""
-        entry = {"type": "tool_call", "id": index, "extra": extra}
-        if entry not in self._entries:
+        self._add_once({"type": "tool_call", "id": index, "extra": extra})
+
+    def _add_once(self, entry: Json) -> None:
+        key = json_key(entry)
+        if key not in self._extras:
+            self._extras.add(key)
             self._entries.append(entry)
 
     def set_call_id(
@@ -134,8 +151,15 @@ def digest_of(name: str, args: Any) -> str:
 
     It ignores what changes when a message is stored: the order of members, 1.0 instead of 1,
     and text that is not UTF-8.
+
+    Raises:
+        ValueError: The arguments are nested too deeply.
     """
-    text = json.dumps([name, _with_integers(args)], sort_keys=True, ensure_ascii=False, default=str)
+    try:
+        plain = [name, _with_integers(args)]
+        text = json.dumps(plain, sort_keys=True, ensure_ascii=False, default=str)
+    except RecursionError:
+        raise ValueError(f"the arguments of a call of {name!r} are nested too deeply") from None
     return text_digest(text)
 
 
@@ -147,7 +171,7 @@ def text_digest(text: str) -> str:
 def _with_integers(value: Any) -> Any:
     """A JSON value with integers in place of equal numbers that have a fraction."""
     if isinstance(value, dict):
-        return {key: _with_integers(inner) for key, inner in value.items()}
+        return {str(key): _with_integers(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return list(map(_with_integers, value))
     return int(value) if isinstance(value, float) and value.is_integer() else value
@@ -176,7 +200,25 @@ def stored_signatures(message: BaseMessage) -> dict[str, list[Json]]:
     stored = message.additional_kwargs.get(STORE_KEY)
     if not stored or message.response_metadata.get("model_provider", "kie") != "kie":
         return {}
-    return stored if isinstance(stored, dict) else {}
+    if not isinstance(stored, dict):
+        return {}
+    return {
+        model: [entry for entry in entries if _is_entry(entry)]
+        for model, entries in stored.items()
+        if isinstance(entries, list)
+    }
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether an entry has the members of its type; those of a message may have been changed."""
+    required = _REQUIRED.get(str(entry.get("type"))) if isinstance(entry, dict) else None
+    if required is None:
+        return False
+    if entry["type"] == "tool_call" and "signature" in entry:
+        required = required | {"at"}
+    return required <= entry.keys() and all(
+        isinstance(value, _TYPES.get(key, object)) for key, value in entry.items()
+    )
 
 
 def stored_extras(entries: Iterable[Json], calls: Iterable[Mapping[str, Any]]) -> dict[str, Json]:

@@ -70,5 +70,9 @@ def retry_delay(error: KieError, attempt: int, elapsed: float, max_retries: int)
 
 
 def log_retry(error: KieError, attempt: int, delay: float) -> None:
-    """Write one warning about a retry to the log."""
-    logger.warning("retry %d in %.1f s: %s", attempt, delay, error)
+    """Write one warning about a retry to the log.
+
+    It has no message, because that may quote what a server sent: the prompt or the answer.
+    """
+    status = error.code or error.status_code or "no status"
+    logger.warning("retry %d in %.1f s: %s, %s", attempt, delay, type(error).__name__, status)

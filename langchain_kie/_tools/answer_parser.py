@@ -89,7 +89,8 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         try:
             if answers:
                 return self._validate(answers[0], partial=partial)
-            return self._parse_text(text, partial=partial)
+            is_cut = getattr(message, "response_metadata", {}).get("finish_reason") in _ENDINGS
+            return self._parse_text(text, partial=partial, is_cut=is_cut)
         except Exception as error:
             if partial or (uses_tool and not answers):
                 return None
@@ -99,13 +100,14 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
             reason = self._reason(error, text, message)
             raise OutputParserException(reason, llm_output=text) from error
 
-    def _parse_text(self, text: str, *, partial: bool) -> Any:
+    def _parse_text(self, text: str, *, partial: bool, is_cut: bool) -> Any:
         """Parse JSON text, which must fit the schema if a function call was expected.
 
         KIE was seen to ignore a required function call and to answer in text.
 
         Raises:
-            ValueError: The text is not complete JSON, or does not match the schema.
+            ValueError: The text is not complete JSON, or does not match the schema; or it is a
+                number that was cut.
         """
         text = complete_escapes(text)[0].strip()
         if partial:
@@ -113,6 +115,8 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         else:
             fenced = None if text[:1] in {"{", "["} else _FENCED_LINES.search(text)
             value = json.loads(fenced[1] if fenced else text, strict=False)
+        if is_cut and not partial and isinstance(value, (int, float)):
+            raise ValueError("more digits may follow")
         if name := self.function_name:
             fits = partial or fit_arguments(value, name, self.json_schema)
             value = arguments_in(value, name)

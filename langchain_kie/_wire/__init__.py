@@ -46,6 +46,8 @@ _EVENT_PARSERS: Mapping[str, Callable[[Json], AnswerEvent]] = {
     "credits_consumed": chat_completions.parse_event,
 }
 
+_OUTPUT_KEYS = ("choices", "candidates", "promptFeedback")
+
 _CHAT, _NATIVE = (
     {word.lower(): row for word, row in table.items()}
     for table in (chat_completions.FINISH_REASONS, generate_content.FINISH_REASONS)
@@ -78,6 +80,8 @@ def parse_event(event: Json) -> AnswerEvent:
             break
     else:
         return AnswerEvent()
+    if not event[key]:  # null, next to the members of the other format
+        key = next((other for other in _OUTPUT_KEYS if event.get(other)), key)
     parser = _EVENT_PARSERS[key]
     try:
         parsed = parser(event)

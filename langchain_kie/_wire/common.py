@@ -148,14 +148,20 @@ def set_usage(parsed: AnswerEvent, usage: Any, parse: Callable[[Json], UsageMeta
             return
 
 
+_MAX_COUNT = 10**15
+
+
 def _readable_counts(usage: Any) -> Json:
-    """The counts in a usage, and in its objects, that are numbers; some servers send text."""
+    """The counts in a usage, and in its objects, that are numbers; some servers send text.
+
+    One is at most `_MAX_COUNT`, because a checkpoint cannot store every integer.
+    """
     counts: Json = {}
     for name, value in usage.items() if isinstance(usage, dict) else ():
         if name in _DETAILS:
             counts[name] = _readable_counts(value)
             continue
-        if value.__class__ is int and value >= 0:
+        if value.__class__ is int and 0 <= value <= _MAX_COUNT:
             counts[name] = value
             continue
         try:
@@ -163,7 +169,7 @@ def _readable_counts(usage: Any) -> Json:
         except (TypeError, ValueError, OverflowError):
             continue
         if number >= 0:
-            counts[name] = number
+            counts[name] = min(number, _MAX_COUNT)
     return counts
 
 

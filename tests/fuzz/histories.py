@@ -221,6 +221,19 @@ _INVALID_MESSAGES = st.one_of(
 )
 
 
+_ENTRY_MEMBERS = words("type id at start end signature digest digests index part extra args")
+_ENTRY_TYPES = st.sampled_from(words("text content tool_call block message"))
+_ENTRIES = st.builds(
+    dict,
+    st.dictionaries(st.sampled_from(_ENTRY_MEMBERS), JSON, max_size=6),
+    type=_ENTRY_TYPES | JSON,
+)
+_SIGNATURES = st.dictionaries(
+    st.sampled_from(words("gemini-3.1-pro gemini-3.5-flash gemini-3-flash")),
+    st.lists(_ENTRIES, max_size=4),
+)
+
+
 @st.composite
 def invalid(draw: st.DrawFn) -> list[BaseMessage]:
     """A conversation with something invalid in it that LangChain's types accept."""
@@ -230,7 +243,7 @@ def invalid(draw: st.DrawFn) -> list[BaseMessage]:
         replacements = {
             "content": draw(st.lists(st.text(max_size=3) | INVALID_BLOCKS, max_size=3)),
             "name": draw(st.text(max_size=5)),
-            "additional_kwargs": {"thought_signatures": draw(JSON)},
+            "additional_kwargs": {"thought_signatures": draw(JSON | _SIGNATURES)},
         }
         change = draw(st.sampled_from(["delete", "double", "add", "call", *replacements]))
         if change == "delete" or not messages:

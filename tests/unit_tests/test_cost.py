@@ -206,6 +206,22 @@ def function(number: int) -> dict[str, Any]:
     return {"type": "function", "function": {"name": f"f{number}", "parameters": PARAMETERS}}
 
 
+def supports(count: int) -> list[bytes]:
+    """Two events with as many supports of citations, each of another segment."""
+    return [
+        native_event(
+            {"text": "ab "},
+            groundingMetadata={
+                "groundingSupports": [
+                    {"segment": {"startIndex": n, "endIndex": n + 1}, "groundingChunkIndices": [0]}
+                    for n in range(start, start + count)
+                ]
+            },
+        )
+        for start in (0, count)
+    ]
+
+
 HELD = {"tools": [{"type": "function", "function": {"name": "f", "parameters": PARAMETERS}}]}
 
 WORKS: dict[str, tuple[Callable[[int], int], float]] = {
@@ -237,6 +253,7 @@ WORKS: dict[str, tuple[Callable[[int], int], float]] = {
         lambda n: streamed(arguments(n, ', {"b": {}}'), CHAT, **HELD),
         162.1,  # 162, and four calls in all to check the depth of many brackets
     ),
+    "a support of a citation": (lambda n: streamed(supports(n), NATIVE), 94),
     "a message": (lambda n: invoked(history(n), CHAT), 8.7),
     "a native message": (lambda n: invoked(history(n), NATIVE), 8.7),
     "a message before a new step": (lambda n: invoked_by_agent(history(n), CHAT), 8.7),

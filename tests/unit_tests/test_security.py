@@ -200,14 +200,16 @@ def test_of_a_compressed_error_only_the_start_is_decompressed() -> None:
 
 async def test_no_log_line_of_the_package_has_a_prompt_or_an_answer(no_sleep, caplog) -> None:
     caplog.set_level(logging.DEBUG)
-    busy = Scripted([orjson.dumps({"code": 500, "msg": "Busy"})])
+    busy = Scripted([orjson.dumps({"code": 500, "msg": "Cannot process the message PROMPT"})])
+    choice = {"delta": {"content": "ANSWER"}, "finish_reason": "error"}
+    failed = Scripted([sse({"choices": [choice]})])
     answer = Scripted([sse({"choices": [{"delta": {"content": "ANSWER"}}]}, "[DONE]")])
     for call_mode in BASIC_CALL_MODES:
-        with ScriptedServer(busy, answer) as server:
-            await call_mode(model_at(server, max_retries=1), "PROMPT")
+        with ScriptedServer(busy, failed, answer) as server:
+            await call_mode(model_at(server, max_retries=2), "PROMPT")
             assert b"PROMPT" in server.requests[0].body
     lines = [record.getMessage() for record in caplog.records]
-    assert len([line for line in lines if line.startswith("retry 1")]) == len(BASIC_CALL_MODES)
+    assert len([line for line in lines if line.startswith("retry ")]) == 2 * len(BASIC_CALL_MODES)
     assert not [line for line in lines if "PROMPT" in line or "ANSWER" in line]
 
 

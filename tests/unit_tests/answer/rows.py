@@ -233,7 +233,8 @@ async def _called(call_mode: Any, model: Any, row: Row) -> AIMessage:
         return await call_mode(model)
     with pytest.warns(UserWarning, match="the answer is empty") as caught:
         message = await call_mode(model)
-    assert len(caught) == 1
+    # The first `astream_events` of a process warns too, that LangChain's version 3 is in beta.
+    assert len([one for one in caught if "empty" in str(one.message)]) == 1
     return message
 
 

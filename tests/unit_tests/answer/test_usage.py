@@ -38,7 +38,7 @@ def chat_row(name: str, sent: dict[str, Any], expected: dict[str, Any], **member
     return Row(name, body, text="hi", usage=expected, metadata={**STOP, **members})
 
 
-def native_usage(name: str, expected: dict[str, Any], **sent: int) -> Row:
+def native_usage(name: str, expected: dict[str, Any], **sent: Any) -> Row:
     event = native({"text": "hi"}, finish="STOP", usageMetadata=sent)
     return native_row(name, sse(event), text="hi", usage=expected)
 
@@ -244,6 +244,13 @@ NATIVE = [
         thoughtsTokenCount="5",
         cachedContentTokenCount=None,
         totalTokenCount=-1,
+    ),
+    native_usage(
+        "counts that a checkpoint cannot store",
+        usage(10**15, 4),
+        promptTokenCount=1e200,
+        candidatesTokenCount=4,
+        thoughtsTokenCount="x",
     ),
     native_row(
         "counts before a last usage of zeros",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
+import warnings
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -182,10 +183,11 @@ def test_tool_result_sends_text_that_is_not_utf8_escaped() -> None:
     assert str(text).encode() == b'{"type": "hologram", "a": "\\ud800"}'
 
 
-def test_tool_result_that_is_not_utf8_sends_dates_as_text_and_no_keys_that_are_tuples() -> None:
-    value = {"a": "\ud800", "at": date(2026, 1, 2), ("b", "c"): 1}
+def test_tool_result_that_orjson_cannot_encode_sends_dates_and_tuples_as_text() -> None:
+    value = {"a": "\ud800", "at": date(2026, 1, 2), ("b", "c"): [{(1,): None, None: 2}]}
     (text,) = parse_content(ToolMessage([{"json": value}], tool_call_id="c0"))
-    assert text == '{"a": "\\ud800", "at": "2026-01-02"}'
+    tuples = """"('b', 'c')": [{"(1,)": null, "null": 2}]"""
+    assert text == '{"a": "\\ud800", "at": "2026-01-02", ' + tuples + "}"
 
 
 def test_tool_result_sends_the_value_of_a_block_that_is_not_standard() -> None:
@@ -196,6 +198,17 @@ def test_tool_result_sends_the_value_of_a_block_that_is_not_standard() -> None:
 def test_tool_result_sends_keys_that_are_numbers() -> None:
     (text,) = parse_content(ToolMessage([{"json": {1: "a", None: 2}}], tool_call_id="c0"))
     assert text == '{"1":"a","null":2}'
+
+
+@pytest.mark.parametrize("kind", ["x", "image"])
+def test_a_tool_result_that_is_nested_too_deeply_is_rejected(kind: str) -> None:
+    value: list[Any] = []
+    for _ in range(5_000):
+        value = [value]
+    block = {"type": kind, "url": "ftp://a.example/b", "more": value}
+    warnings.simplefilter("ignore")
+    with pytest.raises(ValueError, match="content is nested too deeply"):
+        parse_content(ToolMessage([block], tool_call_id="c0"))
 
 
 def test_data_in_a_list_of_a_rejected_block_are_not_sent() -> None:

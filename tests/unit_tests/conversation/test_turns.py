@@ -70,7 +70,7 @@ def test_a_chat_message_keeps_its_name() -> None:
 
 
 def test_signatures_of_another_provider_are_not_used() -> None:
-    signatures = {"gemini-3-flash": [{"type": "message", "signature": "S=="}]}
+    signatures = {"gemini-3-flash": [{"type": "text", "start": 0, "end": 1, "signature": "S"}]}
     for metadata, expected in (
         ({}, signatures),
         ({"model_provider": "kie"}, signatures),

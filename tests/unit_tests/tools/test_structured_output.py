@@ -24,7 +24,7 @@ import typing_extensions
 from call_modes import model_at, server_sending
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, create_model
 from pydantic import v1 as pydantic_v1
 from scripted_server import Scripted, sse
 
@@ -179,6 +179,28 @@ def test_only_json_mode_needs_no_schema() -> None:
         for method in ("json_schema", "function_calling", None):
             with pytest.raises(ValueError, match="needs a schema; only json_mode does not"):
                 model.with_structured_output(method=method)
+
+
+class Count(RootModel[int]):
+    """A number."""
+
+
+@pytest.mark.parametrize("model", ["gemini-3-flash", "gemini-3.8-flash"])
+async def test_a_number_that_was_cut_is_not_the_answer(model: str) -> None:
+    """12 can be the start of 12345."""
+    choice = {"delta": {"content": "12"}, "finish_reason": "length"}
+    candidate = {"content": {"parts": [{"text": "12"}]}, "finishReason": "MAX_TOKENS"}
+    body = {"candidates": [candidate]} if model == "gemini-3.8-flash" else {"choices": [choice]}
+    with server_sending(sse(body)) as server:
+        structured = model_at(server, model=model).with_structured_output(Count)
+        with pytest.raises(OutputParserException, match="cut at max_tokens"):
+            structured.invoke("?")
+        with pytest.raises(OutputParserException, match="cut at max_tokens"):
+            await structured.ainvoke("?")
+        server.script = [
+            Scripted([sse(body).replace(b'"length"', b'"stop"').replace(b"MAX_TOKENS", b"STOP")])
+        ]
+        assert structured.invoke("?") == Count(12)
 
 
 class Unfinished(BaseModel):

@@ -267,6 +267,16 @@ OTHER_SERVERS = [
         )
         for form, body in {"as a document": orjson.dumps, "in a stream": sse}.items()
     ),
+    *(
+        Row(
+            f"a native body next to choices that are {choices}, {form}",
+            body({"choices": choices, **native({"text": "a"}, finish="STOP"), "model": None}),
+            text="a",
+            metadata=NATIVE_STOP,
+        )
+        for form, body in {"as a document": orjson.dumps, "in a stream": sse}.items()
+        for choices in (None, [])
+    ),
     Row(
         "events of no known format",
         sse({"choices": None}, {"choices": []}, delta("stop", content="a"), "[DONE]"),

@@ -149,6 +149,36 @@ def test_a_signature_is_sent_back_on_its_part(
         assert body["contents"][1] == {"role": "model", "parts": expected or parts}
 
 
+CALL_ENTRY = {"type": "tool_call", "id": "c0", "at": 0, "signature": "S=="}
+MALFORMED: list[Any] = [
+    "S==",
+    [],
+    {NATIVE: "S=="},
+    {NATIVE: {"type": "text"}},
+    {NATIVE: [None, 5, "S==", [], {}, {"type": "secret"}, {"type": ["text"]}]},
+    {NATIVE: [{"type": "text", "signature": "S=="}, {"type": "content"}]},
+    {NATIVE: [{"type": "text", "start": "0", "end": 1, "signature": "S=="}]},
+    {NATIVE: [{"type": "block"}, {"type": "block", "index": 0, "part": {}}]},
+    {NATIVE: [{**CALL_ENTRY, "at": None}, {**CALL_ENTRY, "id": 0}]},
+    {NATIVE: [{key: CALL_ENTRY[key] for key in ("type", "id", "signature")}]},
+    {NATIVE: [{**CALL_ENTRY, "signature": ["S=="]}, {**CALL_ENTRY, "digest": 5}]},
+    {CHAT: [{"type": "message"}, {"type": "message", "extra": []}]},
+    {CHAT: [{"type": "message", "extra": {"a": "S=="}, "digests": []}]},
+    {CHAT: [{"type": "tool_call", "id": "c0", "extra": "S=="}]},
+]
+
+
+@pytest.mark.parametrize("stored", MALFORMED, ids=str)
+@pytest.mark.parametrize("model", [NATIVE, CHAT])
+def test_malformed_signatures_of_a_stored_message_are_not_sent(
+    stored: Any, model: str, send: RequestSender
+) -> None:
+    answer = ai_calls("c0")
+    answer.additional_kwargs = {"thought_signatures": stored}
+    body = send([HI, answer, ToolMessage("ok", tool_call_id="c0")], model=model)
+    assert "S==" not in str(body)
+
+
 def signed_history(model: str) -> list[BaseMessage]:
     """A conversation in which `model` called a tool."""
     with server_sending(sse(native(native_call("c0", 0, "S=="), finish="STOP"))) as server:

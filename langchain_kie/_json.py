@@ -28,9 +28,9 @@ ONLY_JSON_TYPES: Final = (
 LONG_INTEGER: Final = b"0" * 19
 """Contained in JSON after `DIGITS_TO_ZEROS`, if an integer may have more than 64 bits."""
 
-MAX_DEPTH: Final = 200
-"""How deeply JSON may be nested. A checkpoint of LangGraph 1.2 can have 254 levels, with those of
-the state and of the message."""
+MAX_DEPTH: Final = 180
+"""How deeply JSON may be nested. LangChain's `loads` reads 200 levels (langchain-core 1.8.3), and a
+checkpoint of LangGraph 1.2 can have 254, each with those of the state and of the message."""
 
 _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
@@ -308,7 +308,8 @@ def open_brackets(line: bytes) -> int:
 def parse_next_json(text: bytes, half: bytes) -> tuple[Any, bytes]:
     """Parse JSON that continues the strings of the JSON before it, as the events of a stream do.
 
-    Some servers cut text between the halves of a surrogate pair, each as a separate escape.
+    Some servers cut text between the halves of a surrogate pair, each as a separate escape. In an
+    array, each element is an event.
 
     Args:
         text: The JSON.
@@ -323,17 +324,21 @@ def parse_next_json(text: bytes, half: bytes) -> tuple[Any, bytes]:
     if b"\\ud" not in text and b"\\uD" not in text:
         return parse_event_json(text), half
 
+    is_array = text[:1] == b"["
+    can_join = half != b""  # but not with another value of the same event
+
     def join(escape: re.Match[bytes]) -> bytes:
-        nonlocal half
+        nonlocal half, can_join
         start, end, code = *escape.span(), escape[1]
         if not code:
             return escape[0]
         is_second, before = code[2:3] in b"cdefCDEF", text[max(start - 2, 0) : start]
-        if is_second and half and before.endswith(b'"') and before != b'\\"':
+        if is_second and half and can_join and before.endswith(b'"') and before != b'\\"':
             joined, half = half + escape[0], b""
             return joined
-        if not is_second and text[end : end + 1] == b'"':
-            half = escape[0]
+        is_end = text[end : end + 1] == b'"' and text[end + 1 : end + 9].lstrip()[:1] != b":"
+        if not is_second and is_end:
+            half, can_join = escape[0], is_array
             return b""
         return escape[0]
 

@@ -103,7 +103,7 @@ class Transport:
     timeout: float | Timeout | None = None
     max_retries: int = 2
     retry_on_timeout: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may be secret
     client: HttpClient | None = None
     async_client: AsyncHttpClient | None = None
     limiter: KieRateLimiter | None = None

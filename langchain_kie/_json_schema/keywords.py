@@ -9,6 +9,7 @@ import math
 import re
 from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -238,4 +239,6 @@ def _member(node: Any, step: str) -> Any:
     name = step.replace("~1", "/").replace("~0", "~")
     if isinstance(node, list):
         return node[int(name)] if name.isdecimal() and int(name) < len(node) else None
-    return node.get(name) if isinstance(node, dict) else None
+    if not isinstance(node, dict):
+        return None
+    return node[name] if name in node else node.get(unquote(name))  # a reference is a URL

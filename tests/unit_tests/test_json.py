@@ -11,11 +11,14 @@ from typing import Any
 
 import orjson
 import pytest
+from langchain_core.load import dumps, loads
+from langchain_core.messages import AIMessage
 
 from langchain_kie import KieProtocolError
 from langchain_kie._conversation.media import _is_base64
 from langchain_kie._http.sse import EventParser
 from langchain_kie._json import (
+    MAX_DEPTH,
     PIECE_BYTES,
     JsonPieces,
     LongText,
@@ -76,10 +79,14 @@ def test_what_cannot_be_encoded_is_an_error() -> None:
 def test_json_may_be_nested_to_a_limit(form: str) -> None:
     """Deeper JSON is an error before anything that is recursive reads it."""
     allowed, deep, deeper = (
-        form.format("[" * levels + "]" * levels).encode() for levels in (199, 200, 5000)
+        form.format("[" * levels + "]" * levels).encode()
+        for levels in (MAX_DEPTH - 1, MAX_DEPTH, 5000)
     )
     value = parse_json(allowed)
     assert json.loads(to_json(value)) == value
+    call = {"name": "f", "args": {"value": value}, "id": "c"}
+    message = AIMessage("", tool_calls=[call])
+    assert loads(dumps([message]), allowed_objects="messages") == [message]
     for text in (deep, deeper):
         is_event = isinstance(value, dict)
         assert EventParser().feed(b"data: " + allowed + b"\n\n") == [value] * is_event

@@ -72,6 +72,8 @@ def test_no_form_of_a_model_but_a_pickle_shows_the_key() -> None:
         repr(vars(transport_of(model).auth)),
     ):
         assert SECRET_KEY not in form
+    with_header = transport_of(model.model_copy(update={"default_headers": {"X-Proxy": "canary"}}))
+    assert "canary" not in repr(with_header)
     secret = {"lc": 1, "type": "secret", "id": ["KIE_API_KEY"]}
     assert dumpd(model)["kwargs"]["api_key"] == secret
 

@@ -283,6 +283,11 @@ def test_a_surrogate_pair_may_be_split_between_two_events(before, form, texts, v
     assert parse(*(body.encode()[i : i + 1] for i in range(len(body))))[-len(texts) :] == expected
 
 
+def test_the_halves_of_a_pair_in_two_values_of_one_event_are_not_joined() -> None:
+    event = b'data: {"\\ud83c" : "a\\ud83c", "b": "\\udf24c"}\n\n'
+    assert parse(event) == [{"\ufffd": "a", "b": "\ufffdc"}]
+
+
 @pytest.mark.parametrize(
     "invalid", ["NaN", "Infinity", "[" * 100_000 + "]" * 100_000, "01", '"\xff']
 )

@@ -611,16 +611,29 @@ def test_references_by_anchor_by_id_and_into_lists_are_resolved() -> None:
             "c": {"$ref": "#/$defs/y/anyOf/1"},
             "d": {"$ref": "#/$defs/z~0~1"},
             "e": {"$ref": "#there"},
+            "f": {"$ref": "#/$defs/Page%3Cx%3E"},
+            "g": {"$ref": "#/$defs/100%25"},
         },
         "$defs": {
             "there": {"$id": "#there", "type": "number"},
             "z~/": {"type": "boolean"},
+            "Page<x>": {"type": "object"},
+            "100%": {"type": "string"},
+            "100%25": {"type": "null"},
             "x": {"$anchor": "here", "type": "string"},
             "y": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
         },
     }
     types = {k: v["type"] for k, v in normalize_schema(schema)["properties"].items()}
-    assert types == {"a": "string", "b": "string", "c": "integer", "d": "boolean", "e": "number"}
+    assert types == {
+        "a": "string",
+        "b": "string",
+        "c": "integer",
+        "d": "boolean",
+        "e": "number",
+        "f": "object",
+        "g": "null",
+    }
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from chaos.proxy import Exchange
 
 
+THOUGHT, LAST_THOUGHT = "And **on**.", "It is **done**."
+"""What the model thinks before its calls, and in the end."""
+
 _OTHER_SOCKETS = 2
 """Those of an event loop."""
 _MAX_OBJECTS = 5000
@@ -38,6 +41,7 @@ class Facts:
         histories: For some conversations, the ids of the messages in each checkpoint, the
             latest first.
         max_megabytes: How much a process may grow.
+        has_thoughts: Whether the model showed its thoughts.
     """
 
     steps: int
@@ -48,6 +52,7 @@ class Facts:
     threads: dict[str, list[BaseMessage]]
     histories: dict[str, list[list[str]]]
     max_megabytes: float
+    has_thoughts: bool = False
 
     def of(self, *kinds: str) -> Iterator[dict[str, Any]]:
         """The events of some kinds."""
@@ -73,7 +78,7 @@ def thread_violations(facts: Facts) -> Iterator[str]:
     """No message is lost, doubled or broken, and each result belongs to its call."""
     results = {event["call"]: event["result"] for event in facts.of("effect")}
     for thread, messages in facts.threads.items():
-        found = [_plain(message) for message in messages]
+        found = [_plain(message, has_thoughts=facts.has_thoughts) for message in messages]
         ids = [message.id for message in messages]
         if len({*ids}) < len(ids):
             yield f"{thread}: a message id is there twice"
@@ -81,16 +86,18 @@ def thread_violations(facts: Facts) -> Iterator[str]:
         for n in range(1, facts.steps + 1):
             answer = messages[len(expected)] if len(expected) < len(messages) else None
             calls = answer.tool_calls if isinstance(answer, AIMessage) else []
-            expected.append(("ai", text_of(n), tuple((n, part) for part in parts_of(n))))
+            thought = THOUGHT if facts.has_thoughts else None
+            expected.append(("ai", text_of(n), tuple((n, p) for p in parts_of(n)), thought))
             expected += [("tool", c["id"], results.get(c["id"] or "")) for c in calls]
-        expected.append(("ai", last_text_of(thread), ()))
+        last_thought = LAST_THOUGHT if facts.has_thoughts else None
+        expected.append(("ai", last_text_of(thread), (), last_thought))
         if found != expected:
             pairs = enumerate(zip(found, expected, strict=False))
             at = next((index for index, (one, other) in pairs if one != other), None)
             yield f"{thread}: {len(found)} of {len(expected)} messages, the first wrong one is {at}"
 
 
-def _plain(message: BaseMessage) -> tuple[Any, ...]:
+def _plain(message: BaseMessage, *, has_thoughts: bool) -> tuple[Any, ...]:
     match message:
         case HumanMessage():
             return "human", message.text
@@ -98,7 +105,9 @@ def _plain(message: BaseMessage) -> tuple[Any, ...]:
             calls = [
                 (call["args"].get("n"), call["args"].get("part")) for call in message.tool_calls
             ]
-            return "ai", message.text, tuple(calls)
+            blocks = message.content_blocks if has_thoughts else []
+            thoughts = [str(b.get("reasoning")) for b in blocks if b["type"] == "reasoning"]
+            return "ai", message.text, tuple(calls), "".join(thoughts) if has_thoughts else None
         case ToolMessage():
             return "tool", message.tool_call_id, message.text
     return (message.type,)

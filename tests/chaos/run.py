@@ -25,8 +25,17 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from limits import MAX_WAIT
 
 from chaos.agent_process import Job, read_events
-from chaos.checks import Facts, last_text_of, parts_of, text_of, violations
+from chaos.checks import (
+    LAST_THOUGHT,
+    THOUGHT,
+    Facts,
+    last_text_of,
+    parts_of,
+    text_of,
+    violations,
+)
 from chaos.proxy import PHASES, Proxy
+from langchain_kie._conversation.thought_signatures import PLACEHOLDER_SIGNATURE
 from langchain_kie.emulator import Answer, ChatRequest, Emulator, Failure, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -159,13 +168,21 @@ def model_for(plan: Plan) -> Any:
         n = sum(bool(turn.calls) for turn in request.turns)
         if (found := _steps_in(request.turns)) != _expected_steps(n):
             return Failure(400, f"the history of {thread} is wrong: {found}")
+        signatures = [turn.calls[0].signature for turn in request.turns if turn.calls]
+        if request.api == "generate_content" and not all(map(is_signature, signatures)):
+            return Failure(400, f"a thought signature of {thread} is lost: {signatures}")
         usage = Usage(next(serials) * _TOKENS_PER_SERIAL, 20, 0)
         if n == plan.steps:
-            return Answer(last_text_of(thread), thoughts="It is **done**.", usage=usage)
+            return Answer(last_text_of(thread), thoughts=LAST_THOUGHT, usage=usage)
         calls = [ToolCall("step", {"n": n + 1, "part": part}) for part in parts_of(n + 1)]
-        return Answer(text_of(n + 1), tool_calls=calls, thoughts="And **on**.", usage=usage)
+        return Answer(text_of(n + 1), tool_calls=calls, thoughts=THOUGHT, usage=usage)
 
     return respond
+
+
+def is_signature(signature: str | None) -> bool:
+    """Whether a call has the signature that came with it, and not a placeholder."""
+    return signature not in {None, PLACEHOLDER_SIGNATURE}
 
 
 def _steps_in(turns: tuple[Turn, ...]) -> list[Any]:
@@ -262,7 +279,8 @@ def _facts(plan: Plan, folder: Path, proxy: Proxy, killed: set[int], charged: fl
         charged=charged,
         threads=threads,
         histories={names[0]: history},
-        max_megabytes=32 + 0.03 * plan.agents * plan.steps,
+        has_thoughts=plan.model["include_thoughts"] is True,
+        max_megabytes=24 + 0.03 * plan.agents * plan.steps,
     )
 
 

@@ -120,6 +120,7 @@ CHANGES = {
         _change_messages(lambda found: found.__setitem__(3, AIMessage("The ", id="4"))),
         "messages",
     ),
+    "lost thoughts": (lambda facts: setattr(facts, "has_thoughts", True), "messages"),
     "another result than that of the effect": (_change("effect", result="done 1a y"), "messages"),
     "a checkpoint that lost a message": (
         lambda facts: facts.histories.update({"agent-0": [["1", "3"], ["1", "2"]]}),

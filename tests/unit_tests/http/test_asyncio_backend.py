@@ -242,18 +242,27 @@ async def test_a_closed_connection_still_gives_what_it_held() -> None:
             await stream.read(9)
 
 
-async def test_other_tasks_run_between_the_parts_of_a_long_answer_and_of_a_long_body() -> None:
-    steps = 0
+async def test_other_tasks_run_between_the_parts_of_a_long_answer_and_of_a_long_body(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sleep, steps = asyncio.sleep, 0
+
+    async def sleep_without_a_wait(delay: float) -> None:
+        assert delay == 0
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep_without_a_wait)
 
     async def other() -> None:
         nonlocal steps
         while True:
             steps += 1
-            await asyncio.sleep(0)
+            await sleep(0)
 
     async with connected() as (stream, server):
         await asyncio.get_running_loop().sock_sendall(server, bytes(200_000))
-        await until(lambda: len(stream._received) > 60_000)
+        while len(stream._received) <= 60_000:
+            await sleep(0)
         task = asyncio.ensure_future(other())
         for _ in range(6):
             await stream.read(10_000)

@@ -264,6 +264,7 @@ def test_an_alternative_that_lacks_nothing_is_preferred() -> None:
         ({"patternProperties": {"^a": STRING}, "additionalProperties": False}, {"a": "1"}, True),
         ({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}, 1, True),
         (reduce(lambda inner, _: {"anyOf": [inner, inner]}, range(10), INTEGER), "x", False),
+        (reduce(lambda inner, _: {"anyOf": [inner, inner]}, range(15), INTEGER), "x", False),
         (reduce(lambda inner, _: {"anyOf": [inner, inner]}, range(17), INTEGER), "x", True),
     ],
 )

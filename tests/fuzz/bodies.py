@@ -126,7 +126,7 @@ def _put(holder: Any, key: Any, value: Any) -> None:
 
 
 def _retype(value: Any) -> Any:
-    return [*value[:4]] if isinstance(value, str) else orjson.dumps(value).decode()
+    return [*value[:4]] if isinstance(value, str) else as_json(value).decode()
 
 
 _MUTATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {

@@ -58,6 +58,9 @@ BLOCKED = FinishReason("content_filter", is_refusal=True)
 FILTERED = FinishReason("content_filter")
 
 
+NOT_READ = object()
+
+
 @dataclass(slots=True)
 class ToolCallDelta:
     """A tool call, or a fragment of one.
@@ -71,6 +74,7 @@ class ToolCallDelta:
         extra: Undocumented members (signatures among them), to be sent back.
         signature: The thought signature of the part that held the call.
         partial_args: Pieces of the arguments, each with its JSON path; `None` if `args` has them.
+        value: The value of `args` once it was read, to compare it with many calls.
     """
 
     name: str | None
@@ -81,6 +85,7 @@ class ToolCallDelta:
     extra: Json | None = None
     signature: str | None = None
     partial_args: list[Json] | None = None
+    value: Any = field(default=NOT_READ, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Convert an index that is text; reject values of the wrong type.

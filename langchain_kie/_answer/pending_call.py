@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from langchain_kie._answer.event import NOT_READ
 from langchain_kie._answer.partial_args import PartialArgs, is_start_of
 from langchain_kie._json import answer_json, complete_escapes, parse_json, to_json
 from langchain_kie._json_schema.coerce import coerce
@@ -149,7 +149,9 @@ class PendingCall:
         if "\\" in args or self.cut_escape:
             args, self.cut_escape = complete_escapes(self.cut_escape + args)
         if not self.fragments:
-            self.is_quoted = args.lstrip()[:1] == '"'
+            start = args.lstrip()[:1]
+            self.is_quoted = start == '"'
+            self.is_buffered = self.is_buffered or start in {"n", "["}  # null, which may be cut
         self.fragments.append(args)
         return args
 
@@ -223,8 +225,9 @@ class PendingCall:
             return False
         if self.requires_arguments and not (delta.args or delta.id):
             return True
-        value = _object_in(self.parsed(), self.arguments())
-        return bool(_compared_value(delta.args) == value)
+        if delta.value is NOT_READ:
+            delta.value = arguments_value(delta.args)
+        return bool(delta.value == _object_in(self.parsed(), self.arguments()))
 
     def is_continued_by(self, delta: ToolCallDelta) -> bool:
         """Whether a complete call starts with the arguments so far, which are not complete.
@@ -341,12 +344,6 @@ def _object_in(value: Any, text: str) -> Any:
         return value
     inner = parse_arguments(value)
     return inner if isinstance(inner, dict) else value
-
-
-@lru_cache(maxsize=1)
-def _compared_value(text: str) -> Any:
-    """As `arguments_value`, once for a fragment that is compared with many calls."""
-    return arguments_value(text)
 
 
 def parse_arguments(text: str) -> Any:

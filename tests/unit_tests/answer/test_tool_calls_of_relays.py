@@ -151,6 +151,25 @@ OTHER_SERVERS = [
         )
         for arguments in ("null", " ", "\n null", "", None)
     ),
+    *(
+        chat_row(
+            f"arguments that are {arguments!r}, in pieces",
+            fragments(
+                fragment("f", "", index=0, id="c1"),
+                *(fragment(None, piece, index=0) for piece in arguments),
+            ),
+            calls=[("f", {}, "c1")],
+        )
+        for arguments in (["nu", "ll"], [" ", "n", "ull "], ["[", "]"])
+    ),
+    chat_row(
+        "a list as arguments, in pieces",
+        fragments(
+            fragment("f", "", index=0, id="c1"),
+            *(fragment(None, piece, index=0) for piece in ("[1", ",2", "]")),
+        ),
+        invalid=[("f", "[1,2]")],
+    ),
     chat_row(
         "null and white space inside arguments",
         fragments(

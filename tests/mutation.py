@@ -12,12 +12,14 @@ import os
 import random
 import re
 import resource
+import signal
 import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import rmtree
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from mutmut.__main__ import _run, collect_source_file_mutation_data, create_mutants
@@ -27,7 +29,7 @@ from mutmut.runners.harness import PytestRunner
 from mutmut.state import state
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir
-from mutmut.workers import isolation
+from mutmut.workers import isolation, timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +74,23 @@ class Runner(PytestRunner):
         return super().run_tests(mutant_name=mutant_name, tests=order)
 
 
+def register_timeout(pid: int, seconds: float) -> None:
+    """As mutmut does, but for this process alone.
+
+    mutmut 3.8.1 sends its signal, SIGXCPU, also after the process has ended: to any other process
+    of the machine that has got its number since.
+    """
+    timeout.register_timeout(os.pidfd_open(pid), seconds)
+
+
+def send_signal(process: int, number: int) -> None:
+    """Signal a process if it still exists; its file descriptor is closed."""
+    try:
+        signal.pidfd_send_signal(process, number)
+    finally:
+        os.close(process)
+
+
 def tests_of_other_processes() -> Iterator[str]:
     """Yield the tests that run scripts: mutmut does not see their calls, and disturbs them."""
     for path in Path("tests/unit_tests").rglob("test_*.py"):
@@ -90,6 +109,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     isolation.PytestRunner = Runner
+    isolation.register_timeout = register_timeout
+    timeout.os = SimpleNamespace(getpid=os.getpid, kill=send_signal)
     sys.dont_write_bytecode = False  # each worker imports the tests again
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     config().only_mutate = [f"langchain_kie/{options.room}/*"]

@@ -127,6 +127,7 @@ def test_a_new_question_stops_the_turn_that_runs(kie_emulator):
     with served(include_thoughts=False) as url:
         first = ask(url, "Count.")
         next(first)
+        httpx.get(kie_emulator.base_url)  # by its answer, the emulator waits for the next piece
         kie_emulator.piece_delay = 0.0
         assert texts(ask(url, "Are you there?")) == "Yes."
         assert [kind for kind, _ in first if kind != "text"] == ["end"]

@@ -23,6 +23,7 @@ from langchain_kie._json import (
     JsonPieces,
     LongText,
     RawJson,
+    json_key,
     json_list,
     parse_event_json,
     parse_json,
@@ -65,6 +66,13 @@ def test_the_pieces_are_the_json(value: Any, expected: Any) -> None:
 
 def test_a_text_of_just_one_piece_is_sent_as_one() -> None:
     assert [*JsonPieces([b"x" * PIECE_BYTES], [])] == [b"x" * PIECE_BYTES]
+
+
+def test_equal_values_have_the_same_key() -> None:
+    for number in (1, 10**30):
+        value = {"b": "é", "a": [number]}
+        assert json_key(value) == json_key({"a": [number], "b": "é"})
+        assert json_key(value) != json_key({"a": [number + 1], "b": "é"})
 
 
 def test_what_cannot_be_encoded_is_an_error() -> None:

@@ -102,6 +102,11 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     ),
 }
 MALFORMED: dict[str, dict[str, Any]] = {
+    "a title that is no text": {
+        "type": "document",
+        "title": 5,
+        "source": {"type": "text", "data": "x"},
+    },
     "no data": {"type": "image"},
     "path": {"type": "image", "path": Path("/etc/passwd")},
     "path as text": {"type": "image", "path": "/etc/passwd"},

@@ -179,6 +179,19 @@ def test_malformed_signatures_of_a_stored_message_are_not_sent(
     assert "S==" not in str(body)
 
 
+def test_arguments_of_a_signed_call_that_are_nested_too_deeply_are_rejected(
+    send: RequestSender,
+) -> None:
+    args: Json = {}
+    for _ in range(5_000):
+        args = {"a": args}
+    history = signed_history(NATIVE)
+    history[1] = changed(history[1], args)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"arguments of a call of .* are nested too deeply"):
+        send(history, model=NATIVE)
+    assert send.server.requests == []
+
+
 def signed_history(model: str) -> list[BaseMessage]:
     """A conversation in which `model` called a tool."""
     with server_sending(sse(native(native_call("c0", 0, "S=="), finish="STOP"))) as server:
@@ -453,6 +466,7 @@ CHANGED: list[tuple[Json, Json]] = [
     ({"i": None}, {}),
     ({"i": "a long text"}, {"i": "a long"}),
     ({"i": 12345678901234567890123}, {"i": 12345678901234567890124}),
+    ({"i": {"1": 2}}, {"i": {1: 2, "b": 3}}),
 ]
 
 

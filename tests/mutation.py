@@ -54,7 +54,7 @@ ROOMS = {
         "wire/test_options.py",
     ),
     "_json_schema": ("json_schema", "tools", "answer/test_required_calls.py"),
-    "_wire": ("wire", "answer", "tools"),
+    "_wire": ("wire", "answer", "tools", "conversation/test_cache.py"),
 }
 SLOW = "tests/unit_tests/json_schema/test_large_schemas.py"
 EQUIVALENT = frozenset(Path(__file__).with_name("mutation_equivalent.txt").read_text().splitlines())

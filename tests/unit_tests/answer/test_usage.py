@@ -246,6 +246,14 @@ NATIVE = [
         totalTokenCount=-1,
     ),
     native_usage(
+        "the older name of the thoughts, without a total",
+        usage(3, 9, reasoning=5),
+        promptTokenCount=3,
+        candidatesTokenCount=4,
+        thinkingTokenCount=5,
+    ),
+    native_usage("no count of the prompt", usage(0, 4), candidatesTokenCount=4),
+    native_usage(
         "counts that a checkpoint cannot store",
         usage(10**15, 4),
         promptTokenCount=1e200,

@@ -140,6 +140,28 @@ PARTS = [
         ],
     ),
     native_row(
+        "a result with another id, of code that failed",
+        sse(
+            native({"executableCode": {"id": "c1", "language": "PYTHON", "code": "1"}}),
+            native({"codeExecutionResult": {"id": "c2", "outcome": "OUTCOME_FAILED"}}),
+            native(finish="STOP"),
+        ),
+        blocks=[
+            {
+                "type": "server_tool_call",
+                "id": "c1",
+                "name": "code_interpreter",
+                "args": {"code": "1", "language": "PYTHON"},
+            },
+            {
+                "type": "server_tool_result",
+                "tool_call_id": "c2",
+                "status": "error",
+                "output": None,
+            },
+        ],
+    ),
+    native_row(
         "code with an id",
         sse(
             native({"executableCode": {"id": "c1", "language": "PYTHON", "code": "1"}}),

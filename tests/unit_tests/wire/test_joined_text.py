@@ -80,6 +80,12 @@ ROWS: dict[str, tuple[list[Any], int]] = {
     "credits": ([{**event, "credits_consumed": 1} for event in chat("a", "b")], 2),
     "errors": ([*chat("a"), *({**e, "error": {"message": "m"}} for e in chat("b", "c"))], 3),
     "both formats": ([{**a, **b} for a, b in zip(chat("a", "b"), parts("a", "b"), strict=True)], 2),
+    "native counts": ([{**e, "usageMetadata": {"totalTokenCount": 1}} for e in chat("a", "b")], 2),
+    "counts of the other format": (
+        [{**e, "usage": {"prompt_tokens": 1}} for e in parts("a", "b")],
+        2,
+    ),
+    "no candidates": ([{**e, "candidates": None} for e in chat("a", "b")], 2),
     "wrapped": ([{"code": 200, "data": event} for event in chat("a", "b")], 2),
     "native text": (parts("a", "b"), 1),
     "native thoughts": (parts("a", "b", thought=True), 1),

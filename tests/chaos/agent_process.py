@@ -220,10 +220,8 @@ async def _run_agent(job: Job, number: int, saver: AsyncSqliteSaver, events: Eve
             recorder.write("returned although cancelled")
             continue
         recorder.write("resume", error=type(error).__name__)
-        if (
-            job.model["api_key"]
-            in f"{traceback.format_exception(error)} {error.args} {vars(error)}"
-        ):
+        shown = f"{traceback.format_exception(error)} {error.args} {vars(error)}"
+        if job.model["api_key"] in shown:
             recorder.write("violation", text="an error shows the key")
         if not (isinstance(error, KieError) and error.is_retryable):
             recorder.write("violation", text=f"not retryable: {error!r}")

@@ -77,6 +77,7 @@ def last_text_of(thread: str) -> str:
 def thread_violations(facts: Facts) -> Iterator[str]:
     """No message is lost, doubled or broken, and each result belongs to its call."""
     results = {event["call"]: event["result"] for event in facts.of("effect")}
+    thought, last_thought = (THOUGHT, LAST_THOUGHT) if facts.has_thoughts else (None, None)
     for thread, messages in facts.threads.items():
         found = [_plain(message, has_thoughts=facts.has_thoughts) for message in messages]
         ids = [message.id for message in messages]
@@ -86,10 +87,8 @@ def thread_violations(facts: Facts) -> Iterator[str]:
         for n in range(1, facts.steps + 1):
             answer = messages[len(expected)] if len(expected) < len(messages) else None
             calls = answer.tool_calls if isinstance(answer, AIMessage) else []
-            thought = THOUGHT if facts.has_thoughts else None
             expected.append(("ai", text_of(n), tuple((n, p) for p in parts_of(n)), thought))
             expected += [("tool", c["id"], results.get(c["id"] or "")) for c in calls]
-        last_thought = LAST_THOUGHT if facts.has_thoughts else None
         expected.append(("ai", last_text_of(thread), (), last_thought))
         if found != expected:
             pairs = enumerate(zip(found, expected, strict=False))

@@ -197,6 +197,7 @@ async def test_each_retry_is_one_request_one_wait_and_one_warning(
         for number, record in enumerate(warnings, 1):
             assert record.getMessage().startswith(f"retry {number} in ")
             assert record.getMessage().endswith(" s: KieServerError, 500")
+            assert "my secret prompt" not in record.getMessage()
 
 
 @pytest.mark.parametrize("call_mode", BASIC_CALL_MODES)

@@ -35,6 +35,18 @@ PNG = {"mimeType": "image/png", "data": "iVBORw0KGgo="}
 IMAGE = {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}
 
 
+def code_block(call_id: str, code: str) -> dict:
+    """The content block of code that Gemini ran."""
+    args = {"code": code, "language": "PYTHON"}
+    return {"type": "server_tool_call", "id": call_id, "name": "code_interpreter", "args": args}
+
+
+def result_block(call_id: str, output: Any, status: str = "success") -> dict:
+    """The content block of what a server-side tool returned."""
+    called = {"tool_call_id": call_id, "status": status, "output": output}
+    return {"type": "server_tool_result", **called}
+
+
 def documented_signature(text: str) -> dict:
     """The signature of the documented function call, after `text`."""
     args = {"location": "Beijing"}
@@ -124,18 +136,8 @@ PARTS = [
         ),
         text="It is 42.",
         blocks=[
-            {
-                "type": "server_tool_call",
-                "id": "code_interpreter_1",
-                "name": "code_interpreter",
-                "args": {"code": "print(6*7)", "language": "PYTHON"},
-            },
-            {
-                "type": "server_tool_result",
-                "tool_call_id": "code_interpreter_1",
-                "status": "success",
-                "output": "42\n",
-            },
+            code_block("code_interpreter_1", "print(6*7)"),
+            result_block("code_interpreter_1", "42\n"),
             {"type": "text", "text": "It is 42."},
         ],
     ),
@@ -147,18 +149,8 @@ PARTS = [
             native(finish="STOP"),
         ),
         blocks=[
-            {
-                "type": "server_tool_call",
-                "id": "c1",
-                "name": "code_interpreter",
-                "args": {"code": "1", "language": "PYTHON"},
-            },
-            {
-                "type": "server_tool_result",
-                "tool_call_id": "c2",
-                "status": "error",
-                "output": None,
-            },
+            code_block("c1", "1"),
+            result_block("c2", None, "error"),
         ],
     ),
     native_row(
@@ -168,18 +160,8 @@ PARTS = [
             native({"codeExecutionResult": {"id": "c1", "outcome": "OUTCOME_OK"}}, finish="STOP"),
         ),
         blocks=[
-            {
-                "type": "server_tool_call",
-                "id": "c1",
-                "name": "code_interpreter",
-                "args": {"code": "1", "language": "PYTHON"},
-            },
-            {
-                "type": "server_tool_result",
-                "tool_call_id": "c1",
-                "status": "success",
-                "output": None,
-            },
+            code_block("c1", "1"),
+            result_block("c1", None),
         ],
     ),
     native_row(
@@ -253,12 +235,7 @@ PARTS = [
                 "name": "web_search",
                 "args": {"queries": ["why is the sky blue"]},
             },
-            {
-                "type": "server_tool_result",
-                "tool_call_id": "web_search_1",
-                "status": "success",
-                "output": [{"url": "https://example.com/sky", "title": "Sky"}],
-            },
+            result_block("web_search_1", [{"url": "https://example.com/sky", "title": "Sky"}]),
         ],
         metadata=ended("stop", "STOP", grounding_metadata=GROUNDING),
     ),
@@ -296,18 +273,8 @@ PARTS = [
 CALL = {"functionCall": {"name": "f", "args": {"i": 1}, "id": "c1"}}
 CODE = {"executableCode": {"language": "PYTHON", "code": "1+1"}}
 RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}
-CODE_BLOCK = {
-    "type": "server_tool_call",
-    "id": "code_interpreter_1",
-    "name": "code_interpreter",
-    "args": {"code": "1+1", "language": "PYTHON"},
-}
-RESULT_BLOCK = {
-    "type": "server_tool_result",
-    "tool_call_id": "code_interpreter_1",
-    "status": "success",
-    "output": "2",
-}
+CODE_BLOCK = code_block("code_interpreter_1", "1+1")
+RESULT_BLOCK = result_block("code_interpreter_1", "2")
 SEARCH = {"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "args": {"queries": ["a"]}, "id": "s1"}}
 
 
